@@ -1,0 +1,46 @@
+# The only page of commands.
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.PHONY: help run test lint fix bench docs lock
+
+BIN := .venv/bin
+LANE ?= unit contracts house e2e
+EXAMPLE := examples/quickstart/modelwright.yaml
+
+help: ## print this page
+	@sed -n 's/^\([a-z]*\):.*## /\1|/p' Makefile | awk -F'|' '{ printf "make %-6s %s\n", $$1, $$2 }'
+
+run: ## start the quickstart: a model and an LLM behind one gateway (PORT=8000; 0 picks a free one)
+	@sh requirements/install.sh run
+	@exec $(BIN)/modelwright up -f $(EXAMPLE) $(if $(PORT),--port $(PORT))
+
+test: ## run the tests (LANE=unit, contracts, house or e2e; ARGS="-k name" for pytest)
+	@sh requirements/install.sh dev
+	@sh tests/system-packages.sh curl
+	@exec $(BIN)/python -m pytest --durations=10 $(addprefix tests/,$(LANE)) $(ARGS)
+
+lint: ## check style, format, types, floors and dependencies
+	@sh requirements/install.sh dev
+	@$(BIN)/ruff check --quiet --output-format concise
+	@$(BIN)/ruff format --check --quiet || { echo "Not formatted: see 'ruff format --check', mend by 'make fix'."; exit 1; }
+	@$(BIN)/pyright
+	@$(BIN)/lint-imports
+	@$(BIN)/deptry src
+
+fix: ## mend what ruff can mend, and format
+	@sh requirements/install.sh dev
+	@$(BIN)/ruff check --fix --quiet || true
+	@$(BIN)/ruff format --quiet
+
+bench: ## measure against baselines in the same run (WHAT=gateway or serving)
+	@sh requirements/install.sh dev
+	@sh tests/system-packages.sh nginx wrk curl
+	@PYTHONPATH=. exec $(BIN)/python -m bench $(WHAT)
+
+docs: ## write docs/reference again from the code
+	@sh requirements/install.sh dev
+	@exec $(BIN)/python -m docs.generate
+
+lock: ## resolve the dependencies of pyproject.toml into requirements/ (ARGS=--upgrade for newer ones)
+	@sh requirements/install.sh dev
+	@sh requirements/lock.sh $(ARGS)
