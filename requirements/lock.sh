@@ -18,5 +18,6 @@ compile() {
         --no-emit-index-url --no-header --no-annotate -c requirements/constraints.in \
         -o "$out" "$@" pyproject.toml requirements/build.in >/dev/null
 }
-compile run --extra serving --extra llm "$@"
-compile dev --all-extras -c requirements/run.txt "$@"
+# Users run the versions that the tests run with.
+compile dev --all-extras "$@"
+compile run --extra serving --extra llm -c requirements/dev.txt "$@"
