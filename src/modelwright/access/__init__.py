@@ -1,0 +1,1 @@
+"""Keys and whose they are; it never knows HTTP."""

@@ -1,0 +1,1 @@
+"""Settings, manifest, wiring, worker entry points; it holds no rule of its own."""

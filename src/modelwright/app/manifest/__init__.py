@@ -1,0 +1,1 @@
+"""The manifest: typed, frozen, with every fault reported at once."""

@@ -1,0 +1,72 @@
+"""What the supervisor hands to each worker process: values only, written as JSON to a 0600 file in the runtime directory.
+
+Layout of the runtime directory (0700, short path): `base.json` (snapshot without keys, by the supervisor),
+`snapshot.json` (with keys, by control), `status.json` (by the supervisor), `<part>.sock` (each worker's own door),
+`control.sock` (0600, the CLI's door). State that must survive lives in `.modelwright/` beside the manifest:
+`run.json` (pointer to the runtime directory), `modelwright.db`, `pepper`, `salt`, `spool/`, `keys/`, `logs/`, `releases/`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class ModelPart(msgspec.Struct, frozen=True, kw_only=True):
+    """The model that a serving worker loads."""
+
+    model: str
+    engine: str
+    """Kind, a name in app/plugins."""
+    wire: str
+    """v2 | openai."""
+    path: str
+    digest: str = ""
+    """`sha256:…`; checked at load when given."""
+    threads: int = 1
+    precision: str = "f32"
+    options: dict[str, Any] = {}
+    check: str = ""
+    """JSON body of a real request that proves readiness; empty: zeros of the signature, or a one-token answer."""
+    max_rows: int = 32
+    queue_rows: int = 256
+    queue_bytes: int = 256 << 20
+    max_sequences: int = 16
+    """Text: sequences that run at once."""
+    max_body: int = 32 << 20
+
+
+class PartSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """One worker process."""
+
+    name: str
+    """`gateway-0`, `serving-digits-0`, `control`: also the socket's file name."""
+    kind: str
+    """gateway | serving | control."""
+    runtime: str
+    state: str
+    base: str
+    """Directory of the manifest: relative files and `.env` files are found from here."""
+    environment: str
+    grace: float = 30.0
+    """Seconds that a drain may take."""
+    sockets: dict[str, int] = {}
+    """Inherited listening sockets: `public`, `admin`, `own` → file descriptor."""
+    lifeline: int = -1
+    """Reads end-of-file when the supervisor is gone: the worker drains and ends."""
+    notify: int = -1
+    """The worker writes its state here, one JSON object per line."""
+    release: str = ""
+    log_format: str = "json"
+    model: ModelPart | None = None
+
+
+class Notice(msgspec.Struct, frozen=True, kw_only=True):
+    """A worker's word to the supervisor."""
+
+    state: str
+    """starting | ready | failed."""
+    detail: str = ""
+    fatal: bool = False
+    """Starting again would fail in the same way (bad model file, missing extra): do not."""

@@ -1,0 +1,95 @@
+"""Contract: the event catalogue, version 1; what rooms say about themselves, for `observe` to turn into lines and numbers.
+
+Events are facts in the past tense. They never hold content, a key or a secret.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from modelwright.core.contracts.ledger import LedgerRow
+
+EVENTS_VERSION = 1
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event"):
+    """Base of all: `at` is Unix seconds."""
+
+    at: float
+
+
+class RequestFinished(Event, frozen=True, kw_only=True, tag="request_finished"):
+    """A door has answered an HTTP request; `call` is set when it was a call that passed authentication."""
+
+    method: str
+    path: str
+    """The route's template, such as `/v2/models/{model}/infer`: bounded, so that it may label a metric."""
+    status: int
+    duration_ms: float
+    client: str
+    """Client address without its port; empty on a Unix socket."""
+    request_id: str = ""
+    error: str = ""
+    call: LedgerRow | None = None
+
+
+class SnapshotApplied(Event, frozen=True, kw_only=True, tag="snapshot_applied"):
+    """A gateway worker answers by this snapshot from now on."""
+
+    serial: int
+    endpoints: int
+    keys: int
+
+
+class SnapshotRefused(Event, frozen=True, kw_only=True, tag="snapshot_refused"):
+    """A snapshot could not be taken; the one before stays."""
+
+    problem: str
+
+
+class PartChanged(Event, frozen=True, kw_only=True, tag="part_changed"):
+    """The supervisor saw a part go to another state."""
+
+    part: str
+    state: str
+    """starting | ready | draining | stopped | died | waiting | broken."""
+    pid: int = 0
+    detail: str = ""
+
+
+class ModelLoaded(Event, frozen=True, kw_only=True, tag="model_loaded"):
+    """A serving worker has loaded and warmed a model."""
+
+    model: str
+    engine: str
+    digest: str
+    load_ms: float
+    warmup_ms: float
+
+
+class BatchFailed(Event, frozen=True, kw_only=True, tag="batch_failed"):
+    """An engine failed on a batch; it is split and tried again, so that the good rows are answered."""
+
+    model: str
+    rows: int
+    error: str
+
+
+class KeyChanged(Event, frozen=True, kw_only=True, tag="key_changed"):
+    """A key was created or revoked; `key` is its public id."""
+
+    key: str
+    tenant: str
+    action: str
+    """created | revoked."""
+
+
+CATALOGUE: tuple[type[Event], ...] = (
+    RequestFinished,
+    SnapshotApplied,
+    SnapshotRefused,
+    PartChanged,
+    ModelLoaded,
+    BatchFailed,
+    KeyChanged,
+)

@@ -1,0 +1,98 @@
+"""Contract: the gateway's snapshot, version 1; everything a gateway worker needs to answer, immutable.
+
+It holds digests of API keys and *references* to provider secrets (`${secret:NAME}`), never a secret itself: a worker
+resolves the references from its own environment when it takes the snapshot.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+SNAPSHOT_VERSION = 1
+
+
+class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds. `first_token` bounds the wait for an answer's first byte, `idle` the gap between two later ones."""
+
+    connect: float = 2.0
+    first_token: float = 60.0
+    idle: float = 30.0
+    total: float = 600.0
+
+
+class ProviderEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody who serves an API; `kind` is a row of the provider table, or `serving` for our own workers."""
+
+    name: str
+    kind: str
+    base_urls: tuple[str, ...]
+    """`http(s)://host[:port]/prefix`; for our own workers one `unix:/path.sock` per replica."""
+    keys: tuple[str, ...] = ()
+    """References or literals; a literal is allowed only in development."""
+    options: dict[str, str] = {}
+    """What the row's dialect asks for, such as Azure's `api_version`."""
+    off: str = ""
+    """Why an optional provider is off, such as `set OPENAI_API_KEY`; empty when on."""
+
+
+class Variant(msgspec.Struct, frozen=True, kw_only=True):
+    """One way to answer an endpoint."""
+
+    name: str
+    provider: str
+    model: str
+    """The name that the provider knows."""
+    weight: float = 1.0
+
+
+class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """A name that clients call."""
+
+    name: str
+    operations: tuple[str, ...]
+    """Of chat, completions, embeddings, infer."""
+    variants: tuple[Variant, ...]
+    split_by: str = "user"
+    """user | key | tenant | call: whose hash chooses the variant."""
+    split_header: str = ""
+    """Header that names the user; empty: the body's `user` field, then the key."""
+    timeouts: Timeouts = Timeouts()
+
+
+class Key(msgspec.Struct, frozen=True, kw_only=True):
+    """An API key, as the gateway may know it."""
+
+    id: str
+    digest: str
+    """HMAC-SHA256 under the pepper, 64 hex digits."""
+    name: str = ""
+    tenant: str = "default"
+    role: str = "client"
+    """client | admin; an admin key opens the admin door, not the public one."""
+    expires: float | None = None
+    """Unix seconds."""
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """All of it; workers swap the whole value at once."""
+
+    v: int = SNAPSHOT_VERSION
+    serial: int
+    """Goes up with each change; a worker ignores an older one."""
+    name: str
+    environment: str
+    manifest: str
+    """sha256 of the resolved manifest (secrets masked)."""
+    release: str
+    """Digest of the release record."""
+    auth: str
+    """required | optional | none."""
+    split_salt: str
+    """Hex; keeps shares stable over restarts and different between installations."""
+    max_body: int
+    """Bytes."""
+    max_in_flight: int
+    """Calls that one worker holds at once; one more is answered 429."""
+    endpoints: tuple[Endpoint, ...] = ()
+    providers: tuple[ProviderEntry, ...] = ()
+    keys: tuple[Key, ...] = ()

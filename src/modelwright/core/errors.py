@@ -1,0 +1,241 @@
+"""The one tree of errors: facts for a person and a program, never a protocol.
+
+    ModelwrightError
+    ├── ManifestError            the file is wrong; carries every Fault found
+    ├── StartError               a part cannot start
+    │   ├── PortInUse
+    │   ├── MissingExtra
+    │   ├── AlreadyRunning
+    │   ├── NotRunning
+    │   └── BadModelFile
+    ├── AccessError              an access key cannot be made, found or revoked
+    └── CallError                one call fails; the doors turn `code` into a status (core/wire/status.py)
+        ├── Malformed            the request cannot be read
+        ├── Unauthenticated, Forbidden, UnknownEndpoint, TooLarge, Unprocessable
+        ├── Overloaded           our own bound was reached; carries retry_after
+        ├── ModelUnavailable     our own engine is loading or was lost; retryable
+        ├── EngineFailed         our own engine refused or crashed on this very input
+        ├── Stopped              the client left, or the process drains
+        └── ProviderError        the other side failed
+            ├── ProviderAuth, ProviderRateLimited, ProviderUnreachable, ProviderTimeout
+            └── UpstreamStalled, UpstreamTruncated
+
+Every error has a stable `code`, a `message` that names the place and the problem, and a `hint` that says what to do.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import msgspec
+
+
+class ModelwrightError(Exception):
+    """Base of every error that Modelwright raises on purpose."""
+
+    code: ClassVar[str] = "error"
+
+    def __init__(self, message: str, *, hint: str = "", place: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.place = place
+
+    def __str__(self) -> str:
+        """One line for people: place, problem, remedy."""
+        where = f"{self.place}: " if self.place else ""
+        remedy = f" ({self.hint})" if self.hint else ""
+        return f"{where}{self.message}{remedy}"
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """One thing wrong in a file: where, what, and how to mend it."""
+
+    path: str
+    """File as the user named it."""
+    line: int
+    """1-based; 0 when the fault has no line (a missing file)."""
+    key: str
+    """Dotted path inside the file, such as `models.digits.source`."""
+    problem: str
+    remedy: str
+    nearest: str = ""
+    """The nearest known key, when the fault is an unknown one."""
+
+    def __str__(self) -> str:
+        where = f"{self.path}:{self.line}" if self.line else self.path
+        key = f" {self.key}:" if self.key else ""
+        return f"{where}:{key} {self.problem}. {self.remedy}"
+
+
+class ManifestError(ModelwrightError):
+    """The manifest cannot be used; `faults` holds all that was found, in file order."""
+
+    code = "manifest_invalid"
+
+    def __init__(self, faults: tuple[Fault, ...]) -> None:
+        super().__init__("\n".join(str(fault) for fault in faults))
+        self.faults = faults
+
+
+class StartError(ModelwrightError):
+    """A part cannot start."""
+
+    code = "start_failed"
+
+
+class PortInUse(StartError):
+    """Somebody else listens there."""
+
+    code = "port_in_use"
+
+
+class MissingExtra(StartError):
+    """A library that the manifest needs is not installed."""
+
+    code = "missing_extra"
+
+
+class AlreadyRunning(StartError):
+    """The same manifest runs already."""
+
+    code = "already_running"
+
+
+class NotRunning(StartError):
+    """Nothing of this manifest runs."""
+
+    code = "not_running"
+
+
+class BadModelFile(StartError):
+    """A model file is missing, truncated, of another format, or not of the stated digest."""
+
+    code = "bad_model_file"
+
+
+class AccessError(ModelwrightError):
+    """An access key cannot be made, found or revoked."""
+
+    code = "access_invalid"
+
+
+class CallError(ModelwrightError):
+    """One call fails; its neighbours do not notice."""
+
+    code = "internal"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        place: str = "",
+        param: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, place=place)
+        self.param = param
+        self.retry_after = retry_after
+
+
+class Malformed(CallError):
+    """The request cannot be read: not JSON, a missing or mistyped field, a shape that does not match."""
+
+    code = "malformed"
+
+
+class Unauthenticated(CallError):
+    """No key, or a key that is not known, was revoked or has expired."""
+
+    code = "unauthenticated"
+
+
+class Forbidden(CallError):
+    """The key is known but may not do this."""
+
+    code = "forbidden"
+
+
+class UnknownEndpoint(CallError):
+    """Nothing of that name is served."""
+
+    code = "unknown_endpoint"
+
+
+class TooLarge(CallError):
+    """The body passes the limit."""
+
+    code = "too_large"
+
+
+class Unprocessable(CallError):
+    """The request is well formed but asks for what this endpoint cannot do."""
+
+    code = "unprocessable"
+
+
+class Overloaded(CallError):
+    """Our own bound was reached; nothing was started."""
+
+    code = "overloaded"
+
+
+class ModelUnavailable(CallError):
+    """Our own engine is loading or was lost; the same call may be sent again."""
+
+    code = "model_unavailable"
+
+
+class EngineFailed(CallError):
+    """Our own engine failed on this input alone."""
+
+    code = "engine_failed"
+
+
+class Stopped(CallError):
+    """The client left or the process drains."""
+
+    code = "client_disconnect"
+
+
+class ProviderError(CallError):
+    """The provider failed (5xx or an answer that cannot be read)."""
+
+    code = "provider_error"
+
+
+class ProviderAuth(ProviderError):
+    """The provider refuses our key."""
+
+    code = "provider_auth"
+
+
+class ProviderRateLimited(ProviderError):
+    """The provider answers 429 (its limit, not ours)."""
+
+    code = "provider_rate_limited"
+
+
+class ProviderUnreachable(ProviderError):
+    """No connection, or it broke before any answer."""
+
+    code = "provider_unreachable"
+
+
+class ProviderTimeout(ProviderError):
+    """No answer within connect, first-token or total time."""
+
+    code = "provider_timeout"
+
+
+class UpstreamStalled(ProviderError):
+    """A stream stopped sending for longer than the idle time."""
+
+    code = "upstream_stalled"
+
+
+class UpstreamTruncated(ProviderError):
+    """A stream or body ended before its end."""
+
+    code = "upstream_truncated"

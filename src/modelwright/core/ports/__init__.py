@@ -1,0 +1,1 @@
+"""The ports that rooms ask for and `app` fills; Protocols only."""

@@ -1,0 +1,173 @@
+"""Ports: engines that execute a model version in process; one for tensors, one for text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+else:
+    Array = Any
+
+
+class EngineConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """What an engine may know of its model."""
+
+    model: str
+    """Name in the manifest, for error texts."""
+    path: str
+    """Absolute path of the file or folder."""
+    threads: int = 1
+    """Compute threads of this engine, its share of the one budget."""
+    precision: str = "f32"
+    """f32 | bf16 | f16: never chosen silently."""
+    options: dict[str, Any] = {}
+    """Engine's own settings from the manifest, already checked."""
+
+
+class TensorSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """One input or output."""
+
+    name: str
+    datatype: str
+    """V2 name: BOOL INT8 … UINT64 FP16 FP32 FP64 BYTES."""
+    shape: tuple[int, ...]
+    """-1 for a free dimension; the first one, when free, is the batch."""
+
+
+class Signature(msgspec.Struct, frozen=True, kw_only=True):
+    """What a tensor model takes and gives."""
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    platform: str
+    """V2 platform name, such as `onnxruntime_onnx`."""
+    precision: str = "f32"
+
+    @property
+    def batches(self) -> bool:
+        """Whether rows of several requests may be joined: every first dimension is free."""
+        specs = (*self.inputs, *self.outputs)
+        return all(spec.shape and spec.shape[0] == -1 for spec in specs)
+
+
+class TensorEngine(Protocol):
+    """Executes a tensor model; called from one thread at a time."""
+
+    def load(self, config: EngineConfig) -> Signature:
+        """Read the model; raises BadModelFile or MissingExtra."""
+        ...
+
+    def predict(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Run one batch: inputs by name, each [rows, …] of its spec's dtype (BYTES: object array of bytes).
+
+        Returns every output by name, in the signature's order. Raises EngineFailed with the engine's own words.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give the memory back."""
+        ...
+
+
+class TextSignature(msgspec.Struct, frozen=True, kw_only=True):
+    """What a text model can do."""
+
+    architecture: str
+    context: int
+    """Tokens of prompt and answer together."""
+    vocabulary: int
+    eos: tuple[int, ...]
+    precision: str = "f32"
+
+
+class Sampling(msgspec.Struct, frozen=True, kw_only=True):
+    """How the next token is chosen; the OpenAI wire's meanings."""
+
+    max_tokens: int
+    temperature: float = 1.0
+    """0 is greedy."""
+    top_p: float = 1.0
+    top_k: int = 0
+    """0: all."""
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    seed: int | None = None
+    logprobs: int | None = None
+    """Alternatives per token; None: no log-probabilities."""
+    json_schema: str | None = None
+    """A JSON Schema that the answer must follow."""
+
+
+class TokenLogprob(msgspec.Struct, frozen=True):
+    """Natural logarithms."""
+
+    token: int
+    logprob: float
+
+
+class Delta(msgspec.Struct, frozen=True, kw_only=True):
+    """What one step added to one request."""
+
+    request: int
+    tokens: tuple[int, ...]
+    logprobs: tuple[TokenLogprob, ...] = ()
+    finish: str | None = None
+    """stop | length, with the last delta of a request."""
+
+
+class TextEngine(Protocol):
+    """Continuous batching of token sequences; all verbs are called from one thread."""
+
+    def load(self, config: EngineConfig) -> TextSignature:
+        """Read the model; raises BadModelFile or MissingExtra."""
+        ...
+
+    def submit(self, request: int, prompt: Sequence[int], sampling: Sampling) -> None:
+        """Add a request to the running batch; raises EngineFailed when the engine refuses it."""
+        ...
+
+    def step(self) -> list[Delta]:
+        """Advance every running request by one step; an empty list when nothing runs."""
+        ...
+
+    def cancel(self, request: int) -> None:
+        """Forget a request and free its slot; unknown numbers are ignored."""
+        ...
+
+
+class Decoder(Protocol):
+    """Turns one answer's tokens into text piece by piece, never half a character."""
+
+    def push(self, tokens: Sequence[int]) -> str:
+        """The text that is complete by now and was not returned before."""
+        ...
+
+    def finish(self) -> str:
+        """What is left."""
+        ...
+
+
+class TextCodec(Protocol):
+    """The tokenizer and chat template that belong to a text model."""
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of plain text, without special tokens."""
+        ...
+
+    def prompt(self, messages: Sequence[Mapping[str, Any]]) -> list[int]:
+        """Token ids of a conversation by the model's chat template; raises Malformed when the template refuses it."""
+        ...
+
+    def decoder(self) -> Decoder:
+        """A fresh decoder for one answer."""
+        ...
+
+    def text(self, token: int) -> bytes:
+        """The bytes of one token, for log-probabilities."""
+        ...

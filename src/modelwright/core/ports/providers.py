@@ -1,0 +1,45 @@
+"""Port: a vendor's dialect; turns our call into its request and its failures into our errors, without I/O."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import msgspec
+
+from modelwright.core.contracts.ledger import Usage
+from modelwright.core.errors import CallError
+from modelwright.core.ports.http import Headers, UpstreamRequest
+
+
+class Outbound(msgspec.Struct, frozen=True, kw_only=True):
+    """What a dialect needs to know of a call."""
+
+    operation: str
+    """chat | completions | embeddings | infer."""
+    model: str
+    """The provider's name of the model."""
+    client_model: str
+    """The name in the client's body: when it equals `model` and no usage must be asked for, bytes pass untouched."""
+    body: bytes
+    stream: bool = False
+    ask_usage: bool = False
+    """A stream whose client did not ask for usage: it is asked for all the same."""
+    api_key: str = ""
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    """End-to-end headers of the client that may pass (content-type, V2's binary header length, traceparent)."""
+
+
+class Dialect(Protocol):
+    """One vendor's way of speaking."""
+
+    def request(self, call: Outbound) -> UpstreamRequest:
+        """The vendor's request for this call; raises Unprocessable when it has no such operation."""
+        ...
+
+    def failure(self, status: int, headers: Headers, body: bytes) -> CallError | None:
+        """Our error for an answer of 400 and above; None when the vendor's own error may pass to the client as it is."""
+        ...
+
+    def usage(self, operation: str, body: bytes) -> Usage | None:
+        """Token counts of a whole answer, or of one stream event's data; None when it holds none."""
+        ...

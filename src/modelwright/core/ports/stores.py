@@ -1,0 +1,46 @@
+"""Ports: where keys and the ledger are kept."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import msgspec
+
+from modelwright.core.contracts.ledger import LedgerRow
+from modelwright.core.contracts.snapshot import Key
+
+
+class LedgerSink(Protocol):
+    """Where a gateway worker writes its rows; a row is safe from the death of the process when the verb returns."""
+
+    def intent(self, row: LedgerRow) -> None:
+        """Before the call is dispatched; raises Overloaded (code `ledger_unavailable`) when it cannot be written."""
+        ...
+
+    def outcome(self, row: LedgerRow) -> None:
+        """When the call has ended, before its last byte is acknowledged to the client."""
+        ...
+
+
+class KeyRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A key as the store knows it."""
+
+    key: Key
+    created: float
+    revoked: float | None = None
+
+
+class KeyStore(Protocol):
+    """Keeps keys by digest; never the key itself."""
+
+    async def add(self, row: KeyRow) -> None:
+        """Raises AccessError when a live key of that name exists in the tenant."""
+        ...
+
+    async def revoke(self, key_id: str, *, at: float) -> KeyRow:
+        """Raises AccessError when no live key has this public id."""
+        ...
+
+    async def list(self) -> list[KeyRow]:
+        """All, the newest first, revoked ones included."""
+        ...

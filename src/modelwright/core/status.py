@@ -1,0 +1,57 @@
+"""What runs, since when and how busy: the values that workers, supervisor, control and `modelwright status` exchange."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Busy(msgspec.Struct, frozen=True, kw_only=True):
+    """A worker's own numbers since it started."""
+
+    in_flight: int = 0
+    calls: int = 0
+    errors: int = 0
+    """Calls that ended with an outcome other than ok."""
+    queued: int = 0
+    """Rows or sequences waiting for the engine."""
+    connections: int = 0
+    """Open upstream connections (gateway)."""
+    snapshot: int = 0
+    """Serial of the snapshot in force (gateway)."""
+    memory_mb: float = 0.0
+    """Resident set."""
+
+
+class PartStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One process, or an optional provider that is off."""
+
+    name: str
+    kind: str
+    """gateway | serving | control | provider."""
+    state: str
+    """starting | ready | draining | stopped | died | waiting | broken | off."""
+    detail: str = ""
+    """What it serves, or why it is not ready."""
+    pid: int = 0
+    since: float = 0.0
+    """Unix seconds of the present state."""
+    restarts: int = 0
+    socket: str = ""
+    """The worker's own Unix socket."""
+    busy: Busy | None = None
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole of one `modelwright up`."""
+
+    name: str
+    environment: str
+    version: str
+    pid: int
+    """Of the supervisor."""
+    since: float
+    public: str
+    """URL with the real port."""
+    admin: str
+    ready: bool
+    parts: tuple[PartStatus, ...] = ()

@@ -1,0 +1,1 @@
+"""Wire formats that more than one room speaks, as pure functions over bytes."""

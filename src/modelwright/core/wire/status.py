@@ -1,0 +1,33 @@
+"""The one table from error codes to HTTP statuses, for every wire."""
+
+from modelwright.core.errors import CallError
+
+STATUS: dict[str, int] = {
+    "malformed": 400,
+    "unauthenticated": 401,
+    "forbidden": 403,
+    "unknown_endpoint": 404,
+    "unknown_path": 404,
+    "method_not_allowed": 405,
+    "too_large": 413,
+    "unprocessable": 422,
+    "overloaded": 429,
+    "provider_rate_limited": 429,
+    "client_disconnect": 499,
+    "engine_failed": 500,
+    "internal": 500,
+    "provider_error": 502,
+    "provider_auth": 502,
+    "provider_unreachable": 502,
+    "upstream_truncated": 502,
+    "model_unavailable": 503,
+    "draining": 503,
+    "ledger_unavailable": 503,
+    "provider_timeout": 504,
+    "upstream_stalled": 504,
+}
+
+
+def status_of(error: CallError) -> int:
+    """The HTTP status of an error; an unknown code is a defect of ours and answers 500."""
+    return STATUS.get(error.code, 500)

@@ -1,0 +1,1 @@
+"""The policies of the gateway's chain, one small file each."""

@@ -1,0 +1,1 @@
+"""Events to logs and metrics; it listens and is never called by features."""

@@ -1,0 +1,1 @@
+"""Load, batch, predict, stream, unload; it never imports an engine."""
