@@ -10,7 +10,7 @@ import msgspec
 Headers = Sequence[tuple[bytes, bytes]]
 
 
-class Origin(msgspec.Struct, frozen=True, kw_only=True):
+class Origin(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
     """Where a connection leads; the key of the pool."""
 
     scheme: str
