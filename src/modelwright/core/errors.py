@@ -9,10 +9,16 @@
     │   ├── NotRunning
     │   └── BadModelFile
     ├── AccessError              an access key cannot be made, found or revoked
+    │   ├── KeyNameTaken
+    │   └── KeyNotFound
     └── CallError                one call fails; the doors turn `code` into a status (core/wire/status.py)
         ├── Malformed            the request cannot be read
+        │   └── ContextTooLong   prompt and answer do not fit the model
+        ├── UnknownPath, MethodNotAllowed
         ├── Unauthenticated, Forbidden, UnknownEndpoint, TooLarge, Unprocessable
         ├── Overloaded           our own bound was reached; carries retry_after
+        ├── LedgerUnavailable    the call cannot be written down, so it is not made
+        ├── ProviderOff          an optional provider whose settings are missing
         ├── ModelUnavailable     our own engine is loading or was lost; retryable
         ├── EngineFailed         our own engine refused or crashed on this very input
         ├── Stopped              the client left, or the process drains
@@ -120,6 +126,18 @@ class AccessError(ModelwrightError):
     code = "access_invalid"
 
 
+class KeyNameTaken(AccessError):
+    """A live key of that name exists in the tenant."""
+
+    code = "key_name_taken"
+
+
+class KeyNotFound(AccessError):
+    """No live key has that id or name."""
+
+    code = "key_not_found"
+
+
 class CallError(ModelwrightError):
     """One call fails; its neighbours do not notice."""
 
@@ -143,6 +161,24 @@ class Malformed(CallError):
     """The request cannot be read: not JSON, a missing or mistyped field, a shape that does not match."""
 
     code = "malformed"
+
+
+class ContextTooLong(Malformed):
+    """Prompt and answer together pass the model's context; the code is the one that OpenAI's clients know."""
+
+    code = "context_length_exceeded"
+
+
+class UnknownPath(CallError):
+    """No such path on this door."""
+
+    code = "unknown_path"
+
+
+class MethodNotAllowed(CallError):
+    """The path exists, but not for this method."""
+
+    code = "method_not_allowed"
 
 
 class Unauthenticated(CallError):
@@ -179,6 +215,18 @@ class Overloaded(CallError):
     """Our own bound was reached; nothing was started."""
 
     code = "overloaded"
+
+
+class LedgerUnavailable(CallError):
+    """The ledger cannot take the call's intent; nothing was dispatched."""
+
+    code = "ledger_unavailable"
+
+
+class ProviderOff(CallError):
+    """The endpoint's provider is optional and off, since its settings are missing."""
+
+    code = "provider_off"
 
 
 class ModelUnavailable(CallError):

@@ -15,6 +15,7 @@ OUTCOMES = (
     "ok",
     "refused",  # answered by us without asking anybody (unknown endpoint, malformed, overloaded)
     "client_disconnect",
+    "provider_refused",  # the provider refused the request itself (400, 404, 413, 422); passed on as it is
     "provider_error",
     "provider_auth",
     "provider_rate_limited",

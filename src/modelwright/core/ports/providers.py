@@ -1,4 +1,4 @@
-"""Port: a vendor's dialect; turns our call into its request and its failures into our errors, without I/O."""
+"""Port: a vendor's dialect; turns our call into its request and its answers into our values and errors, without I/O."""
 
 from __future__ import annotations
 
@@ -29,6 +29,17 @@ class Outbound(msgspec.Struct, frozen=True, kw_only=True):
     """End-to-end headers of the client that may pass (content-type, V2's binary header length, traceparent)."""
 
 
+class AnswerHead(msgspec.Struct, frozen=True):
+    """What an answer or one event of a stream tells, apart from its content."""
+
+    usage: Usage | None = None
+    error: str | None = None
+    """The message of an error object that stands where an answer should."""
+    choices: int = 0
+    begins: bool = False
+    """It carries more than a role: text, a tool call, a finish reason, anything that a client would act on."""
+
+
 class Dialect(Protocol):
     """One vendor's way of speaking."""
 
@@ -40,6 +51,10 @@ class Dialect(Protocol):
         """Our error for an answer of 400 and above; None when the vendor's own error may pass to the client as it is."""
         ...
 
-    def usage(self, operation: str, body: bytes) -> Usage | None:
-        """Token counts of a whole answer, or of one stream event's data; None when it holds none."""
+    def answer(self, body: bytes) -> AnswerHead | None:
+        """What a whole answer of 200 tells; None when it cannot be one of this vendor's answers."""
+        ...
+
+    def event(self, data: bytes) -> AnswerHead:
+        """What the data of one stream event tells."""
         ...

@@ -14,11 +14,14 @@ class LedgerSink(Protocol):
     """Where a gateway worker writes its rows; a row is safe from the death of the process when the verb returns."""
 
     def intent(self, row: LedgerRow) -> None:
-        """Before the call is dispatched; raises Overloaded (code `ledger_unavailable`) when it cannot be written."""
+        """Before the call is dispatched; raises LedgerUnavailable when it cannot be written."""
         ...
 
     def outcome(self, row: LedgerRow) -> None:
-        """When the call has ended, before its last byte is acknowledged to the client."""
+        """When the call has ended, before its last byte is acknowledged to the client.
+
+        Never raises and never blocks: what cannot be written is kept and written later.
+        """
         ...
 
 

@@ -1,4 +1,4 @@
-"""The OpenAI wire: what must be read of a request, how a body is changed, usage, and the error envelope."""
+"""The OpenAI wire: what must be read of a request or an answer, how a body is changed, and the error envelope."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import msgspec
 
 from modelwright.core.contracts.ledger import Usage
 from modelwright.core.errors import CallError, Malformed
+from modelwright.core.ports.providers import AnswerHead
 from modelwright.core.wire.status import status_of
 
 PATHS: dict[str, str] = {
@@ -50,31 +51,65 @@ class _Usage(msgspec.Struct):
     prompt_cache_hit_tokens: int | None = None  # DeepSeek's name of cached input
 
 
-class _Answer(msgspec.Struct):
+class _Choice(msgspec.Struct):
+    delta: dict[str, Any] | None = None
+    text: str | None = None
+    finish_reason: Any = None
+    usage: _Usage | None = None  # where Moonshot puts it
+
+
+class _Groq(msgspec.Struct):
     usage: _Usage | None = None
 
 
+class _Answer(msgspec.Struct):
+    usage: _Usage | None = None
+    x_groq: _Groq | None = None
+    error: msgspec.Raw | None = None
+
+
+class _Event(_Answer):
+    choices: list[_Choice] | None = None
+
+
+class _ErrorObject(msgspec.Struct):
+    message: str | None = None
+
+
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_NOTHING = AnswerHead()
+
 _head = msgspec.json.Decoder(RequestHead)
 _answer = msgspec.json.Decoder(_Answer)
+_event = msgspec.json.Decoder(_Event)
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def read_head(body: bytes) -> RequestHead:
     """The head of a request body; raises Malformed that names the field.
 
-    The whole body is validated as JSON on the way, in one pass.
+    The whole body is validated as UTF-8 and JSON on the way.
     """
     try:
+        if not body.isascii():
+            body.decode()
         return _head.decode(body)
     except msgspec.ValidationError as error:
         raise Malformed(_described(error), hint="see the OpenAI API reference", param=_param(error)) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Malformed(f"the body is not valid JSON: {error}", hint="send a JSON object in UTF-8") from None
+    except UnicodeDecodeError as error:
+        raise Malformed(f"the body is not UTF-8 (byte {error.start})", hint="send a JSON object in UTF-8") from None
+    except RecursionError:
+        raise Malformed("the body is nested too deeply", hint="send fewer levels of lists and objects") from None
+    except msgspec.DecodeError as error:
+        problem = str(error).removeprefix("JSON is malformed: ")
+        raise Malformed(f"the body is not valid JSON: {problem}", hint="send a JSON object in UTF-8") from None
 
 
-def with_fields(body: bytes, fields: dict[str, Any]) -> bytes:
-    """The same object with some top-level fields set; the bytes of every other value stay as they are."""
+def with_fields(body: bytes, fields: dict[str, Any], *, without: tuple[str, ...] = ()) -> bytes:
+    """The same object with some top-level fields set or left out; the bytes of every other value stay as they are."""
     content = _fields.decode(body)
+    for name in without:
+        content.pop(name, None)
     for name, value in fields.items():
         content[name] = msgspec.Raw(msgspec.json.encode(value))
     return msgspec.json.encode(content)
@@ -92,22 +127,42 @@ def ask_for_usage(body: bytes, *, model: str | None = None) -> bytes:
     return msgspec.json.encode(content)
 
 
+def names_model_once(body: bytes) -> bool:
+    """Whether no reader of this body could find a second `model`: JSON parsers differ in which of two they take."""
+    return body.count(b'"model"') == 1 and b"\\u00" not in body
+
+
+def read_answer(body: bytes) -> AnswerHead | None:
+    """Usage and error of a whole answer; None when it is no JSON object."""
+    try:
+        answer = _answer.decode(body)
+    except msgspec.ValidationError:
+        return _NOTHING if body.lstrip()[:1] == b"{" else None
+    except _UNREADABLE:
+        return None
+    return AnswerHead(usage=_usage(answer), error=_error(answer), choices=1, begins=True)
+
+
+def read_event(data: bytes) -> AnswerHead:
+    """What one stream event tells; an event that cannot be read counts as content, since it must pass all the same."""
+    try:
+        event = _event.decode(data)
+    except _UNREADABLE:
+        return AnswerHead(choices=1, begins=True)
+    choices = event.choices or []
+    usage = _usage(event)
+    if usage is None:
+        usage = next((_counts(choice.usage) for choice in choices if choice.usage), None)
+    begins = any(_begins(choice) for choice in choices)
+    return AnswerHead(usage=usage, error=_error(event), choices=len(choices), begins=begins)
+
+
 def read_usage(body: bytes) -> Usage | None:
     """Token counts of an answer or of one stream chunk; None when there are none or the body cannot be read."""
     try:
-        usage = _answer.decode(body).usage
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _usage(_answer.decode(body))
+    except _UNREADABLE:
         return None
-    if usage is None:
-        return None
-    cached = usage.prompt_tokens_details.cached_tokens if usage.prompt_tokens_details else usage.prompt_cache_hit_tokens
-    reasoning = usage.completion_tokens_details.reasoning_tokens if usage.completion_tokens_details else None
-    return Usage(
-        input_tokens=usage.prompt_tokens,
-        cached_tokens=cached,
-        output_tokens=usage.completion_tokens,
-        reasoning_tokens=reasoning,
-    )
 
 
 _TYPES = {
@@ -115,6 +170,7 @@ _TYPES = {
     401: "authentication_error",
     403: "permission_error",
     404: "not_found_error",
+    405: "invalid_request_error",
     413: "invalid_request_error",
     422: "invalid_request_error",
     429: "rate_limit_error",
@@ -126,6 +182,48 @@ def error_body(error: CallError) -> bytes:
     message = f"{error.message} ({error.hint})" if error.hint else error.message
     kind = _TYPES.get(status_of(error), "api_error")
     return msgspec.json.encode({"error": {"message": message, "type": kind, "param": error.param, "code": error.code}})
+
+
+def error_message(body: bytes) -> str:
+    """The vendor's own words in an error answer; empty when there are none to be found."""
+    try:
+        return _error(_answer.decode(body)) or ""
+    except _UNREADABLE:
+        return ""
+
+
+def _usage(answer: _Answer) -> Usage | None:
+    if answer.usage is not None:
+        return _counts(answer.usage)
+    if answer.x_groq is not None and answer.x_groq.usage is not None:
+        return _counts(answer.x_groq.usage)
+    return None
+
+
+def _counts(usage: _Usage) -> Usage:
+    cached = usage.prompt_tokens_details.cached_tokens if usage.prompt_tokens_details else usage.prompt_cache_hit_tokens
+    reasoning = usage.completion_tokens_details.reasoning_tokens if usage.completion_tokens_details else None
+    return Usage(
+        input_tokens=usage.prompt_tokens,
+        cached_tokens=cached,
+        output_tokens=usage.completion_tokens,
+        reasoning_tokens=reasoning,
+    )
+
+
+def _begins(choice: _Choice) -> bool:
+    if choice.finish_reason is not None or choice.text:
+        return True
+    return any(value for name, value in (choice.delta or {}).items() if name != "role")
+
+
+def _error(answer: _Answer) -> str | None:
+    if answer.error is None or bytes(answer.error) in {b"null", b"{}", b'""', b"false"}:
+        return None
+    try:
+        return msgspec.json.decode(answer.error, type=_ErrorObject).message or "no message"
+    except msgspec.ValidationError:
+        return bytes(answer.error).decode(errors="replace").strip('"')
 
 
 def _described(error: msgspec.ValidationError) -> str:

@@ -4,6 +4,7 @@ from modelwright.core.errors import CallError
 
 STATUS: dict[str, int] = {
     "malformed": 400,
+    "context_length_exceeded": 400,
     "unauthenticated": 401,
     "forbidden": 403,
     "unknown_endpoint": 404,
@@ -23,6 +24,7 @@ STATUS: dict[str, int] = {
     "model_unavailable": 503,
     "draining": 503,
     "ledger_unavailable": 503,
+    "provider_off": 503,
     "provider_timeout": 504,
     "upstream_stalled": 504,
 }

@@ -1,0 +1,140 @@
+"""The dialect of every vendor that speaks the OpenAI wire: paths, key header, usage, and what its failures mean to us."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+import msgspec
+
+from modelwright.core.contracts.snapshot import ProviderEntry
+from modelwright.core.errors import (
+    CallError,
+    ProviderAuth,
+    ProviderError,
+    ProviderRateLimited,
+    ProviderTimeout,
+    StartError,
+    Unprocessable,
+)
+from modelwright.core.ports.http import Headers, Origin, UpstreamRequest
+from modelwright.core.ports.providers import AnswerHead, Outbound
+from modelwright.core.wire import openai
+
+TARGETS = {"chat": "/chat/completions", "completions": "/completions", "embeddings": "/embeddings"}
+PASSED_ON = frozenset({400, 404, 413, 422})
+"""Statuses that speak of the client's own request: the vendor's words reach the client as they are."""
+_PORTS = {"http": 80, "https": 443}
+_HEADERS = (
+    (b"content-type", b"application/json"),
+    (b"accept-encoding", b"identity"),
+    (b"user-agent", b"modelwright"),
+)
+
+
+class Vendor(msgspec.Struct, frozen=True, kw_only=True):
+    """The columns of a vendor's row that its dialect needs."""
+
+    operations: frozenset[str]
+    stream_options: bool = True
+
+
+class OpenAiDialect:
+    """Speaks to one base URL of an OpenAI-compatible vendor."""
+
+    def __init__(self, entry: ProviderEntry, base_url: str, vendor: Vendor) -> None:
+        self._name = entry.name
+        self._origin, prefix = read_base_url(base_url, place=f"provider {entry.name}")
+        self._vendor = vendor
+        self._targets = {
+            operation: prefix + target for operation, target in TARGETS.items() if operation in vendor.operations
+        }
+
+    def request(self, call: Outbound) -> UpstreamRequest:
+        return UpstreamRequest(
+            origin=self._origin,
+            method="POST",
+            target=self._target(call),
+            headers=(*_HEADERS, *self._key_headers(call.api_key), *call.headers),
+            body=self._body(call),
+        )
+
+    def failure(self, status: int, headers: Headers, body: bytes) -> CallError | None:
+        if status in PASSED_ON:
+            return None
+        return failure_of(self._name, status, headers, openai.error_message(body))
+
+    def answer(self, body: bytes) -> AnswerHead | None:
+        return openai.read_answer(body)
+
+    def event(self, data: bytes) -> AnswerHead:
+        return openai.read_event(data)
+
+    def _target(self, call: Outbound) -> str:
+        target = self._targets.get(call.operation)
+        if target is None:
+            raise Unprocessable(
+                f"provider {self._name} does not answer {call.operation}",
+                hint=f"it answers {', '.join(sorted(self._targets))}",
+            )
+        return target
+
+    def _key_headers(self, api_key: str) -> tuple[tuple[bytes, bytes], ...]:
+        return ((b"authorization", b"Bearer " + api_key.encode()),) if api_key else ()
+
+    def _body(self, call: Outbound) -> bytes:
+        model = None if call.model == call.client_model and openai.names_model_once(call.body) else call.model
+        if call.stream and not self._vendor.stream_options:
+            return openai.with_fields(call.body, {"model": call.model}, without=("stream_options",))
+        if call.ask_usage and call.stream:
+            return openai.ask_for_usage(call.body, model=model)
+        if model is not None:
+            return openai.with_fields(call.body, {"model": model})
+        return call.body
+
+
+def read_base_url(base_url: str, *, place: str) -> tuple[Origin, str]:
+    """Origin and path prefix of `http(s)://host[:port][/prefix]`; raises StartError for anything else."""
+    try:
+        url = urlsplit(base_url)
+        host, port = url.hostname, url.port
+    except ValueError as error:
+        raise StartError(
+            f"base_url {base_url!r}: {error}", hint="such as http://10.0.0.7:8000/v1", place=place
+        ) from None
+    if url.scheme not in _PORTS or not host or url.query or url.fragment or url.username:
+        raise StartError(
+            f"base_url {base_url!r} is not http(s)://host[:port][/path]",
+            hint="such as http://10.0.0.7:8000/v1",
+            place=place,
+        )
+    return Origin(scheme=url.scheme, host=host, port=port or _PORTS[url.scheme]), url.path.rstrip("/")
+
+
+def failure_of(provider: str, status: int, headers: Headers, message: str) -> CallError:
+    """Our error for a vendor's refusal or failure, by its status first."""
+    if status in {401, 402, 403}:
+        return ProviderAuth(
+            f"provider {provider} refuses our key or account (status {status})",
+            hint="the operator must check the provider's key",
+        )
+    if status == 429:
+        return ProviderRateLimited(
+            f"provider {provider} limits our rate: {message}" if message else f"provider {provider} limits our rate",
+            hint="this is the provider's limit, not this gateway's; try later",
+            retry_after=retry_after(headers) or 1.0,
+        )
+    if status == 408:
+        return ProviderTimeout(f"provider {provider} gave up waiting (status 408)", hint="try again")
+    said = f": {message}" if message else ""
+    return ProviderError(f"provider {provider} answered {status}{said}", retry_after=retry_after(headers))
+
+
+def retry_after(headers: Headers) -> float | None:
+    """Seconds of a Retry-After header; None when absent or given as a date."""
+    for name, value in headers:
+        if name == b"retry-after":
+            try:
+                return max(0.0, min(float(value), 86400.0))
+            except ValueError:
+                return None
+    return None

@@ -1,0 +1,45 @@
+"""The dialect of our own serving workers over a Unix socket: the V2 and OpenAI wires, with every error passed on as it is."""
+
+from __future__ import annotations
+
+from modelwright.core.contracts.snapshot import ProviderEntry
+from modelwright.core.errors import CallError, StartError
+from modelwright.core.ports.http import Headers, Origin, UpstreamRequest
+from modelwright.core.ports.providers import AnswerHead, Outbound
+from modelwright.core.wire import openai
+
+_NOTHING = AnswerHead()
+_TARGETS = {target_operation: path for path, target_operation in openai.PATHS.items()}
+_JSON = (b"content-type", b"application/json")
+
+
+class ServingDialect:
+    """Speaks to one replica."""
+
+    def __init__(self, entry: ProviderEntry, base_url: str) -> None:
+        if not base_url.startswith("unix:/"):
+            raise StartError(
+                f"{base_url!r} is no worker's address", hint="unix:/path.sock", place=f"provider {entry.name}"
+            )
+        self._origin = Origin(scheme="unix", host=base_url.removeprefix("unix:"))
+
+    def request(self, call: Outbound) -> UpstreamRequest:
+        if call.operation == "infer":
+            target, body, headers = f"/v2/models/{call.model}/infer", call.body, call.headers
+        else:
+            target, body, headers = _TARGETS[call.operation], self._body(call), (_JSON, *call.headers)
+        return UpstreamRequest(origin=self._origin, method="POST", target=target, headers=headers, body=body)
+
+    def failure(self, status: int, headers: Headers, body: bytes) -> CallError | None:
+        return None
+
+    def answer(self, body: bytes) -> AnswerHead | None:
+        return openai.read_answer(body) or _NOTHING
+
+    def event(self, data: bytes) -> AnswerHead:
+        return openai.read_event(data)
+
+    def _body(self, call: Outbound) -> bytes:
+        if call.ask_usage and call.stream:
+            return openai.ask_for_usage(call.body)
+        return call.body
