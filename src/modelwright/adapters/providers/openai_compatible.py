@@ -24,6 +24,7 @@ TARGETS = {"chat": "/chat/completions", "completions": "/completions", "embeddin
 PASSED_ON = frozenset({400, 404, 413, 422})
 """Statuses that speak of the client's own request: the vendor's words reach the client as they are."""
 _PORTS = {"http": 80, "https": 443}
+_EXAMPLE = "such as http://10.0.0.7:8000/v1"
 _HEADERS = (
     (b"content-type", b"application/json"),
     (b"accept-encoding", b"identity"),
@@ -61,7 +62,7 @@ class OpenAiDialect:
     def failure(self, status: int, headers: Headers, body: bytes) -> CallError | None:
         if status in PASSED_ON:
             return None
-        return failure_of(self._name, status, headers, openai.error_message(body))
+        return failure_of(self._name, status, headers=headers, message=openai.error_message(body))
 
     def answer(self, body: bytes) -> AnswerHead | None:
         return openai.read_answer(body)
@@ -98,19 +99,17 @@ def read_base_url(base_url: str, *, place: str) -> tuple[Origin, str]:
         url = urlsplit(base_url)
         host, port = url.hostname, url.port
     except ValueError as error:
-        raise StartError(
-            f"base_url {base_url!r}: {error}", hint="such as http://10.0.0.7:8000/v1", place=place
-        ) from None
+        raise StartError(f"base_url {base_url!r}: {error}", hint=_EXAMPLE, place=place) from None
     if url.scheme not in _PORTS or not host or url.query or url.fragment or url.username:
         raise StartError(
             f"base_url {base_url!r} is not http(s)://host[:port][/path]",
-            hint="such as http://10.0.0.7:8000/v1",
+            hint=_EXAMPLE,
             place=place,
         )
     return Origin(scheme=url.scheme, host=host, port=port or _PORTS[url.scheme]), url.path.rstrip("/")
 
 
-def failure_of(provider: str, status: int, headers: Headers, message: str) -> CallError:
+def failure_of(provider: str, status: int, *, headers: Headers, message: str) -> CallError:
     """Our error for a vendor's refusal or failure, by its status first."""
     if status in {401, 402, 403}:
         return ProviderAuth(

@@ -1,4 +1,4 @@
-"""The dialect of our own serving workers over a Unix socket: the V2 and OpenAI wires, with every error passed on as it is."""
+"""The dialect of our own serving workers over a Unix socket; every error of theirs is passed on as it is."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ class ServingDialect:
 
     def request(self, call: Outbound) -> UpstreamRequest:
         if call.operation == "infer":
-            target, body, headers = f"/v2/models/{call.model}/infer", call.body, call.headers
+            version = f"/versions/{call.version}" if call.version else ""
+            target, body, headers = f"/v2/models/{call.model}{version}/infer", call.body, call.headers
         else:
             target, body, headers = _TARGETS[call.operation], self._body(call), (_JSON, *call.headers)
         return UpstreamRequest(origin=self._origin, method="POST", target=target, headers=headers, body=body)
@@ -40,6 +41,7 @@ class ServingDialect:
         return openai.read_event(data)
 
     def _body(self, call: Outbound) -> bytes:
+        model = None if call.model == call.client_model and openai.names_model_once(call.body) else call.model
         if call.ask_usage and call.stream:
-            return openai.ask_for_usage(call.body)
-        return call.body
+            return openai.ask_for_usage(call.body, model=model)
+        return call.body if model is None else openai.with_fields(call.body, {"model": model})

@@ -21,6 +21,8 @@ class Outbound(msgspec.Struct, frozen=True, kw_only=True):
     client_model: str
     """The name in the client's body: when it equals `model` and no usage must be asked for, bytes pass untouched."""
     body: bytes
+    version: str = ""
+    """Of a model, when a V2 path names one; already checked to be safe in a path."""
     stream: bool = False
     ask_usage: bool = False
     """A stream whose client did not ask for usage: it is asked for all the same."""
@@ -48,7 +50,7 @@ class Dialect(Protocol):
         ...
 
     def failure(self, status: int, headers: Headers, body: bytes) -> CallError | None:
-        """Our error for an answer of 400 and above; None when the vendor's own error may pass to the client as it is."""
+        """Our error for an answer of 400 and above; None when the vendor's own error may pass to the client."""
         ...
 
     def answer(self, body: bytes) -> AnswerHead | None:

@@ -116,7 +116,7 @@ def with_fields(body: bytes, fields: dict[str, Any], *, without: tuple[str, ...]
 
 
 def ask_for_usage(body: bytes, *, model: str | None = None) -> bytes:
-    """A stream request that asks for the usage chunk, keeping the client's other stream options; sets `model` if given."""
+    """A stream request that asks for the usage chunk, the client's other stream options kept; sets `model` if given."""
     content = _fields.decode(body)
     options: dict[str, Any] = {}
     if "stream_options" in content:
@@ -233,5 +233,5 @@ def _described(error: msgspec.ValidationError) -> str:
 def _param(error: msgspec.ValidationError) -> str | None:
     text = str(error)
     if "missing required field `" in text:
-        return text.split("missing required field `")[1].split("`")[0]
+        return text.split("missing required field `")[1].split("`", maxsplit=1)[0]
     return text.split("`$.")[1].rstrip("`") if "`$." in text else None

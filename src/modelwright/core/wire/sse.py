@@ -25,7 +25,8 @@ class EventSplitter:
         if data.endswith(b"\n\n") and b"\r" not in data:
             self._rest = b""
             return [event + b"\n\n" for event in data[:-2].split(b"\n\n")] if data.count(b"\n\n") > 1 else [data]
-        events, start = [], 0
+        events: list[bytes] = []
+        start = 0
         for match in _BOUNDARY.finditer(data):
             if match.end() == len(data) and data.endswith(b"\r\r"):
                 break  # the second CR may be half of a CRLF
