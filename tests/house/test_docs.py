@@ -1,0 +1,64 @@
+"""Checks that the documents are whole and agree with the code: no dead link, no page without its place."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from modelwright.core import errors
+from tests.house.files import ROOT, committed
+
+PAGES = [path for path in committed() if path.suffix == ".md"]
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+
+
+def slug(heading: str) -> str:
+    """The anchor that a heading gets: lower case, punctuation dropped, blanks as hyphens."""
+    return re.sub(r"\s", "-", re.sub(r"[^\w\s-]", "", heading.strip().lower()))
+
+
+def headings(page: Path) -> list[tuple[int, str]]:
+    """Level and text of each heading, code blocks aside."""
+    text = re.sub(r"^```.*?^```", "", (ROOT / page).read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    return [(len(match[1]), match[2]) for match in re.finditer(r"^(#+) (.+)$", text, flags=re.MULTILINE)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_links_lead_somewhere(page: Path) -> None:
+    dead: list[str] = []
+    for link in LINK.findall((ROOT / page).read_text("utf-8")):
+        if re.match(r"[a-z]+:", link):
+            continue
+        name, _, anchor = link.partition("#")
+        target = (ROOT / page.parent / name).resolve() if name else (ROOT / page).resolve()
+        anchors = {slug(text) for _, text in headings(target)} if target.suffix == ".md" and target.exists() else set()
+        if not target.exists() or (anchor and anchor not in anchors):
+            dead.append(link)
+    assert not dead
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_a_page_has_one_title(page: Path) -> None:
+    levels = [level for level, _ in headings(page)]
+    assert levels[:1] == [1]
+    assert levels.count(1) == 1
+
+
+def test_the_decisions_are_numbered_without_a_gap() -> None:
+    numbers = [int(page.name[:4]) for page in PAGES if page.parent == Path("docs/adr")]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_the_error_tree_is_drawn_whole() -> None:
+    drawing = (errors.__doc__ or "").replace(",", " ").split()
+    defined = {name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, Exception)}
+    assert defined <= set(drawing)
+
+
+def test_every_error_has_a_code_of_its_own() -> None:
+    codes = [
+        value.code
+        for value in vars(errors).values()
+        if isinstance(value, type) and issubclass(value, errors.ModelwrightError)
+    ]
+    assert sorted(codes) == sorted(set(codes))
