@@ -26,6 +26,6 @@ def key_digest(pepper: bytes, key: str | bytes) -> str:
 
 
 def masked(key: str) -> str:
-    """A key as it may be shown: its public part only."""
-    head, _, _ = key.removeprefix(PREFIX).partition("-")
-    return f"{PREFIX}{head[:8]}-***" if key.startswith(PREFIX) else "***"
+    """A key as it may be shown: its public part only; nothing at all of a text that has another form."""
+    key_id, dash, _ = key.removeprefix(PREFIX).partition("-")
+    return f"{PREFIX}{key_id}-***" if key.startswith(PREFIX) and dash and len(key_id) == 8 else "***"

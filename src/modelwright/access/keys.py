@@ -1,0 +1,103 @@
+"""API keys: how they are made, revoked and recognised; it keeps nothing itself and knows no HTTP."""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Callable, Iterable, Sequence
+
+from modelwright.core.contracts.snapshot import Key
+from modelwright.core.errors import AccessError, KeyNotFound
+from modelwright.core.keys import compose_key, key_digest
+from modelwright.core.ports.stores import KeyRow, KeyStore
+
+ROLES = ("client", "admin")
+
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_LIFETIME = re.compile(r"([1-9][0-9]{0,5})(m|h|d|w)")
+_SECONDS = {"m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+
+
+async def create_key(
+    store: KeyStore,
+    *,
+    name: str,
+    tenant: str,
+    role: str,
+    expires: float | None,
+    pepper: bytes,
+    random: Callable[[int], bytes],
+    now: float,
+) -> tuple[KeyRow, str]:
+    """Make a key and store its digest; the text in the answer exists nowhere else.
+
+    `expires` and `now` are Unix seconds; `random` gives that many unpredictable bytes. Raises AccessError for a name,
+    tenant or role that cannot be, and KeyNameTaken.
+    """
+    _check(name=name, tenant=tenant, role=role)
+    if expires is not None and expires <= now:
+        raise AccessError("the key would have expired already", hint="give a time that lies ahead", place="expires")
+    key_id, text = compose_key(random(29))
+    key = Key(id=key_id, digest=key_digest(pepper, text), name=name, tenant=tenant, role=role, expires=expires)
+    row = KeyRow(key=key, created=now)
+    await store.add(row)
+    return row, text
+
+
+async def revoke_key(store: KeyStore, which: str, *, now: float) -> KeyRow:
+    """Revoke the key of this public id or name.
+
+    Raises KeyNotFound, and AccessError when two tenants have a key of that name.
+    """
+    return await store.revoke(_named(await store.list(), which, now=now), at=now)
+
+
+def live_keys(rows: Iterable[KeyRow], *, now: float) -> tuple[Key, ...]:
+    """The keys that open a door at this time."""
+    return tuple(row.key for row in rows if is_live(row, now=now))
+
+
+def is_live(row: KeyRow, *, now: float) -> bool:
+    """Neither revoked nor expired."""
+    return row.revoked is None and (row.key.expires is None or row.key.expires > now)
+
+
+def recognise(keys: Iterable[Key], digest: str, *, now: float) -> Key | None:
+    """The unexpired key of this digest; every key is compared, each in constant time."""
+    found = None
+    for key in keys:
+        if hmac.compare_digest(key.digest, digest):
+            found = key
+    return found if found is not None and (found.expires is None or found.expires > now) else None
+
+
+def lifetime(text: str) -> float:
+    """Seconds of `45m`, `12h`, `30d` or `2w`; raises AccessError."""
+    match = _LIFETIME.fullmatch(text.strip())
+    if match is None:
+        raise AccessError(f"{text!r} is no lifetime", hint="write 45m, 12h, 30d or 2w", place="expires")
+    return float(int(match[1]) * _SECONDS[match[2]])
+
+
+def _check(*, name: str, tenant: str, role: str) -> None:
+    for place, value in (("name", name), ("tenant", tenant)):
+        if not _NAME.fullmatch(value):
+            hint = "use 1 to 63 lower-case letters, digits and hyphens, such as my-app"
+            raise AccessError(f"{value!r} cannot be the {place} of a key", hint=hint, place=place)
+    if role not in ROLES:
+        raise AccessError(f"{role!r} is no role", hint=f"use {' or '.join(ROLES)}", place="role")
+
+
+def _named(rows: Sequence[KeyRow], which: str, *, now: float) -> str:
+    """The id of the one key that is meant. An expired key may be named too, unless a live one bears the name."""
+    held = [row for row in rows if row.revoked is None]
+    if any(row.key.id == which for row in held):
+        return which
+    named = [row for row in held if row.key.name == which]
+    named = [row for row in named if is_live(row, now=now)] or named[:1]
+    if not named:
+        raise KeyNotFound(f"no live key has the id or name {which!r}", hint="see modelwright keys list")
+    if len(named) > 1:
+        ids = ", ".join(f"{row.key.id} (tenant {row.key.tenant})" for row in named)
+        raise AccessError(f"{which!r} names {len(named)} keys: {ids}", hint="revoke by id")
+    return named[0].key.id

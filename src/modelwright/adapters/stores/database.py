@@ -1,0 +1,115 @@
+"""Opens the database of one installation (SQLite) and brings it to the newest migration; it knows no query."""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, event, text
+from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from modelwright.adapters.stores.tables import HEAD
+from modelwright.core.errors import StartError
+
+BUSY = 5.0
+"""Seconds to wait for somebody else's write to end."""
+
+_PRAGMAS = (
+    "PRAGMA journal_mode = WAL",
+    # A spool file is deleted once its rows are here, so a commit must be on the disk when it returns.
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+    f"PRAGMA busy_timeout = {int(BUSY * 1000)}",
+)
+
+
+class Database:
+    """Two views of one pool of connections: transactions of `writer` own the database from their first statement."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self.writer = engine
+        self.reader = engine.execution_options(read_only=True)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self.writer.dispose()
+
+
+async def open_database(path: Path) -> Database:
+    """Open (0600, made when missing) and migrate; raises StartError for a file that is no database of this version."""
+    _create(path)
+    database = Database(_engine(path))
+    try:
+        async with database.writer.begin() as connection:
+            await connection.run_sync(_bring_to_head, path)
+    except OperationalError as error:
+        await database.close()
+        hint = "see that the disk has space and that no other program holds the file"
+        raise StartError(f"{path} cannot be opened: {error.orig}", hint=hint) from error
+    except DatabaseError as error:
+        await database.close()
+        raise StartError(
+            f"{path} is damaged: {error.orig}", hint="restore it from a backup, or move it away"
+        ) from error
+    except BaseException:
+        await database.close()
+        raise
+    return database
+
+
+def _create(path: Path) -> None:
+    """SQLite would make the file, its log and its index readable for others."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise StartError(f"{path} cannot be opened: {error.strerror}", hint="let this user write there") from error
+
+
+def _engine(path: Path) -> AsyncEngine:
+    engine = create_async_engine(
+        f"sqlite+aiosqlite:///{path}",
+        connect_args={"timeout": BUSY},
+        json_serializer=lambda value: msgspec.json.encode(value).decode(),
+        json_deserializer=msgspec.json.decode,
+    )
+    event.listen(engine.sync_engine, "connect", _connected)
+    event.listen(engine.sync_engine, "begin", _begin)
+    return engine
+
+
+def _connected(connection: Any, _record: Any) -> None:
+    connection.isolation_level = (
+        None  # the driver's own BEGIN comes too late for reads and for tables; `_begin` sends it
+    )
+    cursor = connection.cursor()
+    for pragma in _PRAGMAS:
+        cursor.execute(pragma)
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    """A transaction that will write takes the lock at once: upgrading later fails at once when somebody else wrote."""
+    reads = connection.get_execution_options().get("read_only", False)
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
+def _bring_to_head(connection: Connection, path: Path) -> None:
+    found = _revision(connection)
+    if found == HEAD:
+        return
+    if found is not None and found > HEAD:
+        hint = "run that version again, or restore the backup that was made before it"
+        raise StartError(f"{path} was written by a newer version of Modelwright (schema {found})", hint=hint)
+    import_module("modelwright.adapters.stores.migrate").upgrade(connection)
+
+
+def _revision(connection: Connection) -> str | None:
+    known = connection.execute(text("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'"))
+    if known.first() is None:
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()

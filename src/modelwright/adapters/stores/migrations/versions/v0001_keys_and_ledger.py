@@ -1,0 +1,68 @@
+"""Keys, the ledger, how far each spool file was read, and serials."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+
+
+def upgrade() -> None:
+    """Make the first tables."""
+    _keys()
+    _ledger()
+    op.create_table(
+        "spool_offsets",
+        sa.Column("file", sa.String, primary_key=True),
+        sa.Column("offset", sa.BigInteger, nullable=False),
+    )
+    op.create_table(
+        "serials",
+        sa.Column("name", sa.String, primary_key=True),
+        sa.Column("value", sa.BigInteger, nullable=False),
+    )
+
+
+def _keys() -> None:
+    op.create_table(
+        "keys",
+        sa.Column("id", sa.String, primary_key=True),
+        sa.Column("digest", sa.String, nullable=False, unique=True),
+        sa.Column("name", sa.String, nullable=False),
+        sa.Column("tenant", sa.String, nullable=False),
+        sa.Column("role", sa.String, nullable=False),
+        sa.Column("created", sa.Double, nullable=False),
+        sa.Column("expires", sa.Double),
+        sa.Column("revoked", sa.Double),
+    )
+    op.create_index("keys_tenant_name", "keys", ["tenant", "name"])
+
+
+def _ledger() -> None:
+    texts = (
+        "request_id operation endpoint tenant key user variant provider model release outcome error currency reserved"
+    )
+    op.create_table(
+        "ledger",
+        sa.Column("call", sa.String, primary_key=True),
+        sa.Column("v", sa.Integer, nullable=False),
+        sa.Column("at", sa.Double, nullable=False),
+        *(sa.Column(name, sa.String, nullable=False) for name in texts.split()),
+        sa.Column("stream", sa.Boolean, nullable=False),
+        sa.Column("status", sa.Integer, nullable=False),
+        sa.Column("input_tokens", sa.BigInteger),
+        sa.Column("cached_tokens", sa.BigInteger),
+        sa.Column("output_tokens", sa.BigInteger),
+        sa.Column("reasoning_tokens", sa.BigInteger),
+        sa.Column("cost", sa.String),
+        sa.Column("latency_ms", sa.Double, nullable=False),
+        sa.Column("first_token_ms", sa.Double),
+        sa.Column("bytes_in", sa.BigInteger, nullable=False),
+        sa.Column("bytes_out", sa.BigInteger, nullable=False),
+        sa.Column("chunks", sa.BigInteger, nullable=False),
+        sa.Column("attempts", sa.Integer, nullable=False),
+        sa.Column("tags", sa.JSON, nullable=False),
+        sa.Column("writer", sa.String, nullable=False),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ledger_open_intents", "ledger", ["writer"], sqlite_where=sa.text("outcome = 'intent'"))

@@ -1,0 +1,80 @@
+"""The tables, as the code of this version expects them; how a database gets there is in `migrations/`."""
+
+from __future__ import annotations
+
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Double, Index, Integer, MetaData, String, Table, text
+
+HEAD = "0001"
+"""The newest migration. A database that stands there needs no Alembic, which takes longer to import than to run."""
+
+metadata = MetaData()
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("digest", String, nullable=False, unique=True),
+    Column("name", String, nullable=False),
+    Column("tenant", String, nullable=False),
+    Column("role", String, nullable=False),
+    Column("created", Double, nullable=False),
+    Column("expires", Double),
+    Column("revoked", Double),
+    Index("keys_tenant_name", "tenant", "name"),
+)
+
+ledger = Table(
+    "ledger",
+    metadata,
+    # A UUIDv7: in order of the primary key is in order of time.
+    Column("call", String, primary_key=True),
+    Column("v", Integer, nullable=False),
+    Column("request_id", String, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("operation", String, nullable=False),
+    Column("endpoint", String, nullable=False),
+    Column("tenant", String, nullable=False),
+    Column("key", String, nullable=False),
+    Column("user", String, nullable=False),
+    Column("variant", String, nullable=False),
+    Column("provider", String, nullable=False),
+    Column("model", String, nullable=False),
+    Column("release", String, nullable=False),
+    Column("stream", Boolean, nullable=False),
+    Column("outcome", String, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("error", String, nullable=False),
+    Column("input_tokens", BigInteger),
+    Column("cached_tokens", BigInteger),
+    Column("output_tokens", BigInteger),
+    Column("reasoning_tokens", BigInteger),
+    # Exact decimals stay text: a float would round money.
+    Column("cost", String),
+    Column("currency", String, nullable=False),
+    Column("reserved", String, nullable=False),
+    Column("latency_ms", Double, nullable=False),
+    Column("first_token_ms", Double),
+    Column("bytes_in", BigInteger, nullable=False),
+    Column("bytes_out", BigInteger, nullable=False),
+    Column("chunks", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("tags", JSON, nullable=False),
+    # Not of the contract: whose spool the row came from, to find the intents of a writer that died.
+    Column("writer", String, nullable=False),
+    Index("ledger_open_intents", "writer", sqlite_where=text("outcome = 'intent'")),
+    sqlite_with_rowid=False,
+)
+
+spool_offsets = Table(
+    "spool_offsets",
+    metadata,
+    Column("file", String, primary_key=True),
+    Column("offset", BigInteger, nullable=False),
+)
+
+serials = Table(
+    "serials",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)

@@ -1,0 +1,93 @@
+"""One suite for every key store: the fake in memory and the one over SQLite."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from modelwright.adapters.stores.database import open_database
+from modelwright.adapters.stores.memory_keys import MemoryKeyStore
+from modelwright.adapters.stores.sql_keys import SqlKeyStore
+from modelwright.core.contracts.snapshot import Key
+from modelwright.core.errors import AccessError, KeyNameTaken, KeyNotFound
+from modelwright.core.ports.stores import KeyRow, KeyStore
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[KeyStore]:
+    if request.param == "memory":
+        yield MemoryKeyStore()
+        return
+    database = await open_database(tmp_path / "modelwright.db")
+    yield SqlKeyStore(database)
+    await database.close()
+
+
+def row(
+    key_id: str, *, name: str = "app", tenant: str = "default", created: float = 100.0, expires: float | None = None
+) -> KeyRow:
+    digest = key_id.encode().hex().ljust(64, "0")
+    return KeyRow(key=Key(id=key_id, digest=digest, name=name, tenant=tenant, expires=expires), created=created)
+
+
+async def test_keeps_every_field(store: KeyStore) -> None:
+    kept = KeyRow(
+        key=Key(id="a", digest="0" * 64, name="ops", tenant="acme", role="admin", expires=5e9), created=1700000000.25
+    )
+    await store.add(kept)
+    assert await store.list() == [kept]
+
+
+async def test_lists_the_newest_first(store: KeyStore) -> None:
+    await store.add(row("b", name="second", created=2.0))
+    await store.add(row("a", name="first", created=1.0))
+    await store.add(row("c", name="third", created=3.0))
+    assert [found.key.id for found in await store.list()] == ["c", "b", "a"]
+
+
+async def test_a_name_is_unique_among_the_live_keys_of_a_tenant(store: KeyStore) -> None:
+    await store.add(row("a"))
+    with pytest.raises(KeyNameTaken, match="app"):
+        await store.add(row("b"))
+    await store.add(row("c", tenant="acme"))
+    await store.add(row("d", name="other"))
+    assert {found.key.id for found in await store.list()} == {"a", "c", "d"}
+
+
+async def test_a_revoked_or_expired_key_frees_its_name(store: KeyStore) -> None:
+    await store.add(row("a"))
+    await store.revoke("a", at=150.0)
+    await store.add(row("b", created=200.0, expires=300.0))
+    with pytest.raises(KeyNameTaken):
+        await store.add(row("c", created=299.0))
+    await store.add(row("d", created=300.0))
+    assert [found.key.id for found in await store.list()] == ["d", "b", "a"]
+
+
+async def test_an_id_and_a_digest_are_unique_for_ever(store: KeyStore) -> None:
+    await store.add(row("a"))
+    await store.revoke("a", at=150.0)
+    with pytest.raises(AccessError, match="exists"):
+        await store.add(row("a", name="other"))
+    same_digest = KeyRow(key=Key(id="z", digest=row("a").key.digest, name="third"), created=1.0)
+    with pytest.raises(AccessError, match="exists"):
+        await store.add(same_digest)
+    assert len(await store.list()) == 1
+
+
+async def test_revoking_keeps_the_row_and_says_when(store: KeyStore) -> None:
+    await store.add(row("a"))
+    revoked = await store.revoke("a", at=123.5)
+    assert revoked.revoked == 123.5
+    assert revoked.key == row("a").key
+    assert await store.list() == [revoked]
+
+
+async def test_only_a_live_key_can_be_revoked(store: KeyStore) -> None:
+    await store.add(row("a"))
+    with pytest.raises(KeyNotFound):
+        await store.revoke("b", at=1.0)
+    await store.revoke("a", at=2.0)
+    with pytest.raises(KeyNotFound):
+        await store.revoke("a", at=3.0)
+    assert (await store.list())[0].revoked == 2.0
