@@ -21,7 +21,8 @@
         ├── ProviderOff          an optional provider whose settings are missing
         ├── ModelUnavailable     our own engine is loading or was lost; retryable
         ├── EngineFailed         our own engine refused or crashed on this very input
-        ├── Stopped              the client left, or the process drains
+        ├── Stopped              the client left
+        ├── Draining             the process stops and can take or finish no more
         └── ProviderError        the other side failed
             ├── ProviderAuth, ProviderRateLimited, ProviderUnreachable, ProviderTimeout
             └── UpstreamStalled, UpstreamTruncated
@@ -242,9 +243,15 @@ class EngineFailed(CallError):
 
 
 class Stopped(CallError):
-    """The client left or the process drains."""
+    """The client left."""
 
     code = "client_disconnect"
+
+
+class Draining(CallError):
+    """The process stops and can take or finish no more."""
+
+    code = "draining"
 
 
 class ProviderError(CallError):

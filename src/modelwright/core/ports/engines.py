@@ -118,7 +118,9 @@ class Delta(msgspec.Struct, frozen=True, kw_only=True):
     tokens: tuple[int, ...]
     logprobs: tuple[TokenLogprob, ...] = ()
     finish: str | None = None
-    """stop | length, with the last delta of a request."""
+    """stop | length | error, with the last delta of a request."""
+    error: str = ""
+    """The engine's own words when `finish` is error."""
 
 
 class TextEngine(Protocol):

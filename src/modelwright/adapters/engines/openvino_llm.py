@@ -1,0 +1,147 @@
+"""OpenVINO GenAI's continuous batching for GGUF models: token ids in and out, since its own tokenizer is not used.
+
+Precision is what the manifest says, for computing and for the key-value cache alike: the library's default would pick
+bfloat16 on some processors and 8 bits for the cache without a word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import openvino as ov
+import openvino_genai as genai
+
+from modelwright.adapters.engines.gguf import GgufModel, read_gguf
+from modelwright.core.errors import BadModelFile, EngineFailed, StartError
+from modelwright.core.ports.engines import Delta, EngineConfig, Sampling, TextSignature, TokenLogprob
+
+BLOCK = 32
+"""Tokens per key-value block on the CPU device."""
+_CACHE_BYTES = {"f32": 4, "f16": 2, "bf16": 2}
+_DEFAULT_CACHE = 256 << 20
+
+
+class OpenVinoLlm:
+    """One pipeline; its requests advance together, one token per step."""
+
+    def __init__(self) -> None:
+        self._pipeline: Any = None
+        self._running: dict[int, Any] = {}
+        self._eos: set[int] = set()
+
+    def load(self, config: EngineConfig) -> TextSignature:
+        """Read the file; options: `context` (tokens, 0 for the model's own) and `cache` (bytes)."""
+        model = read_gguf(config.path)
+        context = min(int(config.options.get("context") or model.context), model.context)
+        scheduler = genai.SchedulerConfig()
+        scheduler.num_kv_blocks = _blocks(model, config, context)
+        scheduler.max_num_seqs = int(config.options.get("max_sequences", 16))
+        scheduler.max_num_batched_tokens = max(256, min(context, 2048))
+        scheduler.dynamic_split_fuse = True
+        properties = {
+            "INFERENCE_PRECISION_HINT": config.precision,
+            "KV_CACHE_PRECISION": config.precision,
+            "INFERENCE_NUM_THREADS": config.threads,
+        }
+        try:
+            self._pipeline = genai.ContinuousBatchingPipeline(config.path, scheduler, "CPU", properties)
+        except (RuntimeError, IndexError, ValueError) as error:
+            raise BadModelFile(
+                f"OpenVINO cannot load it: {_last_line(error)}",
+                place=config.path,
+                hint="quantise it as f16, q8_0 or q4_0",
+            ) from error
+        self._eos = set(model.eos)
+        return TextSignature(
+            architecture=model.architecture,
+            context=context,
+            vocabulary=len(model.tokens),
+            eos=model.eos,
+            precision=config.precision,
+        )
+
+    def submit(self, request: int, prompt: Sequence[int], sampling: Sampling) -> None:
+        ids = ov.Tensor(np.asarray([prompt], dtype=np.int64))
+        try:
+            self._running[request] = self._pipeline.add_request(request, ids, self._generation(sampling))
+        except (RuntimeError, ValueError) as error:
+            raise EngineFailed(
+                f"the engine refuses the request: {_last_line(error)}", hint="change its sampling parameters"
+            ) from error
+
+    def step(self) -> list[Delta]:
+        if not self._running:
+            return []
+        self._pipeline.step()
+        deltas = [delta for request, handle in self._running.items() for delta in self._read(request, handle)]
+        for delta in deltas:
+            if delta.finish:
+                del self._running[delta.request]
+        return deltas
+
+    def cancel(self, request: int) -> None:
+        handle = self._running.pop(request, None)
+        if handle is not None:
+            handle.cancel()
+            self._pipeline.step()  # frees the sequence's cache blocks
+
+    def _read(self, request: int, handle: Any) -> list[Delta]:
+        deltas: list[Delta] = []
+        while handle.can_read():
+            deltas.extend(self._delta(request, output) for output in handle.read().values())
+        if not deltas and handle.get_status() == genai.GenerationStatus.IGNORED:
+            problem = "the engine's key-value cache cannot hold this request"
+            deltas.append(Delta(request=request, tokens=(), finish="error", error=problem))
+        return deltas
+
+    def _delta(self, request: int, output: Any) -> Delta:
+        tokens = tuple(output.generated_ids)
+        finish = {
+            genai.GenerationFinishReason.STOP: "stop",
+            genai.GenerationFinishReason.LENGTH: "length",
+        }.get(output.finish_reason)
+        if finish == "length" and tokens and tokens[-1] in self._eos:
+            finish = "stop"
+        if finish == "stop":  # the end token is no part of the answer's text
+            tokens = tuple(token for token in tokens if token not in self._eos)
+        logprobs = tuple(map(TokenLogprob, tokens, output.generated_log_probs))
+        return Delta(request=request, tokens=tokens, logprobs=logprobs, finish=finish)
+
+    def _generation(self, sampling: Sampling) -> Any:
+        settings: dict[str, Any] = {
+            "max_new_tokens": sampling.max_tokens,
+            "stop_token_ids": self._eos,
+            "do_sample": sampling.temperature > 0,
+            "presence_penalty": sampling.presence_penalty,
+            "frequency_penalty": sampling.frequency_penalty,
+            "logprobs": 0 if sampling.logprobs is None else 1,
+        }
+        if sampling.temperature > 0:
+            settings |= {"temperature": sampling.temperature, "top_p": sampling.top_p}
+            if sampling.top_k:
+                settings["top_k"] = sampling.top_k
+            if sampling.seed is not None:
+                settings["rng_seed"] = sampling.seed % 2**63
+        if sampling.json_schema is not None:
+            settings["structured_output_config"] = genai.StructuredOutputConfig(json_schema=sampling.json_schema)
+        return genai.GenerationConfig(**settings)
+
+
+def _blocks(model: GgufModel, config: EngineConfig, context: int) -> int:
+    """Key-value blocks that fit the cache; raises StartError when not even one full context does."""
+    per_block = 2 * model.layers * model.kv_heads * model.head_size * BLOCK * _CACHE_BYTES[config.precision]
+    cache = int(config.options.get("cache") or _DEFAULT_CACHE)
+    needed = -(-context // BLOCK) + 1
+    if cache // per_block < needed:
+        raise StartError(
+            f"model {config.model}: a key-value cache of {cache} bytes holds {cache // per_block * BLOCK} tokens, "
+            f"its context is {context}",
+            hint=f"set engine.cache to {-(-needed * per_block // (1 << 20))}MiB or more, or lower engine.context",
+        )
+    return cache // per_block
+
+
+def _last_line(error: BaseException) -> str:
+    return str(error).strip().splitlines()[-1][:300]

@@ -1,0 +1,84 @@
+"""Writes answers of text models in the OpenAI wire's form: whole ones, stream chunks, usage; values to bytes only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from modelwright.core.ports.engines import TextCodec, TokenLogprob
+from modelwright.core.wire.sse import event_bytes
+
+
+class AnswerForm(msgspec.Struct, frozen=True, kw_only=True):
+    """What all pieces of one answer have in common."""
+
+    id: str
+    created: int
+    """Unix seconds."""
+    model: str
+    chat: bool
+
+    def chunk(self, text: str, *, first: bool = False, finish: str | None = None, logprobs: Any = None) -> bytes:
+        """One stream event; the first one of a chat names the role."""
+        if not self.chat:
+            return self._event([{"index": 0, "text": text, "logprobs": logprobs, "finish_reason": finish}])
+        delta: dict[str, str] = {"role": "assistant"} if first else {}
+        if text or first:
+            delta["content"] = text
+        return self._event([{"index": 0, "delta": delta, "logprobs": logprobs, "finish_reason": finish}])
+
+    def usage_chunk(self, usage: dict[str, Any]) -> bytes:
+        """The last event before the end, when usage was asked for."""
+        return self._event([], usage=usage)
+
+    def whole(self, text: str, *, finish: str, usage: dict[str, Any], logprobs: Any = None) -> bytes:
+        """The answer of a request that does not stream."""
+        choice: dict[str, Any] = {"index": 0, "finish_reason": finish, "logprobs": logprobs}
+        if self.chat:
+            choice["message"] = {"role": "assistant", "content": text, "refusal": None}
+        else:
+            choice["text"] = text
+        return msgspec.json.encode(
+            self._head("chat.completion" if self.chat else "text_completion") | {"choices": [choice], "usage": usage}
+        )
+
+    def _event(self, choices: list[dict[str, Any]], **more: Any) -> bytes:
+        head = self._head("chat.completion.chunk" if self.chat else "text_completion")
+        return event_bytes(msgspec.json.encode(head | {"choices": choices} | more))
+
+    def _head(self, kind: str) -> dict[str, Any]:
+        return {"id": self.id, "object": kind, "created": self.created, "model": self.model}
+
+
+def usage_of(prompt_tokens: int, completion_tokens: int) -> dict[str, Any]:
+    """The wire's usage object."""
+    return {
+        "prompt_tokens": prompt_tokens,
+        "completion_tokens": completion_tokens,
+        "total_tokens": prompt_tokens + completion_tokens,
+    }
+
+
+def chat_logprobs(codec: TextCodec, tokens: Sequence[TokenLogprob], *, alternatives: int) -> dict[str, Any]:
+    """Log-probabilities in the chat form; `bytes` lets a client join tokens that end inside a character."""
+    return {"content": [_chat_token(codec, token, alternatives) for token in tokens], "refusal": None}
+
+
+def completion_logprobs(codec: TextCodec, tokens: Sequence[TokenLogprob]) -> dict[str, Any]:
+    """Log-probabilities in the older completion form; offsets are in characters from the answer's beginning."""
+    texts = [codec.text(token.token).decode("utf-8", "replace") for token in tokens]
+    offsets = [sum(map(len, texts[:index])) for index in range(len(texts))]
+    values = [token.logprob for token in tokens]
+    return {"tokens": texts, "token_logprobs": values, "top_logprobs": None, "text_offset": offsets}
+
+
+def _chat_token(codec: TextCodec, token: TokenLogprob, alternatives: int) -> dict[str, Any]:
+    data = codec.text(token.token)
+    entry: dict[str, Any] = {
+        "token": data.decode("utf-8", "replace"),
+        "logprob": token.logprob,
+        "bytes": list(data),
+    }
+    return entry | {"top_logprobs": [dict(entry)] if alternatives else []}

@@ -1,0 +1,195 @@
+"""Runs a text engine on its own thread: admits waiting requests, steps all of them, hands tokens to the event loop.
+
+Which request is next is plain first come, first served; the engine batches what runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from modelwright.core.errors import CallError, EngineFailed, ModelUnavailable, Overloaded
+from modelwright.core.ports.engines import Delta, EngineConfig, Sampling, TextEngine, TextSignature
+
+
+class Answer:
+    """One request's tokens as they come; made and read on the event loop."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self._ready: deque[Delta | CallError] = deque()
+        self._waiter: asyncio.Future[None] | None = None
+
+    async def next(self) -> list[Delta]:
+        """All that came since the last call, at least one; raises the error that ended the request."""
+        while not self._ready:
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        deltas: list[Delta] = []
+        while self._ready:
+            item = self._ready[0]
+            if isinstance(item, CallError):
+                if deltas:
+                    break
+                raise item
+            deltas.append(item)
+            self._ready.popleft()
+        return deltas
+
+    def put(self, item: Delta | CallError) -> None:
+        """Called on the event loop only."""
+        self._ready.append(item)
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+class TextLoop:
+    """The device around a TextEngine; every public verb is called on the event loop."""
+
+    def __init__(
+        self,
+        engine: TextEngine,
+        *,
+        max_sequences: int,
+        queue_limit: int,
+        on_lost: Callable[[BaseException], None],
+    ) -> None:
+        self._engine = engine
+        self._max_sequences = max_sequences
+        self._queue_limit = queue_limit
+        self._on_lost = on_lost
+        self._wake = threading.Condition()
+        self._waiting: deque[tuple[int, Sequence[int], Sampling]] = deque()
+        self._cancelled: set[int] = set()
+        self._stopping = False
+        self._answers: dict[int, Answer] = {}
+        self._numbers = 0
+        self._loop = asyncio.get_running_loop()
+        self._thread: threading.Thread | None = None
+
+    async def load(self, config: EngineConfig) -> TextSignature:
+        """Load the engine on its thread; raises what the engine raises."""
+        loaded: asyncio.Future[TextSignature] = self._loop.create_future()
+        self._thread = threading.Thread(target=self._run, args=(config, loaded), name="text-engine", daemon=True)
+        self._thread.start()
+        return await loaded
+
+    def submit(self, prompt: Sequence[int], sampling: Sampling) -> Answer:
+        """Queue a request; raises Overloaded when as many wait as may."""
+        with self._wake:
+            if len(self._waiting) >= self._queue_limit:
+                raise Overloaded(
+                    f"{len(self._waiting)} requests wait for this model, as many as may",
+                    hint="send the request again later",
+                    retry_after=1.0,
+                )
+            self._numbers += 1
+            answer = Answer(self._numbers)
+            self._answers[answer.number] = answer
+            self._waiting.append((answer.number, prompt, sampling))
+            self._wake.notify()
+        return answer
+
+    def cancel(self, answer: Answer) -> None:
+        """Nobody reads this answer any more: it is not computed further; harmless after its end."""
+        if self._answers.pop(answer.number, None) is not None:
+            with self._wake:
+                self._cancelled.add(answer.number)
+                self._wake.notify()
+
+    @property
+    def running(self) -> int:
+        """Requests that have not ended, waiting ones included."""
+        return len(self._answers)
+
+    @property
+    def waiting(self) -> int:
+        """Requests that the engine has not begun."""
+        return len(self._waiting)
+
+    async def stop(self) -> None:
+        """End the thread; requests that still run are forgotten."""
+        with self._wake:
+            self._stopping = True
+            self._wake.notify()
+        if self._thread is not None:
+            await asyncio.to_thread(self._thread.join, 5.0)
+
+    def _run(self, config: EngineConfig, loaded: asyncio.Future[TextSignature]) -> None:
+        try:
+            signature = self._engine.load(config)
+        except Exception as error:  # noqa: BLE001 - handed to whoever awaits the load
+            self._post(lambda error=error: loaded.set_exception(error))
+            return
+        self._post(lambda: loaded.set_result(signature))
+        try:
+            self._advance()
+        except Exception as error:  # noqa: BLE001 - a broken engine ends the worker, which says so
+            self._post(lambda error=error: self._lost(error))
+
+    def _advance(self) -> None:
+        running: set[int] = set()
+        while True:
+            with self._wake:
+                while not (running or self._waiting or self._cancelled or self._stopping):
+                    self._wake.wait()
+                if self._stopping:
+                    return
+                gone, begun = self._take(running)
+            for number in gone:
+                self._engine.cancel(number)
+                running.discard(number)
+            running.update(request[0] for request in begun if self._begin(*request))
+            deltas = self._engine.step() if running else []
+            if deltas:
+                running.difference_update(delta.request for delta in deltas if delta.finish)
+                self._post(lambda deltas=deltas: self._deliver(deltas))
+
+    def _take(self, running: set[int]) -> tuple[list[int], list[tuple[int, Sequence[int], Sampling]]]:
+        """What to cancel in the engine and what to begin; called under the lock."""
+        cancelled, self._cancelled = self._cancelled, set()
+        gone = [number for number in cancelled if number in running]
+        if cancelled:
+            self._waiting = deque(item for item in self._waiting if item[0] not in cancelled)
+        free = self._max_sequences - len(running) + len(gone)
+        return gone, [self._waiting.popleft() for _ in range(min(free, len(self._waiting)))]
+
+    def _begin(self, number: int, prompt: Sequence[int], sampling: Sampling) -> bool:
+        try:
+            self._engine.submit(number, prompt, sampling)
+        except CallError as error:
+            self._post(lambda error=error: self._fail(number, error))
+        except Exception as error:  # noqa: BLE001 - this request's own failure; its neighbours go on
+            failed = EngineFailed(f"the engine refused the request: {error}", hint="change the request")
+            self._post(lambda: self._fail(number, failed))
+        else:
+            return True
+        return False
+
+    def _deliver(self, deltas: list[Delta]) -> None:
+        for delta in deltas:
+            answer = self._answers.get(delta.request)
+            if answer is None:
+                continue
+            if delta.finish:
+                del self._answers[delta.request]
+            failed = delta.finish == "error"
+            answer.put(EngineFailed(delta.error, hint="change the request") if failed else delta)
+
+    def _fail(self, number: int, error: CallError) -> None:
+        answer = self._answers.pop(number, None)
+        if answer is not None:
+            answer.put(error)
+
+    def _lost(self, error: BaseException) -> None:
+        for number in list(self._answers):
+            self._fail(number, ModelUnavailable("the engine was lost", hint="send the request again", retry_after=1.0))
+        self._on_lost(error)
+
+    def _post(self, action: Callable[[], None]) -> None:
+        try:
+            self._loop.call_soon_threadsafe(action)
+        except RuntimeError:  # the event loop is closed: nobody listens any more
+            self._stopping = True

@@ -1,0 +1,218 @@
+"""The OpenAI door over the toy engine: answers, streams, stops, bounds, failures, clients that leave."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from modelwright.adapters.engines.toy_text import ToyTextEngine, toy_codec
+from modelwright.core.ports.engines import EngineConfig
+from modelwright.core.wire.sse import EventSplitter, event_data
+from modelwright.serving.http_openai import OpenAIDoor
+from modelwright.serving.text_loop import TextLoop
+
+Door = Callable[..., Awaitable["Told"]]
+CHAT = "/v1/chat/completions"
+
+
+class Told:
+    """What a client would have got."""
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.headers: dict[bytes, bytes] = {}
+        self.body = b""
+        self.ended = False
+
+    async def send(self, message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            self.status, self.headers = message["status"], dict(message["headers"])
+            return
+        self.body += message.get("body", b"")
+        self.ended = not message.get("more_body", False)
+
+    @property
+    def json(self) -> Any:
+        return msgspec.json.decode(self.body)
+
+    @property
+    def events(self) -> list[Any]:
+        data = [event_data(event) for event in EventSplitter().push(self.body)]
+        return [item.decode() if item == b"[DONE]" else msgspec.json.decode(item) for item in data]
+
+    @property
+    def text(self) -> str:
+        return "".join(
+            event["choices"][0]["delta"].get("content", "") for event in self.events[:-1] if event["choices"]
+        )
+
+
+async def _stays() -> dict[str, Any]:
+    await asyncio.Event().wait()
+    return {"type": "http.disconnect"}
+
+
+@pytest.fixture
+async def make() -> AsyncIterator[Callable[..., Awaitable[tuple[OpenAIDoor, TextLoop]]]]:
+    loops: list[TextLoop] = []
+
+    async def started(*, queue_limit: int = 100, max_sequences: int = 4, **options: Any) -> tuple[OpenAIDoor, TextLoop]:
+        loop = TextLoop(
+            ToyTextEngine(), max_sequences=max_sequences, queue_limit=queue_limit, on_lost=lambda _error: None
+        )
+        loops.append(loop)
+        signature = await loop.load(EngineConfig(model="toy", path="", options=options))
+        return OpenAIDoor(model="toy", loop=loop, codec=toy_codec(""), signature=signature), loop
+
+    yield started
+    for loop in loops:
+        await loop.stop()
+
+
+async def _ask(door: OpenAIDoor, content: str, *, path: str = CHAT, receive: Any = _stays, **fields: Any) -> Told:
+    told = Told()
+    prompt = {"messages": [{"role": "user", "content": content}]} if path == CHAT else {"prompt": content}
+    body = msgspec.json.encode({"model": "toy", **prompt, **fields})
+    await door.answer(path, body, receive=receive, send=told.send)
+    return told
+
+
+async def test_a_whole_answer(make: Any) -> None:
+    door, _ = await make()
+    told = await _ask(door, "hello 世界")
+    assert told.status == 200
+    choice = told.json["choices"][0]
+    assert choice["message"] == {"role": "assistant", "content": "hello 世界", "refusal": None}
+    assert choice["finish_reason"] == "stop"
+    assert told.json["usage"] == {"prompt_tokens": 12, "completion_tokens": 12, "total_tokens": 24}
+
+
+async def test_a_stream_joins_to_the_whole_answer(make: Any) -> None:
+    door, _ = await make()
+    told = await _ask(door, "hello 世界", stream=True)
+    assert told.headers[b"content-type"].startswith(b"text/event-stream")
+    assert told.text == "hello 世界"
+    assert told.events[0]["choices"][0]["delta"]["role"] == "assistant"
+    assert told.events[-2]["choices"][0]["finish_reason"] == "stop"
+    assert told.events[-1] == "[DONE]"
+    assert not any("usage" in event for event in told.events[:-1])
+    assert len({event["id"] for event in told.events[:-1]}) == 1
+
+
+async def test_usage_comes_last_when_asked_for(make: Any) -> None:
+    door, _ = await make()
+    told = await _ask(door, "hey", stream=True, stream_options={"include_usage": True})
+    assert told.events[-2]["choices"] == []
+    assert told.events[-2]["usage"]["completion_tokens"] == 3
+
+
+async def test_a_completion(make: Any) -> None:
+    door, _ = await make()
+    told = await _ask(door, "to be", path="/v1/completions", logprobs=0)
+    assert told.json["object"] == "text_completion"
+    assert told.json["choices"][0]["text"] == "to be"
+    assert told.json["choices"][0]["logprobs"]["text_offset"] == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_stop_string_ends_the_answer_and_frees_the_engine(make: Any, *, stream: bool) -> None:
+    door, loop = await make()
+    told = await _ask(door, "one, two, three", stop=", t", stream=stream)
+    text = told.text if stream else told.json["choices"][0]["message"]["content"]
+    assert text == "one"
+    assert loop.running == 0
+
+
+async def test_max_tokens_ends_with_length(make: Any) -> None:
+    door, _ = await make()
+    choice = (await _ask(door, "abcdef", max_tokens=3)).json["choices"][0]
+    assert (choice["message"]["content"], choice["finish_reason"]) == ("abc", "length")
+
+
+async def test_logprobs_name_their_tokens(make: Any) -> None:
+    door, _ = await make()
+    told = await _ask(door, "é", logprobs=True, top_logprobs=1)
+    entries = told.json["choices"][0]["logprobs"]["content"]
+    assert b"".join(bytes(entry["bytes"]) for entry in entries).decode() == "é"
+    assert all(len(entry["top_logprobs"]) == 1 for entry in entries)
+
+
+@pytest.mark.parametrize(("content", "max_tokens"), [("x" * 40, None), ("x" * 20, 20), ("x", 10**30)])
+async def test_what_does_not_fit_is_told_with_the_numbers(make: Any, content: str, max_tokens: int | None) -> None:
+    door, _ = await make(context=32)
+    told = await _ask(door, content, max_tokens=max_tokens)
+    assert told.status == 400
+    assert told.json["error"]["code"] == "context_length_exceeded"
+    assert "32 tokens" in told.json["error"]["message"]
+
+
+async def test_an_empty_prompt_is_malformed(make: Any) -> None:
+    door, _ = await make()
+    told = await _ask(door, "")
+    assert (told.status, told.json["error"]["code"]) == (400, "malformed")
+
+
+async def test_a_token_outside_the_vocabulary_is_malformed(make: Any) -> None:
+    door, _ = await make()
+    told = Told()
+    body = msgspec.json.encode({"model": "toy", "prompt": [1, 257]})
+    await door.answer("/v1/completions", body, receive=_stays, send=told.send)
+    assert (told.status, told.json["error"]["param"]) == (400, "prompt")
+
+
+async def test_another_path_is_named(make: Any) -> None:
+    door, _ = await make()
+    assert (await _ask(door, "x", path="/v1/embeddings")).status == 404
+
+
+async def test_one_poison_does_not_fail_its_neighbours(make: Any) -> None:
+    door, _ = await make(poison=ord("!"))
+    answers = await asyncio.gather(*(_ask(door, f"good {n}" if n != 5 else "bad!") for n in range(12)))
+    assert [told.status for told in answers] == [200] * 5 + [500] + [200] * 6
+    assert answers[5].json["error"]["code"] == "engine_failed"
+
+
+async def test_a_lost_engine_fails_what_runs_with_a_retryable_error(make: Any) -> None:
+    door, _ = await make(break_on=ord("!"))
+    answers = await asyncio.gather(_ask(door, "a long good one that still runs"), _ask(door, "bad!"))
+    assert {told.status for told in answers} == {503}
+    assert all(told.headers[b"retry-after"] == b"1" for told in answers)
+
+
+async def test_an_error_in_a_stream_is_an_event_without_done(make: Any) -> None:
+    door, _ = await make(break_on=ord("!"))
+    told = await _ask(door, "ab!", stream=True)
+    assert told.status == 200
+    assert told.events[-1]["error"]["code"] == "model_unavailable"
+    assert told.ended
+
+
+async def test_more_than_may_wait_are_refused_at_once(make: Any) -> None:
+    door, _ = await make(queue_limit=2, max_sequences=1, delay=0.002)
+    answers = await asyncio.gather(*(_ask(door, "0123456789") for _ in range(20)))
+    statuses = [told.status for told in answers]
+    assert set(statuses) == {200, 429}
+    assert statuses.count(200) >= 2
+    refused = next(told for told in answers if told.status == 429)
+    assert refused.headers[b"retry-after"] == b"1"
+    assert refused.json["error"]["code"] == "overloaded"
+
+
+async def test_a_client_that_leaves_frees_its_place(make: Any) -> None:
+    door, loop = await make(delay=0.001)
+    begun = asyncio.Event()
+
+    async def leaves() -> dict[str, Any]:
+        await begun.wait()
+        return {"type": "http.disconnect"}
+
+    asking = asyncio.ensure_future(_ask(door, "x" * 900, stream=True, receive=leaves))
+    while loop.running == 0:
+        await asyncio.sleep(0)  # noqa: ASYNC110 - one turn of the loop, not a wait
+    begun.set()
+    told = await asking
+    assert not told.ended
+    assert loop.running == 0
+    assert (await _ask(door, "next")).status == 200
