@@ -1,0 +1,1 @@
+"""An OpenAI-compatible upstream for tests: same request, same answer, and faults on demand."""

@@ -1,0 +1,176 @@
+"""What the dev provider says: same request, same words, counts and vectors; it knows neither HTTP nor faults."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import struct
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+WORDS = ("Same", " question", ",", " same", " answer", ":", " naïve", " 你好", " and", " 🙂", ".")
+"""Tokens of an answer, again from the front when it is longer; some are several bytes long, as in real life."""
+CREATED = 1_700_000_000
+"""The `created` of every answer."""
+DIMENSIONS = 16
+DONE = b"data: [DONE]\n\n"
+
+_WORDS = [msgspec.json.encode(word) for word in WORDS]
+_MARK = "\ufffe"
+_Count = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class StreamOptions(msgspec.Struct, frozen=True):
+    """`stream_options` of a request."""
+
+    include_usage: bool | None = None
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """The fields of a request that change the answer."""
+
+    model: str
+    messages: msgspec.Raw = msgspec.Raw()
+    prompt: msgspec.Raw = msgspec.Raw()
+    input: str | list[str | int | list[int]] | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    max_tokens: _Count | None = None
+    max_completion_tokens: _Count | None = None
+    dimensions: Annotated[int, msgspec.Meta(ge=1, le=65_536)] | None = None
+    encoding_format: Literal["float", "base64"] | None = None
+
+
+class Answer:
+    """One answer of words, whole or as events."""
+
+    __slots__ = ("_ask", "_chat", "_finish", "_head", "_prompt", "tokens")
+
+    def __init__(self, ask: Ask, *, chat: bool, number: int, tokens: int) -> None:
+        prompt = bytes(ask.messages if chat else ask.prompt)
+        limit = ask.max_completion_tokens if ask.max_completion_tokens is not None else ask.max_tokens
+        self._ask = ask
+        self._chat = chat
+        self._prompt = math.ceil(len(prompt) / 4)
+        self._finish = "stop" if limit is None or limit >= tokens else "length"
+        self.tokens = tokens if limit is None else max(0, min(limit, tokens))
+        self._head: dict[str, Any] = {
+            "id": f"{'chatcmpl' if chat else 'cmpl'}-dev-{number}",
+            "object": "chat.completion" if chat else "text_completion",
+            "created": CREATED,
+            "model": ask.model,
+            "system_fingerprint": f"fp_{hashlib.blake2s(prompt, digest_size=5).hexdigest()}",
+        }
+
+    def whole(self) -> bytes:
+        """The body of an answer that is not streamed."""
+        text = text_of(self.tokens)
+        said = {"message": {"role": "assistant", "content": text}} if self._chat else {"text": text}
+        choice = {"index": 0, **said, "logprobs": None, "finish_reason": self._finish}
+        return msgspec.json.encode({**self._head, "choices": [choice], "usage": self.usage()})
+
+    def opening(self) -> bytes:
+        """What a stream sends before its first token."""
+        return self._event({"delta": {"role": "assistant", "content": ""}}, None) if self._chat else b""
+
+    def events(self) -> Iterator[bytes]:
+        """One event per token."""
+        said = {"delta": {"content": _MARK}} if self._chat else {"text": _MARK}
+        before, _, after = self._event(said, None).rpartition(msgspec.json.encode(_MARK))
+        for index in range(self.tokens):
+            yield before + _WORDS[index % len(_WORDS)] + after
+
+    def closing(self) -> bytes:
+        """The events after the last token."""
+        last = self._event({"delta": {}} if self._chat else {"text": ""}, self._finish)
+        if not self._counts:
+            return last + DONE
+        return last + _event_of({**self._chunk(), "choices": [], "usage": self.usage()}) + DONE
+
+    def usage(self) -> dict[str, Any]:
+        """One prompt token per four bytes of its JSON; a quarter of it cached, a quarter of the answer reasoning."""
+        return {
+            "prompt_tokens": self._prompt,
+            "completion_tokens": self.tokens,
+            "total_tokens": self._prompt + self.tokens,
+            "prompt_tokens_details": {"cached_tokens": self._prompt // 4},
+            "completion_tokens_details": {"reasoning_tokens": self.tokens // 4},
+        }
+
+    @property
+    def _counts(self) -> bool:
+        return self._ask.stream_options is not None and bool(self._ask.stream_options.include_usage)
+
+    def _chunk(self) -> dict[str, Any]:
+        return {**self._head, "object": "chat.completion.chunk"} if self._chat else self._head
+
+    def _event(self, said: dict[str, Any], finish: str | None) -> bytes:
+        choice = {"index": 0, **said, "logprobs": None, "finish_reason": finish}
+        usage = {"usage": None} if self._counts else {}
+        return _event_of({**self._chunk(), "choices": [choice], **usage})
+
+
+def text_of(tokens: int) -> str:
+    """The words of an answer of so many tokens."""
+    return "".join(WORDS[index % len(WORDS)] for index in range(tokens))
+
+
+def embeddings(ask: Ask) -> bytes:
+    """One unit vector of float32 per input, made of its hash; as numbers or as base64 (msgspec's form of bytes)."""
+    inputs = _inputs(ask)
+    dimensions = ask.dimensions or DIMENSIONS
+    rows = [vector(item, dimensions) for item in inputs]
+    packed = ask.encoding_format == "base64"
+    data = [
+        {"object": "embedding", "index": index, "embedding": row if packed else _floats(row)}
+        for index, row in enumerate(rows)
+    ]
+    tokens = sum(math.ceil(len(item) / 4) for item in inputs)
+    usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+    return msgspec.json.encode({"object": "list", "data": data, "model": ask.model, "usage": usage})
+
+
+def vector(item: bytes, dimensions: int) -> bytes:
+    """A unit vector as little-endian float32."""
+    noise = hashlib.shake_128(item).digest(2 * dimensions)
+    values = [number / 32768 for number in struct.unpack(f"<{dimensions}h", noise)]
+    length = math.sqrt(sum(value * value for value in values)) or 1.0
+    return struct.pack(f"<{dimensions}f", *(value / length for value in values))
+
+
+def models() -> bytes:
+    """The list of models; every other name is answered as well."""
+    row = {"id": "dev-model", "object": "model", "created": CREATED, "owned_by": "modelwright"}
+    return msgspec.json.encode({"object": "list", "data": [row]})
+
+
+def error_body(message: str, *, kind: str, code: str | None = None) -> bytes:
+    """OpenAI's error envelope."""
+    return msgspec.json.encode({"error": {"message": message, "type": kind, "param": None, "code": code}})
+
+
+def error_event() -> bytes:
+    """The event that some vendors send when a stream fails after it began."""
+    return (
+        b"data: "
+        + error_body("the dev provider was told to fail here", kind="server_error", code="dev_fault")
+        + b"\n\n"
+    )
+
+
+def _event_of(content: dict[str, Any]) -> bytes:
+    return b"data: " + msgspec.json.encode(content) + b"\n\n"
+
+
+def _floats(row: bytes) -> list[float]:
+    return list(struct.unpack(f"<{len(row) // 4}f", row))
+
+
+def _inputs(ask: Ask) -> list[bytes]:
+    """The texts or token lists to embed; a list of numbers alone is one input."""
+    given = ask.input if isinstance(ask.input, list) else [ask.input]
+    if given and all(isinstance(item, int) for item in given):
+        given = [given]
+    return [item.encode() if isinstance(item, str) else msgspec.json.encode(item) for item in given]

@@ -1,0 +1,225 @@
+"""The dev provider's process: accepts connections, reads requests, performs the steps of their answers."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import signal
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import cast
+
+import httptools
+import msgspec
+import uvloop
+
+from modelwright.app.dev_provider import steps
+from modelwright.app.dev_provider.journal import Entry
+from modelwright.app.dev_provider.service import Options, Service
+from modelwright.app.dev_provider.steps import End, Step
+from modelwright.core.errors import PortInUse, StartError
+
+MAX_BODY = 64 << 20
+PIPELINED = 64
+"""Requests that may wait on one connection while an answer is sent."""
+
+
+class DevConnection(asyncio.Protocol):
+    """One connection: requests in order, one answer at a time."""
+
+    def __init__(self, service: Service, open_ones: set[DevConnection]) -> None:
+        self._service = service
+        self._open = open_ones
+        self._loop = asyncio.get_running_loop()
+        self._transport = cast("asyncio.Transport", None)
+        self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
+        self._number = 0
+        self._waiting: deque[tuple[Entry | None, Iterator[Step], bool]] = deque()
+        self._entry: Entry | None = None
+        self._keep = True
+        self._ended = False
+        self._steps: Iterator[Step] | None = None
+        self._timer: asyncio.TimerHandle | asyncio.Handle | None = None
+        self._due = 0.0
+        self._choked = False
+        self._begin()
+
+    def close(self) -> None:
+        """Close at once."""
+        self._transport.abort()
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._open.add(self)
+        self._service.connections += 1
+        self._service.open_connections += 1
+        self._number = self._service.connections
+
+    def data_received(self, data: bytes) -> None:
+        if self._parser is None:
+            return
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            self._parser = None
+            self._transport.write(steps.failure(f"the request is not valid HTTP/1.1: {error}", status=400))
+            self._transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._open.discard(self)
+        self._service.open_connections -= 1
+        if self._timer is not None:
+            self._timer.cancel()
+        for entry in (self._entry, *(waiting[0] for waiting in self._waiting)):
+            if entry is not None:
+                entry.client_gone = True
+        self._parser = self._steps = self._entry = None
+
+    def pause_writing(self) -> None:
+        self._choked = True
+
+    def resume_writing(self) -> None:
+        self._choked = False
+        if self._steps is not None and self._timer is None:
+            self._go_on()
+
+    # The parser's callbacks
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        name = name.lower()
+        self._headers.append((name, value))
+        if name == b"expect" and value.lower() == b"100-continue":
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_body(self, data: bytes) -> None:
+        self._body.append(data)
+        self._size += len(data)
+        if self._size > MAX_BODY:
+            raise ValueError("the body is longer than 64 MiB")
+
+    def on_message_complete(self) -> None:
+        if len(self._waiting) >= PIPELINED:
+            raise ValueError(f"more than {PIPELINED} requests wait on this connection")
+        parser = cast("httptools.HttpRequestParser", self._parser)
+        entry, answer = self._service.receive(
+            parser.get_method().decode("ascii"),
+            self._url.decode("latin-1"),
+            connection=self._number,
+            headers=self._headers,
+            body=b"".join(self._body),
+        )
+        self._waiting.append((entry, answer, parser.should_keep_alive()))
+        self._begin()
+        if self._steps is None:
+            self._go_on()
+
+    def _begin(self) -> None:
+        self._url = b""
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._body: list[bytes] = []
+        self._size = 0
+
+    # Performing
+
+    def _go_on(self) -> None:
+        """Perform what is due, answer after answer."""
+        self._timer = None
+        while not self._ended:
+            if self._steps is None:
+                if not self._waiting:
+                    return
+                self._entry, self._steps, self._keep = self._waiting.popleft()
+                self._due = self._loop.time()
+            if not self._perform(self._steps):
+                return
+            self._finish()
+
+    def _perform(self, steps_left: Iterator[Step]) -> bool:
+        """Take steps until one must be waited for; whether the answer is over."""
+        for step in steps_left:
+            if isinstance(step, bytes):
+                self._transport.write(step)
+                if self._choked:
+                    return False
+            elif isinstance(step, End):
+                self._end(step)
+                return False
+            elif self._wait(step):
+                return False
+        return True
+
+    def _finish(self) -> None:
+        if self._entry is not None:
+            self._entry.finished = True
+        self._steps = self._entry = None
+        if not self._keep:
+            self._ended = True
+            self._transport.close()
+
+    def _wait(self, seconds: float) -> bool:
+        """Set the timer; whether there is anything to wait for."""
+        if not seconds:
+            self._timer = self._loop.call_soon(self._go_on)
+            return True
+        self._due += seconds
+        if self._due <= self._loop.time():
+            return False
+        self._timer = self._loop.call_at(self._due, self._go_on)
+        return True
+
+    def _end(self, end: End) -> None:
+        self._ended = True
+        if self._entry is not None:
+            self._entry.finished = True
+        if end is End.CUT:
+            self._entry = None
+            self._transport.close()
+
+
+def run(options: Options, *, host: str, port: int, listening: Callable[[str, int], None]) -> None:
+    """Serve until SIGTERM or SIGINT; `listening` gets the address once it is bound.
+
+    Raises PortInUse, or StartError for an address that is not ours.
+    """
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(options, host, port=port, listening=listening))
+
+
+def announcement(host: str, port: int, *, as_json: bool) -> str:
+    """The first line of the process."""
+    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    if not as_json:
+        return f"listening on {url}"
+    return msgspec.json.encode({"url": url, "host": host, "port": port, "pid": os.getpid()}).decode()
+
+
+async def _serve(options: Options, host: str, *, port: int, listening: Callable[[str, int], None]) -> None:
+    loop = asyncio.get_running_loop()
+    service, open_ones = Service(options), set[DevConnection]()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        server = await loop.create_server(lambda: DevConnection(service, open_ones), host, port, backlog=2048)
+    except OSError as error:
+        raise _cannot_listen(error, host, port) from None
+    listening(host, server.sockets[0].getsockname()[1])
+    await stop.wait()
+    server.close()
+    for connection in tuple(open_ones):
+        connection.close()
+    await server.wait_closed()
+
+
+def _cannot_listen(error: OSError, host: str, port: int) -> StartError:
+    if error.errno == errno.EADDRINUSE:
+        return PortInUse(
+            "somebody else listens there", hint="choose another --port; 0 picks a free one", place=f"{host}:{port}"
+        )
+    return StartError(f"cannot listen: {error.strerror or error}", hint="choose another --host", place=f"{host}:{port}")

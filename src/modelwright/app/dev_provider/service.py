@@ -1,0 +1,141 @@
+"""Answers requests of the dev provider: OpenAI's paths, and `/dev` for tests to look inside; it knows no socket."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qs
+
+import msgspec
+
+from modelwright.app.dev_provider import answers, steps
+from modelwright.app.dev_provider.answers import Answer, Ask
+from modelwright.app.dev_provider.faults import Effects, Fault, FaultScript, parse_faults
+from modelwright.app.dev_provider.journal import Entry, Journal
+from modelwright.app.dev_provider.steps import Step
+
+_ask = msgspec.json.Decoder(Ask)
+_OURS = ("/dev/", "/healthz")
+_METHODS = {
+    "/v1/chat/completions": "POST",
+    "/v1/completions": "POST",
+    "/v1/embeddings": "POST",
+    "/v1/models": "GET",
+    "/healthz": "GET",
+    "/dev/requests": "GET",
+    "/dev/reset": "POST",
+    "/dev/faults": "POST",
+}
+_FIELDS = {"/v1/chat/completions": "messages", "/v1/completions": "prompt", "/v1/embeddings": "input"}
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """How a dev provider behaves."""
+
+    tokens: int = 8
+    """Of an answer, unless the request asks for fewer."""
+    delay: float = 0.02
+    """Seconds before each token of a stream."""
+    key: str = ""
+    """Requests must carry it as a bearer token; empty: anybody may ask."""
+    faults: tuple[Fault, ...] = ()
+
+
+class _Faults(msgspec.Struct, forbid_unknown_fields=True):
+    faults: list[str]
+
+
+class Service:
+    """The state of one dev provider."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._authorization = f"Bearer {options.key}".encode()
+        self._script = FaultScript(options.faults)
+        self._journal = Journal()
+        self.open_connections = 0
+        self.connections = 0
+        """All that were ever accepted."""
+
+    def receive(
+        self, method: str, target: str, *, connection: int, headers: list[tuple[bytes, bytes]], body: bytes
+    ) -> tuple[Entry | None, Iterator[Step]]:
+        """The steps of the answer; the entry to keep true while they are performed, None for our own paths."""
+        path, _, query = target.partition("?")
+        if path.startswith(_OURS):
+            return None, iter((self._inside(method, path, query=query, body=body),))
+        entry = self._journal.add(connection=connection, method=method, path=target, headers=headers, body=body)
+        effects = self._script.next()
+        entry.faults = effects.specs
+        return entry, self._answer(path, entry, effects)
+
+    def _answer(self, path: str, entry: Entry, effects: Effects) -> Iterator[Step]:
+        if path not in _METHODS:
+            return steps.failed(f"no such path: {path}", entry, status=404)
+        if entry.method != _METHODS[path]:
+            return steps.failed(f"{path} wants {_METHODS[path]}", entry, status=405)
+        if not self._admits(entry):
+            return steps.failed("the API key is wrong", entry, status=401, code="invalid_api_key")
+        if path == "/v1/models":
+            return steps.answered(answers.models(), effects, entry=entry)
+        try:
+            ask = _read(path, entry.body)
+        except ValueError as error:
+            return steps.failed(f"the body cannot be read: {error}", entry, status=400)
+        if path == "/v1/embeddings":
+            return steps.answered(answers.embeddings(ask), effects, entry=entry)
+        answer = Answer(ask, chat=path == "/v1/chat/completions", number=entry.number, tokens=self._options.tokens)
+        if ask.stream:
+            return steps.streamed(answer, effects, delay=self._options.delay, entry=entry)
+        return steps.answered(answer.whole(), effects, entry=entry)
+
+    def _admits(self, entry: Entry) -> bool:
+        if not self._options.key:
+            return True
+        given = next((value for name, value in entry.headers if name == b"authorization"), b"")
+        return hmac.compare_digest(given, self._authorization)
+
+    def _inside(self, method: str, path: str, *, query: str, body: bytes) -> bytes:
+        """`/dev` and `/healthz`: never noted, never disturbed by a fault."""
+        if path not in _METHODS or (method != _METHODS[path] and (method, path) != ("GET", "/dev/faults")):
+            return steps.failure(f"no such thing: {method} {path}", status=404)
+        if path == "/healthz":
+            return _json({"status": "ok"})
+        if path == "/dev/requests":
+            return _json(self._seen(secrets=parse_qs(query).get("authorization") == ["show"]))
+        if path == "/dev/reset":
+            self._journal.clear()
+            self._script = FaultScript(self._options.faults)
+        elif method == "POST":
+            try:
+                self._script = FaultScript(parse_faults(msgspec.json.decode(body, type=_Faults).faults))
+            except ValueError as error:  # msgspec's errors are ValueErrors too
+                return steps.failure(f"{error}", status=400)
+        return _json({"faults": self._script.left()})
+
+    def _seen(self, *, secrets: bool) -> dict[str, Any]:
+        return {
+            "requests": self._journal.facts(secrets=secrets),
+            "received": self._journal.count,
+            "connections": self.connections,
+            "open_connections": self.open_connections,
+            "faults": self._script.left(),
+        }
+
+
+def _read(path: str, body: bytes) -> Ask:
+    """The request; ValueError (msgspec's among them) when it cannot be answered."""
+    try:
+        ask = _ask.decode(body)
+    except RecursionError as error:
+        raise ValueError(str(error)) from None
+    field = _FIELDS[path]
+    given = getattr(ask, field)
+    if given is None or (isinstance(given, msgspec.Raw) and bytes(given) in {b"", b"null"}):
+        raise ValueError(f"it lacks the field `{field}`")
+    return ask
+
+
+def _json(content: Any) -> bytes:
+    return steps.whole(msgspec.json.encode(content))
