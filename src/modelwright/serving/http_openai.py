@@ -1,214 +1,170 @@
-"""The OpenAI door of a text model: requests to token ids, tokens to answers and streams; raw ASGI, one model."""
+"""The OpenAI door of a serving worker: paths, bodies and envelopes of one text model, as raw ASGI."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from modelwright.core.errors import CallError, ContextTooLong, Malformed, ModelUnavailable, UnknownEndpoint
-from modelwright.core.ports.engines import Decoder, Delta, Sampling, TextCodec, TextSignature, TokenLogprob
+from modelwright.core.errors import CallError, ModelUnavailable, StartError, Stopped, UnknownEndpoint
+from modelwright.core.ports.engines import EngineConfig, TextCodec, TextEngine
+from modelwright.core.status import Busy
 from modelwright.core.wire.openai import error_body
-from modelwright.core.wire.sse import DONE, event_bytes
 from modelwright.core.wire.status import status_of
-from modelwright.serving.text_answer import AnswerForm, chat_logprobs, completion_logprobs, usage_of
-from modelwright.serving.text_loop import Answer, TextLoop
-from modelwright.serving.text_request import TextRequest, read_chat, read_completion
-from modelwright.serving.text_stop import StopMatcher
+from modelwright.serving.door import JSON, Loaded, Receive, Scope, Send, content_length, loading, read_body, send_answer
+from modelwright.serving.text_loop import TextLoop
+from modelwright.serving.text_model import READERS, TextModel
 
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
+_MODELS = "/v1/models"
 
-_READERS = {"/v1/chat/completions": read_chat, "/v1/completions": read_completion}
-_JSON = (b"content-type", b"application/json")
-_EVENTS = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
+
+class TextBounds(msgspec.Struct, frozen=True, kw_only=True):
+    """How much one worker takes on."""
+
+    max_sequences: int
+    """Answers that run at once."""
+    queue: int
+    """Requests that may wait for a place."""
+    max_body: int
+    """Bytes."""
 
 
 class OpenAIDoor:
-    """Answers for one text model; `ready` is set once its warm-up answer came."""
+    """One text model behind the OpenAI wire."""
 
-    def __init__(self, *, model: str, loop: TextLoop, codec: TextCodec, signature: TextSignature) -> None:
-        self._model = model
-        self._loop = loop
+    def __init__(
+        self,
+        engine: TextEngine,
+        config: EngineConfig,
+        *,
+        codec: Callable[[str], TextCodec],
+        bounds: TextBounds,
+        check: bytes,
+        on_lost: Callable[[BaseException], None],
+    ) -> None:
+        """`check` is a chat request that proves readiness, empty for a one-token answer; `on_lost` ends the worker."""
+        self._engine = engine
+        self._config = config
         self._codec = codec
-        self._signature = signature
-        self.calls = 0
-        self.errors = 0
-        self.tokens_in = 0
-        self.tokens_out = 0
+        self._bounds = bounds
+        self._check = check
+        self._on_lost = on_lost
+        self._loop: TextLoop | None = None
+        self._model: TextModel | None = None
+        self._in_flight = 0
+        self._calls = 0
+        self._errors = 0
 
-    async def answer(self, path: str, body: bytes, *, receive: Receive, send: Send) -> None:
-        """Answer one POST; every failure becomes the wire's envelope, or an error event once a stream has begun."""
-        self.calls += 1
-        try:
-            await self._answer(path, body, receive=receive, send=send)
-        except CallError as error:
-            self.errors += 1
-            await send_error(send, error)
-
-    async def _answer(self, path: str, body: bytes, *, receive: Receive, send: Send) -> None:
-        reader = _READERS.get(path)
-        if reader is None:
-            raise UnknownEndpoint(
-                f"{path} is not answered by a text model", hint="use /v1/chat/completions or /v1/completions"
-            )
-        request = reader(body)
-        prompt = self._tokens(request)
-        job = _Job(
-            request=request,
-            form=AnswerForm(
-                id=f"{'chatcmpl' if request.chat else 'cmpl'}-{time.time_ns():x}",
-                created=int(time.time()),
-                model=self._model,
-                chat=request.chat,
-            ),
-            answer=self._loop.submit(prompt, self._fitted(request, len(prompt))),
-            text=_Text(self._codec.decoder(), StopMatcher(request.stop)),
-            prompt_tokens=len(prompt),
+    async def start(self) -> Loaded:
+        """Load the model and have it answer the check request, through the same way as any other."""
+        begun = time.monotonic()
+        self._loop = TextLoop(
+            self._engine,
+            max_sequences=self._bounds.max_sequences,
+            queue_limit=self._bounds.queue,
+            on_lost=self._on_lost,
         )
-        self.tokens_in += len(prompt)
-        watcher = asyncio.ensure_future(_cancel_when_gone(receive, asyncio.current_task()))
+        signature = await self._loop.load(self._config)
+        codec = await asyncio.to_thread(self._codec, self._config.path)
+        model = TextModel(model=self._config.model, loop=self._loop, codec=codec, signature=signature)
+        loaded = time.monotonic()
+        await self._warm_up(model)
+        self._model = model
+        return Loaded(load_ms=1000 * (loaded - begun), warmup_ms=1000 * (time.monotonic() - loaded))
+
+    async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request; every failure becomes the wire's envelope."""
+        self._calls += 1
+        self._in_flight += 1
         try:
-            await (self._stream(job, send) if request.stream else self._whole(job, send))
-        except asyncio.CancelledError:
-            return  # the client left: there is nobody to tell
-        finally:
-            watcher.cancel()
-            self._loop.cancel(job.answer)
-            self.tokens_out += job.text.count
-
-    def _tokens(self, request: TextRequest) -> list[int]:
-        if request.chat:
-            return self._codec.prompt(request.messages)
-        if request.text is not None:
-            return self._codec.encode(request.text)
-        tokens = list(request.tokens or ())
-        if not all(0 <= token < self._signature.vocabulary for token in tokens):
-            raise Malformed(
-                f"`prompt` holds a token id outside 0..{self._signature.vocabulary - 1}",
-                hint="send ids of this model's vocabulary",
-                param="prompt",
-            )
-        return tokens
-
-    def _fitted(self, request: TextRequest, prompt: int) -> Sampling:
-        """The sampling with its token bound; raises ContextTooLong when prompt and answer cannot fit."""
-        room = self._signature.context - prompt
-        wanted = request.max_tokens
-        if prompt == 0:
-            raise Malformed(
-                "the prompt is empty", hint="send some text", param="messages" if request.chat else "prompt"
-            )
-        if room < 1 or (wanted is not None and wanted > room):
-            asked = f" and {wanted} more were asked for" if wanted is not None else ""
-            raise ContextTooLong(
-                f"this model's context is {self._signature.context} tokens; the prompt takes {prompt}{asked}",
-                hint="shorten the messages or lower max_tokens",
-                param="messages" if request.chat else "prompt",
-            )
-        return msgspec.structs.replace(request.sampling, max_tokens=room if wanted is None else wanted)
-
-    async def _whole(self, job: _Job, send: Send) -> None:
-        while not job.text.finish:
-            job.text.push(await job.answer.next())
-        usage = usage_of(job.prompt_tokens, job.text.count)
-        logprobs = self._logprobs(job.request, job.text.logprobs)
-        body = job.form.whole("".join(job.text.pieces), finish=job.text.finish, usage=usage, logprobs=logprobs)
-        await send_json(send, 200, body)
-
-    async def _stream(self, job: _Job, send: Send) -> None:
-        text, started = job.text, False
-        try:
-            while not text.finish:
-                before = len(text.logprobs)
-                piece = text.push(await job.answer.next())
-                if not piece and not text.finish:
-                    continue
-                logprobs = self._logprobs(job.request, text.logprobs[before:])
-                if not started:
-                    await send({"type": "http.response.start", "status": 200, "headers": _EVENTS})
-                chunk = job.form.chunk(piece, first=not started, logprobs=logprobs) if piece or not started else b""
-                started = True
-                if chunk:
-                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await self._answer(scope, receive, send)
+        except Stopped:
+            self._errors += 1  # the client left: there is nobody to tell
         except CallError as error:
-            if not started:
-                raise
-            self.errors += 1
-            await send({"type": "http.response.body", "body": event_bytes(error_body(error))})
+            self._errors += 1
+            await _send_error(send, error)
+        finally:
+            self._in_flight -= 1
+
+    async def stop(self) -> None:
+        """End the engine's thread."""
+        if self._loop is not None:
+            await self._loop.stop()
+
+    def busy(self) -> Busy:
+        """The numbers of now."""
+        return Busy(
+            in_flight=self._in_flight,
+            calls=self._calls,
+            errors=self._errors + (self._model.broken_streams if self._model else 0),
+            queued=self._loop.waiting if self._loop else 0,
+        )
+
+    def collect(self) -> Iterable[Metric]:
+        """Sequences and tokens, for `/metrics`."""
+        name = self._config.model
+        running, waiting = (self._loop.running, self._loop.waiting) if self._loop else (0, 0)
+        sequences = GaugeMetricFamily(
+            "modelwright_serving_sequences", "Answers running or waiting for a place.", labels=["model", "state"]
+        )
+        sequences.add_metric([name, "running"], running - waiting)
+        sequences.add_metric([name, "waiting"], waiting)
+        tokens = CounterMetricFamily(
+            "modelwright_serving_tokens", "Tokens read and written by the engine.", labels=["model", "direction"]
+        )
+        tokens.add_metric([name, "input"], self._model.tokens_in if self._model else 0)
+        tokens.add_metric([name, "output"], self._model.tokens_out if self._model else 0)
+        return [sequences, tokens]
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path, method = scope["path"], scope["method"]
+        if self._model is None:
+            raise loading(self._config.model)
+        if path == _MODELS and method == "GET":
+            await send_answer(send, 200, _models(self._config.model))
             return
-        end = job.form.chunk("", finish=text.finish)
-        if job.request.include_usage:
-            end += job.form.usage_chunk(usage_of(job.prompt_tokens, text.count))
-        await send({"type": "http.response.body", "body": end + event_bytes(DONE)})
+        if path not in READERS or method != "POST":
+            raise UnknownEndpoint(
+                f"{method} {path} is not answered by a text model",
+                hint="use POST /v1/chat/completions or /v1/completions",
+            )
+        body = await read_body(receive, limit=self._bounds.max_body, stated=content_length(scope["headers"]))
+        await self._model.answer(path, body, receive=receive, send=send)
 
-    def _logprobs(self, request: TextRequest, tokens: Sequence[TokenLogprob]) -> Any:
-        if request.sampling.logprobs is None:
-            return None
-        if request.chat:
-            return chat_logprobs(self._codec, tokens, alternatives=request.sampling.logprobs)
-        return completion_logprobs(self._codec, tokens)
-
-
-class _Text:
-    """The text of one answer as it grows: detokenised, cut at stop strings, counted."""
-
-    def __init__(self, decoder: Decoder, stops: StopMatcher) -> None:
-        self._decoder = decoder
-        self._stops = stops
-        self.pieces: list[str] = []
-        self.logprobs: list[TokenLogprob] = []
-        self.count = 0
-        self.finish = ""
-
-    def push(self, deltas: Sequence[Delta]) -> str:
-        """The text that may be sent now; sets `finish` with the last piece."""
-        piece = ""
-        for delta in deltas:
-            self.count += len(delta.tokens)
-            self.logprobs.extend(delta.logprobs)
-            piece += self._stops.push(self._decoder.push(delta.tokens))
-            if delta.finish and not self._stops.stopped:
-                piece += self._stops.push(self._decoder.finish())
-                piece += self._stops.finish()
-            if self._stops.stopped or delta.finish:
-                self.finish = "stop" if self._stops.stopped else str(delta.finish)
-                break
-        self.pieces.append(piece)
-        return piece
+    async def _warm_up(self, model: TextModel) -> None:
+        default = {"messages": [{"role": "user", "content": "hello"}], "max_tokens": 1}
+        try:
+            request: dict[str, Any] = msgspec.json.decode(self._check, type=dict[str, Any]) if self._check else default
+            body = msgspec.json.encode({"model": self._config.model, **request, "stream": False})
+            await model.answer("/v1/chat/completions", body, receive=_stays, send=_heard)
+        except (CallError, msgspec.DecodeError) as error:
+            raise StartError(
+                f"model {self._config.model} does not answer its check request: {error}",
+                hint="mend the file that `check` names, or the model's chat template",
+            ) from error
 
 
-class _Job(msgspec.Struct):
-    request: TextRequest
-    form: AnswerForm
-    answer: Answer
-    text: _Text
-    prompt_tokens: int
+def _models(name: str) -> bytes:
+    return msgspec.json.encode(
+        {"object": "list", "data": [{"id": name, "object": "model", "created": 0, "owned_by": "modelwright"}]}
+    )
 
 
-async def _cancel_when_gone(receive: Receive, task: asyncio.Task[Any] | None) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    if task is not None:
-        task.cancel()
+async def _send_error(send: Send, error: CallError) -> None:
+    headers = [JSON]
+    if error.retry_after is not None:
+        headers.append((b"retry-after", b"%d" % max(1, round(error.retry_after))))
+    await send_answer(send, status_of(error), error_body(error), headers=headers)
 
 
-async def send_json(send: Send, status: int, body: bytes, *, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
-    """One whole JSON answer."""
-    length = (b"content-length", str(len(body)).encode())
-    await send({"type": "http.response.start", "status": status, "headers": [_JSON, length, *headers]})
-    await send({"type": "http.response.body", "body": body})
+async def _stays() -> dict[str, Any]:
+    await asyncio.Event().wait()
+    raise ModelUnavailable("nobody listens")
 
 
-async def send_error(send: Send, error: CallError) -> None:
-    """The wire's error envelope."""
-    retry = [] if error.retry_after is None else [(b"retry-after", str(max(1, round(error.retry_after))).encode())]
-    await send_json(send, status_of(error), error_body(error), headers=retry)
-
-
-def not_ready(model: str, reason: str) -> ModelUnavailable:
-    """The error while the model loads or after its engine was lost."""
-    return ModelUnavailable(f"model {model} {reason}", hint="send the request again", retry_after=1.0)
+async def _heard(message: dict[str, Any]) -> None:
+    """The warm-up's answer is judged by its coming, not by what it says."""

@@ -1,4 +1,4 @@
-"""The OpenAI door over the toy engine: answers, streams, stops, bounds, failures, clients that leave."""
+"""A text model behind its door, over the toy engine: answers, streams, stops, bounds, failures, clients that leave."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -8,10 +8,10 @@ import msgspec
 import pytest
 
 from modelwright.adapters.engines.toy_text import ToyTextEngine, toy_codec
+from modelwright.core.errors import StartError
 from modelwright.core.ports.engines import EngineConfig
 from modelwright.core.wire.sse import EventSplitter, event_data
-from modelwright.serving.http_openai import OpenAIDoor
-from modelwright.serving.text_loop import TextLoop
+from modelwright.serving.http_openai import OpenAIDoor, TextBounds
 
 Door = Callable[..., Awaitable["Told"]]
 CHAT = "/v1/chat/completions"
@@ -55,32 +55,53 @@ async def _stays() -> dict[str, Any]:
 
 
 @pytest.fixture
-async def make() -> AsyncIterator[Callable[..., Awaitable[tuple[OpenAIDoor, TextLoop]]]]:
-    loops: list[TextLoop] = []
+async def make() -> AsyncIterator[Callable[..., Awaitable[OpenAIDoor]]]:
+    doors: list[OpenAIDoor] = []
 
-    async def started(*, queue_limit: int = 100, max_sequences: int = 4, **options: Any) -> tuple[OpenAIDoor, TextLoop]:
-        loop = TextLoop(
-            ToyTextEngine(), max_sequences=max_sequences, queue_limit=queue_limit, on_lost=lambda _error: None
+    async def started(*, queue: int = 100, max_sequences: int = 4, check: bytes = b"", **options: Any) -> OpenAIDoor:
+        door = OpenAIDoor(
+            ToyTextEngine(),
+            EngineConfig(model="toy", path="", options=options),
+            codec=toy_codec,
+            bounds=TextBounds(max_sequences=max_sequences, queue=queue, max_body=1 << 20),
+            check=check,
+            on_lost=lambda _error: None,
         )
-        loops.append(loop)
-        signature = await loop.load(EngineConfig(model="toy", path="", options=options))
-        return OpenAIDoor(model="toy", loop=loop, codec=toy_codec(""), signature=signature), loop
+        doors.append(door)
+        await door.start()
+        return door
 
     yield started
-    for loop in loops:
-        await loop.stop()
+    for door in doors:
+        await door.stop()
 
 
-async def _ask(door: OpenAIDoor, content: str, *, path: str = CHAT, receive: Any = _stays, **fields: Any) -> Told:
+def _receiving(body: bytes, then: Any = _stays) -> Any:
+    sent: list[bytes] = []
+
+    async def receive() -> dict[str, Any]:
+        if sent:
+            return await then()
+        sent.append(body)
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive
+
+
+async def _post(door: OpenAIDoor, path: str, body: bytes, *, then: Any = _stays, method: str = "POST") -> Told:
     told = Told()
-    prompt = {"messages": [{"role": "user", "content": content}]} if path == CHAT else {"prompt": content}
-    body = msgspec.json.encode({"model": "toy", **prompt, **fields})
-    await door.answer(path, body, receive=receive, send=told.send)
+    scope = {"path": path, "method": method, "headers": [(b"content-length", b"%d" % len(body))]}
+    await door.answer(scope, _receiving(body, then), told.send)
     return told
 
 
+async def _ask(door: OpenAIDoor, content: str, *, path: str = CHAT, then: Any = _stays, **fields: Any) -> Told:
+    prompt = {"messages": [{"role": "user", "content": content}]} if path == CHAT else {"prompt": content}
+    return await _post(door, path, msgspec.json.encode({"model": "toy", **prompt, **fields}), then=then)
+
+
 async def test_a_whole_answer(make: Any) -> None:
-    door, _ = await make()
+    door = await make()
     told = await _ask(door, "hello 世界")
     assert told.status == 200
     choice = told.json["choices"][0]
@@ -90,7 +111,7 @@ async def test_a_whole_answer(make: Any) -> None:
 
 
 async def test_a_stream_joins_to_the_whole_answer(make: Any) -> None:
-    door, _ = await make()
+    door = await make()
     told = await _ask(door, "hello 世界", stream=True)
     assert told.headers[b"content-type"].startswith(b"text/event-stream")
     assert told.text == "hello 世界"
@@ -102,14 +123,14 @@ async def test_a_stream_joins_to_the_whole_answer(make: Any) -> None:
 
 
 async def test_usage_comes_last_when_asked_for(make: Any) -> None:
-    door, _ = await make()
+    door = await make()
     told = await _ask(door, "hey", stream=True, stream_options={"include_usage": True})
     assert told.events[-2]["choices"] == []
     assert told.events[-2]["usage"]["completion_tokens"] == 3
 
 
 async def test_a_completion(make: Any) -> None:
-    door, _ = await make()
+    door = await make()
     told = await _ask(door, "to be", path="/v1/completions", logprobs=0)
     assert told.json["object"] == "text_completion"
     assert told.json["choices"][0]["text"] == "to be"
@@ -118,21 +139,21 @@ async def test_a_completion(make: Any) -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_stop_string_ends_the_answer_and_frees_the_engine(make: Any, *, stream: bool) -> None:
-    door, loop = await make()
+    door = await make()
     told = await _ask(door, "one, two, three", stop=", t", stream=stream)
     text = told.text if stream else told.json["choices"][0]["message"]["content"]
     assert text == "one"
-    assert loop.running == 0
+    assert door.busy().in_flight == 0
 
 
 async def test_max_tokens_ends_with_length(make: Any) -> None:
-    door, _ = await make()
+    door = await make()
     choice = (await _ask(door, "abcdef", max_tokens=3)).json["choices"][0]
     assert (choice["message"]["content"], choice["finish_reason"]) == ("abc", "length")
 
 
 async def test_logprobs_name_their_tokens(make: Any) -> None:
-    door, _ = await make()
+    door = await make()
     told = await _ask(door, "é", logprobs=True, top_logprobs=1)
     entries = told.json["choices"][0]["logprobs"]["content"]
     assert b"".join(bytes(entry["bytes"]) for entry in entries).decode() == "é"
@@ -141,7 +162,7 @@ async def test_logprobs_name_their_tokens(make: Any) -> None:
 
 @pytest.mark.parametrize(("content", "max_tokens"), [("x" * 40, None), ("x" * 20, 20), ("x", 10**30)])
 async def test_what_does_not_fit_is_told_with_the_numbers(make: Any, content: str, max_tokens: int | None) -> None:
-    door, _ = await make(context=32)
+    door = await make(context=32)
     told = await _ask(door, content, max_tokens=max_tokens)
     assert told.status == 400
     assert told.json["error"]["code"] == "context_length_exceeded"
@@ -149,40 +170,38 @@ async def test_what_does_not_fit_is_told_with_the_numbers(make: Any, content: st
 
 
 async def test_an_empty_prompt_is_malformed(make: Any) -> None:
-    door, _ = await make()
+    door = await make()
     told = await _ask(door, "")
     assert (told.status, told.json["error"]["code"]) == (400, "malformed")
 
 
 async def test_a_token_outside_the_vocabulary_is_malformed(make: Any) -> None:
-    door, _ = await make()
-    told = Told()
-    body = msgspec.json.encode({"model": "toy", "prompt": [1, 257]})
-    await door.answer("/v1/completions", body, receive=_stays, send=told.send)
+    door = await make()
+    told = await _post(door, "/v1/completions", msgspec.json.encode({"model": "toy", "prompt": [1, 257]}))
     assert (told.status, told.json["error"]["param"]) == (400, "prompt")
 
 
 async def test_another_path_is_named(make: Any) -> None:
-    door, _ = await make()
+    door = await make()
     assert (await _ask(door, "x", path="/v1/embeddings")).status == 404
 
 
 async def test_one_poison_does_not_fail_its_neighbours(make: Any) -> None:
-    door, _ = await make(poison=ord("!"))
+    door = await make(poison=ord("!"))
     answers = await asyncio.gather(*(_ask(door, f"good {n}" if n != 5 else "bad!") for n in range(12)))
     assert [told.status for told in answers] == [200] * 5 + [500] + [200] * 6
     assert answers[5].json["error"]["code"] == "engine_failed"
 
 
 async def test_a_lost_engine_fails_what_runs_with_a_retryable_error(make: Any) -> None:
-    door, _ = await make(break_on=ord("!"))
+    door = await make(break_on=ord("!"))
     answers = await asyncio.gather(_ask(door, "a long good one that still runs"), _ask(door, "bad!"))
     assert {told.status for told in answers} == {503}
     assert all(told.headers[b"retry-after"] == b"1" for told in answers)
 
 
 async def test_an_error_in_a_stream_is_an_event_without_done(make: Any) -> None:
-    door, _ = await make(break_on=ord("!"))
+    door = await make(break_on=ord("!"))
     told = await _ask(door, "ab!", stream=True)
     assert told.status == 200
     assert told.events[-1]["error"]["code"] == "model_unavailable"
@@ -190,7 +209,7 @@ async def test_an_error_in_a_stream_is_an_event_without_done(make: Any) -> None:
 
 
 async def test_more_than_may_wait_are_refused_at_once(make: Any) -> None:
-    door, _ = await make(queue_limit=2, max_sequences=1, delay=0.002)
+    door = await make(queue=2, max_sequences=1, delay=0.002)
     answers = await asyncio.gather(*(_ask(door, "0123456789") for _ in range(20)))
     statuses = [told.status for told in answers]
     assert set(statuses) == {200, 429}
@@ -201,18 +220,59 @@ async def test_more_than_may_wait_are_refused_at_once(make: Any) -> None:
 
 
 async def test_a_client_that_leaves_frees_its_place(make: Any) -> None:
-    door, loop = await make(delay=0.001)
+    door = await make(delay=0.001)
     begun = asyncio.Event()
 
     async def leaves() -> dict[str, Any]:
         await begun.wait()
         return {"type": "http.disconnect"}
 
-    asking = asyncio.ensure_future(_ask(door, "x" * 900, stream=True, receive=leaves))
-    while loop.running == 0:
-        await asyncio.sleep(0)  # noqa: ASYNC110 - one turn of the loop, not a wait
+    asking = asyncio.ensure_future(_ask(door, "x" * 900, stream=True, then=leaves))
+    await asyncio.sleep(0)  # one turn of the loop: the request is in
+    assert door.busy().in_flight == 1
     begun.set()
     told = await asking
     assert not told.ended
-    assert loop.running == 0
+    assert door.busy().in_flight == 0
     assert (await _ask(door, "next")).status == 200
+
+
+async def test_a_body_past_the_limit_is_refused(make: Any) -> None:
+    door = await make()
+    told = await _post(door, CHAT, b" " * ((1 << 20) + 1))
+    assert (told.status, told.json["error"]["code"]) == (413, "too_large")
+
+
+async def test_models_are_listed(make: Any) -> None:
+    door = await make()
+    assert (await _post(door, "/v1/models", b"", method="GET")).json["data"][0]["id"] == "toy"
+
+
+async def test_before_it_is_loaded_the_door_answers_503() -> None:
+    door = OpenAIDoor(
+        ToyTextEngine(),
+        EngineConfig(model="toy", path=""),
+        codec=toy_codec,
+        bounds=TextBounds(max_sequences=1, queue=1, max_body=1024),
+        check=b"",
+        on_lost=lambda _error: None,
+    )
+    told = await _ask(door, "early")
+    assert (told.status, told.headers[b"retry-after"]) == (503, b"1")
+
+
+async def test_a_check_that_is_not_answered_stops_the_start(make: Any) -> None:
+    with pytest.raises(StartError, match="check request"):
+        await make(context=4, check=b'{"messages":[{"role":"user","content":"longer than the context"}]}')
+
+
+async def test_metrics_count_tokens(make: Any) -> None:
+    door = await make()
+    before = {sample.labels["direction"]: sample.value for sample in _tokens(door)}
+    await _ask(door, "four")
+    after = {sample.labels["direction"]: sample.value for sample in _tokens(door)}
+    assert {name: after[name] - before[name] for name in after} == {"input": 4, "output": 4}
+
+
+def _tokens(door: OpenAIDoor) -> list[Any]:
+    return next(family.samples for family in door.collect() if family.name == "modelwright_serving_tokens")

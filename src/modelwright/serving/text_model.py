@@ -1,0 +1,178 @@
+"""A text model that answers OpenAI requests: requests to token ids, tokens to answers and streams; it routes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from modelwright.core.errors import CallError, ContextTooLong, Malformed
+from modelwright.core.ports.engines import Decoder, Delta, Sampling, TextCodec, TextSignature, TokenLogprob
+from modelwright.core.wire.openai import error_body
+from modelwright.core.wire.sse import DONE, event_bytes
+from modelwright.serving.door import Receive, Send, send_answer
+from modelwright.serving.text_answer import AnswerForm, chat_logprobs, completion_logprobs, usage_of
+from modelwright.serving.text_loop import Answer, TextLoop
+from modelwright.serving.text_request import TextRequest, read_chat, read_completion
+from modelwright.serving.text_stop import StopMatcher
+
+READERS = {"/v1/chat/completions": read_chat, "/v1/completions": read_completion}
+_EVENTS = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
+
+
+class TextModel:
+    """One loaded text model."""
+
+    def __init__(self, *, model: str, loop: TextLoop, codec: TextCodec, signature: TextSignature) -> None:
+        self._model = model
+        self._loop = loop
+        self._codec = codec
+        self._signature = signature
+        self.broken_streams = 0
+        self.tokens_in = 0
+        self.tokens_out = 0
+
+    async def answer(self, path: str, body: bytes, *, receive: Receive, send: Send) -> None:
+        """Answer one POST of a path in READERS; raises CallError until something was sent, then sends an error event."""
+        request = READERS[path](body)
+        prompt = self._tokens(request)
+        job = _Job(
+            request=request,
+            form=AnswerForm(
+                id=f"{'chatcmpl' if request.chat else 'cmpl'}-{time.time_ns():x}",
+                created=int(time.time()),
+                model=self._model,
+                chat=request.chat,
+            ),
+            answer=self._loop.submit(prompt, self._fitted(request, len(prompt))),
+            text=_Text(self._codec.decoder(), StopMatcher(request.stop)),
+            prompt_tokens=len(prompt),
+        )
+        self.tokens_in += len(prompt)
+        watcher = asyncio.ensure_future(_cancel_when_gone(receive, asyncio.current_task()))
+        try:
+            await (self._stream(job, send) if request.stream else self._whole(job, send))
+        except asyncio.CancelledError:
+            return  # the client left: there is nobody to tell
+        finally:
+            watcher.cancel()
+            self._loop.cancel(job.answer)
+            self.tokens_out += job.text.count
+
+    def _tokens(self, request: TextRequest) -> list[int]:
+        if request.chat:
+            return self._codec.prompt(request.messages)
+        if request.text is not None:
+            return self._codec.encode(request.text)
+        tokens = list(request.tokens or ())
+        if not all(0 <= token < self._signature.vocabulary for token in tokens):
+            raise Malformed(
+                f"`prompt` holds a token id outside 0..{self._signature.vocabulary - 1}",
+                hint="send ids of this model's vocabulary",
+                param="prompt",
+            )
+        return tokens
+
+    def _fitted(self, request: TextRequest, prompt: int) -> Sampling:
+        """The sampling with its token bound; raises ContextTooLong when prompt and answer cannot fit."""
+        room = self._signature.context - prompt
+        wanted = request.max_tokens
+        if prompt == 0:
+            raise Malformed(
+                "the prompt is empty", hint="send some text", param="messages" if request.chat else "prompt"
+            )
+        if room < 1 or (wanted is not None and wanted > room):
+            asked = f" and {wanted} more were asked for" if wanted is not None else ""
+            raise ContextTooLong(
+                f"this model's context is {self._signature.context} tokens; the prompt takes {prompt}{asked}",
+                hint="shorten the messages or lower max_tokens",
+                param="messages" if request.chat else "prompt",
+            )
+        return msgspec.structs.replace(request.sampling, max_tokens=room if wanted is None else wanted)
+
+    async def _whole(self, job: _Job, send: Send) -> None:
+        while not job.text.finish:
+            job.text.push(await job.answer.next())
+        usage = usage_of(job.prompt_tokens, job.text.count)
+        logprobs = self._logprobs(job.request, job.text.logprobs)
+        body = job.form.whole("".join(job.text.pieces), finish=job.text.finish, usage=usage, logprobs=logprobs)
+        await send_answer(send, 200, body)
+
+    async def _stream(self, job: _Job, send: Send) -> None:
+        text, started = job.text, False
+        try:
+            while not text.finish:
+                before = len(text.logprobs)
+                piece = text.push(await job.answer.next())
+                if not piece and not text.finish:
+                    continue
+                logprobs = self._logprobs(job.request, text.logprobs[before:])
+                if not started:
+                    await send({"type": "http.response.start", "status": 200, "headers": _EVENTS})
+                chunk = job.form.chunk(piece, first=not started, logprobs=logprobs) if piece or not started else b""
+                started = True
+                if chunk:
+                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        except CallError as error:
+            if not started:
+                raise
+            self.broken_streams += 1
+            await send({"type": "http.response.body", "body": event_bytes(error_body(error))})
+            return
+        end = job.form.chunk("", finish=text.finish)
+        if job.request.include_usage:
+            end += job.form.usage_chunk(usage_of(job.prompt_tokens, text.count))
+        await send({"type": "http.response.body", "body": end + event_bytes(DONE)})
+
+    def _logprobs(self, request: TextRequest, tokens: Sequence[TokenLogprob]) -> Any:
+        if request.sampling.logprobs is None:
+            return None
+        if request.chat:
+            return chat_logprobs(self._codec, tokens, alternatives=request.sampling.logprobs)
+        return completion_logprobs(self._codec, tokens)
+
+
+class _Text:
+    """The text of one answer as it grows: detokenised, cut at stop strings, counted."""
+
+    def __init__(self, decoder: Decoder, stops: StopMatcher) -> None:
+        self._decoder = decoder
+        self._stops = stops
+        self.pieces: list[str] = []
+        self.logprobs: list[TokenLogprob] = []
+        self.count = 0
+        self.finish = ""
+
+    def push(self, deltas: Sequence[Delta]) -> str:
+        """The text that may be sent now; sets `finish` with the last piece."""
+        piece = ""
+        for delta in deltas:
+            self.count += len(delta.tokens)
+            self.logprobs.extend(delta.logprobs)
+            piece += self._stops.push(self._decoder.push(delta.tokens))
+            if delta.finish and not self._stops.stopped:
+                piece += self._stops.push(self._decoder.finish())
+                piece += self._stops.finish()
+            if self._stops.stopped or delta.finish:
+                self.finish = "stop" if self._stops.stopped else str(delta.finish)
+                break
+        self.pieces.append(piece)
+        return piece
+
+
+class _Job(msgspec.Struct):
+    request: TextRequest
+    form: AnswerForm
+    answer: Answer
+    text: _Text
+    prompt_tokens: int
+
+
+async def _cancel_when_gone(receive: Receive, task: asyncio.Task[Any] | None) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    if task is not None:
+        task.cancel()
