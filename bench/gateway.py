@@ -198,7 +198,13 @@ def _nginx(folder: Path, name: str, *, port: int, location: str, cpu: int, upstr
 
 def _proxy(folder: Path, name: str, *, port: int, to: int) -> Running:
     upstream = f"upstream up {{ server 127.0.0.1:{to}; keepalive 512; }}"
-    location = "location / { proxy_pass http://up; proxy_http_version 1.1; proxy_set_header Connection ''; proxy_buffering off; }"
+    settings = [
+        "proxy_pass http://up",
+        "proxy_http_version 1.1",
+        "proxy_set_header Connection ''",
+        "proxy_buffering off",
+    ]
+    location = "location / { " + "; ".join(settings) + "; }"
     return _nginx(folder, name, port=port, location=location, cpu=SERVER_CPU, upstream=upstream)
 
 
