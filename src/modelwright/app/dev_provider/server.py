@@ -24,12 +24,38 @@ MAX_BODY = 64 << 20
 PIPELINED = 64
 """Requests that may wait on one connection while an answer is sent."""
 
+_NEXT_TURN: set[DevConnection] = set()
+"""The slot of those that only let others go first; nobody is ever in it."""
+
+
+class Wheel:
+    """Wakes connections at their time, to the millisecond: one timer for all that are due in the same one."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._slots: dict[int, set[DevConnection]] = {}
+
+    def wake(self, connection: DevConnection, due: float) -> set[DevConnection]:
+        """The slot in which it waits; taken out of it, it is not woken."""
+        moment = int(due * 1000) + 1
+        slot = self._slots.get(moment)
+        if slot is None:
+            slot = self._slots[moment] = set()
+            self._loop.call_at(moment / 1000, self._turn, moment)
+        slot.add(connection)
+        return slot
+
+    def _turn(self, moment: int) -> None:
+        for connection in tuple(self._slots.pop(moment)):
+            connection.go_on()
+
 
 class DevConnection(asyncio.Protocol):
     """One connection: requests in order, one answer at a time."""
 
-    def __init__(self, service: Service, open_ones: set[DevConnection]) -> None:
+    def __init__(self, service: Service, wheel: Wheel, *, open_ones: set[DevConnection]) -> None:
         self._service = service
+        self._wheel = wheel
         self._open = open_ones
         self._loop = asyncio.get_running_loop()
         self._transport = cast("asyncio.Transport", None)
@@ -40,7 +66,8 @@ class DevConnection(asyncio.Protocol):
         self._keep = True
         self._ended = False
         self._steps: Iterator[Step] | None = None
-        self._timer: asyncio.TimerHandle | asyncio.Handle | None = None
+        self._slot: set[DevConnection] | None = None
+        """Where it waits for its time."""
         self._due = 0.0
         self._choked = False
         self._begin()
@@ -71,11 +98,12 @@ class DevConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._open.discard(self)
         self._service.open_connections -= 1
-        if self._timer is not None:
-            self._timer.cancel()
+        if self._slot is not None:
+            self._slot.discard(self)
         for entry in (self._entry, *(waiting[0] for waiting in self._waiting)):
             if entry is not None:
                 entry.client_gone = True
+        self._ended = True
         self._parser = self._steps = self._entry = None
 
     def pause_writing(self) -> None:
@@ -83,8 +111,8 @@ class DevConnection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._choked = False
-        if self._steps is not None and self._timer is None:
-            self._go_on()
+        if self._steps is not None and self._slot is None:
+            self.go_on()
 
     # The parser's callbacks
 
@@ -117,7 +145,7 @@ class DevConnection(asyncio.Protocol):
         self._waiting.append((entry, answer, parser.should_keep_alive()))
         self._begin()
         if self._steps is None:
-            self._go_on()
+            self.go_on()
 
     def _begin(self) -> None:
         self._url = b""
@@ -127,9 +155,9 @@ class DevConnection(asyncio.Protocol):
 
     # Performing
 
-    def _go_on(self) -> None:
+    def go_on(self) -> None:
         """Perform what is due, answer after answer."""
-        self._timer = None
+        self._slot = None
         while not self._ended:
             if self._steps is None:
                 if not self._waiting:
@@ -163,14 +191,15 @@ class DevConnection(asyncio.Protocol):
             self._transport.close()
 
     def _wait(self, seconds: float) -> bool:
-        """Set the timer; whether there is anything to wait for."""
+        """Have oneself woken; whether there is anything to wait for. Nothing is waited by coming last in this turn."""
         if not seconds:
-            self._timer = self._loop.call_soon(self._go_on)
+            self._slot = _NEXT_TURN
+            self._loop.call_soon(self.go_on)
             return True
         self._due += seconds
         if self._due <= self._loop.time():
             return False
-        self._timer = self._loop.call_at(self._due, self._go_on)
+        self._slot = self._wheel.wake(self, self._due)
         return True
 
     def _end(self, end: End) -> None:
@@ -201,12 +230,14 @@ def announcement(host: str, port: int, *, as_json: bool) -> str:
 
 async def _serve(options: Options, host: str, *, port: int, listening: Callable[[str, int], None]) -> None:
     loop = asyncio.get_running_loop()
-    service, open_ones = Service(options), set[DevConnection]()
+    service, wheel, open_ones = Service(options), Wheel(loop), set[DevConnection]()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     try:
-        server = await loop.create_server(lambda: DevConnection(service, open_ones), host, port, backlog=2048)
+        server = await loop.create_server(
+            lambda: DevConnection(service, wheel, open_ones=open_ones), host, port, backlog=2048
+        )
     except OSError as error:
         raise _cannot_listen(error, host, port) from None
     listening(host, server.sockets[0].getsockname()[1])
