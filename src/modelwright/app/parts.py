@@ -1,9 +1,9 @@
-"""What the supervisor hands to each worker process: values only, written as JSON to a 0600 file in the runtime directory.
+"""What the supervisor hands to each worker process: values, as JSON in a 0600 file of the runtime directory.
 
 Layout of the runtime directory (0700, short path): `base.json` (snapshot without keys, by the supervisor),
 `snapshot.json` (with keys, by control), `status.json` (by the supervisor), `<part>.sock` (each worker's own door),
-`control.sock` (0600, the CLI's door). State that must survive lives in `.modelwright/` beside the manifest:
-`run.json` (pointer to the runtime directory), `modelwright.db`, `pepper`, `salt`, `spool/`, `keys/`, `logs/`, `releases/`.
+`control.sock` (0600, the CLI's door). State that must survive lives in `.modelwright/` beside the manifest: `run.json`
+(pointer to the runtime directory), `modelwright.db`, `pepper`, `salt`, `spool/`, `keys/`, `logs/`, `releases/`.
 """
 
 from __future__ import annotations

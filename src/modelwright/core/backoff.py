@@ -20,6 +20,8 @@ class BackoffRule(msgspec.Struct, frozen=True):
     opens_after: int = 6
     """Deaths within the window that open the breaker."""
     open_for: float = 60.0
+    steady: float = 10.0
+    """After an open breaker the part is on trial until it has been ready for this long."""
 
 
 class Restart(msgspec.Struct, frozen=True):
@@ -29,10 +31,13 @@ class Restart(msgspec.Struct, frozen=True):
     breaker_open: bool
 
 
-def next_restart(rule: BackoffRule, deaths: Sequence[float], now: float) -> Restart:
-    """Decide from the times of all deaths so far (the newest included; any clock that only goes up)."""
+def next_restart(rule: BackoffRule, deaths: Sequence[float], now: float, *, trial: bool = False) -> Restart:
+    """Decide from the times of all deaths so far (the newest included; any clock that only goes up).
+
+    `trial`: the life that has just ended was the one try after an open breaker, so the breaker opens again at once.
+    """
     recent = sum(1 for death in deaths if now - death <= rule.window)
-    if recent >= rule.opens_after:
+    if trial or recent >= rule.opens_after:
         return Restart(wait=rule.open_for, breaker_open=True)
     if recent <= 1:
         return Restart(wait=rule.first, breaker_open=False)

@@ -1,4 +1,4 @@
-"""What runs, since when and how busy: the values that workers, supervisor, control and `modelwright status` exchange."""
+"""What runs, since when and how busy: values that workers, supervisor, control and `modelwright status` exchange."""
 
 from __future__ import annotations
 
