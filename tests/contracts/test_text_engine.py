@@ -137,6 +137,23 @@ def test_a_json_schema_binds_the_answer(tmp_path: Path) -> None:
     assert finish == "stop"
 
 
+def test_a_schema_that_cannot_be_compiled_fails_alone(tmp_path: Path) -> None:
+    path = write_tiny_gguf(tmp_path / "tiny.gguf")
+    engine = OpenVinoLlm()
+    engine.load(_config(path))
+    neighbour = Sampling(max_tokens=12, temperature=0.0)
+    engine.submit(1, [1, 80, 90], neighbour)
+    undisturbed = _finish(engine, 1)[1]
+    engine.submit(2, [1, 80, 90], neighbour)
+    begun = [delta for _ in range(4) for delta in engine.step()]
+    engine.submit(3, [5], Sampling(max_tokens=4, json_schema='{"type":"nonsense"}'))
+    ended = {delta.request: delta for delta in engine.step()}
+    assert ended[3].finish == "error"
+    assert "schema" in ended[3].error
+    rest, finish = _finish(engine, 2)[2]
+    assert ([token for delta in begun for token in delta.tokens] + rest, finish) == undisturbed
+
+
 def test_a_cut_file_is_a_bad_model_file(tmp_path: Path) -> None:
     path = write_tiny_gguf(tmp_path / "tiny.gguf")
     path.write_bytes(path.read_bytes()[:-1000])

@@ -1,14 +1,19 @@
 """OpenVINO GenAI's continuous batching for GGUF models: token ids in and out, since its own tokenizer is not used.
 
-Precision is what the manifest says, for computing and for the key-value cache alike: the library's default would pick
-bfloat16 on some processors and 8 bits for the cache without a word.
+Precision is what the manifest says, for computing, activations and the key-value cache alike: by default the library
+picks bfloat16 on some processors, and 8 bits for the cache and for activations, without a word.
+
+A grammar that the library cannot compile breaks its pipeline for good, at the next step. A new one is then made; it
+fails the requests that brought the grammar and lets the others go on where they were.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import numpy as np
 import openvino as ov
 import openvino_genai as genai
@@ -23,16 +28,27 @@ _CACHE_BYTES = {"f32": 4, "f16": 2, "bf16": 2}
 _DEFAULT_CACHE = 256 << 20
 
 
+@dataclass
+class _Running:
+    """A request in the pipeline, with what is needed to go on in another one."""
+
+    handle: Any
+    prompt: tuple[int, ...]
+    sampling: Sampling
+    made: list[int] = field(default_factory=list)
+
+
 class OpenVinoLlm:
     """One pipeline; its requests advance together, one token per step."""
 
     def __init__(self) -> None:
+        self._open: Callable[[], Any] = _nothing
         self._pipeline: Any = None
-        self._running: dict[int, Any] = {}
+        self._running: dict[int, _Running] = {}
         self._eos: set[int] = set()
 
     def load(self, config: EngineConfig) -> TextSignature:
-        """Read the file; options: `context` (tokens, 0 for the model's own) and `cache` (bytes)."""
+        """Read the file; options: `context` (tokens, 0 for the model's own), `cache` (bytes), `max_sequences`."""
         model = read_gguf(config.path)
         context = min(int(config.options.get("context") or model.context), model.context)
         scheduler = genai.SchedulerConfig()
@@ -43,17 +59,19 @@ class OpenVinoLlm:
         properties = {
             "INFERENCE_PRECISION_HINT": config.precision,
             "KV_CACHE_PRECISION": config.precision,
+            "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0,
             "INFERENCE_NUM_THREADS": config.threads,
         }
+        self._open = lambda: genai.ContinuousBatchingPipeline(config.path, scheduler, "CPU", properties)
+        self._eos = set(model.eos)
         try:
-            self._pipeline = genai.ContinuousBatchingPipeline(config.path, scheduler, "CPU", properties)
+            self._pipeline = self._open()
         except (RuntimeError, IndexError, ValueError) as error:
             raise BadModelFile(
                 f"OpenVINO cannot load it: {_last_line(error)}",
                 place=config.path,
                 hint="quantise it as f16, q8_0 or q4_0",
             ) from error
-        self._eos = set(model.eos)
         return TextSignature(
             architecture=model.architecture,
             context=context,
@@ -63,35 +81,64 @@ class OpenVinoLlm:
         )
 
     def submit(self, request: int, prompt: Sequence[int], sampling: Sampling) -> None:
-        ids = ov.Tensor(np.asarray([prompt], dtype=np.int64))
-        try:
-            self._running[request] = self._pipeline.add_request(request, ids, self._generation(sampling))
-        except (RuntimeError, ValueError) as error:
-            raise EngineFailed(
-                f"the engine refuses the request: {_last_line(error)}", hint="change its sampling parameters"
-            ) from error
+        """Add a request to the running batch."""
+        self._running[request] = _Running(self._add(request, prompt, sampling), tuple(prompt), sampling)
 
     def step(self) -> list[Delta]:
+        """One token for every running request."""
         if not self._running:
             return []
-        self._pipeline.step()
-        deltas = [delta for request, handle in self._running.items() for delta in self._read(request, handle)]
+        try:
+            self._pipeline.step()
+        except RuntimeError as error:
+            return self._recover(error)
+        deltas = [delta for request, running in self._running.items() for delta in self._read(request, running)]
         for delta in deltas:
             if delta.finish:
                 del self._running[delta.request]
         return deltas
 
     def cancel(self, request: int) -> None:
-        handle = self._running.pop(request, None)
-        if handle is not None:
-            handle.cancel()
-            self._pipeline.step()  # frees the sequence's cache blocks
+        """Free its place in the batch and its cache."""
+        running = self._running.pop(request, None)
+        if running is not None:
+            running.handle.cancel()
+            self._pipeline.step()
 
-    def _read(self, request: int, handle: Any) -> list[Delta]:
+    def _add(self, request: int, prompt: Sequence[int], sampling: Sampling) -> Any:
+        ids = ov.Tensor(np.asarray([prompt], dtype=np.int64))
+        try:
+            return self._pipeline.add_request(request, ids, self._generation(sampling))
+        except (RuntimeError, ValueError) as error:
+            raise EngineFailed(
+                f"the engine refuses the request: {_last_line(error)}", hint="change its sampling parameters"
+            ) from error
+
+    def _recover(self, error: RuntimeError) -> list[Delta]:
+        """A new pipeline without the requests whose grammar may be to blame; raises the error when none is."""
+        blamed = [
+            request
+            for request, running in self._running.items()
+            if running.sampling.json_schema is not None and not running.made
+        ]
+        if not blamed:
+            raise error
+        words = f"the JSON schema cannot be compiled: {_last_line(error)}"
+        for request in blamed:
+            del self._running[request]
+        self._pipeline = self._open()
+        for request, running in self._running.items():
+            rest = msgspec.structs.replace(running.sampling, max_tokens=running.sampling.max_tokens - len(running.made))
+            running.handle = self._add(request, (*running.prompt, *running.made), rest)
+        return [Delta(request=request, tokens=(), finish="error", error=words) for request in blamed]
+
+    def _read(self, request: int, running: _Running) -> list[Delta]:
         deltas: list[Delta] = []
-        while handle.can_read():
-            deltas.extend(self._delta(request, output) for output in handle.read().values())
-        if not deltas and handle.get_status() == genai.GenerationStatus.IGNORED:
+        while running.handle.can_read():
+            deltas.extend(self._delta(request, output) for output in running.handle.read().values())
+        for delta in deltas:
+            running.made.extend(delta.tokens)
+        if not deltas and running.handle.get_status() == genai.GenerationStatus.IGNORED:
             problem = "the engine's key-value cache cannot hold this request"
             deltas.append(Delta(request=request, tokens=(), finish="error", error=problem))
         return deltas
@@ -141,6 +188,10 @@ def _blocks(model: GgufModel, config: EngineConfig, context: int) -> int:
             hint=f"set engine.cache to {-(-needed * per_block // (1 << 20))}MiB or more, or lower engine.context",
         )
     return cache // per_block
+
+
+def _nothing() -> Any:
+    raise EngineFailed("no model is loaded", hint="load one first")
 
 
 def _last_line(error: BaseException) -> str:
