@@ -1,4 +1,4 @@
-"""The dialect of every vendor that speaks the OpenAI wire: paths, key header, usage, and what its failures mean to us."""
+"""The dialect of every vendor that speaks the OpenAI wire: paths, key header, usage, and what its failures mean."""
 
 from __future__ import annotations
 

@@ -24,12 +24,15 @@ class ServingDialect:
         self._origin = Origin(scheme="unix", host=base_url.removeprefix("unix:"))
 
     def request(self, call: Outbound) -> UpstreamRequest:
+        if call.operation in _TARGETS:
+            return self._ask("POST", _TARGETS[call.operation], headers=(_JSON, *call.headers), body=self._body(call))
+        if call.operation == "alive":
+            return self._ask("GET", "/readyz")
+        version = f"/versions/{call.version}" if call.version else ""
+        target = f"/v2/models/{call.model}{version}"
         if call.operation == "infer":
-            version = f"/versions/{call.version}" if call.version else ""
-            target, body, headers = f"/v2/models/{call.model}{version}/infer", call.body, call.headers
-        else:
-            target, body, headers = _TARGETS[call.operation], self._body(call), (_JSON, *call.headers)
-        return UpstreamRequest(origin=self._origin, method="POST", target=target, headers=headers, body=body)
+            return self._ask("POST", f"{target}/infer", headers=call.headers, body=call.body)
+        return self._ask("GET", f"{target}/ready" if call.operation == "ready" else target, headers=call.headers)
 
     def failure(self, status: int, headers: Headers, body: bytes) -> CallError | None:
         return None
@@ -39,6 +42,11 @@ class ServingDialect:
 
     def event(self, data: bytes) -> AnswerHead:
         return openai.read_event(data)
+
+    def _ask(
+        self, method: str, target: str, *, headers: tuple[tuple[bytes, bytes], ...] = (), body: bytes = b""
+    ) -> UpstreamRequest:
+        return UpstreamRequest(origin=self._origin, method=method, target=target, headers=headers, body=body)
 
     def _body(self, call: Outbound) -> bytes:
         model = None if call.model == call.client_model and openai.names_model_once(call.body) else call.model

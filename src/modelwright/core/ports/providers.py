@@ -15,12 +15,12 @@ class Outbound(msgspec.Struct, frozen=True, kw_only=True):
     """What a dialect needs to know of a call."""
 
     operation: str
-    """chat | completions | embeddings | infer."""
+    """chat | completions | embeddings | infer; of our own workers also metadata | ready (V2) and alive."""
     model: str
     """The provider's name of the model."""
-    client_model: str
+    client_model: str = ""
     """The name in the client's body: when it equals `model` and no usage must be asked for, bytes pass untouched."""
-    body: bytes
+    body: bytes = b""
     version: str = ""
     """Of a model, when a V2 path names one; already checked to be safe in a path."""
     stream: bool = False
@@ -37,6 +37,8 @@ class AnswerHead(msgspec.Struct, frozen=True):
     usage: Usage | None = None
     error: str | None = None
     """The message of an error object that stands where an answer should."""
+    error_status: int = 0
+    """The HTTP status that this error object stands for."""
     choices: int = 0
     begins: bool = False
     """It carries more than a role: text, a tool call, a finish reason, anything that a client would act on."""

@@ -9,7 +9,7 @@ import msgspec
 from modelwright.core.contracts.ledger import Usage
 from modelwright.core.errors import CallError, Malformed
 from modelwright.core.ports.providers import AnswerHead
-from modelwright.core.wire.status import status_of
+from modelwright.core.wire.status import STATUS, status_of
 
 PATHS: dict[str, str] = {
     "/v1/chat/completions": "chat",
@@ -74,8 +74,23 @@ class _Event(_Answer):
 
 class _ErrorObject(msgspec.Struct):
     message: str | None = None
+    code: Any = None
+    status: Any = None
+    type: Any = None
 
 
+_WORDS = {
+    "invalid_request_error": 400,
+    "context_length_exceeded": 400,
+    "content_filter": 400,
+    "invalid_api_key": 401,
+    "authentication_error": 401,
+    "insufficient_quota": 429,
+    "rate_limit_error": 429,
+    "rate_limit_exceeded": 429,
+    "too_many_requests": 429,
+}
+"""Codes and types that vendors put into error objects, as the status that they stand for."""
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _NOTHING = AnswerHead()
 
@@ -140,7 +155,9 @@ def read_answer(body: bytes) -> AnswerHead | None:
         return _NOTHING if body.lstrip()[:1] == b"{" else None
     except _UNREADABLE:
         return None
-    return AnswerHead(usage=_usage(answer), error=_error(answer), choices=1, begins=True)
+    if answer.error is not None and (told := _told_error(answer.error)) is not None:
+        return told
+    return AnswerHead(usage=_usage(answer), choices=1, begins=True)
 
 
 def read_event(data: bytes) -> AnswerHead:
@@ -149,12 +166,14 @@ def read_event(data: bytes) -> AnswerHead:
         event = _event.decode(data)
     except _UNREADABLE:
         return AnswerHead(choices=1, begins=True)
+    if event.error is not None and (told := _told_error(event.error)) is not None:
+        return told
     choices = event.choices or []
     usage = _usage(event)
     if usage is None:
         usage = next((_counts(choice.usage) for choice in choices if choice.usage), None)
     begins = any(_begins(choice) for choice in choices)
-    return AnswerHead(usage=usage, error=_error(event), choices=len(choices), begins=begins)
+    return AnswerHead(usage=usage, choices=len(choices), begins=begins)
 
 
 def read_usage(body: bytes) -> Usage | None:
@@ -187,9 +206,11 @@ def error_body(error: CallError) -> bytes:
 def error_message(body: bytes) -> str:
     """The vendor's own words in an error answer; empty when there are none to be found."""
     try:
-        return _error(_answer.decode(body)) or ""
+        error = _answer.decode(body).error
     except _UNREADABLE:
         return ""
+    told = _told_error(error) if error is not None else None
+    return (told.error or "") if told is not None else ""
 
 
 def _usage(answer: _Answer) -> Usage | None:
@@ -217,13 +238,29 @@ def _begins(choice: _Choice) -> bool:
     return any(value for name, value in (choice.delta or {}).items() if name != "role")
 
 
-def _error(answer: _Answer) -> str | None:
-    if answer.error is None or bytes(answer.error) in {b"null", b"{}", b'""', b"false"}:
+def _told_error(raw: msgspec.Raw) -> AnswerHead | None:
+    """An error object or text; None for the empty ones that some vendors always send."""
+    text = bytes(raw)
+    if text in {b"null", b"{}", b'""', b"false"}:
         return None
     try:
-        return msgspec.json.decode(answer.error, type=_ErrorObject).message or "no message"
-    except msgspec.ValidationError:
-        return bytes(answer.error).decode(errors="replace").strip('"')
+        found = msgspec.json.decode(text, type=_ErrorObject)
+    except _UNREADABLE:
+        return AnswerHead(error=text.decode(errors="replace").strip('"'), error_status=502)
+    return AnswerHead(error=found.message or "no message", error_status=_error_status(found))
+
+
+def _error_status(found: _ErrorObject) -> int:
+    for word in (found.code, found.status, found.type):
+        if isinstance(word, int):
+            status = word
+        elif isinstance(word, str) and word.isdecimal() and len(word) == 3:
+            status = int(word)
+        else:
+            status = STATUS.get(str(word), 0) or _WORDS.get(str(word), 0)
+        if 400 <= status < 600:
+            return status
+    return 502
 
 
 def _described(error: msgspec.ValidationError) -> str:

@@ -1,0 +1,60 @@
+"""The policy chain: which policies there are, in which order, and how they are joined; composed once per snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from modelwright.core.ports.clock import Clock
+from modelwright.core.ports.http import Transport
+from modelwright.core.ports.stores import LedgerSink
+from modelwright.gateway.call import Call, Handler, Policy, Reply
+from modelwright.gateway.inflight import InFlight
+from modelwright.gateway.lanes import Table
+from modelwright.gateway.policies.admit import Admit
+from modelwright.gateway.policies.authenticate import Authenticate
+from modelwright.gateway.policies.dispatch import Dispatch
+from modelwright.gateway.policies.meter import Meter
+from modelwright.gateway.policies.read import Read
+from modelwright.gateway.policies.route import ChooseRoute
+
+
+class Parts:
+    """What policies ask for; the same objects for every snapshot."""
+
+    __slots__ = ("clock", "in_flight", "ledger", "pepper", "transport")
+
+    def __init__(
+        self, *, clock: Clock, in_flight: InFlight, ledger: LedgerSink, pepper: bytes, transport: Transport
+    ) -> None:
+        self.clock = clock
+        self.in_flight = in_flight
+        self.ledger = ledger
+        self.pepper = pepper
+        self.transport = transport
+
+
+def build_chain(table: Table, parts: Parts, *, authenticate: Authenticate) -> Handler:
+    """From the outermost to the innermost."""
+    return compose(
+        [
+            Meter(parts.ledger, parts.clock),
+            authenticate,
+            Admit(parts.in_flight, limit=table.snapshot.max_in_flight),
+            Read(limit=table.snapshot.max_body),
+            ChooseRoute(table),
+            Dispatch(parts.transport, parts.ledger, parts.clock),
+        ]
+    )
+
+
+def compose(policies: Sequence[Policy]) -> Handler:
+    """Join policies so that each gets the call and the rest of the chain; the last one must answer."""
+    handler: Handler = _nobody
+    for policy in reversed(policies):
+        handler = partial(policy, proceed=handler)
+    return handler
+
+
+async def _nobody(call: Call) -> Reply:
+    raise RuntimeError(f"no policy answered {call.operation}")

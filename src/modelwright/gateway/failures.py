@@ -1,0 +1,87 @@
+"""What an upstream's failure means for the client of one lane: who failed, in words that hold no secret."""
+
+from __future__ import annotations
+
+from modelwright.core.errors import (
+    CallError,
+    EngineFailed,
+    Malformed,
+    ModelUnavailable,
+    Overloaded,
+    ProviderError,
+    ProviderUnreachable,
+    TooLarge,
+    UnknownEndpoint,
+    Unprocessable,
+    UpstreamTruncated,
+)
+from modelwright.core.ports.http import Headers
+from modelwright.core.ports.providers import AnswerHead
+from modelwright.gateway.lanes import Lane, Replica, lost_model
+
+_REFUSALS: dict[int, type[CallError]] = {
+    400: Malformed,
+    404: UnknownEndpoint,
+    413: TooLarge,
+    422: Unprocessable,
+}
+_OWN: dict[int, type[CallError]] = {**_REFUSALS, 429: Overloaded, 500: EngineFailed, 503: ModelUnavailable}
+
+
+class Failures:
+    """Judges everything that can go wrong with one replica of one lane."""
+
+    __slots__ = ("_lane", "_replica", "dialect")
+
+    def __init__(self, lane: Lane, replica: Replica) -> None:
+        self._lane = lane
+        self._replica = replica
+        self.dialect = replica.dialect
+
+    def of(self, error: CallError) -> CallError:
+        """The client's view of an error that the transport or the stream raised.
+
+        A lost connection to our own worker means that it died: no call is sent there until it is back.
+        """
+        lane = self._lane
+        if not isinstance(error, ProviderError):
+            return error
+        if lane.own:
+            if isinstance(error, ProviderUnreachable | UpstreamTruncated):
+                self._replica.up = False
+                return lost_model(lane.model)
+            return error
+        message = self._clean(error.message)
+        if lane.provider not in message:
+            message = f"provider {lane.provider}: {message}"
+        return type(error)(message, hint=error.hint, retry_after=error.retry_after)
+
+    def of_event(self, told: AnswerHead) -> CallError:
+        """The error that an event or an answer told instead of content."""
+        status, message = told.error_status, self._clean(told.error or "")
+        if self._lane.own:
+            return _OWN.get(status, EngineFailed)(message, retry_after=1.0 if status in {429, 503} else None)
+        if status in _REFUSALS:
+            return _REFUSALS[status](f"provider {self._lane.provider}: {message}")
+        error = self.dialect.failure(status, (), b"")
+        if error is None or type(error) is ProviderError:
+            return ProviderError(f"provider {self._lane.provider} answered with an error: {message}")
+        return error
+
+    def of_status(self, status: int, headers: Headers, body: bytes) -> CallError | None:
+        """The error for an answer that is no success; None when it may pass to the client as it is."""
+        name = self._lane.provider
+        if status < 400:
+            return ProviderError(f"provider {name} answered {status}", hint="is the base_url right?")
+        error = self.dialect.failure(status, headers, body)
+        if error is not None:
+            return self.of(error)
+        if self._holds_secret(body.decode(errors="replace")):
+            return ProviderError(f"provider {name} answered {status}; its words hold a secret and are left out")
+        return None
+
+    def _clean(self, message: str) -> str:
+        return "(its words hold a secret and are left out)" if self._holds_secret(message) else message
+
+    def _holds_secret(self, text: str) -> bool:
+        return any(secret in text for secret in self._lane.secrets)

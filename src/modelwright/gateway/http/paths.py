@@ -1,0 +1,80 @@
+"""The public door's paths: what each means, and the error for those that mean nothing."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from modelwright.core.errors import CallError, MethodNotAllowed, UnknownPath
+from modelwright.core.wire import openai
+
+_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+"""Names and versions of models as they may stand in a path that we hand on."""
+_V2 = "/v2/models/"
+
+
+class Match(msgspec.Struct, frozen=True):
+    """What a request asks for."""
+
+    template: str
+    """The path with its names as `{model}`: bounded, so that it may label a metric."""
+    view: str = ""
+    """A question that we answer ourselves (gateway/views.py); empty for a call."""
+    operation: str = ""
+    """chat | completions | embeddings | infer; empty for a view."""
+    model: str = ""
+    version: str = ""
+
+
+_FIXED: dict[str, tuple[str, Match]] = {
+    **{path: ("POST", Match(path, operation=operation)) for path, operation in openai.PATHS.items()},
+    "/v1/models": ("GET", Match("/v1/models", view="models")),
+    "/v2": ("GET", Match("/v2", view="server")),
+    "/v2/health/live": ("GET", Match("/v2/health/live", view="live")),
+    "/v2/health/ready": ("GET", Match("/v2/health/ready", view="v2_ready")),
+    "/healthz": ("GET", Match("/healthz", view="live")),
+    "/readyz": ("GET", Match("/readyz", view="ready")),
+}
+_QUICK: dict[tuple[str, str], Match] = {(method, path): match for path, (method, match) in _FIXED.items()}
+
+
+def match(method: str, path: str) -> Match:
+    """Raises UnknownPath or MethodNotAllowed (whose `place` holds the Allow header's value)."""
+    found = _QUICK.get((method, path))
+    return found if found is not None else _slowly(method, path)
+
+
+def is_v2(path: str) -> bool:
+    """Whether errors on this path take the V2 wire's form."""
+    return path == "/v2" or path.startswith("/v2/")
+
+
+def _slowly(method: str, path: str) -> Match:
+    allowed, found = _FIXED.get(path) or _FIXED.get(path.rstrip("/")) or _named(path)
+    if method == allowed or (method == "HEAD" and allowed == "GET"):
+        return found
+    raise MethodNotAllowed(f"{path[:128]} does not take {method}", hint=f"use {allowed}", place=allowed)
+
+
+def _named(path: str) -> tuple[str, Match]:
+    if path.startswith("/v1/models/"):
+        return "GET", Match("/v1/models/{model}", view="model", model=path.removeprefix("/v1/models/"))
+    if path.startswith(_V2):
+        name, *rest = path.removeprefix(_V2).rstrip("/").split("/")
+        version = rest[1] if len(rest) >= 2 and rest[0] == "versions" else ""
+        tail = "/".join(rest[2:] if version else rest)
+        if _SAFE.fullmatch(name) and (not version or _SAFE.fullmatch(version)) and tail in {"", "ready", "infer"}:
+            template = f"{_V2}{{model}}{'/versions/{version}' if version else ''}{'/' if tail else ''}{tail}"
+            if tail == "infer":
+                return "POST", Match(template, operation="infer", model=name, version=version)
+            return "GET", Match(template, view=tail or "metadata", model=name, version=version)
+    raise unknown_path(path)
+
+
+def unknown_path(path: str) -> CallError:
+    """The error that says where to look."""
+    return UnknownPath(
+        f"nothing is served at {path[:128]!r}",
+        hint="see /v1/models for the OpenAI wire and /v2 for the inference protocol",
+    )

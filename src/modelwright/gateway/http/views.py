@@ -1,0 +1,100 @@
+"""Questions that are no calls: which endpoints there are, what they take, whether they are ready; never paid for."""
+
+from __future__ import annotations
+
+import msgspec
+
+from modelwright.core.errors import ProviderError, UnknownEndpoint
+from modelwright.core.ports.http import Deadlines
+from modelwright.core.ports.providers import Outbound
+from modelwright.gateway.call import HeaderPairs, Reply
+from modelwright.gateway.http.paths import Match
+from modelwright.gateway.lanes import Lane, Route, lost_model
+from modelwright.gateway.live import Gateway
+from modelwright.gateway.policies.route import unknown_endpoint
+
+_ASK = Deadlines(connect=0.5, first_byte=1.0, idle=1.0)
+"""A worker that does not answer such a question at once is not ready."""
+_MAX_METADATA = 1 << 20
+_EXTENSIONS = ("binary_tensor_data",)
+
+
+class Views:
+    """Answers from the snapshot; asks only our own workers."""
+
+    def __init__(self, gateway: Gateway, *, version: str) -> None:
+        self._gateway = gateway
+        self._version = version
+
+    async def answer(self, found: Match, headers: dict[bytes, bytes]) -> Reply:
+        """Raises CallError."""
+        match found.view:
+            case "live":
+                return _json({"live": True})
+            case "ready":
+                return self._ready()
+            case "v2_ready":
+                return self._models_ready()
+            case "server":
+                return _json({"name": "modelwright", "version": self._version, "extensions": _EXTENSIONS})
+            case _:
+                return await self._of_models(found, headers)
+
+    async def _of_models(self, found: Match, headers: dict[bytes, bytes]) -> Reply:
+        in_force = self._gateway.in_force()
+        in_force.authenticate.identify(headers)
+        routes = in_force.table.routes
+        if found.view == "models":
+            data = [_card(route) for _, route in sorted(routes.items())]
+            return _json({"object": "list", "data": data})
+        route = routes.get(found.model)
+        if route is None:
+            raise unknown_endpoint(found.model[:128], routes)
+        if found.view == "model":
+            return _json(_card(route))
+        return await self._ask(_own_lane(route), found)
+
+    def _ready(self) -> Reply:
+        gateway = self._gateway
+        if gateway.ready:
+            return _json({"ready": True})
+        reason = "draining" if gateway.draining else "waiting for the first snapshot"
+        return _json({"ready": False, "reason": reason}, status=503)
+
+    def _models_ready(self) -> Reply:
+        gateway = self._gateway
+        if gateway.ready and all(replica.up and replica.ready for replica in gateway.own_replicas):
+            return _json({"ready": True})
+        return _json({"ready": False}, status=503)
+
+    async def _ask(self, lane: Lane, found: Match) -> Reply:
+        """Metadata or readiness of one of our models, from a worker that has it."""
+        question = Outbound(operation=found.view, model=lane.model, version=found.version)
+        request = lane.pick().dialect.request(question)
+        try:
+            response = await self._gateway.parts.transport.send(request, _ASK)
+            body = await response.read(_MAX_METADATA)
+        except ProviderError:
+            raise lost_model(lane.model) from None
+        headers: HeaderPairs = [pair for pair in response.headers if pair[0] in {b"content-type", b"retry-after"}]
+        return Reply(response.status, headers=headers, body=body)
+
+
+def _own_lane(route: Route) -> Lane:
+    for lane in route.lanes:
+        if lane.own and "infer" in route.endpoint.operations:
+            return lane
+    name = route.endpoint.name
+    raise UnknownEndpoint(
+        f"endpoint {name!r} is not answered over the V2 protocol",
+        hint=f"it answers {', '.join(route.endpoint.operations)}; see /v1/models",
+    )
+
+
+def _card(route: Route) -> dict[str, object]:
+    owners = sorted({lane.provider for lane in route.lanes})
+    return {"id": route.endpoint.name, "object": "model", "created": 0, "owned_by": ",".join(owners)}
+
+
+def _json(content: object, *, status: int = 200) -> Reply:
+    return Reply(status, headers=[(b"content-type", b"application/json")], body=msgspec.json.encode(content))

@@ -1,0 +1,87 @@
+"""The calls that are under way: a bounded number, each with a deadline and, after a moment, an eye on its client."""
+
+from __future__ import annotations
+
+import asyncio
+
+from modelwright.core.errors import CallError, Malformed, Overloaded, ProviderTimeout, Stopped
+from modelwright.core.ports.clock import Clock
+from modelwright.gateway.call import Call
+
+TICK = 0.25
+"""Seconds between two sweeps: how exact total times are, and how soon a client that left is noticed."""
+UPLOAD = 300.0
+"""Seconds that a client may take to send its body."""
+
+
+class InFlight:
+    """One timer serves all calls: a short call costs no task and no timer of its own."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._monotonic = clock.monotonic
+        self._calls: set[Call] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    def enter(self, call: Call, *, limit: int) -> None:
+        """Take a place; raises Overloaded when all are taken."""
+        if len(self._calls) >= limit:
+            raise Overloaded(
+                f"this gateway worker holds {limit} calls, its maximum",
+                hint="send again after the time in Retry-After",
+                retry_after=1.0,
+            )
+        call.task = asyncio.current_task()
+        call.deadline = call.started + UPLOAD
+        self._calls.add(call)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(TICK, self._tick)
+
+    def leave(self, call: Call) -> None:
+        """The call is over; calls that never entered are ignored."""
+        self._calls.discard(call)
+        if call.replica is not None:
+            call.replica.in_flight -= 1
+            call.replica = None
+        if call.watcher is not None:
+            call.watcher.cancel()
+
+    def sweep(self) -> None:
+        """Stop calls that are past their deadline; look after the clients of those that last."""
+        now = self._monotonic()
+        for call in tuple(self._calls):
+            if now > call.deadline:
+                stop(call, _too_late(call))
+            elif call.watcher is None and call.lane is not None and now - call.started > TICK:
+                call.watcher = asyncio.get_running_loop().create_task(_watch(call))
+
+    def _tick(self) -> None:
+        self._timer = None
+        self.sweep()
+        if self._calls:
+            self._timer = asyncio.get_running_loop().call_later(TICK, self._tick)
+
+
+def stop(call: Call, why: CallError) -> None:
+    """Cancel a call from outside; its task finds the reason in the call."""
+    if call.stopped is None and call.task is not None:
+        call.stopped = why
+        call.task.cancel()
+
+
+async def _watch(call: Call) -> None:
+    await call.client_gone()
+    if not call.ended:
+        stop(call, Stopped("the client left before the answer was complete"))
+
+
+def _too_late(call: Call) -> CallError:
+    if call.ended:
+        return Stopped("the upstream did not end its answer")
+    if call.lane is None:
+        return Malformed(f"the body did not arrive within {UPLOAD:g} s", hint="send it faster, or less")
+    return ProviderTimeout(
+        f"no complete answer within {call.lane.total:g} s", hint="raise timeout.total if that is normal"
+    )

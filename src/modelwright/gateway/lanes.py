@@ -1,0 +1,201 @@
+"""What a snapshot means to the hot path: routes, lanes and keys, looked up by name; made once per snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import cycle
+
+import msgspec
+
+from modelwright.core.contracts.snapshot import Endpoint, Key, ProviderEntry, Snapshot, Variant
+from modelwright.core.errors import ModelUnavailable, ModelwrightError, StartError
+from modelwright.core.ports.http import Deadlines
+from modelwright.core.ports.providers import Dialect
+
+SERVING = "serving"
+"""Kind of the provider entries that stand for our own workers."""
+
+Dialects = Callable[[ProviderEntry, str], Dialect]
+"""Makes the dialect of one base URL; raises ModelwrightError when the entry does not fit."""
+Resolve = Callable[[str], str]
+"""The secret behind a reference such as `${secret:NAME}`; raises ModelwrightError when there is none."""
+
+
+class Replica:
+    """One address that answers for a provider, and how busy it is."""
+
+    __slots__ = ("dialect", "in_flight", "ready", "up", "url")
+
+    def __init__(self, url: str, dialect: Dialect) -> None:
+        self.url = url
+        self.dialect = dialect
+        self.in_flight = 0
+        self.up = True
+        """False after a connection to our own worker broke, until it answers again."""
+        self.ready = True
+        """False while our own worker says that its model is not ready."""
+
+
+class Lane:
+    """One variant, ready to be asked."""
+
+    __slots__ = (
+        "_keys",
+        "deadlines",
+        "header",
+        "model",
+        "off",
+        "own",
+        "provider",
+        "replicas",
+        "secrets",
+        "total",
+        "variant",
+    )
+
+    def __init__(
+        self, variant: Variant, endpoint: Endpoint, *, provider: ProviderEntry, replicas: tuple[Replica, ...]
+    ) -> None:
+        self.variant = variant.name
+        self.header = (b"x-modelwright-variant", variant.name.encode())
+        self.model = variant.model
+        self.provider = provider.name
+        self.own = provider.kind == SERVING
+        self.off = provider.off
+        self.replicas = replicas
+        self.secrets: tuple[str, ...] = ()
+        self._keys = cycle(("",))
+        limits = endpoint.timeouts
+        self.deadlines = Deadlines(connect=limits.connect, first_byte=limits.first_token, idle=limits.idle)
+        self.total = limits.total
+
+    def use_keys(self, keys: Iterable[str]) -> None:
+        """Take turns with these keys from now on."""
+        self.secrets = tuple(keys)
+        self._keys = cycle(self.secrets or ("",))
+
+    def next_key(self) -> str:
+        """The key whose turn it is; empty when the provider needs none."""
+        return next(self._keys)
+
+    def pick(self) -> Replica:
+        """The ready replica that has the least in flight; raises ModelUnavailable when none is up.
+
+        One that is up but not ready is asked when there is no other: it says itself why it is not.
+        """
+        replicas = self.replicas
+        if len(replicas) == 1 and replicas[0].up:
+            return replicas[0]
+        up = [replica for replica in replicas if replica.up]
+        if not up:
+            raise lost_model(self.model)
+        return min([replica for replica in up if replica.ready] or up, key=lambda replica: replica.in_flight)
+
+
+class Route(msgspec.Struct, frozen=True):
+    """An endpoint with its lanes."""
+
+    endpoint: Endpoint
+    lanes: tuple[Lane, ...]
+    weights: tuple[float, ...]
+
+
+class Table(msgspec.Struct, frozen=True):
+    """Everything of one snapshot that the policies look up."""
+
+    snapshot: Snapshot
+    routes: dict[str, Route]
+    keys: dict[str, Key]
+    """By digest."""
+    salt: bytes
+    replicas: tuple[Replica, ...]
+    """Of our own models, for the watch over them."""
+
+
+def lost_model(model: str) -> ModelUnavailable:
+    """The error of a call whose worker is gone: it may be sent again."""
+    return ModelUnavailable(
+        f"the worker of model {model} was lost or is not up yet",
+        hint="it is being restarted; send the same request again",
+        retry_after=1.0,
+    )
+
+
+class Replicas:
+    """Keeps each replica's state across snapshots."""
+
+    def __init__(self, dialects: Dialects) -> None:
+        self._dialects = dialects
+        self._known: dict[tuple[str, str], tuple[ProviderEntry, Replica]] = {}
+
+    def of(self, provider: ProviderEntry) -> tuple[Replica, ...]:
+        """One per base URL; the same objects as long as the entry, its keys aside, stays the same."""
+        entry = msgspec.structs.replace(provider, keys=(), off="")
+        return tuple(self._one(entry, url) for url in provider.base_urls or ("",))
+
+    def keep_only(self, providers: Iterable[ProviderEntry]) -> None:
+        """Forget what the snapshot in force does not name."""
+        live = {(provider.name, url) for provider in providers for url in provider.base_urls or ("",)}
+        self._known = {key: known for key, known in self._known.items() if key in live}
+
+    def _one(self, entry: ProviderEntry, url: str) -> Replica:
+        known = self._known.get((entry.name, url))
+        if known is not None and known[0] == entry:
+            return known[1]
+        replica = Replica(url, self._dialects(entry, url))
+        self._known[entry.name, url] = (entry, replica)
+        return replica
+
+
+def build_table(snapshot: Snapshot, *, replicas: Replicas, resolve: Resolve) -> Table:
+    """Raises ModelwrightError when the snapshot cannot be used; a missing secret only turns its provider off."""
+    providers = {provider.name: _Provider(provider, replicas, resolve) for provider in snapshot.providers}
+    table = Table(
+        snapshot=snapshot,
+        routes={endpoint.name: _route(endpoint, providers) for endpoint in snapshot.endpoints},
+        keys={key.digest: key for key in snapshot.keys},
+        salt=bytes.fromhex(snapshot.split_salt),
+        replicas=tuple(replica for provider in providers.values() for replica in provider.own_replicas),
+    )
+    replicas.keep_only(snapshot.providers)
+    return table
+
+
+class _Provider:
+    """A provider entry with its secrets looked up, once for all lanes."""
+
+    def __init__(self, entry: ProviderEntry, replicas: Replicas, resolve: Resolve) -> None:
+        self.off = entry.off
+        self.keys: tuple[str, ...] = ()
+        self.entry = entry
+        self.replicas = () if entry.off else replicas.of(entry)
+        self.own_replicas = self.replicas if entry.kind == SERVING else ()
+        if self.off:
+            return
+        try:
+            self.keys = tuple(resolve(key) for key in entry.keys)
+        except ModelwrightError as error:
+            self.off = error.hint or error.message
+
+    def lane(self, variant: Variant, endpoint: Endpoint) -> Lane:
+        lane = Lane(variant, endpoint, provider=self.entry, replicas=self.replicas)
+        lane.off = self.off
+        lane.use_keys(self.keys)
+        return lane
+
+
+def _route(endpoint: Endpoint, providers: dict[str, _Provider]) -> Route:
+    unknown = sorted({variant.provider for variant in endpoint.variants} - providers.keys())
+    if unknown:
+        raise StartError(
+            f"names provider {unknown[0]!r}, which the snapshot does not hold",
+            hint="let the control process write the snapshot again",
+            place=f"endpoint {endpoint.name}",
+        )
+    if not any(variant.weight > 0 for variant in endpoint.variants):
+        raise StartError("no variant has a weight above zero", hint="give one", place=f"endpoint {endpoint.name}")
+    return Route(
+        endpoint=endpoint,
+        lanes=tuple(providers[variant.provider].lane(variant, endpoint) for variant in endpoint.variants),
+        weights=tuple(variant.weight for variant in endpoint.variants),
+    )

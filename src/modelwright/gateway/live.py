@@ -1,0 +1,67 @@
+"""The gateway as it stands now: the snapshot in force, its chain, and what the worker says of itself."""
+
+from __future__ import annotations
+
+from modelwright.core.contracts.snapshot import Snapshot
+from modelwright.core.errors import ModelUnavailable, StartError
+from modelwright.gateway.call import Handler
+from modelwright.gateway.chain import Parts, build_chain
+from modelwright.gateway.lanes import Dialects, Replica, Replicas, Resolve, Table, build_table
+from modelwright.gateway.policies.authenticate import Authenticate
+
+
+class InForce:
+    """One snapshot, made ready; calls that began under it end under it."""
+
+    __slots__ = ("authenticate", "chain", "table")
+
+    def __init__(self, table: Table, parts: Parts) -> None:
+        self.table = table
+        self.authenticate = Authenticate(table, pepper=parts.pepper, clock=parts.clock)
+        self.chain: Handler = build_chain(table, parts, authenticate=self.authenticate)
+
+
+class Gateway:
+    """Swaps snapshots; knows whether it is ready."""
+
+    def __init__(self, parts: Parts, *, dialects: Dialects, resolve: Resolve) -> None:
+        self.parts = parts
+        self.draining = False
+        self.calls = 0
+        self.errors = 0
+        self._replicas = Replicas(dialects)
+        self._resolve = resolve
+        self._in_force: InForce | None = None
+
+    def apply(self, snapshot: Snapshot) -> None:
+        """Answer by this snapshot from now on; raises ModelwrightError and keeps the one before when it is unusable."""
+        if snapshot.serial < self.serial:
+            raise StartError(
+                f"snapshot {snapshot.serial} is older than the one in force, {self.serial}",
+                hint="wait for the next one",
+            )
+        table = build_table(snapshot, replicas=self._replicas, resolve=self._resolve)
+        self._in_force = InForce(table, self.parts)
+
+    @property
+    def serial(self) -> int:
+        """Of the snapshot in force; 0 before the first."""
+        return self._in_force.table.snapshot.serial if self._in_force is not None else 0
+
+    @property
+    def ready(self) -> bool:
+        """Whether new calls are welcome."""
+        return self._in_force is not None and not self.draining
+
+    @property
+    def own_replicas(self) -> tuple[Replica, ...]:
+        """Of our own models."""
+        return self._in_force.table.replicas if self._in_force is not None else ()
+
+    def in_force(self) -> InForce:
+        """Raises ModelUnavailable before the first snapshot."""
+        if self._in_force is None:
+            raise ModelUnavailable(
+                "the gateway waits for its first snapshot", hint="it is starting; try again", retry_after=1.0
+            )
+        return self._in_force

@@ -1,0 +1,18 @@
+"""Policy: a worker holds a bounded number of calls at once; one more is refused before its body is read."""
+
+from __future__ import annotations
+
+from modelwright.gateway.call import Call, Handler, Reply
+from modelwright.gateway.inflight import InFlight
+
+
+class Admit:
+    """Takes a place for the call; the door gives it back at the call's very end."""
+
+    def __init__(self, in_flight: InFlight, *, limit: int) -> None:
+        self._in_flight = in_flight
+        self._limit = limit
+
+    async def __call__(self, call: Call, proceed: Handler) -> Reply:
+        self._in_flight.enter(call, limit=self._limit)
+        return await proceed(call)

@@ -1,0 +1,136 @@
+"""Policy: asks the chosen provider, writes the intent before, and turns its answer or failure into ours."""
+
+from __future__ import annotations
+
+from modelwright.core.errors import CallError, ProviderError
+from modelwright.core.ports.clock import Clock
+from modelwright.core.ports.http import Transport, UpstreamResponse
+from modelwright.core.ports.providers import Outbound
+from modelwright.core.ports.stores import LedgerSink
+from modelwright.gateway.call import Call, Handler, HeaderPairs, Reply
+from modelwright.gateway.failures import Failures
+from modelwright.gateway.lanes import Lane
+from modelwright.gateway.stream import Relay, note_usage
+
+MAX_ANSWER = 256 << 20
+"""Bytes of an answer that is not a stream."""
+MAX_ERROR = 1 << 20
+
+_OWN_OUTCOMES = {500: "engine_failed", 503: "model_unavailable"}
+"""What a status of our own worker means to the ledger; every other one is a refusal."""
+_OWN_ERRORS = {400: "malformed", 404: "unknown_endpoint", 413: "too_large", 422: "unprocessable", 429: "overloaded"}
+_PASS_BACK = frozenset({b"content-type", b"content-encoding", b"inference-header-content-length", b"retry-after"})
+_TRACE = (b"traceparent", b"tracestate")
+
+
+class Dispatch:
+    """Innermost: at most one upstream request per call."""
+
+    def __init__(self, transport: Transport, ledger: LedgerSink, clock: Clock) -> None:
+        self._send = transport.send
+        self._ledger = ledger
+        self._monotonic = clock.monotonic
+
+    async def __call__(self, call: Call, proceed: Handler) -> Reply:
+        lane = call.lane
+        if lane is None:
+            raise RuntimeError("a call was dispatched before it had a route")
+        replica = lane.pick()
+        request = replica.dialect.request(_outbound(call, lane))
+        self._ledger.intent(call.row)
+        call.row.attempts = 1
+        call.replica = replica
+        replica.in_flight += 1
+        failures = Failures(lane, replica)
+        try:
+            response = await self._send(request, lane.deadlines)
+            if response.status >= 300:
+                return await _refused(call, response, failures)
+            headers = [pair for pair in response.headers if pair[0] in _PASS_BACK]
+            if call.row.stream and _is_stream(headers):
+                return await self._streamed(call, response, failures=failures, headers=headers)
+            return await _whole(call, response, failures=failures, headers=headers)
+        except CallError as error:
+            raise failures.of(error) from None
+
+    async def _streamed(
+        self, call: Call, response: UpstreamResponse, *, failures: Failures, headers: HeaderPairs
+    ) -> Reply:
+        relay = Relay(call, response, failures=failures, monotonic=self._monotonic)
+        try:
+            await relay.begin()
+        except BaseException:
+            response.close()
+            raise
+        call.streaming = True
+        return Reply(response.status, headers=headers, chunks=relay.chunks())
+
+
+async def _whole(call: Call, response: UpstreamResponse, *, failures: Failures, headers: HeaderPairs) -> Reply:
+    body = await response.read(MAX_ANSWER)
+    if call.operation == "infer":
+        return Reply(response.status, headers=headers, body=body)
+    told = failures.dialect.answer(body)
+    if told is None:
+        raise ProviderError("the answer is no JSON object", hint="is the provider's base_url right?")
+    if told.error is not None:
+        raise failures.of_event(told)
+    if told.usage is not None:
+        note_usage(call.row, told.usage)
+    return Reply(response.status, headers=headers, body=body)
+
+
+async def _refused(call: Call, response: UpstreamResponse, failures: Failures) -> Reply:
+    """An answer that is no success passes as it is, or becomes one of our errors."""
+    status, row = response.status, call.row
+    body = await response.read(MAX_ERROR)
+    error = failures.of_status(status, response.headers, body)
+    if error is not None:
+        raise error
+    if call.lane is not None and call.lane.own:
+        row.outcome = _OWN_OUTCOMES.get(status, "refused")
+        row.error = _OWN_ERRORS.get(status, row.outcome)
+    else:
+        row.outcome = row.error = "provider_refused"
+    return Reply(status, headers=[pair for pair in response.headers if pair[0] in _PASS_BACK], body=body)
+
+
+def _outbound(call: Call, lane: Lane) -> Outbound:
+    head = call.head
+    streams = call.row.stream
+    return Outbound(
+        operation=call.operation,
+        model=lane.model,
+        client_model="" if head is None else head.model,
+        body=call.body,
+        version=call.version,
+        stream=streams,
+        ask_usage=streams and head is not None and not head.asks_usage,
+        api_key=lane.next_key(),
+        headers=_pass_on(call, lane),
+    )
+
+
+def _pass_on(call: Call, lane: Lane) -> tuple[tuple[bytes, bytes], ...]:
+    """The client's headers that the other side needs; to our own workers also the ids."""
+    headers = call.headers
+    traced = tuple((name, headers[name]) for name in _TRACE if name in headers) if _TRACE[0] in headers else ()
+    if not lane.own:
+        return traced
+    ids = (
+        (b"x-modelwright-call", call.row.call.encode()),
+        (b"x-request-id", call.row.request_id.encode()),
+    )
+    return (*_tensor_headers(headers), *ids, *traced) if call.operation == "infer" else (*ids, *traced)
+
+
+def _tensor_headers(headers: dict[bytes, bytes]) -> tuple[tuple[bytes, bytes], ...]:
+    """V2: JSON unless the binary tensor extension is used; what `curl -d` calls its content is not asked."""
+    length = headers.get(b"inference-header-content-length")
+    if length is None:
+        return ((b"content-type", b"application/json"),)
+    return ((b"content-type", b"application/octet-stream"), (b"inference-header-content-length", length))
+
+
+def _is_stream(headers: HeaderPairs) -> bool:
+    return any(name == b"content-type" and value.lower().startswith(b"text/event-stream") for name, value in headers)

@@ -1,0 +1,94 @@
+"""Policy: every authenticated call gets exactly one outcome in the ledger, before its last byte reaches the client."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+from modelwright.core.contracts.ledger import OUTCOMES
+from modelwright.core.errors import CallError, Draining
+from modelwright.core.ports.clock import Clock
+from modelwright.core.ports.stores import LedgerSink
+from modelwright.core.wire.status import status_of
+from modelwright.gateway.call import Call, Handler, Reply
+
+_KNOWN = frozenset(OUTCOMES) - {"intent", "unresolved"}
+_FAILED = frozenset({"internal", "draining"})
+DRAINED = "the gateway is stopping"
+
+
+class Meter:
+    """Outermost: sees every end that a call can have."""
+
+    def __init__(self, ledger: LedgerSink, clock: Clock) -> None:
+        self._ledger = ledger
+        self._monotonic = clock.monotonic
+
+    async def __call__(self, call: Call, proceed: Handler) -> Reply:
+        try:
+            reply = await proceed(call)
+        except CallError as error:
+            self._settle(call, error)
+            raise
+        except asyncio.CancelledError:
+            error = call.stopped
+            if error is None:
+                self._settle(call, Draining(DRAINED))
+                raise
+            if call.task is not None:
+                call.task.uncancel()
+            self._settle(call, error)
+            raise error from None
+        except Exception:
+            self._settle(call, CallError("internal error"))
+            raise
+        row = call.row
+        row.status = reply.status
+        if reply.chunks is None:
+            row.bytes_out = len(reply.body)
+            self._settle(call, call.failure)
+        else:
+            reply.chunks = self._metered(call, reply.chunks)
+        return reply
+
+    async def _metered(self, call: Call, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+        row = call.row
+        try:
+            async for chunk in chunks:
+                row.bytes_out += len(chunk)
+                if call.ended and not call.settled:
+                    self._settle(call, call.failure)
+                yield chunk
+        except Exception:
+            self._settle(call, CallError("internal error"))
+            raise
+        finally:
+            if not call.settled:
+                self._settle(call, call.failure or call.stopped or Draining(DRAINED))
+            await chunks.aclose()
+
+    def _settle(self, call: Call, error: CallError | None) -> None:
+        call.ended = call.settled = True
+        row = call.row
+        row.latency_ms = round((self._monotonic() - call.started) * 1000, 3)
+        if error is None:
+            if row.outcome == "intent":
+                row.outcome = "ok"
+        else:
+            _describe(call, error)
+        if call.identified:
+            self._ledger.outcome(row)
+
+
+def _describe(call: Call, error: CallError) -> None:
+    row = call.row
+    row.error = error.code
+    if row.status < 400:
+        row.status = row.status if call.streaming else status_of(error)
+    row.outcome = _outcome(error)
+
+
+def _outcome(error: CallError) -> str:
+    if error.code in _KNOWN:
+        return error.code
+    return "failed" if error.code in _FAILED else "refused"

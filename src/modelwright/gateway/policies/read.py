@@ -1,0 +1,30 @@
+"""Policy: reads the request's body and the few fields of it that we act on; it judges no other field."""
+
+from __future__ import annotations
+
+from modelwright.core.wire import openai
+from modelwright.gateway.call import Call, Handler, Reply
+
+_STREAMS = frozenset({"chat", "completions"})
+_SHOWN = 128
+"""Characters of a client's own words that the ledger keeps."""
+
+
+class Read:
+    """Comes after the key is known, so that strangers cannot make us hold their bytes."""
+
+    def __init__(self, *, limit: int) -> None:
+        self._limit = limit
+
+    async def __call__(self, call: Call, proceed: Handler) -> Reply:
+        body = call.body = await call.read(self._limit)
+        row = call.row
+        row.bytes_in = len(body)
+        if call.operation != "infer":
+            head = call.head = openai.read_head(body)
+            row.endpoint = head.model[:_SHOWN]
+            if head.user:
+                row.user = head.user[:_SHOWN]
+            if head.stream and call.operation in _STREAMS:
+                row.stream = True
+        return await proceed(call)

@@ -1,0 +1,73 @@
+"""Policy: which variant of an endpoint answers; the share of traffic is a keyed hash of the subject."""
+
+from __future__ import annotations
+
+from modelwright.core import split
+from modelwright.core.errors import ProviderOff, UnknownEndpoint, Unprocessable
+from modelwright.gateway.call import Call, Handler, Reply
+from modelwright.gateway.lanes import Lane, Route, Table
+
+_LISTED = 10
+"""Endpoints that an error names."""
+_HOW = {
+    "chat": "POST /v1/chat/completions",
+    "completions": "POST /v1/completions",
+    "embeddings": "POST /v1/embeddings",
+    "infer": "POST /v2/models/{name}/infer",
+}
+
+
+class ChooseRoute:
+    """Puts the lane into the call."""
+
+    def __init__(self, table: Table) -> None:
+        self._routes = table.routes
+        self._salt = table.salt
+
+    async def __call__(self, call: Call, proceed: Handler) -> Reply:
+        row = call.row
+        route = self._routes.get(row.endpoint)
+        if route is None:
+            raise unknown_endpoint(row.endpoint, self._routes)
+        if call.operation not in route.endpoint.operations:
+            raise _unfit(call.operation, route)
+        lane = call.lane = route.lanes[0] if len(route.lanes) == 1 else self._choose(call, route)
+        row.variant = lane.variant
+        row.provider = lane.provider
+        row.model = lane.model
+        if lane.off:
+            raise ProviderOff(f"provider {lane.provider} is off", hint=lane.off)
+        call.deadline = call.started + lane.total
+        return await proceed(call)
+
+    def _choose(self, call: Call, route: Route) -> Lane:
+        endpoint = route.endpoint
+        subject = _subject(call, endpoint.split_by, endpoint.split_header)
+        return route.lanes[split.choose(route.weights, split.position(self._salt, endpoint.name, subject))]
+
+
+def unknown_endpoint(name: str, routes: dict[str, Route]) -> UnknownEndpoint:
+    """The error that lists what there is."""
+    served = sorted(routes)
+    listed = ", ".join(served[:_LISTED]) + (", …" if len(served) > _LISTED else "")
+    hint = f"one of {listed}" if served else "the manifest names no endpoint"
+    return UnknownEndpoint(f"endpoint {name!r} is not served", hint=hint, param="model")
+
+
+def _unfit(operation: str, route: Route) -> Unprocessable:
+    name, operations = route.endpoint.name, route.endpoint.operations
+    ways = ", ".join(_HOW[known].replace("{name}", name) for known in operations if known in _HOW)
+    return Unprocessable(f"endpoint {name!r} does not answer {operation}", hint=f"it answers {ways}", param="model")
+
+
+def _subject(call: Call, by: str, header: str) -> str:
+    row = call.row
+    if by == "call":
+        return row.call
+    if by == "tenant":
+        return row.tenant
+    if by == "user":
+        named = call.headers.get(header.encode(), b"").decode("latin-1") if header else ""
+        if named or row.user:
+            return named or row.user
+    return row.key or row.call

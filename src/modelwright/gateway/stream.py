@@ -1,0 +1,148 @@
+"""The relay of one event stream: passes events on as they arrive, reads usage, and never makes up an end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+
+from modelwright.core.contracts.ledger import LedgerRow, Usage
+from modelwright.core.errors import CallError, ProviderError, ProviderTimeout, UpstreamTruncated
+from modelwright.core.ports.http import UpstreamResponse
+from modelwright.core.wire import openai
+from modelwright.core.wire.sse import DONE, EventSplitter, event_bytes, event_data
+from modelwright.gateway.call import Call
+from modelwright.gateway.failures import Failures
+
+HELD = 64 << 10
+"""Bytes of role-only events and comments that wait for the first content; past it they are sent."""
+LINGER = 1.0
+"""Seconds that an upstream has to end its answer after [DONE], so that its connection can be used again."""
+
+
+class Relay:
+    """Between an upstream's event stream and the client.
+
+    Nothing is sent before the first content has arrived, so that a failure up to there has its own HTTP status.
+    """
+
+    __slots__ = ("_began", "_call", "_done", "_failure", "_failures", "_held", "_monotonic", "_response", "_splitter")
+
+    def __init__(
+        self, call: Call, response: UpstreamResponse, *, failures: Failures, monotonic: Callable[[], float]
+    ) -> None:
+        self._call = call
+        self._response = response
+        self._failures = failures
+        self._monotonic = monotonic
+        self._splitter = EventSplitter()
+        self._held = b""
+        self._began = False
+        self._done = False
+        self._failure: CallError | None = None
+
+    async def begin(self) -> None:
+        """Wait for the first content; raises the CallError that came instead."""
+        async for piece in self._response.chunks():
+            self._held += self._pass(piece)
+            if self._failure is not None:
+                raise self._failure
+            if self._began or self._done or len(self._held) > HELD:
+                return
+        raise UpstreamTruncated("the stream ended before any content")
+
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
+        """What the client gets; `ended` is set in the call before the last chunk is yielded."""
+        call = self._call
+        pieces = self._response.chunks()
+        try:
+            out = self._held
+            try:
+                if out and not self._done:
+                    yield out
+                    out = b""
+                while not self._done and self._failure is None:
+                    out = self._pass(await anext(pieces))
+                    if out and not self._done and self._failure is None:
+                        yield out
+            except StopAsyncIteration:
+                out, self._failure = b"", UpstreamTruncated("the stream ended without its end mark")
+            except (CallError, asyncio.CancelledError) as error:
+                out, self._failure = b"", self._cut(error)
+            if self._failure is not None:
+                call.failure = self._failures.of(self._failure)
+                out += event_bytes(openai.error_body(call.failure))
+            call.ended = True
+            yield out
+            call.deadline = self._monotonic() + LINGER
+            if call.failure is None:
+                async for _ in pieces:
+                    pass
+        finally:
+            self._response.close()
+
+    def _pass(self, piece: bytes) -> bytes:
+        """The part of this piece that goes to the client now."""
+        try:
+            events = self._splitter.push(piece)
+        except ValueError as error:
+            self._failure = ProviderError(f"the stream cannot be read: {error}")
+            return b""
+        if len(events) == 1:
+            return self._event(events[0])
+        out: list[bytes] = []
+        for event in events:
+            out.append(self._event(event))
+            if self._done or self._failure is not None:
+                break
+        return b"".join(out)
+
+    def _event(self, event: bytes) -> bytes:
+        call = self._call
+        if self._began and not _remarkable(event):
+            call.row.chunks += 1
+            return event
+        data = event_data(event)
+        if not data:
+            return event
+        if data == DONE:
+            self._done = True
+            return event
+        told = self._failures.dialect.event(data)
+        if told.error is not None:
+            self._failure = self._failures.of_event(told)
+            return b""
+        if told.usage is not None:
+            note_usage(call.row, told.usage)
+            if told.choices == 0 and call.head is not None and not call.head.asks_usage:
+                return b""
+        if told.begins and not self._began:
+            self._began = True
+            call.row.first_token_ms = round((self._monotonic() - call.started) * 1000, 3)
+        call.row.chunks += 1
+        return event
+
+    def _cut(self, error: CallError | asyncio.CancelledError) -> CallError:
+        """The failure to tell the client of; a cancellation goes on, unless the call was only too slow."""
+        if isinstance(error, CallError):
+            return error
+        stopped = self._call.stopped
+        if not isinstance(stopped, ProviderTimeout):
+            raise error
+        if self._call.task is not None:
+            self._call.task.uncancel()
+        return stopped
+
+
+def note_usage(row: LedgerRow, usage: Usage) -> None:
+    """Write token counts into the row."""
+    row.input_tokens = usage.input_tokens
+    row.cached_tokens = usage.cached_tokens
+    row.output_tokens = usage.output_tokens
+    row.reasoning_tokens = usage.reasoning_tokens
+
+
+def _remarkable(event: bytes) -> bool:
+    """Whether an event after the first content may hold more than content; cheap, and wrong only to the safe side."""
+    if b'"usage"' in event and b'"usage":null' not in event:
+        return True
+    return b'"error"' in event or b"[DONE]" in event or not event.startswith(b"data:")
