@@ -1,0 +1,204 @@
+"""A gateway worker's metrics: plain numbers while it works, Prometheus families when somebody asks."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Literal, TypeAlias
+
+import msgspec
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+
+from modelwright.core.contracts.events import Event, RequestFinished
+from modelwright.core.contracts.ledger import LedgerRow
+
+OTHER = "_other"
+"""Label of every endpoint name that nothing is served under: clients choose names, but not the number of series."""
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+DIRECTIONS = ("input", "cached", "output", "reasoning")
+
+Labels: TypeAlias = tuple[str, ...]
+
+
+class MetricRow(msgspec.Struct, frozen=True):
+    """One metric: the table below is the whole list, and docs/reference/metrics.md is its twin."""
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    labels: Labels
+    text: str
+
+
+HTTP = MetricRow("modelwright_http_requests_total", "counter", ("path", "status"), "HTTP requests answered.")
+CALLS = MetricRow(
+    "modelwright_calls_total",
+    "counter",
+    ("wire", "operation", "endpoint", "variant", "outcome", "status"),
+    "Calls of known clients, by how they ended (the ledger's outcome).",
+)
+DURATION = MetricRow(
+    "modelwright_call_duration_seconds",
+    "histogram",
+    ("wire", "operation", "endpoint", "variant"),
+    "From the request's head to the last byte of its answer.",
+)
+FIRST_TOKEN = MetricRow(
+    "modelwright_first_token_seconds",
+    "histogram",
+    ("operation", "endpoint", "variant"),
+    "From the request's head to the first content of a stream.",
+)
+TOKENS = MetricRow(
+    "modelwright_tokens_total",
+    "counter",
+    ("operation", "endpoint", "variant", "direction"),
+    "Tokens as the providers report them: input, cached (part of input), output, reasoning (part of output).",
+)
+CHUNKS = MetricRow(
+    "modelwright_stream_chunks_total", "counter", ("operation", "endpoint", "variant"), "Stream events passed on."
+)
+READINGS: tuple[MetricRow, ...] = (
+    MetricRow("modelwright_in_flight", "gauge", (), "Calls under way."),
+    MetricRow("modelwright_upstream_connections", "gauge", (), "Open connections to providers and models."),
+    MetricRow("modelwright_snapshot_serial", "gauge", (), "Serial of the snapshot in force; 0 before the first."),
+    MetricRow("modelwright_ledger_waiting", "gauge", (), "Outcomes that are not on disk yet."),
+    MetricRow("modelwright_ledger_intent_failures_total", "counter", (), "Calls refused: no intent could be written."),
+    MetricRow("modelwright_ledger_outcome_failures_total", "counter", (), "Outcomes that had to wait for the disk."),
+    MetricRow("modelwright_ledger_lost_total", "counter", (), "Outcomes given up."),
+    MetricRow("modelwright_log_lines_dropped_total", "counter", (), "Log lines given up: their reader is too slow."),
+)
+BUILD = MetricRow("modelwright_build_info", "gauge", ("version",), "Always 1; the version is in the label.")
+TABLE: tuple[MetricRow, ...] = (HTTP, CALLS, DURATION, FIRST_TOKEN, TOKENS, CHUNKS, *READINGS, BUILD)
+
+
+class CallMetrics:
+    """Hears events; a collector for a Prometheus registry."""
+
+    def __init__(self, *, version: str, readings: Mapping[str, Callable[[], float]]) -> None:
+        """`readings` gives the present value of each row of READINGS, by name."""
+        missing = {row.name for row in READINGS} ^ set(readings)
+        if missing:
+            raise ValueError(f"readings do not fit the table: {sorted(missing)}")
+        self._version = version
+        self._readings = readings
+        self._http: dict[tuple[str, int], int] = {}
+        self._series: dict[Labels, _Series] = {}
+
+    def hear(self, events: Sequence[Event]) -> None:
+        """Count what has happened."""
+        http = self._http
+        for event in events:
+            if type(event) is RequestFinished:
+                key = (event.path, event.status)
+                http[key] = http.get(key, 0) + 1
+                if event.call is not None:
+                    self._call(event.call)
+
+    def collect(self) -> Iterator[Metric]:
+        """Every family of the table."""
+        yield _counter(HTTP, (((path, str(status)), count) for (path, status), count in sorted(self._http.items())))
+        series = sorted(self._series.items())
+        yield _counter(
+            CALLS,
+            (
+                ((*labels, outcome, str(status)), count)
+                for labels, one in series
+                for (outcome, status), count in sorted(one.ends.items())
+            ),
+        )
+        yield _histogram(DURATION, ((labels, one.duration) for labels, one in series))
+        yield _histogram(FIRST_TOKEN, ((labels[1:], one.first) for labels, one in series if one.first.count))
+        yield _counter(TOKENS, _tokens(series))
+        yield _counter(CHUNKS, ((labels[1:], one.chunks) for labels, one in series if one.chunks))
+        for row in READINGS:
+            value = self._readings[row.name]()
+            yield _counter(row, [((), value)]) if row.kind == "counter" else _gauge(row, (), value)
+        yield _gauge(BUILD, (self._version,), 1)
+
+    def _call(self, row: LedgerRow) -> None:
+        endpoint = row.endpoint if row.variant else OTHER
+        wire = "v2" if row.operation == "infer" else "openai"
+        labels = (wire, row.operation, endpoint, row.variant)
+        series = self._series.get(labels)
+        if series is None:
+            series = self._series[labels] = _Series()
+        series.add(row)
+
+
+class _Series:
+    """The numbers of one wire, operation, endpoint and variant."""
+
+    __slots__ = ("chunks", "duration", "ends", "first", "tokens")
+
+    def __init__(self) -> None:
+        self.ends: dict[tuple[str, int], int] = {}
+        self.duration = _Buckets()
+        self.first = _Buckets()
+        self.tokens = [0, 0, 0, 0]
+        self.chunks = 0
+
+    def add(self, row: LedgerRow) -> None:
+        end = (row.outcome, row.status)
+        self.ends[end] = self.ends.get(end, 0) + 1
+        self.duration.add(row.latency_ms / 1000)
+        if row.first_token_ms is not None:
+            self.first.add(row.first_token_ms / 1000)
+        if row.chunks:
+            self.chunks += row.chunks
+        if row.input_tokens is not None or row.output_tokens is not None:
+            tokens = self.tokens
+            tokens[0] += row.input_tokens or 0
+            tokens[1] += row.cached_tokens or 0
+            tokens[2] += row.output_tokens or 0
+            tokens[3] += row.reasoning_tokens or 0
+
+
+class _Buckets:
+    """A histogram over SECONDS."""
+
+    __slots__ = ("count", "counts", "total")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(SECONDS) + 1)
+        self.count = 0
+        self.total = 0.0
+
+    def add(self, seconds: float) -> None:
+        self.counts[bisect_left(SECONDS, seconds)] += 1
+        self.count += 1
+        self.total += seconds
+
+    def cumulative(self) -> list[tuple[str, float]]:
+        edges: list[tuple[str, float]] = []
+        so_far = 0
+        for edge, count in zip((*map(str, SECONDS), "+Inf"), self.counts, strict=True):
+            so_far += count
+            edges.append((edge, so_far))
+        return edges
+
+
+def _tokens(series: Sequence[tuple[Labels, _Series]]) -> Iterator[tuple[Labels, float]]:
+    for labels, one in series:
+        for direction, count in zip(DIRECTIONS, one.tokens, strict=True):
+            if count:
+                yield (*labels[1:], direction), count
+
+
+def _counter(row: MetricRow, values: Iterator[tuple[Labels, float]] | list[tuple[Labels, float]]) -> Metric:
+    family = CounterMetricFamily(row.name, row.text, labels=row.labels)
+    for labels, value in values:
+        family.add_metric(labels, value)
+    return family
+
+
+def _gauge(row: MetricRow, labels: Labels, value: float) -> Metric:
+    family = GaugeMetricFamily(row.name, row.text, labels=row.labels)
+    family.add_metric(labels, value)
+    return family
+
+
+def _histogram(row: MetricRow, values: Iterator[tuple[Labels, _Buckets]]) -> Metric:
+    family = HistogramMetricFamily(row.name, row.text, labels=row.labels)
+    for labels, buckets in values:
+        family.add_metric(labels, buckets.cumulative(), buckets.total)
+    return family
