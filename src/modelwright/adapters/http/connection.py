@@ -25,7 +25,7 @@ MAX_HEAD = 64 << 10
 JOINED = 64 << 10
 """A body up to this size travels in one write with its head."""
 
-_HOP_BY_HOP = frozenset(
+HOP_BY_HOP = frozenset(
     {b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade"}
 )
 _GONE = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR
@@ -207,7 +207,7 @@ class Connection(asyncio.Protocol):
             raise ValueError("its head is too long")
         self._quiet = 0
         self._since = self._clock.now
-        response = self._response = Response(status, [pair for pair in headers if pair[0] not in _HOP_BY_HOP], self)
+        response = self._response = Response(status, [pair for pair in headers if pair[0] not in HOP_BY_HOP], self)
         answer = self._answer
         if answer is not None and not answer.done():
             answer.set_result(response)
