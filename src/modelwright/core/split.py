@@ -1,15 +1,34 @@
 """Which share of traffic a call belongs to: a keyed hash that is the same in every process and after a restart."""
 
+from __future__ import annotations
+
 import hashlib
 from collections.abc import Sequence
 
-_SCALE = 1 << 64
+_BITS = 53
+"""What a float holds exactly: more would round the last positions up to 1."""
+
+
+def subject(by: str, *, header: str = "", user: str = "", tenant: str = "", key: str = "", call: str = "") -> str:
+    """Whose hash decides, for `by` of user | key | tenant | call.
+
+    `user`: the value of the configured header, otherwise the body's `user` field, otherwise the key's id. A call
+    without any of them stands for itself, so that anonymous traffic is spread by the weights.
+    """
+    if by == "call":
+        return call
+    if by == "tenant":
+        return tenant or call
+    if by == "user":
+        return header or user or key or call
+    return key or call
 
 
 def position(salt: bytes, endpoint: str, subject: str) -> float:
     """Where a subject stands in [0, 1): BLAKE2b-64 keyed with the salt (at most 64 bytes), over endpoint and subject."""
-    digest = hashlib.blake2b(f"{endpoint}\0{subject}".encode(), digest_size=8, key=salt).digest()
-    return int.from_bytes(digest, "big") / _SCALE
+    message = f"{endpoint}\0{subject}".encode(errors="surrogatepass")
+    digest = hashlib.blake2b(message, digest_size=8, key=salt).digest()
+    return (int.from_bytes(digest, "big") >> (64 - _BITS)) / (1 << _BITS)
 
 
 def choose(weights: Sequence[float], at: float) -> int:

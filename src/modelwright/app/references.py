@@ -1,0 +1,93 @@
+"""The grammar of `${env:NAME}`, `${file:path}` and `${secret:NAME}` in values; it looks nothing up."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+KINDS = ("env", "file", "secret")
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}", re.ASCII)
+"""Names of variables and secrets: no path can be one."""
+PATTERN = r"\$\{(env|file|secret):[^}]+\}"
+"""For editors: a text that holds a reference."""
+_TOKEN = re.compile(r"\$\$\{|\$\{(?P<inside>[^}]*)(?P<end>\}?)")
+
+
+class Reference(NamedTuple):
+    """One `${kind:name}`."""
+
+    kind: str
+    """env | file | secret."""
+    name: str
+
+    def __str__(self) -> str:
+        return f"${{{self.kind}:{self.name}}}"
+
+
+class BadReferenceError(ValueError):
+    """A `${` that cannot be read."""
+
+    def __init__(self, problem: str, *, remedy: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.remedy = remedy
+
+
+def split_text(text: str) -> list[str | Reference]:
+    """Plain pieces and references, in order; `$${` stands for a plain `${`. Raises BadReferenceError."""
+    pieces: list[str | Reference] = []
+    plain, end = "", 0
+    for match in _TOKEN.finditer(text):
+        plain, end = plain + text[end : match.start()], match.end()
+        if match["inside"] is None:
+            plain += "${"
+            continue
+        if plain:
+            pieces.append(plain)
+        pieces.append(_reference(match))
+        plain = ""
+    plain += text[end:]
+    return [*pieces, plain] if plain else pieces
+
+
+def fill(text: str, look_up: Callable[[Reference], str]) -> str:
+    """The text with every reference replaced; raises BadReferenceError, or what `look_up` raises."""
+    if "${" not in text:
+        return text
+    return "".join(piece if isinstance(piece, str) else look_up(piece) for piece in split_text(text))
+
+
+def references(text: str) -> tuple[Reference, ...]:
+    """The references in a text; raises BadReferenceError."""
+    if "${" not in text:
+        return ()
+    return tuple(piece for piece in split_text(text) if isinstance(piece, Reference))
+
+
+def escaped(text: str) -> str:
+    """A text that `fill` turns back into this one, whatever it holds."""
+    return text.replace("${", "$${")
+
+
+def _reference(match: re.Match[str]) -> Reference:
+    inside = match["inside"]
+    if not match["end"]:
+        raise BadReferenceError("`${` has no closing `}`", remedy="close it, or write `$${` for a plain `${`")
+    kind, colon, name = inside.partition(":")
+    if not colon and NAME.fullmatch(kind):
+        raise BadReferenceError(
+            f"`${{{inside}}}` does not say where the value comes from",
+            remedy=f"write `${{env:{inside}}}`, or `${{secret:{inside}}}` for a secret",
+        )
+    if kind not in KINDS:
+        raise BadReferenceError(
+            f"`${{{inside}}}` is not a reference that this version knows",
+            remedy="write `${env:NAME}`, `${file:path}` or `${secret:NAME}`, or `$${` for a plain `${`",
+        )
+    if not name.strip() or (kind != "file" and NAME.fullmatch(name) is None):
+        raise BadReferenceError(
+            f"{name!r} cannot be the {'path' if kind == 'file' else 'name'} in a `${{{kind}:…}}`",
+            remedy="a name holds letters, digits and underscores" if kind != "file" else "name a file",
+        )
+    return Reference(kind, name)

@@ -1,0 +1,59 @@
+"""Listening addresses `host:port`, IPv6 ones as `[host]:port`; it resolves no name and opens nothing."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+_HOST = re.compile(r"(?=.{1,253}$)[A-Za-z0-9]([-A-Za-z0-9]{0,62})(\.[A-Za-z0-9][-A-Za-z0-9]{0,62})*\.?", re.ASCII)
+
+
+def split_address(text: str) -> tuple[str, int]:
+    """(host, port) of `127.0.0.1:8000`, `localhost:0` or `[::1]:8000`; raises ValueError that says what to write."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not port:
+        raise ValueError(f"{text!r} names no port; write such as 127.0.0.1:8000")
+    if not (port.isascii() and port.isdigit()) or int(port) > 65535:
+        raise ValueError(f"{port!r} is not a port; a port is a number from 0 to 65535")
+    return _host(host, text), int(port)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only programs of this machine can reach the host."""
+    if host.lower().rstrip(".") == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def join_address(host: str, port: int) -> str:
+    """The text of which `split_address` makes the same two."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _host(host: str, text: str) -> str:
+    if not host:
+        raise ValueError(f"{text!r} names no host; write 127.0.0.1{text}, or 0.0.0.0{text} for every interface")
+    if host.startswith("[") and host.endswith("]"):
+        try:
+            return str(ipaddress.IPv6Address(host[1:-1]))
+        except ValueError:
+            raise ValueError(f"{host[1:-1]!r} is not an IPv6 address") from None
+    if ":" in host:
+        raise ValueError(f"{text!r} mixes host and port; an IPv6 address stands in brackets, such as [::1]:8000")
+    if _HOST.fullmatch(host) is None or _looks_numeric(host):
+        raise ValueError(f"{host!r} is no host name and no IP address")
+    return host
+
+
+def _looks_numeric(host: str) -> bool:
+    """All digits and dots, but no IPv4 address: a slip, not a name."""
+    if not re.fullmatch(r"[\d.]+", host):
+        return False
+    try:
+        ipaddress.IPv4Address(host)
+    except ValueError:
+        return True
+    return False
