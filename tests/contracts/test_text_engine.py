@@ -7,7 +7,7 @@ import pytest
 
 from modelwright.adapters.engines.gguf_codec import gguf_codec
 from modelwright.adapters.engines.openvino_llm import OpenVinoLlm
-from modelwright.adapters.engines.toy_text import ToyTextEngine, toy_codec
+from modelwright.adapters.engines.toy_text import ToyTextEngine, byte_codec
 from modelwright.core.errors import BadModelFile, StartError
 from modelwright.core.ports.engines import EngineConfig, Sampling, TextCodec, TextEngine, TextSignature
 from tests.making.tiny_gguf import write_tiny_gguf
@@ -21,7 +21,7 @@ def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     folder = tmp_path_factory.mktemp("model")
     if request.param == "toy":
         engine: TextEngine = ToyTextEngine()
-        return engine, toy_codec(""), engine.load(_config(folder / "none", context=128))
+        return engine, byte_codec(""), engine.load(_config(folder / "none", context=128))
     path = write_tiny_gguf(folder / "tiny.gguf")
     engine = OpenVinoLlm()
     return engine, gguf_codec(str(path)), engine.load(_config(path, context=128))

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from modelwright.adapters.engines.toy_text import ToyTextEngine, toy_codec
+from modelwright.adapters.engines.toy_text import ToyTextEngine, byte_codec
 from modelwright.core.errors import StartError
 from modelwright.core.ports.engines import EngineConfig
 from modelwright.core.wire.sse import EventSplitter, event_data
@@ -62,7 +62,7 @@ async def make() -> AsyncIterator[Callable[..., Awaitable[OpenAIDoor]]]:
         door = OpenAIDoor(
             ToyTextEngine(),
             EngineConfig(model="toy", path="", options=options),
-            codec=toy_codec,
+            codec=byte_codec,
             bounds=TextBounds(max_sequences=max_sequences, queue=queue, max_body=1 << 20),
             check=check,
             on_lost=lambda _error: None,
@@ -252,7 +252,7 @@ async def test_before_it_is_loaded_the_door_answers_503() -> None:
     door = OpenAIDoor(
         ToyTextEngine(),
         EngineConfig(model="toy", path=""),
-        codec=toy_codec,
+        codec=byte_codec,
         bounds=TextBounds(max_sequences=1, queue=1, max_body=1024),
         check=b"",
         on_lost=lambda _error: None,

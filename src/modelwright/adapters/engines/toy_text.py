@@ -101,6 +101,6 @@ class ByteDecoder:
         return rest.decode(errors="replace")
 
 
-def toy_codec(path: str) -> ByteCodec:  # noqa: ARG001 - the family's signature
+def byte_codec(path: str) -> ByteCodec:  # noqa: ARG001 - the family's signature
     """The codec that belongs to the toy engine."""
     return ByteCodec()
