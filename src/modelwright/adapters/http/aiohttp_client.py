@@ -134,6 +134,7 @@ class AiohttpResponse:
             silence = f"the answer stopped for more than {self._idle:g} s"
             raise UpstreamStalled(silence, hint="raise timeout.idle if that is normal", place=self._place) from None
         except (aiohttp.ClientError, OSError):
+            self._answer.close()
             raise UpstreamTruncated("the answer ended before its end", place=self._place) from None
         except asyncio.CancelledError:
             self.close()
