@@ -48,12 +48,14 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
     platform: str
     """V2 platform name, such as `onnxruntime_onnx`."""
     precision: str = "f32"
+    rows: bool = True
+    """False: the engine knows that its first dimension is no batch, though it is free."""
 
     @property
     def batches(self) -> bool:
-        """Whether rows of several requests may be joined: every first dimension is free."""
+        """Whether requests may be joined and split by rows: every first dimension is a free one and a batch."""
         specs = (*self.inputs, *self.outputs)
-        return all(spec.shape and spec.shape[0] == -1 for spec in specs)
+        return self.rows and bool(self.inputs) and all(spec.shape and spec.shape[0] == -1 for spec in specs)
 
 
 class TensorEngine(Protocol):
@@ -66,7 +68,8 @@ class TensorEngine(Protocol):
     def predict(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Run one batch: inputs by name, each [rows, …] of its spec's dtype (BYTES: object array of bytes).
 
-        Returns every output by name, in the signature's order. Raises EngineFailed with the engine's own words.
+        Returns every output by name, in the signature's order. Raises EngineFailed with the engine's own words, or
+        Unprocessable when the engine says that these values cannot be taken; it can be called again after either.
         """
         ...
 

@@ -1,4 +1,7 @@
-"""The V2 (Open Inference Protocol) wire: JSON and the binary tensor extension as bytes; arrays are the engines' business."""
+"""The V2 (Open Inference Protocol) wire: JSON and the binary tensor extension as bytes.
+
+What is read here is the frame; turning data into arrays is the serving room's business.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,13 @@ from typing import Any
 
 import msgspec
 
-from modelwright.core.errors import CallError, Malformed
+from modelwright.core.errors import CallError, Malformed, UnknownEndpoint
 
 BINARY_HEADER = b"inference-header-content-length"
+EXTENSIONS = ("binary_tensor_data", "parameters", "schedule_policy")
+"""Named in the server's metadata: tensors as bytes, parameters as such, and the `timeout` of a request."""
+VERSION = "1"
+"""The only version that a worker serves."""
 
 ITEM_BYTES: dict[str, int] = {
     "BOOL": 1,
@@ -28,12 +35,12 @@ ITEM_BYTES: dict[str, int] = {
 
 
 class RequestInput(msgspec.Struct):
-    """One input tensor; `data` is the JSON array, or absent when the bytes follow the header."""
+    """One input tensor; `data` is the JSON array, or absent when the bytes follow the JSON part."""
 
     name: str
     shape: list[int]
     datatype: str
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] | None = None
     data: msgspec.Raw = msgspec.Raw(b"")
 
 
@@ -41,33 +48,86 @@ class RequestOutput(msgspec.Struct):
     """One output that the client wants."""
 
     name: str
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] | None = None
 
 
 class InferRequest(msgspec.Struct):
     """The JSON part of an inference request."""
 
     inputs: list[RequestInput]
-    id: str = ""
+    id: str | None = None
+    parameters: dict[str, Any] | None = None
+    outputs: list[RequestOutput] | None = None
+
+
+class ResponseOutput(msgspec.Struct, omit_defaults=True):
+    """One output tensor; `data` is row-major and flat, or absent when the bytes follow the JSON part."""
+
+    name: str
+    datatype: str
+    shape: list[int]
     parameters: dict[str, Any] = {}
-    outputs: list[RequestOutput] = []
+    data: Any = msgspec.UNSET
+
+
+class InferResponse(msgspec.Struct, omit_defaults=True):
+    """The JSON part of an answer."""
+
+    model_name: str
+    outputs: list[ResponseOutput]
+    id: str = ""
+    model_version: str = msgspec.field(default_factory=lambda: VERSION)
+
+
+class Route(msgspec.Struct, frozen=True):
+    """What a path under `/v2` asks for."""
+
+    action: str
+    """server | live | ready | metadata | model_ready | infer."""
+    model: str = ""
+    version: str = ""
 
 
 _infer = msgspec.json.Decoder(InferRequest)
+_SERVER = {"/v2": "server", "/v2/health/live": "live", "/v2/health/ready": "ready"}
+_MODEL = {"": "metadata", "ready": "model_ready", "infer": "infer"}
+
+
+def read_path(path: str) -> Route | None:
+    """The route of a path, without or with a version; None when V2 knows no such path."""
+    server = _SERVER.get(path)
+    if server is not None:
+        return Route(server)
+    match path.split("/"):
+        case ["", "v2", "models", model] if model:
+            return Route("metadata", model)
+        case ["", "v2", "models", model, "versions", version] if model and version:
+            return Route("metadata", model, version)
+        case ["", "v2", "models", model, action] if model and _MODEL.get(action):
+            return Route(_MODEL[action], model)
+        case ["", "v2", "models", model, "versions", version, action] if model and version and _MODEL.get(action):
+            return Route(_MODEL[action], model, version)
+        case _:
+            return None
+
+
+def read_header_length(value: bytes | None) -> int | None:
+    """The binary extension's header as a number; raises Malformed."""
+    if value is None:
+        return None
+    if not value.isdigit() or len(value) > 18:
+        raise Malformed(
+            f"the header inference-header-content-length is {value[:40]!r}, not a number",
+            hint="send the length of the JSON part in bytes",
+            param="inference-header-content-length",
+        )
+    return int(value)
 
 
 def read_infer(body: bytes, header_length: int | None) -> tuple[InferRequest, memoryview]:
     """The JSON part and the binary part behind it (empty without the extension); raises Malformed."""
-    if header_length is None:
-        header, rest = body, memoryview(b"")
-    else:
-        if not 0 < header_length <= len(body):
-            raise Malformed(
-                f"inference-header-content-length is {header_length}, but the body has {len(body)} bytes",
-                hint="send the length of the JSON part",
-                param="inference-header-content-length",
-            )
-        header, rest = body[:header_length], memoryview(body)[header_length:]
+    whole = memoryview(body)
+    header, rest = (whole, whole[:0]) if header_length is None else _cut(whole, header_length)
     try:
         return _infer.decode(header), rest
     except msgspec.ValidationError as error:
@@ -79,7 +139,22 @@ def read_infer(body: bytes, header_length: int | None) -> tuple[InferRequest, me
         raise Malformed(f"the body is not valid JSON: {error}", hint="send a V2 inference request in UTF-8") from None
 
 
+def unknown_model(model: str, known: str) -> UnknownEndpoint:
+    """The error of a worker that is asked for another model than its own."""
+    return UnknownEndpoint(f"model {model!r} is not served here", hint=f"this worker serves {known!r}", param="model")
+
+
 def error_body(error: CallError) -> bytes:
     """The V2 error object."""
     message = f"{error.message} ({error.hint})" if error.hint else error.message
     return msgspec.json.encode({"error": message})
+
+
+def _cut(whole: memoryview, header_length: int) -> tuple[memoryview, memoryview]:
+    if not 0 < header_length <= len(whole):
+        raise Malformed(
+            f"inference-header-content-length is {header_length}, but the body has {len(whole)} bytes",
+            hint="send the length of the JSON part in bytes",
+            param="inference-header-content-length",
+        )
+    return whole[:header_length], whole[header_length:]

@@ -1,0 +1,171 @@
+"""Tensor engine: ONNX models on ONNX Runtime's CPU provider, in process; it batches nothing itself."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument  # pyright: ignore[reportAttributeAccessIssue]
+
+from modelwright.core.errors import BadModelFile, EngineFailed, StartError, Unprocessable
+from modelwright.core.ports.engines import Array, EngineConfig, Signature, TensorSpec
+
+_DATATYPES = {
+    "tensor(bool)": "BOOL",
+    "tensor(int8)": "INT8",
+    "tensor(uint8)": "UINT8",
+    "tensor(int16)": "INT16",
+    "tensor(uint16)": "UINT16",
+    "tensor(int32)": "INT32",
+    "tensor(uint32)": "UINT32",
+    "tensor(int64)": "INT64",
+    "tensor(uint64)": "UINT64",
+    "tensor(float16)": "FP16",
+    "tensor(float)": "FP32",
+    "tensor(double)": "FP64",
+    "tensor(string)": "BYTES",
+}
+_LEVELS = {
+    "off": ort.GraphOptimizationLevel.ORT_DISABLE_ALL,
+    "basic": ort.GraphOptimizationLevel.ORT_ENABLE_BASIC,
+    "extended": ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED,
+    "all": ort.GraphOptimizationLevel.ORT_ENABLE_ALL,
+}
+_OPTIONS = ("graph_optimization", "rows")
+_FATAL = 4  # ONNX Runtime's log level: its errors reach the caller as exceptions, in the caller's own words
+
+
+class OnnxRuntimeEngine:
+    """One session; its threads are its own, and sleep while nothing runs.
+
+    Options: `graph_optimization` (off | basic | extended | all, the default) and `rows` (false: the first dimension is
+    no batch, though the model declares it free).
+    """
+
+    def __init__(self) -> None:
+        self._session: ort.InferenceSession | None = None
+        self._outputs: list[str] = []
+        self._texts: tuple[str, ...] = ()
+
+    def load(self, config: EngineConfig) -> Signature:
+        place = f"model {config.model}"
+        options = _session_options(config, place)
+        try:
+            session = ort.InferenceSession(config.path, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # its exceptions share no base class
+            raise _unreadable(config, error) from error
+        signature = _signature(session, config, place)
+        self._session = session
+        self._outputs = [spec.name for spec in signature.outputs]
+        self._texts = tuple(spec.name for spec in signature.inputs if spec.datatype == "BYTES")
+        return signature
+
+    def predict(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        if self._session is None:
+            raise EngineFailed("the model is not loaded")
+        given = {**inputs, **{name: _texts(inputs[name], name) for name in self._texts}} if self._texts else inputs
+        try:
+            results = self._session.run(self._outputs, given)
+        except InvalidArgument as error:
+            raise Unprocessable(
+                f"the model refuses these values: {_words(error)}", hint="check their ranges"
+            ) from error
+        except Exception as error:  # its exceptions share no base class
+            raise EngineFailed(f"ONNX Runtime failed: {_words(error)}") from error
+        return {name: _bytes(result) for name, result in zip(self._outputs, results, strict=True)}
+
+    def close(self) -> None:
+        self._session = None
+
+
+def _session_options(config: EngineConfig, place: str) -> ort.SessionOptions:
+    for name in config.options:
+        if name not in _OPTIONS:
+            near = difflib.get_close_matches(name, _OPTIONS, 1)
+            raise StartError(
+                f"ONNX Runtime has no option {name!r} here",
+                hint=f"did you mean {near[0]!r}?" if near else f"known are {', '.join(_OPTIONS)}",
+                place=f"{place}.engine.options",
+            )
+    level = config.options.get("graph_optimization", "all")
+    if level not in _LEVELS:
+        raise StartError(
+            f"graph_optimization is {level!r}",
+            hint=f"take one of {', '.join(_LEVELS)}",
+            place=f"{place}.engine.options",
+        )
+    if config.precision != "f32":
+        raise StartError(
+            f"ONNX Runtime computes an ONNX file in the precision that is stored in it, not in {config.precision}",
+            hint="leave engine.precision at f32, or convert the file",
+            place=f"{place}.engine.precision",
+        )
+    options = ort.SessionOptions()
+    options.graph_optimization_level = _LEVELS[level]
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.intra_op_num_threads = config.threads
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    options.log_severity_level = _FATAL
+    return options
+
+
+def _signature(session: ort.InferenceSession, config: EngineConfig, place: str) -> Signature:
+    inputs = tuple(_spec(node, config, place) for node in session.get_inputs())
+    outputs = tuple(_spec(node, config, place) for node in session.get_outputs())
+    rows = config.options.get("rows", True)
+    if not isinstance(rows, bool):
+        raise StartError(f"rows is {rows!r}", hint="say true or false", place=f"{place}.engine.options")
+    firsts = {node.shape[0] for node in (*session.get_inputs(), *session.get_outputs()) if node.shape}
+    named = {first for first in firsts if isinstance(first, str)}
+    return Signature(
+        inputs=inputs, outputs=outputs, platform="onnxruntime_onnx", precision="f32", rows=rows and len(named) <= 1
+    )
+
+
+def _spec(node: Any, config: EngineConfig, place: str) -> TensorSpec:
+    datatype = _DATATYPES.get(node.type)
+    if datatype is None:
+        raise BadModelFile(
+            f"{config.path}: {node.name!r} is a {node.type}, which the V2 wire cannot carry",
+            hint="export the model with plain tensors (for scikit-learn: options={'zipmap': False})",
+            place=place,
+        )
+    shape = tuple(size if isinstance(size, int) and size > 0 else -1 for size in node.shape)
+    return TensorSpec(name=node.name, datatype=datatype, shape=shape)
+
+
+def _texts(array: Array, name: str) -> Array:
+    try:
+        texts = [element.decode() for element in array.ravel().tolist()]
+    except UnicodeDecodeError as error:
+        raise Unprocessable(
+            f"input {name!r} is not valid UTF-8: {error.reason}", hint="send UTF-8", param=name
+        ) from None
+    return np.array(texts, object).reshape(array.shape)
+
+
+def _bytes(result: Any) -> Array:
+    if result.dtype != object:
+        return result
+    encoded = np.empty(result.size, object)
+    encoded[:] = [str(element).encode() for element in result.ravel().tolist()]
+    return encoded.reshape(result.shape)
+
+
+def _unreadable(config: EngineConfig, error: Exception) -> BadModelFile:
+    return BadModelFile(
+        f"{config.path} cannot be read as an ONNX model: {_words(error)}",
+        hint="fetch or export the file again; it may be truncated, of another format, or need a newer ONNX Runtime",
+        place=f"model {config.model}",
+    )
+
+
+def _words(error: Exception) -> str:
+    """The engine's own words, without its prefix, on one line."""
+    text = " ".join(str(error).split())
+    return text.removeprefix("[ONNXRuntimeError] : ")[:500]

@@ -1,0 +1,123 @@
+"""Writes a model's outputs as V2 answers, JSON or binary, as each request asks; it runs nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from modelwright.core.errors import Malformed, Unprocessable
+from modelwright.core.ports.engines import Array, Signature, TensorSpec
+from modelwright.core.wire.v2 import BINARY_HEADER, InferRequest, InferResponse, RequestOutput, ResponseOutput
+from modelwright.serving.door import JSON, Header
+from modelwright.serving.tensors import DTYPES
+
+_BINARY: Header = (b"content-type", b"application/octet-stream")
+_NOT_OFFERED = ("classification", "shared_memory_region")
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What one request wants to get."""
+
+    id: str | None
+    outputs: tuple[tuple[TensorSpec, bool], ...]
+    """In order, each with whether it goes as bytes."""
+
+
+class AnswerWriter:
+    """Plans and writes the answers of one model."""
+
+    def __init__(self, signature: Signature, *, model: str) -> None:
+        self._specs = {spec.name: spec for spec in signature.outputs}
+        self._model = model
+        self._all = tuple((spec, False) for spec in signature.outputs)
+        self._has_half = any(spec.datatype == "FP16" for spec in signature.outputs)
+
+    def plan(self, request: InferRequest) -> Plan:
+        """Check what the request wants before anything is computed; raises Malformed or Unprocessable."""
+        binary = bool(request.parameters) and _flag(request.parameters, "binary_data_output")
+        if not request.outputs:
+            outputs = self._all if not binary else tuple((spec, True) for spec, _ in self._all)
+        else:
+            outputs = tuple(self._wanted(item, binary=binary) for item in request.outputs)
+            if len({spec.name for spec, _ in outputs}) < len(outputs):
+                raise Malformed("an output is wanted twice", hint="name each output once", param="outputs")
+        if self._has_half:
+            _refuse_half(outputs)
+        return Plan(request.id, outputs)
+
+    def write(self, plan: Plan, arrays: dict[str, Array]) -> tuple[list[Header], bytes]:
+        """Headers and body; raises Unprocessable for bytes that are no text and must go as JSON."""
+        outputs: list[ResponseOutput] = []
+        tail: list[bytes] = []
+        for spec, binary in plan.outputs:
+            array = arrays[spec.name]
+            output = ResponseOutput(name=spec.name, datatype=spec.datatype, shape=list(array.shape))
+            if binary:
+                data = _as_bytes(array, spec)
+                output.parameters = {"binary_data_size": len(data)}
+                tail.append(data)
+            else:
+                output.data = _as_list(array, spec)
+            outputs.append(output)
+        head = msgspec.json.encode(InferResponse(model_name=self._model, outputs=outputs, id=plan.id or ""))
+        if not tail:
+            return [JSON], head
+        return [_BINARY, (BINARY_HEADER, b"%d" % len(head))], b"".join((head, *tail))
+
+    def _wanted(self, item: RequestOutput, *, binary: bool) -> tuple[TensorSpec, bool]:
+        spec = self._specs.get(item.name)
+        if spec is None:
+            raise Malformed(
+                f"output {item.name[:80]!r} is not one of the model's",
+                hint=f"the model gives {', '.join(self._specs)}",
+                param=item.name[:80],
+            )
+        if not item.parameters:
+            return spec, binary
+        for name in _NOT_OFFERED:
+            if item.parameters.get(name):
+                raise Unprocessable(
+                    f"output {spec.name!r} asks for {name!r}, which is not offered here",
+                    hint="leave it out, and read the tensor itself",
+                    param=name,
+                )
+        return spec, _flag(item.parameters, "binary_data", default=binary)
+
+
+def _flag(parameters: dict[str, Any] | None, name: str, *, default: bool = False) -> bool:
+    value = (parameters or {}).get(name, default)
+    if not isinstance(value, bool):
+        raise Malformed(f"parameter {name!r} is not true or false", hint="send a JSON boolean", param=name)
+    return value
+
+
+def _refuse_half(outputs: tuple[tuple[TensorSpec, bool], ...]) -> None:
+    for spec, binary in outputs:
+        if spec.datatype == "FP16" and not binary:
+            raise Unprocessable(
+                f"output {spec.name!r} is FP16, which JSON cannot carry",
+                hint="ask for it as bytes: set the parameter binary_data_output to true",
+                param=spec.name,
+            )
+
+
+def _as_list(array: Array, spec: TensorSpec) -> list[Any]:
+    """Row-major and flat. JSON has no NaN or infinity: they become null."""
+    flat: list[Any] = array.ravel().tolist()
+    if spec.datatype != "BYTES":
+        return flat
+    try:
+        return [element.decode() for element in flat]
+    except UnicodeDecodeError:
+        raise Unprocessable(
+            f"output {spec.name!r} holds bytes that are no text",
+            hint="ask for it as bytes: set the parameter binary_data_output to true",
+            param=spec.name,
+        ) from None
+
+
+def _as_bytes(array: Array, spec: TensorSpec) -> bytes:
+    if spec.datatype != "BYTES":
+        return array.astype(DTYPES[spec.datatype], copy=False).tobytes()
+    return b"".join(len(element).to_bytes(4, "little") + element for element in array.ravel().tolist())

@@ -1,0 +1,112 @@
+"""What every serving door has in common: its port, whole bodies in, whole answers out, as raw ASGI.
+
+It knows no wire: paths, envelopes and models are each door's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, Protocol
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from modelwright.core.errors import ModelUnavailable, Stopped, TooLarge
+from modelwright.core.status import Busy
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Header = tuple[bytes, bytes]
+
+JSON: Header = (b"content-type", b"application/json")
+
+
+class Measured(Protocol):
+    """What a door tells of itself."""
+
+    def busy(self) -> Busy:
+        """The numbers of now, all but memory."""
+        ...
+
+    def collect(self) -> Iterable[Metric]:
+        """Metric families for `/metrics`, made when they are asked for."""
+        ...
+
+
+class Door(Measured, Protocol):
+    """One model behind one wire. `answer` works from the first moment: 503 until `start` has returned."""
+
+    async def start(self) -> None:
+        """Load the model and answer one real request; raises StartError with the reason."""
+        ...
+
+    async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request; every failure becomes the wire's envelope."""
+        ...
+
+    async def stop(self) -> None:
+        """All answers are sent: give thread and memory back."""
+        ...
+
+
+def loading(model: str) -> ModelUnavailable:
+    """The error before the warm-up request was answered."""
+    return ModelUnavailable(f"model {model!r} is still loading", hint="send the request again", retry_after=1.0)
+
+
+async def read_body(receive: Receive, *, limit: int, stated: int | None = None) -> bytes:
+    """The whole body; raises TooLarge past `limit` bytes, and Stopped when the client left meanwhile."""
+    if stated is not None and stated > limit:
+        raise too_large(limit)
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise _left()
+    body: bytes = message.get("body", b"")
+    if len(body) > limit:
+        raise too_large(limit)
+    return body if not message.get("more_body", False) else await _read_on(receive, body, limit=limit)
+
+
+async def _read_on(receive: Receive, first: bytes, *, limit: int) -> bytes:
+    pieces, size, more = [first], len(first), True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _left()
+        piece: bytes = message.get("body", b"")
+        pieces.append(piece)
+        size += len(piece)
+        more = message.get("more_body", False)
+        if size > limit:
+            raise too_large(limit)
+    return b"".join(pieces)
+
+
+async def send_answer(send: Send, status: int, body: bytes, *, headers: Sequence[Header] = (JSON,)) -> None:
+    """One whole answer."""
+    length = (b"content-length", b"%d" % len(body))
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
+    await send({"type": "http.response.body", "body": body})
+
+
+def counter(name: str, text: str, *, model: str, value: float) -> Metric:
+    """A number that only goes up."""
+    family = CounterMetricFamily(f"modelwright_serving_{name}", text, labels=["model"])
+    family.add_metric([model], value)
+    return family
+
+
+def gauge(name: str, text: str, *, model: str, value: float) -> Metric:
+    """A number of now."""
+    family = GaugeMetricFamily(f"modelwright_serving_{name}", text, labels=["model"])
+    family.add_metric([model], value)
+    return family
+
+
+def too_large(limit: int) -> TooLarge:
+    """The error of a body past its bound."""
+    return TooLarge(f"the body is larger than {limit} bytes", hint="send less at once, or raise gateway.max_body")
+
+
+def _left() -> Stopped:
+    return Stopped("the client left before its request was complete")

@@ -1,0 +1,150 @@
+"""Runs one batch on a tensor engine: joins rows, predicts, cuts the answer apart, and finds the request that fails.
+
+Plain functions on whatever thread the caller has; which requests form the batch, and when, is not decided here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+
+from modelwright.core.errors import CallError, EngineFailed
+from modelwright.core.ports.clock import Clock
+from modelwright.core.ports.engines import Array, TensorEngine
+from modelwright.serving.batching import Ticket, halves
+
+Arrays = dict[str, Array]
+Outcome = Arrays | CallError
+
+
+class Part(msgspec.Struct, frozen=True):
+    """Some rows of one request, or all of it."""
+
+    ticket: Ticket
+    inputs: Arrays
+    """These rows of every input."""
+    rows: int
+    whole: bool
+
+
+class Executed(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a batch."""
+
+    outcomes: list[Outcome]
+    """One for each part, in order."""
+    seconds: float
+    """Inside the engine, over all attempts."""
+    runs: int
+    """Engine calls; more than one when the batch had to be split."""
+    problem: str = ""
+    """Why the batch as a whole failed."""
+    uneven: bool = False
+    """The engine gave another number of rows than it got: its rows do not belong to requests."""
+
+
+class Execution:
+    """An engine with a clock beside it; used by one thread at a time."""
+
+    def __init__(self, engine: TensorEngine, clock: Clock) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._seconds = 0.0
+        self._runs = 0
+        self._uneven = False
+
+    def run(self, parts: Sequence[Part]) -> Executed:
+        """Run a batch; a part's failure is its own outcome and nobody else's."""
+        self._seconds, self._runs, self._uneven = 0.0, 0, False
+        problem = ""
+        try:
+            outcomes: list[Outcome] = [*self._predict(parts)]
+        except CallError as error:
+            problem = error.message
+            outcomes = [error] if len(parts) == 1 else self._bisect(parts)
+        return Executed(outcomes=outcomes, seconds=self._seconds, runs=self._runs, problem=problem, uneven=self._uneven)
+
+    def _bisect(self, parts: Sequence[Part]) -> list[Outcome]:
+        return [outcome for half in halves(parts) for outcome in self._retry(half)]
+
+    def _retry(self, parts: Sequence[Part]) -> list[Outcome]:
+        if all(part.ticket.abandoned for part in parts):
+            return [EngineFailed("nobody waits for this answer") for _ in parts]
+        try:
+            return [*self._predict(parts)]
+        except CallError as error:
+            return [error] if len(parts) == 1 else self._bisect(parts)
+
+    def _predict(self, parts: Sequence[Part]) -> list[Arrays]:
+        """Raises CallError that stands for all of `parts`; any other exception would lose their requests."""
+        try:
+            return self._divided(self._timed(parts[0].inputs if len(parts) == 1 else _joined(parts)), parts)
+        except CallError:
+            raise
+        except Exception as error:
+            raise EngineFailed(f"the engine failed: {type(error).__name__}: {error}") from error
+
+    def _timed(self, inputs: Arrays) -> Arrays:
+        start = self._clock.monotonic()
+        try:
+            return self._engine.predict(inputs)
+        finally:
+            self._runs += 1
+            self._seconds += self._clock.monotonic() - start
+
+    def _divided(self, outputs: Arrays, parts: Sequence[Part]) -> list[Arrays]:
+        if len(parts) == 1 and parts[0].whole:
+            return [outputs]
+        rows = sum(part.rows for part in parts)
+        if any(output.shape[:1] != (rows,) for output in outputs.values()):
+            self._uneven = True
+            raise EngineFailed(
+                f"the model does not give one row for each of the {rows} it got", hint="send the request again"
+            )
+        return _cut(outputs, parts)
+
+
+class BatchCounts:
+    """What has been run so far; added to on the event loop only."""
+
+    def __init__(self, max_rows: int) -> None:
+        self.rows = 0
+        """Rows computed."""
+        self.runs = 0
+        """Engine calls."""
+        self.seconds = 0.0
+        """Inside the engine."""
+        self.split = 0
+        """Batches of several requests that had to be split, since one of them failed."""
+        self.overloaded = 0
+        """Requests refused because too much waits."""
+        self.abandoned = 0
+        """Requests whose client left, or whose time ran out, before they were computed."""
+        self.by_rows = [0] * ((max_rows - 1).bit_length() + 2)
+        """Batches of at most 1, 2, 4, … rows, and of more than that."""
+
+    def ran(self, executed: Executed, *, rows: int) -> None:
+        """A batch of so many rows is done."""
+        self.rows += rows
+        self.runs += executed.runs
+        self.seconds += executed.seconds
+        self.split += executed.runs > 1
+        self.by_rows[min((rows - 1).bit_length(), len(self.by_rows) - 1)] += 1
+
+
+def _joined(parts: Sequence[Part]) -> Arrays:
+    """One array of all rows, for each input."""
+    inputs = [part.inputs for part in parts]
+    return {name: np.concatenate([arrays[name] for arrays in inputs]) for name in inputs[0]}
+
+
+def _cut(outputs: Arrays, parts: Sequence[Part]) -> list[Arrays]:
+    """Each part's rows of every output."""
+    pieces: list[Arrays] = []
+    start = 0
+    for part in parts:
+        stop = start + part.rows
+        pieces.append({name: output[start:stop] for name, output in outputs.items()})
+        start = stop
+    return pieces

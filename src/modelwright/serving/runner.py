@@ -1,0 +1,228 @@
+"""The device around a tensor engine: runs what waits as soon as the engine is free; batches are formed in batching.py.
+
+A batch that takes long runs on a thread of its own, so that the event loop stays free; a short one runs on the loop,
+where a hop to a thread would cost more than the work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import msgspec
+import numpy as np
+
+from modelwright.core.contracts.events import BatchFailed
+from modelwright.core.errors import Overloaded
+from modelwright.core.ports.clock import Clock
+from modelwright.core.ports.engines import TensorEngine
+from modelwright.serving.batching import BatchQueue, Limits, Slice, Ticket
+from modelwright.serving.execution import Arrays, BatchCounts, Executed, Execution, Outcome, Part
+from modelwright.serving.tensors import Tensors
+
+INLINE_SECONDS = 0.0005
+"""A batch that is expected to take longer goes to the thread; the hop there and back costs 50 to 100 µs."""
+_NEWEST = 0.2
+"""Weight of the newest measurement in a running mean."""
+_TRIALS = 3
+_LONG = 0.02
+"""Seconds of one trial after which no further one is made."""
+
+
+class Pending(Ticket):
+    """One request on its way through the engine."""
+
+    __slots__ = ("deadline", "inputs", "pieces", "result")
+
+    def __init__(self, tensors: Tensors, *, result: asyncio.Future[Outcome], deadline: float) -> None:
+        super().__init__(rows=tensors.rows, nbytes=tensors.nbytes, key=tensors.key)
+        self.inputs = tensors.arrays
+        self.result = result
+        """Its outputs, or why there are none."""
+        self.deadline = deadline
+        self.pieces: list[Arrays] = []
+        """Outputs of the rows done so far."""
+
+
+class Runner:
+    """Owns the engine between load and close; every verb is called on the event loop."""
+
+    def __init__(
+        self, engine: TensorEngine, limits: Limits, *, model: str, clock: Clock, tell: Callable[[BatchFailed], None]
+    ) -> None:
+        self.counts = BatchCounts(limits.max_rows)
+        self.queue: BatchQueue[Pending] = BatchQueue(limits)
+        self._pace = Pace()
+        self._engine = engine
+        self._execution = Execution(engine, clock)
+        self._model = model
+        self._clock = clock
+        self._tell = tell
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine")
+        self._running = False
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.threaded = True
+        """The last batch went to the thread: while such a one runs, a client may leave before its turn comes."""
+
+    async def calibrate(self, tensors: Tensors) -> None:
+        """Measure the warm engine on a request that it has answered, and find out whether its rows are requests."""
+        loop = asyncio.get_running_loop()
+        result: asyncio.Future[Outcome] = loop.create_future()
+        part = Part(Pending(tensors, result=result, deadline=math.inf), tensors.arrays, tensors.rows, whole=True)
+        self._pace = Pace()
+        for _ in range(_TRIALS):
+            executed = await loop.run_in_executor(self._thread, self._execution.run, [part])
+            self._pace.learn(tensors.nbytes, rows=tensors.rows, seconds=executed.seconds)
+            if executed.seconds > _LONG:
+                break
+        if self.queue.limits.joins:
+            executed = await loop.run_in_executor(self._thread, self._execution.run, [part, part])
+            if executed.problem:
+                self._stop_joining()
+
+    def submit(self, tensors: Tensors, *, deadline: float = math.inf) -> Pending:
+        """Let a request wait for the engine; raises Overloaded. `deadline` is on the clock's monotonic scale."""
+        if not self.queue.fits(rows=tensors.rows, nbytes=tensors.nbytes):
+            raise self.overloaded()
+        loop = asyncio.get_running_loop()
+        pending = Pending(tensors, result=loop.create_future(), deadline=deadline)
+        self.queue.add(pending)
+        if not self._running:
+            self._running = True
+            self._idle.clear()
+            loop.call_soon(self._advance)
+        return pending
+
+    def abandon(self, pending: Pending) -> None:
+        """Nobody waits for it any more: what is not in the engine by now is never computed."""
+        self.counts.abandoned += pending.waiting
+        pending.abandoned = True
+        self.queue.leave(pending)
+
+    def overloaded(self) -> Overloaded:
+        """The error for one request more than may wait; `retry_after` is how long the waiting rows will take."""
+        self.counts.overloaded += 1
+        return Overloaded(
+            f"model {self._model!r} cannot let more requests wait: {self.queue.rows} rows do",
+            hint="send it again later",
+            retry_after=self._pace.seconds_for(self.queue.rows),
+        )
+
+    async def stop(self) -> None:
+        """Finish what waits, then close the engine."""
+        await self._idle.wait()
+        self._thread.shutdown()
+        self._engine.close()
+
+    def _advance(self) -> None:
+        """Run the next batch, here or on the thread; called again until nothing waits."""
+        batch = self._next_batch()
+        if not batch:
+            self._running = False
+            self._idle.set()
+            return
+        parts = [_part(piece) for piece in batch]
+        loop = asyncio.get_running_loop()
+        self.threaded = self._pace.expected(_size(batch)) > INLINE_SECONDS
+        if not self.threaded:
+            self._settle(batch, self._execution.run(parts))
+            loop.call_soon(self._advance)
+            return
+        done = self._thread.submit(self._execution.run, parts)
+        done.add_done_callback(lambda future: loop.call_soon_threadsafe(self._returned, batch, future))
+
+    def _next_batch(self) -> list[Slice[Pending]]:
+        """The next batch of requests whose time has not run out."""
+        while batch := self.queue.next_batch():
+            now = self._clock.monotonic()
+            live = [piece for piece in batch if piece.ticket.deadline > now]
+            for piece in batch:
+                if piece.ticket.deadline <= now:
+                    self._expire(piece.ticket)
+            if live:
+                return live
+        return []
+
+    def _expire(self, pending: Pending) -> None:
+        self.counts.abandoned += 1
+        self._fail(pending, Overloaded("the request waited longer than its timeout", retry_after=1.0))
+
+    def _returned(self, batch: list[Slice[Pending]], future: Future[Executed]) -> None:
+        self._settle(batch, future.result())
+        self._advance()
+
+    def _settle(self, batch: list[Slice[Pending]], executed: Executed) -> None:
+        """Hand every request what became of it."""
+        rows = sum(piece.stop - piece.start for piece in batch)
+        self.counts.ran(executed, rows=rows)
+        if not executed.problem:
+            self._pace.learn(_size(batch), rows=rows, seconds=executed.seconds)
+        elif executed.runs > 1:
+            self._tell(BatchFailed(at=self._clock.now(), model=self._model, rows=rows, error=executed.problem))
+        if executed.uneven:
+            self._stop_joining()
+        for piece, outcome in zip(batch, executed.outcomes, strict=True):
+            if isinstance(outcome, dict):
+                self._collect(piece, outcome)
+            else:
+                self._fail(piece.ticket, outcome)
+
+    def _collect(self, piece: Slice[Pending], outputs: Arrays) -> None:
+        pending = piece.ticket
+        if pending.result.done():
+            return
+        if piece.whole:
+            pending.result.set_result(outputs)
+            return
+        pending.pieces.append(outputs)
+        if piece.stop == pending.rows:
+            names = pending.pieces[0]
+            joined = {name: np.concatenate([outputs[name] for outputs in pending.pieces]) for name in names}
+            pending.result.set_result(joined)
+
+    def _stop_joining(self) -> None:
+        self.queue.limits = msgspec.structs.replace(self.queue.limits, joins=False)
+
+    def _fail(self, pending: Pending, outcome: Outcome) -> None:
+        self.queue.leave(pending)
+        if not pending.result.done():
+            pending.result.set_result(outcome)
+
+
+class Pace:
+    """How long batches of a size take, as running means; it decides nothing."""
+
+    def __init__(self) -> None:
+        self._by_size: dict[int, float] = {}
+        self._per_row = 0.0
+
+    def expected(self, size: int) -> float:
+        """Seconds for a batch of this many bytes; infinite while no batch of about its size has been measured."""
+        return self._by_size.get(size.bit_length(), math.inf)
+
+    def learn(self, size: int, *, rows: int, seconds: float) -> None:
+        """One engine call has been measured."""
+        bucket = size.bit_length()
+        before = self._by_size.get(bucket, seconds)
+        self._by_size[bucket] = before + _NEWEST * (seconds - before)
+        self._per_row += (_NEWEST if self._per_row else 1.0) * (seconds / rows - self._per_row)
+
+    def seconds_for(self, rows: int) -> float:
+        """What these rows will take."""
+        return rows * self._per_row
+
+
+def _part(piece: Slice[Pending]) -> Part:
+    pending, start, stop = piece
+    if piece.whole:
+        return Part(pending, pending.inputs, stop - start, whole=True)
+    inputs = {name: array[start:stop] for name, array in pending.inputs.items()}
+    return Part(pending, inputs, stop - start, whole=False)
+
+
+def _size(batch: list[Slice[Pending]]) -> int:
+    """Bytes of the batch, for the expectation of how long it takes."""
+    return sum(piece.ticket.nbytes * (piece.stop - piece.start) // piece.ticket.rows for piece in batch)
