@@ -173,7 +173,7 @@ class _Provider:
         if self.off:
             return
         try:
-            self.keys = tuple(resolve(key) for key in entry.keys)
+            self.keys = tuple(_usable(resolve(key)) for key in entry.keys)
         except ModelwrightError as error:
             self.off = error.hint or error.message
 
@@ -182,6 +182,15 @@ class _Provider:
         lane.off = self.off
         lane.use_keys(self.keys)
         return lane
+
+
+def _usable(key: str) -> str:
+    """A provider's key as a header can carry it; raises StartError, which shows nothing of it."""
+    if not key.isascii() or not key.isprintable() or key != key.strip():
+        raise StartError(
+            "a key holds characters that no header can carry", hint="set its key again, in printable ASCII"
+        )
+    return key
 
 
 def _route(endpoint: Endpoint, providers: dict[str, _Provider]) -> Route:

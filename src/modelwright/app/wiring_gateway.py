@@ -1,0 +1,106 @@
+"""Puts a gateway worker's parts together: constructor calls only, no rule and no loop."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable
+from importlib.metadata import version as installed_version
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+
+from modelwright.adapters.http.pool import Pool
+from modelwright.adapters.providers.table import dialect
+from modelwright.adapters.stores.spool import SpoolLedger
+from modelwright.app.clock import SystemClock
+from modelwright.app.parts import PartSpec
+from modelwright.app.secret_files import PEPPER_NAME, pepper
+from modelwright.app.settings import Settings
+from modelwright.core.status import Busy
+from modelwright.gateway.chain import Parts
+from modelwright.gateway.http.door import Door
+from modelwright.gateway.ids import CallIds
+from modelwright.gateway.inflight import InFlight
+from modelwright.gateway.live import Gateway
+from modelwright.observe.lines import EventLines, LineWriter
+from modelwright.observe.listener import Listener
+from modelwright.observe.logging import configure_logging
+from modelwright.observe.metrics import CallMetrics
+
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+class GatewayParts:
+    """Everything that one gateway worker process holds."""
+
+    def __init__(self, spec: PartSpec) -> None:
+        """Raises StartError when the pepper or a file of settings cannot be used."""
+        version = installed_version("modelwright")
+        clock = SystemClock()
+        state = Path(spec.state)
+        settings = Settings(Path(spec.base), environment=spec.environment, state=state)
+        self.writer = LineWriter()
+        configure_logging(spec.name, write=self.writer.write)
+        self.pool = Pool()
+        self.ledger = SpoolLedger(state / "spool", part=spec.name, boot=secrets.token_hex(4))
+        self.in_flight = InFlight(clock)
+        self.gateway = Gateway(
+            Parts(
+                clock=clock,
+                in_flight=self.in_flight,
+                ledger=self.ledger,
+                pepper=pepper(state, configured=settings.secret(PEPPER_NAME)),
+                transport=self.pool,
+            ),
+            dialects=dialect,
+            resolve=settings.resolve,
+        )
+        self.metrics = CallMetrics(version=version, readings=self._readings())
+        self.registry = CollectorRegistry()
+        self.registry.register(self.metrics)
+        lines = EventLines(spec.name)
+        self.listener = Listener(
+            numbers=self.metrics.hear, lines=lambda events: self.writer.write(lines.encode(events))
+        )
+        self.door = Door(
+            self.gateway,
+            clock=clock,
+            ids=CallIds(clock, os.urandom),
+            emit=self.listener.emit,
+            version=version,
+            release=spec.release,
+        )
+
+    def busy(self) -> Busy:
+        """The numbers of now."""
+        return Busy(
+            in_flight=len(self.in_flight),
+            calls=self.gateway.calls,
+            errors=self.gateway.errors,
+            connections=self.pool.open_connections,
+            snapshot=self.gateway.serial,
+            memory_mb=_resident_mb(),
+        )
+
+    def _readings(self) -> dict[str, Callable[[], float]]:
+        ledger, writer = self.ledger, self.writer
+        return {
+            "modelwright_in_flight": lambda: len(self.in_flight),
+            "modelwright_upstream_connections": lambda: self.pool.open_connections,
+            "modelwright_snapshot_serial": lambda: self.gateway.serial,
+            "modelwright_ledger_waiting": lambda: ledger.waiting,
+            "modelwright_ledger_intent_failures_total": lambda: ledger.intent_failures,
+            "modelwright_ledger_outcome_failures_total": lambda: ledger.outcome_failures,
+            "modelwright_ledger_lost_total": lambda: ledger.lost,
+            "modelwright_log_lines_dropped_total": lambda: writer.dropped + self.listener.dropped,
+        }
+
+
+def _resident_mb() -> float:
+    """Resident set of this process; 0 where the system does not tell (no /proc)."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+    except OSError:
+        return 0.0
+    return round(pages * _PAGE / (1 << 20), 1)
