@@ -26,9 +26,10 @@ keys = Table(
 ledger = Table(
     "ledger",
     metadata,
+    # In the order of the row's fields, which is the order in which the ledger's one hot statement takes them.
+    Column("v", Integer, nullable=False),
     # A UUIDv7: in order of the primary key is in order of time.
     Column("call", String, primary_key=True),
-    Column("v", Integer, nullable=False),
     Column("request_id", String, nullable=False),
     Column("at", Double, nullable=False),
     Column("operation", String, nullable=False),

@@ -44,8 +44,8 @@ def _ledger() -> None:
     )
     op.create_table(
         "ledger",
-        sa.Column("call", sa.String, primary_key=True),
         sa.Column("v", sa.Integer, nullable=False),
+        sa.Column("call", sa.String, primary_key=True),
         sa.Column("at", sa.Double, nullable=False),
         *(sa.Column(name, sa.String, nullable=False) for name in texts.split()),
         sa.Column("stream", sa.Boolean, nullable=False),

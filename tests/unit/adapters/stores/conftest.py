@@ -1,0 +1,41 @@
+"""An empty spool, a database that stands at the newest migration, and what reads the one into the other."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from modelwright.adapters.stores.database import Database, open_database
+from modelwright.adapters.stores.ingest import Ingest
+from modelwright.adapters.stores.spool_reader import SpoolReader
+from modelwright.adapters.stores.sql_ledger import SqlLedger
+from modelwright.core.ports.clock import ManualClock
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    opened = await open_database(tmp_path / "state" / "modelwright.db")
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def ledger(database: Database) -> SqlLedger:
+    return SqlLedger(database)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "spool"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def spool(folder: Path) -> SpoolReader:
+    return SpoolReader(folder, clock=ManualClock())
+
+
+@pytest.fixture
+def ingest(spool: SpoolReader, ledger: SqlLedger) -> Ingest:
+    return Ingest(spool, ledger)

@@ -1,0 +1,95 @@
+from itertools import count
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from modelwright.adapters.stores.sql_ledger import SqlLedger, Total
+from modelwright.core.contracts.ledger import LedgerRow
+from tests.unit.adapters.stores.spool_writer import row
+
+
+@pytest.fixture
+async def filled(ledger: SqlLedger) -> SqlLedger:
+    rows = [
+        row("01", "ok", variant="main", input_tokens=10, output_tokens=5, cached_tokens=2, reasoning_tokens=1),
+        row("02", "ok", variant="main", input_tokens=1, output_tokens=None, tenant="acme"),
+        row("03", "provider_timeout", variant="canary"),
+        row("04"),
+        row("05", "ok", endpoint="digits", operation="infer"),
+    ]
+    await take(ledger, rows)
+    return ledger
+
+
+async def take(ledger: SqlLedger, rows: list[LedgerRow]) -> None:
+    refused: list[LedgerRow] = []
+    await ledger.apply(rows, file="f.jsonl", writer="f", offset=len(rows), refuse=refused.extend)
+    assert refused == []
+
+
+async def test_lists_the_newest_call_first(filled: SqlLedger) -> None:
+    assert [found.call for found in await filled.newest(limit=3)] == ["05", "04", "03"]
+
+
+async def test_filters_by_call_tenant_and_outcome(filled: SqlLedger) -> None:
+    assert [found.call for found in await filled.newest(limit=9, call="03")] == ["03"]
+    assert [found.call for found in await filled.newest(limit=9, tenant="acme")] == ["02"]
+    assert [found.call for found in await filled.newest(limit=9, outcome="ok")] == ["05", "02", "01"]
+    assert await filled.newest(limit=9, outcome="ok", tenant="nobody") == []
+
+
+async def test_sums_by_endpoint_variant_and_outcome(filled: SqlLedger) -> None:
+    def total(variant: str, outcome: str, calls: int, counts: tuple[int, int, int, int]) -> Total:
+        names = ("input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens")
+        named = dict(zip(names, counts, strict=True))
+        return Total(endpoint="assistant", variant=variant, outcome=outcome, calls=calls, **named)
+
+    nothing = (0, 0, 0, 0)
+    assert await filled.totals() == [
+        total("", "intent", 1, nothing),
+        total("canary", "provider_timeout", 1, nothing),
+        total("main", "ok", 2, (11, 2, 5, 1)),
+        Total(
+            endpoint="digits", variant="", outcome="ok", calls=1,
+            input_tokens=0, cached_tokens=0, output_tokens=0, reasoning_tokens=0,
+        ),
+    ]  # fmt: skip
+
+
+async def test_remembers_how_far_a_file_was_read(filled: SqlLedger) -> None:
+    assert await filled.offsets() == {"f.jsonl": 5}
+    assert await filled.finish("f.jsonl", writer="f", last=False) == 0
+    assert await filled.offsets() == {}
+    assert await filled.finish("f.jsonl", writer="f", last=True) == 1
+    assert [found.call for found in await filled.newest(limit=9, outcome="unresolved")] == ["04"]
+
+
+NUMBERS = count()
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+COUNT = st.integers(-(2**63), 2**63 - 1)
+ROWS = st.builds(
+    LedgerRow,
+    v=st.just(1),
+    call=TEXT,
+    at=st.floats(allow_nan=False, allow_infinity=False),
+    operation=TEXT,
+    endpoint=TEXT,
+    user=TEXT,
+    stream=st.booleans(),
+    outcome=st.just("ok"),
+    status=st.integers(0, 999),
+    input_tokens=st.none() | COUNT,
+    cost=st.none() | TEXT,
+    first_token_ms=st.none() | st.floats(allow_nan=False),
+    bytes_in=COUNT,
+    tags=st.dictionaries(TEXT, TEXT, max_size=3),
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(found=ROWS)
+async def test_every_field_comes_back_as_it_went_in(ledger: SqlLedger, found: LedgerRow) -> None:
+    found.call = f"{next(NUMBERS)} {found.call}"
+    await take(ledger, [found])
+    assert await ledger.newest(limit=2, call=found.call) == [found]
