@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import io
 import ssl
 from collections.abc import Callable
 
@@ -49,7 +50,7 @@ class AiohttpClient:
                 answer = await session.request(
                     request.method,
                     url,
-                    data=request.body or None,
+                    data=io.BytesIO(request.body) if request.body else None,
                     headers=headers,
                     allow_redirects=False,
                     timeout=connected,
