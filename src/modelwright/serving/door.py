@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Protocol
 
+import msgspec
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from modelwright.core.errors import ModelUnavailable, Stopped, TooLarge
@@ -19,6 +20,13 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 Header = tuple[bytes, bytes]
 
 JSON: Header = (b"content-type", b"application/json")
+
+
+class Loaded(msgspec.Struct, frozen=True, kw_only=True):
+    """What loading and the warm-up request took, in milliseconds."""
+
+    load_ms: float
+    warmup_ms: float
 
 
 class Measured(Protocol):
@@ -36,7 +44,7 @@ class Measured(Protocol):
 class Door(Measured, Protocol):
     """One model behind one wire. `answer` works from the first moment: 503 until `start` has returned."""
 
-    async def start(self) -> None:
+    async def start(self) -> Loaded:
         """Load the model and answer one real request; raises StartError with the reason."""
         ...
 
@@ -52,6 +60,14 @@ class Door(Measured, Protocol):
 def loading(model: str) -> ModelUnavailable:
     """The error before the warm-up request was answered."""
     return ModelUnavailable(f"model {model!r} is still loading", hint="send the request again", retry_after=1.0)
+
+
+def content_length(headers: Iterable[Header]) -> int | None:
+    """Bytes of the body as the client states them; None for a chunked one."""
+    for name, value in headers:
+        if name == b"content-length":
+            return int(value)
+    return None
 
 
 async def read_body(receive: Receive, *, limit: int, stated: int | None = None) -> bytes:

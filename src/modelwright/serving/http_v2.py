@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 from prometheus_client.core import HistogramMetricFamily, Metric
 
-from modelwright.core.contracts.events import Event, ModelLoaded
+from modelwright.core.contracts.events import Event
 from modelwright.core.errors import (
     CallError,
     Malformed,
@@ -36,6 +36,7 @@ from modelwright.serving.batching import Limits
 from modelwright.serving.door import (
     JSON,
     Header,
+    Loaded,
     Receive,
     Scope,
     Send,
@@ -80,11 +81,11 @@ class V2Door:
     """Answers for one tensor model; `ready` is set once its warm-up request was answered."""
 
     def __init__(
-        self, model: TensorModel, make: Callable[[], TensorEngine], *, clock: Clock, tell: Callable[[Event], None]
+        self, model: TensorModel, engine: TensorEngine, *, clock: Clock, tell: Callable[[Event], None]
     ) -> None:
         self._model = model
         self._name = model.config.model
-        self._make = make
+        self._engine = engine
         self._clock = clock
         self._tell = tell
         self._serving: _Serving | None = None
@@ -96,23 +97,15 @@ class V2Door:
         prefix = f"/v2/models/{self._name}"
         self._infer_paths = {f"{prefix}/infer", f"{prefix}/versions/{v2.VERSION}/infer"}
 
-    async def start(self) -> None:
+    async def start(self) -> Loaded:
         """Load the model, answer the check request, measure; raises StartError with the reason."""
         begin = self._clock.monotonic()
-        self._serving = self._composed(*await asyncio.to_thread(self._load))
+        signature = await asyncio.to_thread(self._engine.load, self._model.config)
         loaded = self._clock.monotonic()
+        self._serving = self._composed(signature)
         await self._warm_up(self._serving)
         self._ready = True
-        self._tell(
-            ModelLoaded(
-                at=self._clock.now(),
-                model=self._name,
-                engine=self._model.engine,
-                digest=self._model.digest,
-                load_ms=round((loaded - begin) * 1000, 1),
-                warmup_ms=round((self._clock.monotonic() - loaded) * 1000, 1),
-            )
-        )
+        return Loaded(load_ms=1000 * (loaded - begin), warmup_ms=1000 * (self._clock.monotonic() - loaded))
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
@@ -127,6 +120,10 @@ class V2Door:
         except CallError as error:
             self._errors += 1
             await _send_error(send, error)
+        except Exception:  # noqa: BLE001 - one request's defect is its own
+            self._errors += 1
+            _log.exception("model %s: a request was not answered", self._name)
+            await _send_error(send, CallError("an internal error", hint="see the worker's log"))
         finally:
             self._in_flight -= 1
 
@@ -150,18 +147,13 @@ class V2Door:
         if self._serving is not None:
             yield from _batch_metrics(self._serving.runner, self._name)
 
-    def _load(self) -> tuple[TensorEngine, Signature]:
-        """On a thread, so that the door answers meanwhile; the engine's library is imported here too."""
-        engine = self._make()
-        return engine, engine.load(self._model.config)
-
-    def _composed(self, engine: TensorEngine, signature: Signature) -> _Serving:
+    def _composed(self, signature: Signature) -> _Serving:
         limits = self._model.limits
         if not signature.batches:
             limits = msgspec.structs.replace(limits, joins=False)
         return _Serving(
             signature=signature,
-            runner=Runner(engine, limits, model=self._name, clock=self._clock, tell=self._tell),
+            runner=Runner(self._engine, limits, model=self._name, clock=self._clock, tell=self._tell),
             reader=TensorsReader(signature, max_rows=limits.queue_rows, max_bytes=limits.queue_bytes),
             writer=AnswerWriter(signature, model=self._name),
             metadata=self._metadata(signature),

@@ -61,7 +61,9 @@ class Runner:
         self._clock = clock
         self._tell = tell
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine")
-        self._running = False
+        self._busy = False
+        """The thread has a batch."""
+        self._scheduled = False
         self._idle = asyncio.Event()
         self._idle.set()
         self.threaded = True
@@ -90,10 +92,13 @@ class Runner:
         loop = asyncio.get_running_loop()
         pending = Pending(tensors, result=loop.create_future(), deadline=deadline)
         self.queue.add(pending)
-        if not self._running:
-            self._running = True
-            self._idle.clear()
-            loop.call_soon(self._advance)
+        self._idle.clear()
+        if self._busy:
+            return pending
+        if self.queue.rows >= self.queue.limits.max_rows:
+            self._advance()
+        else:
+            self._advance_soon()
         return pending
 
     def abandon(self, pending: Pending) -> None:
@@ -117,20 +122,29 @@ class Runner:
         self._thread.shutdown()
         self._engine.close()
 
+    def _advance_soon(self) -> None:
+        """Let the event loop read what has arrived before the next batch is formed."""
+        if not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._advance)
+
     def _advance(self) -> None:
-        """Run the next batch, here or on the thread; called again until nothing waits."""
+        """Run the next batch, here or on the thread; it is called again until nothing waits."""
+        self._scheduled = False
+        if self._busy:
+            return
         batch = self._next_batch()
         if not batch:
-            self._running = False
             self._idle.set()
             return
         parts = [_part(piece) for piece in batch]
-        loop = asyncio.get_running_loop()
         self.threaded = self._pace.expected(_size(batch)) > INLINE_SECONDS
         if not self.threaded:
             self._settle(batch, self._execution.run(parts))
-            loop.call_soon(self._advance)
+            self._advance_soon()
             return
+        self._busy = True
+        loop = asyncio.get_running_loop()
         done = self._thread.submit(self._execution.run, parts)
         done.add_done_callback(lambda future: loop.call_soon_threadsafe(self._returned, batch, future))
 
@@ -151,6 +165,7 @@ class Runner:
         self._fail(pending, Overloaded("the request waited longer than its timeout", retry_after=1.0))
 
     def _returned(self, batch: list[Slice[Pending]], future: Future[Executed]) -> None:
+        self._busy = False
         self._settle(batch, future.result())
         self._advance()
 
