@@ -22,7 +22,7 @@ import msgspec
 import uvicorn
 
 from modelwright.app.parts import Notice, PartSpec
-from modelwright.core.errors import BadModelFile, MissingExtra, ModelwrightError
+from modelwright.core.errors import ModelwrightError, StartError
 
 AsgiApp = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -50,7 +50,7 @@ class Worker(Protocol):
     async def start(self) -> Notice:
         """Load; the notice (ready or failed) goes to the supervisor. The door is already open and must answer 503.
 
-        What it raises becomes a notice too: BadModelFile and MissingExtra are fatal, anything else may be tried again.
+        What it raises becomes a notice too: a StartError is fatal, anything else may be tried again.
         """
         ...
 
@@ -66,6 +66,17 @@ class Worker(Protocol):
 def read_spec(argv: list[str]) -> PartSpec:
     """The spec file named by the only argument."""
     return msgspec.json.decode(Path(argv[1]).read_bytes(), type=PartSpec)
+
+
+def start_worker(argv: list[str], make: Callable[[PartSpec], Worker]) -> int:
+    """A worker's `main`: make it from its spec and run it; what the making raises is told to the supervisor."""
+    spec = read_spec(argv)
+    try:
+        worker = make(spec)
+    except ModelwrightError as error:
+        tell(spec, _failure(error))
+        return 1
+    return run_worker(spec, worker)
 
 
 def run_worker(spec: PartSpec, worker: Worker) -> int:
@@ -98,6 +109,7 @@ class _Server(uvicorn.Server):
         self._worker = worker
         self._spec = spec
         self._drain_began = 0.0
+        self._idle_before: dict[Any, Any] = {}
         self._status = 0
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -123,16 +135,16 @@ class _Server(uvicorn.Server):
         return self._status
 
     async def _start(self) -> None:
-        self._tell(Notice(state="starting"))
+        tell(self._spec, Notice(state="starting"))
         try:
             notice = await self._worker.start()
         except ModelwrightError as error:
-            notice = Notice(state="failed", detail=str(error), fatal=isinstance(error, BadModelFile | MissingExtra))
+            notice = _failure(error)
         except Exception as error:  # noqa: BLE001 - whatever it is, the supervisor shall hear it
             _log.exception("the worker could not start")
             notice = Notice(state="failed", detail=f"{type(error).__name__}: {error}")
         gc.freeze()  # what was loaded stays: no collection need look at it again
-        self._tell(notice)
+        tell(self._spec, notice)
         if notice.state == "failed":
             self._status = 1
             self.should_exit = True
@@ -154,8 +166,8 @@ class _Server(uvicorn.Server):
             listening.close()
         loop = asyncio.get_running_loop()
         until = loop.time() + self._spec.grace
-        idle = dict.fromkeys(self._connections, self._drain_began or loop.time())
-        while self._connections and loop.time() < until:
+        idle = {one: self._drain_began for one, cycle in self._idle_before.items() if one.cycle is cycle}
+        while (self._connections or self.server_state.tasks) and loop.time() < until:
             idle = self._close_idle(idle, loop.time())
             await asyncio.sleep(TICK)
         for task in self.server_state.tasks:
@@ -165,11 +177,7 @@ class _Server(uvicorn.Server):
 
     def _close_idle(self, before: dict[Any, float], now: float) -> dict[Any, float]:
         """Close connections that have been idle for a lame duck's time; since when each of the others is."""
-        idle = {
-            connection: before.get(connection, now)
-            for connection in self._connections
-            if connection.cycle is None or connection.cycle.response_complete
-        }
+        idle = {connection: before.get(connection, now) for connection in self._connections if _is_idle(connection)}
         late = [connection for connection, since in idle.items() if now - since >= LAME_DUCK]
         for connection in _without_unread(late):
             connection.transport.close()
@@ -179,6 +187,7 @@ class _Server(uvicorn.Server):
         if self._drain_began or self._loop is None:
             return
         self._drain_began = self._loop.time()
+        self._idle_before = {one: one.cycle for one in self._connections if _is_idle(one)}
         self._worker.drain()
         self._say_close()
         self._loop.call_later(LAST_LOOK, self._close_door_when_alone)
@@ -208,13 +217,24 @@ class _Server(uvicorn.Server):
         signal.alarm(int(self._spec.grace) + ORPHAN_MARGIN)
         self._begin_drain()
 
-    def _tell(self, notice: Notice) -> None:
-        if self._spec.notify < 0:
-            return
-        try:
-            os.write(self._spec.notify, msgspec.json.encode(notice) + b"\n")
-        except BrokenPipeError:  # the supervisor is gone; the lifeline says so too
-            signal.raise_signal(signal.SIGTERM)
+
+def tell(spec: PartSpec, notice: Notice) -> None:
+    """Say something to the supervisor; when it is gone, end as it would have us end."""
+    if spec.notify < 0:
+        return
+    try:
+        os.write(spec.notify, msgspec.json.encode(notice) + b"\n")
+    except BrokenPipeError:
+        signal.raise_signal(signal.SIGTERM)
+
+
+def _failure(error: ModelwrightError) -> Notice:
+    return Notice(state="failed", detail=str(error), fatal=isinstance(error, StartError))
+
+
+def _is_idle(connection: Any) -> bool:
+    """Between two exchanges, or before the first."""
+    return connection.cycle is None or connection.cycle.response_complete
 
 
 def _without_unread(connections: Sequence[Any]) -> list[Any]:

@@ -102,7 +102,7 @@ def test_runtime_folder_leaves_a_long_run_folder_for_a_short_one(tmp_path: Path)
     deep = tmp_path / ("d" * 60)
     deep.mkdir()
     chosen = runtime_folder(tmp_path, ["serving-" + "m" * 30 + "-0"], run_folder=str(deep))
-    assert chosen.parent == Path("/tmp")  # noqa: S108 - what the kernel's limit leaves
+    assert chosen.parent == Path("/tmp")
     assert chosen.name.startswith(f"modelwright-{os.getuid()}-")
 
 

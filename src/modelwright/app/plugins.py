@@ -1,0 +1,107 @@
+"""Engine kinds by name: where each lives and which extra it needs; a library is imported only when it is chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, cast
+
+import msgspec
+
+from modelwright.core.errors import MissingExtra, StartError
+from modelwright.core.ports.engines import TensorEngine, TextCodec, TextEngine
+
+
+class EngineRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One kind of engine."""
+
+    kind: str
+    """The manifest's name of it."""
+    wire: str
+    """v2 (tensors) | openai (text)."""
+    engine: str
+    """`module:Class`, made without arguments."""
+    codec: str = ""
+    """Text: `module:factory`, called with the model's path."""
+    extra: str = ""
+    """The extra of this package that brings the libraries."""
+    libraries: tuple[str, ...] = ()
+    """Top-level modules that must be installed."""
+
+
+_ROWS = (
+    EngineRow(
+        kind="onnxruntime",
+        wire="v2",
+        engine="modelwright.adapters.engines.onnxruntime:OnnxRuntimeEngine",
+        extra="serving",
+        libraries=("onnxruntime", "numpy"),
+    ),
+    EngineRow(
+        kind="openvino-llm",
+        wire="openai",
+        engine="modelwright.adapters.engines.openvino_llm:OpenVinoLlm",
+        codec="modelwright.adapters.engines.gguf_codec:gguf_codec",
+        extra="llm",
+        libraries=("openvino", "openvino_genai", "tokenizers", "jinja2", "numpy"),
+    ),
+    EngineRow(
+        kind="toy-tensor",
+        wire="v2",
+        engine="modelwright.adapters.engines.toy_tensor:ToyTensorEngine",
+        extra="serving",
+        libraries=("numpy",),
+    ),
+    EngineRow(
+        kind="toy-text",
+        wire="openai",
+        engine="modelwright.adapters.engines.toy_text:ToyTextEngine",
+        codec="modelwright.adapters.engines.toy_text:byte_codec",
+    ),
+)
+Rows = Mapping[str, EngineRow]
+ENGINES: Rows = {row.kind: row for row in _ROWS}
+
+
+def engine_row(kind: str, rows: Rows = ENGINES) -> EngineRow:
+    """The row of an engine kind; raises StartError for one that does not exist."""
+    if kind not in rows:
+        raise StartError(f"there is no engine {kind}", hint=f"take one of {', '.join(rows)}")
+    return rows[kind]
+
+
+def require_engine(kind: str, rows: Rows = ENGINES) -> None:
+    """Raise MissingExtra unless the engine's libraries are installed; none is imported."""
+    row = engine_row(kind, rows)
+    missing = [name for name in row.libraries if find_spec(name) is None]
+    if missing:
+        raise _missing(row, f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed")
+
+
+def tensor_engine(kind: str, rows: Rows = ENGINES) -> TensorEngine:
+    """A fresh tensor engine; raises MissingExtra."""
+    return cast("TensorEngine", _load(engine_row(kind, rows), "engine")())
+
+
+def text_engine(kind: str) -> TextEngine:
+    """A fresh text engine; raises MissingExtra."""
+    return cast("TextEngine", _load(engine_row(kind), "engine")())
+
+
+def text_codec(kind: str, path: str) -> TextCodec:
+    """The tokenizer and chat template of a text model; raises MissingExtra, or BadModelFile for its file."""
+    return cast("TextCodec", _load(engine_row(kind), "codec")(path))
+
+
+def _load(row: EngineRow, what: str) -> Any:
+    module, _, name = (row.codec if what == "codec" else row.engine).partition(":")
+    try:
+        return getattr(import_module(module), name)
+    except ImportError as error:
+        raise _missing(row, str(error)) from error
+
+
+def _missing(row: EngineRow, problem: str) -> MissingExtra:
+    remedy = f"pip install 'modelwright[{row.extra}]'" if row.extra else "install modelwright again"
+    return MissingExtra(f"engine {row.kind}: {problem}", hint=remedy)

@@ -1,0 +1,82 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelwright.app.manifest.schema import Manifest
+from modelwright.app.parts import PartSpec
+from modelwright.app.supervise.plan import part_names, plan_parts, share_threads
+
+COMMON = PartSpec(
+    name="", kind="", runtime="/run/mw", state="/srv/.modelwright", base="/srv", environment="test", release="sha256:1"
+)
+
+
+def manifest(**sections: Any) -> Manifest:
+    return Manifest.model_validate({"schema": 1, "name": "shop", **sections})
+
+
+def plan(found: Manifest, engines: dict[str, str], **options: Any) -> tuple[PartSpec, ...]:
+    return plan_parts(found, engines, common=COMMON, cores=options.pop("cores", 4), **options)
+
+
+def test_one_part_per_gateway_worker_and_model_replica() -> None:
+    found = manifest(models={"digits": {"source": "./digits.onnx", "scale": {"min": 2}}}, gateway={"workers": 2})
+    parts = plan(found, {"digits": "onnxruntime"})
+    names = ["gateway-0", "gateway-1", "serving-digits-0", "serving-digits-1", "control"]
+    assert [part.name for part in parts] == names == part_names(found)
+    assert [part.kind for part in parts] == ["gateway", "gateway", "serving", "serving", "control"]
+    assert {(part.base, part.environment, part.release) for part in parts} == {("/srv", "test", "sha256:1")}
+
+
+def test_tensor_model_is_handed_its_file_bounds_and_check() -> None:
+    section = {
+        "source": "./models/digits.onnx",
+        "digest": "sha256:" + "a" * 64,
+        "batching": {"max_rows": 8, "queue_rows": 64, "queue_bytes": "1MiB"},
+        "engine": {"threads": 3, "precision": "bf16", "options": {"toy": 1}},
+    }
+    part = plan(manifest(models={"digits": section}), {"digits": "onnxruntime"}, checks={"digits": "{}"})[1]
+    assert part.model is not None
+    assert part.model.path == "/srv/models/digits.onnx"
+    assert part.model.digest == section["digest"]
+    assert (part.model.wire, part.model.engine, part.model.check) == ("v2", "onnxruntime", "{}")
+    assert (part.model.max_rows, part.model.queue_rows, part.model.queue_bytes) == (8, 64, 1 << 20)
+    assert (part.model.threads, part.model.precision, part.model.options) == (3, "bf16", {"toy": 1})
+    assert part.model.max_body == 32 << 20
+
+
+def test_text_model_is_handed_its_context_cache_and_sequences() -> None:
+    section = {
+        "source": str(Path("/models/chat.gguf")),
+        "engine": {"context": 512, "cache": "64MiB"},
+        "batching": {"max_sequences": 4},
+    }
+    part = plan(manifest(models={"chat": section}), {"chat": "openvino-llm"})[1]
+    assert part.model is not None
+    assert part.model.wire == "openai"
+    assert part.model.path == "/models/chat.gguf"
+    assert part.model.options == {"context": 512, "cache": 64 << 20, "max_sequences": 4}
+    assert part.model.max_sequences == 4
+
+
+@pytest.mark.parametrize(
+    ("cores", "asked", "shared"),
+    [
+        (2, {"a": 0, "b": 0}, {"a": 1, "b": 1}),
+        (8, {"a": 0, "b": 0}, {"a": 4, "b": 4}),
+        (8, {"a": 6, "b": 0}, {"a": 6, "b": 2}),
+        (2, {"a": 4, "b": 0}, {"a": 4, "b": 1}),
+        (8, {}, {}),
+    ],
+)
+def test_models_share_the_cores_that_nobody_asked_for(
+    cores: int, asked: dict[str, int], shared: dict[str, int]
+) -> None:
+    models = {name: {"source": "x", "engine": {"threads": threads}} for name, threads in asked.items()}
+    assert share_threads(manifest(models=models), cores) == shared
+
+
+def test_replicas_count_in_the_share() -> None:
+    models = {"a": {"source": "x", "scale": {"min": 3}}, "b": {"source": "x"}}
+    assert share_threads(manifest(models=models), 8) == {"a": 2, "b": 2}

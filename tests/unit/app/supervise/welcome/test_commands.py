@@ -1,0 +1,113 @@
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+
+from modelwright.app.supervise.welcome.commands import Place, Shown, commands, program_name
+from modelwright.core.contracts.snapshot import Endpoint, Snapshot, Variant
+
+PUBLIC = "http://127.0.0.1:8000"
+CHAT = (
+    'curl -N http://127.0.0.1:8000/v1/chat/completions -H "Authorization: Bearer $KEY" -d '
+    '\'{"model":"chat","stream":true,"messages":[{"role":"user","content":"What is 3 plus 4?"}]}\''
+)
+
+
+def endpoint(name: str, *models: str) -> Endpoint:
+    variants = tuple(Variant(name=model, provider=f"serving:{model}", model=model) for model in models)
+    return Endpoint(name=name, operations=("chat",), variants=variants)
+
+
+def snapshot(*endpoints: Endpoint, auth: str = "required") -> Snapshot:
+    return Snapshot(
+        serial=0, name="quickstart", environment="development", manifest="", release="", auth=auth, split_salt="",
+        max_body=1, max_in_flight=1, endpoints=endpoints,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    example = tmp_path / "examples" / "quickstart"
+    example.mkdir(parents=True)
+    (example / "sum.json").write_text('{"messages": [{"role": "user", "content": "What is 3 plus 4?"}]}')
+    (example / "seven.json").write_text('{"inputs": []}')
+    return tmp_path
+
+
+def place(folder: Path) -> Place:
+    return Place(folder=folder, program=".venv/bin/modelwright", manifest="examples/quickstart/modelwright.yaml")
+
+
+def shown(folder: Path) -> list[Shown]:
+    example = folder / "examples" / "quickstart"
+    return [
+        Shown(model="digits", wire="v2", check=example / "seven.json"),
+        Shown(model="chat", wire="openai", check=example / "sum.json"),
+    ]
+
+
+def test_quickstart_prints_the_documented_commands(folder: Path) -> None:
+    site = snapshot(endpoint("digits", "digits"), endpoint("chat", "chat"))
+    assert commands(site, shown(folder), public=PUBLIC, key="mw-a-b", place=place(folder)) == [
+        "export KEY=mw-a-b",
+        CHAT,
+        'curl http://127.0.0.1:8000/v2/models/digits/infer -H "X-API-Key: $KEY" -d @examples/quickstart/seven.json',
+        ".venv/bin/modelwright status -f examples/quickstart/modelwright.yaml",
+    ]
+
+
+def test_model_behind_another_name_is_called_by_that_name(folder: Path) -> None:
+    site = snapshot(endpoint("assistant", "chat"))
+    line = commands(site, shown(folder), public=PUBLIC, key="mw-a-b", place=place(folder))[1]
+    assert json.loads(shlex.split(line)[-1])["model"] == "assistant"
+
+
+def test_open_site_needs_no_key(folder: Path) -> None:
+    site = snapshot(endpoint("digits", "digits"), auth="none")
+    lines = commands(site, shown(folder), public=PUBLIC, key="", place=place(folder))
+    assert lines[0] == f"curl {PUBLIC}/v2/models/digits/infer -d @examples/quickstart/seven.json"
+    assert not any("KEY" in line for line in lines)
+
+
+def test_without_a_key_it_says_how_to_make_one(folder: Path) -> None:
+    lines = commands(snapshot(), [], public=PUBLIC, key="", place=place(folder))
+    made = ".venv/bin/modelwright keys create NAME -f examples/quickstart/modelwright.yaml"
+    assert lines == [
+        f"export KEY=…    # from: {made}",
+        ".venv/bin/modelwright status -f examples/quickstart/modelwright.yaml",
+    ]
+
+
+def test_words_that_a_shell_would_read_are_quoted(folder: Path) -> None:
+    odd = folder / "my $models"
+    odd.mkdir()
+    (odd / "ask.json").write_text(json.dumps({"prompt": "it's $5", "model": "other", "stream": False}))
+    models = [
+        Shown(model="chat", wire="openai", check=odd / "ask.json"),
+        Shown(model="digits", wire="v2", check=odd / "ask.json"),
+    ]
+    site = snapshot(endpoint("chat", "chat"), endpoint("digits", "digits"))
+    _, chat, infer, _ = commands(site, models, public=PUBLIC, key="k", place=place(folder))
+    words = shlex.split(chat)
+    assert words[2] == f"{PUBLIC}/v1/completions"
+    assert json.loads(words[-1]) == {"model": "chat", "stream": True, "prompt": "it's $5"}
+    assert shlex.split(infer)[-1] == "@my $models/ask.json"
+
+
+@pytest.mark.parametrize(
+    ("argument", "name"),
+    [
+        ("modelwright", "modelwright"),
+        (".venv/bin/modelwright", ".venv/bin/modelwright"),
+        ("./bin/../bin/modelwright", "bin/modelwright"),
+        ("/opt/tools/modelwright", "/opt/tools/modelwright"),
+        ("/opt/site-packages/modelwright/__main__.py", "python -m modelwright"),
+    ],
+)
+def test_program_is_called_as_it_was(argument: str, name: str, tmp_path: Path) -> None:
+    assert program_name(argument, tmp_path) == name
+
+
+def test_program_in_the_folder_below_is_named_relatively(tmp_path: Path) -> None:
+    assert program_name(str(tmp_path / ".venv/bin/modelwright"), tmp_path) == ".venv/bin/modelwright"

@@ -1,0 +1,52 @@
+from importlib import import_module
+from importlib.util import find_spec
+from typing import get_args
+
+import pytest
+
+from modelwright.app.manifest.schema import EngineKind
+from modelwright.app.plugins import (
+    ENGINES,
+    EngineRow,
+    engine_row,
+    require_engine,
+    tensor_engine,
+    text_codec,
+    text_engine,
+)
+from modelwright.core.errors import MissingExtra, StartError
+
+
+def test_table_and_schema_know_the_same_kinds() -> None:
+    assert set(ENGINES) == set(get_args(EngineKind))
+
+
+@pytest.mark.parametrize("row", ENGINES.values(), ids=lambda row: row.kind)
+def test_row_names_what_exists_and_its_libraries_are_those_of_its_extra(row: EngineRow) -> None:
+    for path in filter(None, (row.engine, row.codec)):
+        module, _, name = path.partition(":")
+        assert callable(getattr(import_module(module), name))
+    assert all(find_spec(library) for library in row.libraries)
+    assert bool(row.codec) == (row.wire == "openai")
+    require_engine(row.kind)
+
+
+def test_engines_are_made_fresh() -> None:
+    assert tensor_engine("toy-tensor") is not tensor_engine("toy-tensor")
+    assert text_engine("toy-text") is not text_engine("toy-text")
+    assert text_codec("toy-text", "").encode("a") == [97]
+
+
+def test_unknown_kind_names_the_known_ones() -> None:
+    with pytest.raises(StartError, match="onnxruntime, openvino-llm"):
+        engine_row("tensorflow")
+
+
+def test_missing_library_names_the_extra_that_brings_it() -> None:
+    row = EngineRow(
+        kind="absent", wire="v2", engine="modelwright.app.no_such_module:X", extra="serving", libraries=("no_such_lib",)
+    )
+    with pytest.raises(MissingExtra, match=r"no_such_lib is not installed \(pip install 'modelwright\[serving\]'\)"):
+        require_engine("absent", {"absent": row})
+    with pytest.raises(MissingExtra, match="no_such_module"):
+        tensor_engine("absent", {"absent": row})

@@ -1,0 +1,82 @@
+import io
+
+import pytest
+from rich.console import Console
+
+from modelwright.cli.status import duration, headline, table
+from modelwright.core.status import Busy, PartStatus, Status
+
+NOW = 10_000.0
+STATUS = Status(
+    name="quickstart",
+    environment="development",
+    version="0.1.0",
+    pid=100,
+    since=NOW - 252,
+    public="http://127.0.0.1:8000",
+    admin="http://127.0.0.1:8001",
+    ready=False,
+    parts=(
+        PartStatus(
+            name="gateway-0",
+            kind="gateway",
+            state="ready",
+            detail="snapshot 3",
+            pid=101,
+            since=NOW - 250,
+            busy=Busy(calls=1204, in_flight=3, errors=2, memory_mb=61.4),
+        ),
+        PartStatus(
+            name="serving-chat-0", kind="serving", state="waiting", detail="killed by SIGSEGV; next start in 2 s",
+            since=NOW - 1, restarts=4,
+        ),
+        PartStatus(name="openai", kind="provider", state="off", detail="set OPENAI_API_KEY"),
+    ),
+)  # fmt: skip
+TABLE = """\
+part            state         for  pid  restarts  calls  in flight  errors  memory  detail
+gateway-0       ready    4 m 10 s  101         0   1204          3       2   61 MB  snapshot 3
+serving-chat-0  waiting       1 s              4                                    killed by SIGSEGV; next start in 2 s
+openai          off                                                                 set OPENAI_API_KEY
+"""
+NARROW = """\
+part            state         for  calls  in flight  errors  memory
+gateway-0       ready    4 m 10 s   1204          3       2   61 MB
+serving-chat-0  waiting       1 s
+openai          off
+gateway-0: snapshot 3
+serving-chat-0: killed by SIGSEGV; next start in 2 s
+openai: set OPENAI_API_KEY
+"""
+
+
+def drawn(width: int) -> str:
+    console = Console(file=io.StringIO(), width=width)
+    console.print(table(STATUS, now=NOW, width=width))
+    assert isinstance(console.file, io.StringIO)
+    return "".join(f"{line.rstrip()}\n" for line in console.file.getvalue().splitlines())
+
+
+@pytest.mark.parametrize(("width", "text"), [(140, TABLE), (80, NARROW)])
+def test_table_has_a_row_per_part_and_numbers_where_they_are_known(width: int, text: str) -> None:
+    assert drawn(width) == text
+
+
+def test_long_detail_is_folded_not_cut() -> None:
+    pieces = [line[84:].strip() for line in drawn(112).splitlines()[2:4]]
+    assert pieces == ["killed by SIGSEGV; next", "start in 2 s"]
+
+
+def test_headline_says_where_and_whether_all_is_well() -> None:
+    assert headline(STATUS, NOW) == (
+        "quickstart (development): not all of it is ready, up 4 m 12 s, pid 100, "
+        "public http://127.0.0.1:8000, admin http://127.0.0.1:8001"
+    )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(-1, "0 s"), (0, "0 s"), (59.9, "59 s"), (60, "1 m 0 s"), (3700, "1 h 1 m"), (90_000, "1 d 1 h")],
+)
+def test_duration_shows_the_two_largest_units(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
