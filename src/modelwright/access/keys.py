@@ -10,12 +10,12 @@ from modelwright.core.contracts.snapshot import Key
 from modelwright.core.errors import AccessError, KeyNotFound
 from modelwright.core.keys import compose_key, key_digest
 from modelwright.core.ports.stores import KeyRow, KeyStore
+from modelwright.core.quantities import parse_duration
 
 ROLES = ("client", "admin")
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-_LIFETIME = re.compile(r"([1-9][0-9]{0,5})(m|h|d|w)")
-_SECONDS = {"m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+_CENTURY = 36_525 * 86_400.0
 
 
 async def create_key(
@@ -72,11 +72,14 @@ def recognise(keys: Iterable[Key], digest: str, *, now: float) -> Key | None:
 
 
 def lifetime(text: str) -> float:
-    """Seconds of `45m`, `12h`, `30d` or `2w`; raises AccessError."""
-    match = _LIFETIME.fullmatch(text.strip())
-    if match is None:
-        raise AccessError(f"{text!r} is no lifetime", hint="write 45m, 12h, 30d or 2w", place="expires")
-    return float(int(match[1]) * _SECONDS[match[2]])
+    """Seconds of `45m`, `12h` or `30d`; raises AccessError."""
+    try:
+        seconds = parse_duration(text.strip())
+    except ValueError as error:
+        raise AccessError(f"{error}", hint="write 45m, 12h or 30d", place="expires") from None
+    if not 0 < seconds <= _CENTURY:
+        raise AccessError(f"{text!r} is no lifetime of a key", hint="write 45m, 12h or 30d", place="expires")
+    return seconds
 
 
 def _check(*, name: str, tenant: str, role: str) -> None:

@@ -160,15 +160,14 @@ async def test_recognises_a_key_by_its_digest_until_it_expires(create: Maker) ->
     assert recognise((), key_digest(PEPPER, text), now=NOW) is None
 
 
-@pytest.mark.parametrize(
-    ("text", "seconds"), [("45m", 2_700), ("12h", 43_200), ("30d", 2_592_000), (" 2w ", 1_209_600)]
-)
+@pytest.mark.parametrize(("text", "seconds"), [("45m", 2_700), ("12h", 43_200), (" 30d ", 2_592_000), ("1.5h", 5_400)])
 def test_reads_lifetimes(text: str, seconds: float) -> None:
     assert lifetime(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "0d", "-1d", "1.5h", "30", "d", "1y", "1 d", "9999999d", "١d"])
+@pytest.mark.parametrize("text", ["", "0d", "-1d", "30", "d", "1y", "1 d", "999999999d", "١d"])
 def test_refuses_other_lifetimes(text: str) -> None:
-    with pytest.raises(AccessError, match="no lifetime") as refused:
+    with pytest.raises(AccessError) as refused:
         lifetime(text)
+    assert refused.value.place == "expires"
     assert "30d" in refused.value.hint
