@@ -1,0 +1,117 @@
+"""Puts a serving worker's parts together: its door by the model's wire, its log lines; constructor calls only."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from modelwright.app.clock import SystemClock
+from modelwright.app.parts import ModelPart, PartSpec
+from modelwright.app.plugins import tensor_engine, text_codec, text_engine
+from modelwright.core.contracts.events import Event
+from modelwright.core.errors import BadModelFile, CallError, StartError
+from modelwright.core.ports.engines import EngineConfig
+from modelwright.core.status import Busy
+from modelwright.core.wire import openai, v2
+from modelwright.observe.lines import EventLines, LineWriter
+from modelwright.observe.logging import configure_logging
+from modelwright.serving.batching import Limits
+from modelwright.serving.door import Door
+from modelwright.serving.http_openai import OpenAIDoor, TextBounds
+from modelwright.serving.http_v2 import TensorModel, V2Door
+
+ENVELOPES: dict[str, Callable[[CallError], bytes]] = {"v2": v2.error_body, "openai": openai.error_body}
+"""How each wire tells an error while there is no door yet."""
+
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+class ServingParts:
+    """What a serving worker process holds beside its door."""
+
+    def __init__(self, spec: PartSpec) -> None:
+        self.clock = SystemClock()
+        self._writer = LineWriter()
+        self._lines = EventLines(spec.name)
+        configure_logging(spec.name, write=self._writer.write)
+
+    def tell(self, event: Event) -> None:
+        """A serving worker's events are few: each becomes its line at once."""
+        self._writer.write(self._lines.encode([event]))
+
+    def door(self, part: ModelPart, *, on_lost: Callable[[BaseException], None]) -> Door:
+        """The door of a model, by its wire; raises StartError. No model is loaded yet, but the digest is checked."""
+        if part.digest:
+            check_digest(part)
+        config = EngineConfig(
+            model=part.model, path=part.path, threads=part.threads, precision=part.precision, options=part.options
+        )
+        match part.wire:
+            case "v2":
+                return V2Door(_tensor_model(part, config), tensor_engine(part.engine), clock=self.clock, tell=self.tell)
+            case "openai":
+                return _text_door(part, config, on_lost)
+            case _:
+                raise StartError(f"model {part.model} speaks {part.wire!r}, which no door does", hint="v2 or openai")
+
+    def busy(self, door: Door | None) -> Busy:
+        """The numbers of now."""
+        return msgspec.structs.replace(door.busy() if door else Busy(), memory_mb=_resident_mb())
+
+    def close(self) -> None:
+        """Write what is left to write."""
+        self._writer.close()
+
+
+def check_digest(part: ModelPart) -> None:
+    """Raise BadModelFile unless the file is the one that the manifest names."""
+    try:
+        with Path(part.path).open("rb") as file:
+            found = "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise BadModelFile(
+            f"{part.path} cannot be read: {error.strerror}", hint="check the path", place=f"model {part.model}"
+        ) from error
+    if found != part.digest:
+        raise BadModelFile(
+            f"{part.path} has the digest {found}, the manifest says {part.digest}",
+            hint="fetch the file again, or correct the digest",
+            place=f"model {part.model}",
+        )
+
+
+def _tensor_model(part: ModelPart, config: EngineConfig) -> TensorModel:
+    return TensorModel(
+        config=config,
+        engine=part.engine,
+        digest=part.digest,
+        limits=Limits(max_rows=part.max_rows, queue_rows=part.queue_rows, queue_bytes=part.queue_bytes),
+        max_body=part.max_body,
+        check=part.check.encode(),
+    )
+
+
+def _text_door(part: ModelPart, config: EngineConfig, on_lost: Callable[[BaseException], None]) -> Door:
+    bounds = TextBounds(max_sequences=part.max_sequences, queue=part.queue_rows, max_body=part.max_body)
+    return OpenAIDoor(
+        text_engine(part.engine),
+        config,
+        codec=functools.partial(text_codec, part.engine),
+        bounds=bounds,
+        check=part.check.encode(),
+        on_lost=on_lost,
+    )
+
+
+def _resident_mb() -> float:
+    """Resident set of this process; 0 where the system does not tell (no /proc)."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+    except OSError:
+        return 0.0
+    return round(pages * _PAGE / (1 << 20), 1)
