@@ -95,6 +95,11 @@ class Connection(asyncio.Protocol):
             transport.write(body)
         return answer
 
+    def give_up(self, answer: asyncio.Future[Response]) -> None:
+        """Its caller has gone: close, unless the exchange is over and the connection may be another's by now."""
+        if self._answer is answer:
+            self.abort()
+
     def usable(self) -> bool:
         """Whether this idle connection is still open at the other side, as far as our kernel has heard."""
         return self._poll is not None and not self._poll.poll(0)
@@ -159,7 +164,8 @@ class Connection(asyncio.Protocol):
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
             if not self._complete:
-                self._end(_unreadable(str(error), self.place))
+                ours = isinstance(error, httptools.HttpParserCallbackError) and error.__context__
+                self._end(_unreadable(str(ours or error), self.place))
                 return
             self._broken = True
         if self._complete:
@@ -251,6 +257,7 @@ class Connection(asyncio.Protocol):
         elif self._answer is not None and not self._answer.done():
             self._answer.set_exception(error)
         self._complete = True
+        self._parser = None
         self.abort()
 
     def _reset(self) -> None:

@@ -23,6 +23,11 @@ class RequestHeads:
     def __init__(self) -> None:
         self._kept: dict[tuple[Origin, str, str], bytes] = {}
 
+    @property
+    def kept(self) -> int:
+        """How many first lines are kept."""
+        return len(self._kept)
+
     def encode(self, request: UpstreamRequest) -> bytes:
         """The head with its empty line; ValueError when a part of it would break the line structure.
 

@@ -74,7 +74,7 @@ class Pool:
         try:
             return await answer
         except asyncio.CancelledError:
-            connection.abort()
+            connection.give_up(answer)
             raise
 
     async def close(self) -> None:
