@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 import msgspec
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 
 from modelwright.core.errors import ModelUnavailable, Stopped, TooLarge
 from modelwright.core.status import Busy
@@ -103,20 +103,6 @@ async def send_answer(send: Send, status: int, body: bytes, *, headers: Sequence
     length = (b"content-length", b"%d" % len(body))
     await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
     await send({"type": "http.response.body", "body": body})
-
-
-def counter(name: str, text: str, *, model: str, value: float) -> Metric:
-    """A number that only goes up."""
-    family = CounterMetricFamily(f"modelwright_serving_{name}", text, labels=["model"])
-    family.add_metric([model], value)
-    return family
-
-
-def gauge(name: str, text: str, *, model: str, value: float) -> Metric:
-    """A number of now."""
-    family = GaugeMetricFamily(f"modelwright_serving_{name}", text, labels=["model"])
-    family.add_metric([model], value)
-    return family
 
 
 def too_large(limit: int) -> TooLarge:

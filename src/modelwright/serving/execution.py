@@ -5,7 +5,7 @@ Plain functions on whatever thread the caller has; which requests form the batch
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import msgspec
 import numpy as np
@@ -17,6 +17,17 @@ from modelwright.serving.batching import Ticket, halves
 
 Arrays = dict[str, Array]
 Outcome = Arrays | CallError
+
+
+class Tensors(msgspec.Struct, frozen=True, kw_only=True):
+    """The checked inputs of one request."""
+
+    arrays: Arrays
+    rows: int
+    """Of the first dimension; 1 when the model does not batch."""
+    nbytes: int
+    key: Hashable
+    """Requests of equal keys may be joined by rows."""
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -103,34 +114,6 @@ class Execution:
                 f"the model does not give one row for each of the {rows} it got", hint="send the request again"
             )
         return _cut(outputs, parts)
-
-
-class BatchCounts:
-    """What has been run so far; added to on the event loop only."""
-
-    def __init__(self, max_rows: int) -> None:
-        self.rows = 0
-        """Rows computed."""
-        self.runs = 0
-        """Engine calls."""
-        self.seconds = 0.0
-        """Inside the engine."""
-        self.split = 0
-        """Batches of several requests that had to be split, since one of them failed."""
-        self.overloaded = 0
-        """Requests refused because too much waits."""
-        self.abandoned = 0
-        """Requests whose client left, or whose time ran out, before they were computed."""
-        self.by_rows = [0] * ((max_rows - 1).bit_length() + 2)
-        """Batches of at most 1, 2, 4, … rows, and of more than that."""
-
-    def ran(self, executed: Executed, *, rows: int) -> None:
-        """A batch of so many rows is done."""
-        self.rows += rows
-        self.runs += executed.runs
-        self.seconds += executed.seconds
-        self.split += executed.runs > 1
-        self.by_rows[min((rows - 1).bit_length(), len(self.by_rows) - 1)] += 1
 
 
 def _joined(parts: Sequence[Part]) -> Arrays:

@@ -19,8 +19,8 @@ from modelwright.core.errors import Overloaded
 from modelwright.core.ports.clock import Clock
 from modelwright.core.ports.engines import TensorEngine
 from modelwright.serving.batching import BatchQueue, Limits, Slice, Ticket
-from modelwright.serving.execution import Arrays, BatchCounts, Executed, Execution, Outcome, Part
-from modelwright.serving.tensors import Tensors
+from modelwright.serving.execution import Arrays, Executed, Execution, Outcome, Part, Tensors
+from modelwright.serving.metrics import BatchCounts
 
 INLINE_SECONDS = 0.0005
 """A batch that is expected to take longer goes to the thread; the hop there and back costs 50 to 100 µs."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import msgspec
@@ -10,9 +11,10 @@ from modelwright.core.errors import Malformed, Unprocessable
 from modelwright.core.ports.engines import Array, Signature, TensorSpec
 from modelwright.core.wire.v2 import BINARY_HEADER, InferRequest, InferResponse, RequestOutput, ResponseOutput
 from modelwright.serving.door import JSON, Header
-from modelwright.serving.tensors import DTYPES
+from modelwright.serving.v2.inputs import DTYPES
 
 _BINARY: Header = (b"content-type", b"application/octet-stream")
+_STATEFUL = ("sequence_id", "sequence_start", "sequence_end")
 _NOT_OFFERED = ("classification", "shared_memory_region")
 
 
@@ -22,6 +24,8 @@ class Plan(msgspec.Struct, frozen=True):
     id: str | None
     outputs: tuple[tuple[TensorSpec, bool], ...]
     """In order, each with whether it goes as bytes."""
+    patience: float = math.inf
+    """Seconds that it may wait for the engine."""
 
 
 class AnswerWriter:
@@ -35,7 +39,11 @@ class AnswerWriter:
 
     def plan(self, request: InferRequest) -> Plan:
         """Check what the request wants before anything is computed; raises Malformed or Unprocessable."""
-        binary = bool(request.parameters) and _flag(request.parameters, "binary_data_output")
+        binary, patience = False, math.inf
+        if request.parameters:
+            _refuse_state(request.parameters)
+            binary = _flag(request.parameters, "binary_data_output")
+            patience = _patience(request.parameters)
         if not request.outputs:
             outputs = self._all if not binary else tuple((spec, True) for spec, _ in self._all)
         else:
@@ -44,7 +52,7 @@ class AnswerWriter:
                 raise Malformed("an output is wanted twice", hint="name each output once", param="outputs")
         if self._has_half:
             _refuse_half(outputs)
-        return Plan(request.id, outputs)
+        return Plan(request.id, outputs, patience)
 
     def write(self, plan: Plan, arrays: dict[str, Array]) -> tuple[list[Header], bytes]:
         """Headers and body; raises Unprocessable for bytes that are no text and must go as JSON."""
@@ -85,11 +93,28 @@ class AnswerWriter:
         return spec, _flag(item.parameters, "binary_data", default=binary)
 
 
-def _flag(parameters: dict[str, Any] | None, name: str, *, default: bool = False) -> bool:
-    value = (parameters or {}).get(name, default)
+def _flag(parameters: dict[str, Any], name: str, *, default: bool = False) -> bool:
+    value = parameters.get(name, default)
     if not isinstance(value, bool):
         raise Malformed(f"parameter {name!r} is not true or false", hint="send a JSON boolean", param=name)
     return value
+
+
+def _patience(parameters: dict[str, Any]) -> float:
+    value = parameters.get("timeout", 0)
+    if type(value) is not int or value < 0:
+        raise Malformed("parameter 'timeout' is no number of microseconds", hint="send a whole number", param="timeout")
+    return value / 1e6 if 0 < value < 1 << 53 else math.inf
+
+
+def _refuse_state(parameters: dict[str, Any]) -> None:
+    for name in _STATEFUL:
+        if parameters.get(name):
+            raise Unprocessable(
+                f"parameter {name!r} asks for a model that keeps state, this one does not",
+                hint="leave it out",
+                param=name,
+            )
 
 
 def _refuse_half(outputs: tuple[tuple[TensorSpec, bool], ...]) -> None:

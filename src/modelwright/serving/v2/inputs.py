@@ -6,7 +6,6 @@ Each error names the tensor, what is wrong with it and what to send instead. It 
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable
 from typing import Any
 
 import msgspec
@@ -15,6 +14,7 @@ import numpy as np
 from modelwright.core.errors import Malformed, TooLarge, Unprocessable
 from modelwright.core.ports.engines import Array, Signature, TensorSpec
 from modelwright.core.wire.v2 import ITEM_BYTES, RequestInput
+from modelwright.serving.execution import Tensors
 
 DTYPES: dict[str, np.dtype[Any]] = {
     "BOOL": np.dtype("?"),
@@ -35,17 +35,6 @@ DTYPES: dict[str, np.dtype[Any]] = {
 
 _SCALARS: dict[str, Any] = {"b": bool, "i": int, "u": int, "f": float, "O": str}
 _WORDS = {"b": "true or false", "i": "whole numbers", "u": "whole numbers", "f": "numbers", "O": "strings"}
-
-
-class Tensors(msgspec.Struct, frozen=True, kw_only=True):
-    """The checked inputs of one request."""
-
-    arrays: dict[str, Array]
-    rows: int
-    """Of the first dimension; 1 when the model does not batch."""
-    nbytes: int
-    key: Hashable
-    """Requests of equal keys may be joined by rows."""
 
 
 class TensorsReader:

@@ -1,0 +1,75 @@
+"""Answers every V2 question but inference: liveness, readiness, the server and what the model takes and gives."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+import msgspec
+
+from modelwright.core.errors import MethodNotAllowed, UnknownEndpoint, UnknownPath
+from modelwright.core.ports.engines import Signature
+from modelwright.core.wire import v2
+from modelwright.serving.door import loading
+
+
+class Description:
+    """One model and the server around it; `signature` is set when the model is ready."""
+
+    def __init__(self, model: str, *, engine: str, digest: str, max_rows: int) -> None:
+        self.signature: Signature | None = None
+        self._model = model
+        self._parameters = {"engine": engine, "digest": digest, "max_rows": max_rows}
+
+    def tell(self, method: str, path: str) -> bytes:
+        """The answer's JSON; raises CallError."""
+        route = self._route(path)
+        wanted = ("POST",) if route.action == "infer" else ("GET", "HEAD")
+        if method not in wanted:
+            raise MethodNotAllowed(f"{method} is not answered at {path[:200]}", hint=f"use {wanted[0]}")
+        match route.action:
+            case "live":
+                return b'{"live":true}'
+            case "server":
+                return _server()
+            case "metadata":
+                return self._metadata()
+            case "model_ready":
+                self._loaded()
+                return msgspec.json.encode({"name": self._model, "ready": True})
+            case _:
+                self._loaded()
+                return b'{"ready":true}'
+
+    def _route(self, path: str) -> v2.Route:
+        route = v2.read_path(path)
+        if route is None:
+            raise UnknownPath(f"{path[:200]} is no path of the V2 protocol", hint=f"try /v2/models/{self._model}")
+        if route.model and route.model != self._model:
+            raise UnknownEndpoint(f"model {route.model[:80]!r} is not here", hint=f"this worker serves {self._model!r}")
+        if route.version and route.version != v2.VERSION:
+            raise UnknownEndpoint(
+                f"model {self._model!r} has no version {route.version[:20]!r}", hint=f"its version is {v2.VERSION!r}"
+            )
+        return route
+
+    def _loaded(self) -> Signature:
+        if self.signature is None:
+            raise loading(self._model)
+        return self.signature
+
+    def _metadata(self) -> bytes:
+        signature = self._loaded()
+        return msgspec.json.encode(
+            {
+                "name": self._model,
+                "versions": [v2.VERSION],
+                "platform": signature.platform,
+                "inputs": signature.inputs,
+                "outputs": signature.outputs,
+                "parameters": {**self._parameters, "precision": signature.precision},
+            }
+        )
+
+
+def _server() -> bytes:
+    return msgspec.json.encode({"name": "modelwright", "version": version("modelwright"), "extensions": v2.EXTENSIONS})
