@@ -101,7 +101,9 @@ class ModelSection(Section):
 
     source: str = Field(min_length=1, description="Path of the model file, relative to the manifest.")
     digest: str = Field(
-        "", pattern=r"^(sha256:[0-9a-f]{64})?$", description="Refuse to load anything else; `sha256:` and 64 hex digits."
+        "",
+        pattern=r"^(sha256:[0-9a-f]{64})?$",
+        description="Refuse to load anything else; `sha256:` and 64 hex digits.",
     )
     check: str = Field("", description="Path of a real request (JSON) that proves readiness.")
     engine: EngineSection = Field(default_factory=EngineSection, description="Which engine runs the model, and how.")

@@ -1,0 +1,93 @@
+"""What belongs to the manifest's design but is not built in this version: refused by name, never accepted and ignored."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from modelwright.app.manifest.shape import ANYTHING
+from modelwright.app.document.tree import Node, Path
+
+
+class Later(NamedTuple):
+    """One such place, and what to do meanwhile."""
+
+    path: Path
+    remedy: str
+
+
+_ENDPOINT = ("endpoints", ANYTHING)
+_MODEL = ("models", ANYTHING)
+
+LATER: tuple[Later, ...] = (
+    Later(("prompts",), "remove it and let the application send its prompts"),
+    Later(("apps",), "remove it and start your programs yourself"),
+    Later(("services",), "remove it and start databases yourself"),
+    Later(("routes",), "remove it and put a reverse proxy in front"),
+    Later(("targets",), "remove it; `modelwright up` runs on this machine"),
+    Later(("target",), "remove it; `modelwright up` runs on this machine"),
+    Later(("alerts",), "remove it and alert on /metrics"),
+    Later(("notify",), "remove it and alert on /metrics"),
+    Later(("backup",), "remove it and copy the state directory while Modelwright is stopped"),
+    Later((*_ENDPOINT, "fallback"), "remove it and let the client try again"),
+    Later((*_ENDPOINT, "retries"), "remove it and let the client try again"),
+    Later((*_ENDPOINT, "cache"), "remove it"),
+    Later((*_ENDPOINT, "guard"), "remove it and check input and output in the application"),
+    Later((*_ENDPOINT, "rollout"), "remove it and change the weights yourself"),
+    Later((*_ENDPOINT, "variants", ANYTHING, "prompt"), "remove it and let the application send its prompts"),
+    Later((*_MODEL, "resources"), "remove it and limit the whole of Modelwright by your system's means"),
+    Later((*_MODEL, "placement"), "remove it; every replica has a process of its own"),
+    Later((*_MODEL, "scale", "max"), "remove it and set `min`, the number of replicas"),
+    Later((*_MODEL, "scale", "on"), "remove it and set `min`, the number of replicas"),
+    Later((*_MODEL, "scale", "idle"), "remove it and set `min`, the number of replicas"),
+    Later(("access", "limits"), "remove it and limit calls in front of Modelwright"),
+    Later(("access", "oidc"), "remove it and give out API keys: modelwright keys create"),
+    Later(("gateway", "grpc"), "remove it and use V2 over HTTP"),
+    Later(("observe", "otlp"), "remove it and scrape /metrics"),
+    Later(("observe", "sentry"), "remove it and read the logs"),
+    Later(("observe", "content"), "remove it; content is never written down"),
+)
+
+VALUES: tuple[tuple[Path, re.Pattern[str], str], ...] = (
+    (("store", "redis"), re.compile(r"(?!none$).+"), "write `none`; one machine needs no Redis"),
+    (("store", "database"), re.compile(r"(?!sqlite$).+"), "write `sqlite`"),
+    (
+        (*_MODEL, "source"),
+        re.compile(r"(https?|hf|s3|gs|oci|registry):.+"),
+        "download the file and name its path",
+    ),
+    (
+        (*_MODEL, "engine", "kind"),
+        re.compile(r"openvino|torch|sklearn|llama-server|vllm|tgi|ollama|python:.+"),
+        "use onnxruntime or openvino-llm, or run it elsewhere and name it under `providers`",
+    ),
+    (("observe", "log", "format"), re.compile(r"(?!json$).+"), "write `json`"),
+    ((*_ENDPOINT, "variants", ANYTHING, "serve"), re.compile(r".+@.+"), "name the model without a version"),
+)
+"""Values that belong to the design at places that this version knows."""
+
+
+def refused_keys(tree: Node) -> Iterator[tuple[Path, str]]:
+    """(path, remedy) of every key in the file that this version cannot do."""
+    for later in LATER:
+        for path, _ in find(tree, later.path):
+            yield path, later.remedy
+
+
+def refused_values(tree: Node) -> Iterator[tuple[Path, str]]:
+    """(path, remedy) of every value that this version cannot do."""
+    for pattern, value, remedy in VALUES:
+        for path, node in find(tree, pattern):
+            if isinstance(node.value, str) and value.fullmatch(node.value):
+                yield path, remedy
+
+
+def find(tree: Node, pattern: Path, path: Path = ()) -> Iterator[tuple[Path, Node]]:
+    """Nodes whose path matches a pattern in which `*` stands for every name."""
+    if not pattern:
+        yield path, tree
+        return
+    for step, child in tree.children():
+        if pattern[0] in {ANYTHING, step}:
+            yield from find(child, pattern[1:], (*path, step))

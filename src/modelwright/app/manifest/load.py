@@ -1,0 +1,181 @@
+"""Loads a manifest for one environment: a frozen value that is right in every respect, or all of its faults."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from modelwright.adapters.providers.table import KINDS
+from modelwright.app.document.parse import DocumentError, parse, read_bytes, read_text
+from modelwright.app.document.tree import Node
+from modelwright.app.manifest import rules
+from modelwright.app.manifest.examine import Examination, Examined
+from modelwright.app.manifest.finding import in_file_order
+from modelwright.app.manifest.resolve import off_reason
+from modelwright.app.manifest.schema import Manifest
+from modelwright.app.settings import ENVIRONMENTS, STATE, Settings, chosen_environment, process_environment
+from modelwright.core.errors import Fault, ManifestError, ModelwrightError
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedManifest:
+    """A manifest without faults, resolved for one environment."""
+
+    manifest: Manifest = field(repr=False)
+    path: Path
+    """Absolute."""
+    base_dir: Path
+    """Folder of the manifest: relative paths start here."""
+    state_dir: Path
+    """`.modelwright` beside the manifest; it may not exist yet."""
+    environment: str
+    digest: str
+    """`sha256:…` of the resolved content, secrets masked."""
+    engines: Mapping[str, str]
+    """Kind of engine by model, chosen by content where the manifest names none."""
+    operations: Mapping[str, tuple[str, ...]]
+    """By endpoint, models that are endpoints of their own name included; in the order in which they are listed."""
+    off: Mapping[str, str]
+    """Optional providers that are off, and why: `set OPENAI_API_KEY`."""
+    secrets: tuple[str, ...]
+    """Names of the secrets that it refers to."""
+    warnings: tuple[Fault, ...] = ()
+    """What works but should not stay."""
+    faults: tuple[Fault, ...] = ()
+    """Always empty: with faults there is no such value."""
+
+    def source(self, model: str) -> Path:
+        """Absolute path of a model's file."""
+        return self._absolute(self.manifest.models[model].source)
+
+    def check(self, model: str) -> Path | None:
+        """Absolute path of a model's check; None when it has none."""
+        check = self.manifest.models[model].check
+        return self._absolute(check) if check else None
+
+    def _absolute(self, path: str) -> Path:
+        return Path(os.path.normpath(self.base_dir / path))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What `check` found in all three environments."""
+
+    environment: str
+    """The one whose variables were looked up."""
+    faults: tuple[Fault, ...]
+    warnings: tuple[Fault, ...] = ()
+
+
+def load_manifest(
+    path: str | Path, *, environment: str | None = None, env: Mapping[str, str] | None = None
+) -> LoadedManifest:
+    """Read, overlay, resolve and check a manifest.
+
+    `environment` comes before MODELWRIGHT_ENV, which comes before development; `env` stands for the process's variables.
+    Raises ManifestError with all faults in file order, or StartError for an unknown environment.
+    """
+    variables = process_environment() if env is None else env
+    name = chosen_environment(environment, variables)
+    reading = _Reading(Path(path), shown=str(path))
+    settings = reading.settings(name, variables)
+    examined = reading.examination.run(name, settings)
+    faults = in_file_order([*reading.faults, *examined.faults])
+    if faults or examined.case is None:
+        raise ManifestError(faults)
+    return _loaded(reading, examined.case, examined)
+
+
+def check_manifest(path: str | Path, *, environment: str | None = None, env: Mapping[str, str] | None = None) -> Report:
+    """The faults of all three environments; variables are looked up for the chosen one alone.
+
+    A fault that some environments do not have names those that have it. Raises StartError for an unknown environment.
+    """
+    variables = process_environment() if env is None else env
+    name = chosen_environment(environment, variables)
+    try:
+        reading = _Reading(Path(path), shown=str(path))
+        settings = reading.settings(name, variables)
+    except ManifestError as error:
+        return Report(environment=name, faults=error.faults)
+    seen = {other: reading.examination.run(other, settings if other == name else None) for other in ENVIRONMENTS}
+    faults = _joined({other: one.faults for other, one in seen.items()})
+    return Report(environment=name, faults=in_file_order([*reading.faults, *faults]), warnings=seen[name].warnings)
+
+
+def known_kinds() -> dict[str, rules.Kind]:
+    """The provider table, as far as the rules need it."""
+    return {
+        row.kind: rules.Kind(
+            base_url=row.base_url, operations=row.operations, needs_key=row.needs_key, options=row.options
+        )
+        for row in KINDS.values()
+    }
+
+
+class _Reading:
+    """A file that could be read as a tree; raises ManifestError otherwise."""
+
+    def __init__(self, path: Path, *, shown: str) -> None:
+        self.path = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow a link, and state with it
+        self.base = self.path.parent
+        self.shown = shown
+        try:
+            tree, faults = parse(read_text(read_bytes(path)))
+        except DocumentError as error:
+            raise ManifestError((error.fault(shown),)) from None
+        self.tree: Node = tree
+        self.faults = [msgspec.structs.replace(fault, path=shown) for fault in faults]
+        self.examination = Examination(tree, shown=shown, base=self.base, kinds=known_kinds())
+
+    def settings(self, environment: str, env: Mapping[str, str]) -> Settings:
+        """What the environment's references are looked up in; a bad `.env` file is a fault like any other."""
+        try:
+            return Settings(self.base, environment=environment, env=env)
+        except ManifestError:
+            raise
+        except ModelwrightError as error:
+            fault = Fault(path=self.shown, line=0, key="", problem=error.message, remedy=error.hint)
+            raise ManifestError((fault,)) from None
+
+
+def _joined(faults: Mapping[str, tuple[Fault, ...]]) -> list[Fault]:
+    where: dict[Fault, list[str]] = {}
+    for environment, found in faults.items():
+        for fault in found:
+            where.setdefault(fault, []).append(environment)
+    return [
+        fault
+        if len(environments) == len(faults)
+        else msgspec.structs.replace(fault, problem=f"{fault.problem} (in {', '.join(environments)})")
+        for fault, environments in where.items()
+    ]
+
+
+def _loaded(reading: _Reading, case: rules.Case, examined: Examined) -> LoadedManifest:
+    manifest = case.manifest
+    return LoadedManifest(
+        manifest=manifest,
+        path=reading.path,
+        base_dir=reading.base,
+        state_dir=reading.base / STATE,
+        environment=case.environment,
+        digest=_digest(manifest),
+        engines={model: case.engine(model) for model in manifest.models},
+        operations=rules.operations(case),
+        off={provider: off_reason(lacks) for provider, lacks in examined.resolved.off.items()},
+        secrets=tuple(examined.resolved.secrets),
+        warnings=examined.warnings,
+    )
+
+
+def _digest(manifest: Manifest) -> str:
+    content = manifest.model_dump(mode="json", by_alias=True)
+    for name, provider in manifest.providers.items():
+        content["providers"][name]["keys"] = [key.shown for key in provider.keys]
+    return "sha256:" + hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()

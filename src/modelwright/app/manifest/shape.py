@@ -1,0 +1,93 @@
+"""Questions about the schema by path: which keys are known there, and what kind of value; it reads no file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import WithJsonSchema
+from pydantic.fields import FieldInfo
+
+from modelwright.app.manifest.schema import Manifest, Section
+from modelwright.app.document.tree import Path, Scalar, scalar
+
+ANYTHING = "*"
+"""In a path: every name."""
+
+
+def annotation_at(path: Path, section: type[Section] = Manifest) -> Any:
+    """The declared type at a path; None when the schema knows nothing there."""
+    here: Any = section
+    for step in path:
+        here = _below(here, step)
+        if here is None:
+            return None
+    return here
+
+
+def keys_at(path: Path) -> tuple[str, ...]:
+    """The known keys of the section at a path; none where names are free."""
+    section = _bare(annotation_at(path))
+    return tuple(fields_of(section)) if _is_section(section) else ()
+
+
+def pattern_at(path: Path) -> str:
+    """The form that a text has at a path, such as that of a duration; empty when it is free."""
+    fields = fields_of(_bare(annotation_at(path[:-1]))) if path and keys_at(path[:-1]) else {}
+    field = fields.get(str(path[-1])) if path else None
+    forms = [item for item in field.metadata if isinstance(item, WithJsonSchema)] if field is not None else []
+    return str((forms[0].json_schema or {}).get("pattern", "")) if forms else ""
+
+
+def fields_of(section: type[Section]) -> dict[str, FieldInfo]:
+    """The fields by the names that stand in the file."""
+    return {field.alias or name: field for name, field in section.model_fields.items()}
+
+
+def every_field(section: type[Section] = Manifest, path: Path = ()) -> Iterator[tuple[Path, FieldInfo]]:
+    """Each field of the schema with its path, in order; `*` stands for a name that the user chooses."""
+    for name, field in fields_of(section).items():
+        here = (*path, name)
+        yield here, field
+        inner = _bare(field.annotation)
+        if _is_section(inner):
+            yield from every_field(inner, here)
+        elif get_origin(inner) is dict and _is_section(_bare(get_args(inner)[1])):
+            yield from every_field(_bare(get_args(inner)[1]), (*here, ANYTHING))
+
+
+def typed(text: str, path: Path) -> Scalar:
+    """A text that came from outside, as the type that its place declares: a number for a number's place."""
+    declared = _bare(annotation_at(path))
+    allowed = {type(choice) for choice in get_args(declared)} if get_origin(declared) is Literal else {declared}
+    if allowed & {int, float, bool}:
+        return scalar(text.strip())
+    return text
+
+
+def _below(declared: Any, step: str | int) -> Any:
+    declared = _bare(declared)
+    if _is_section(declared):
+        field = fields_of(declared).get(str(step))
+        return None if field is None else field.annotation
+    arguments = get_args(declared)
+    if get_origin(declared) is dict and arguments:
+        return arguments[1]
+    if get_origin(declared) is tuple and isinstance(step, int):
+        return arguments[0]
+    return None
+
+
+def _bare(declared: Any) -> Any:
+    """Without `Annotated` and without `| None`."""
+    while get_origin(declared) is Annotated:
+        declared = get_args(declared)[0]
+    if get_origin(declared) in {Union, UnionType}:
+        rest = [choice for choice in get_args(declared) if choice is not NoneType]
+        return _bare(rest[0]) if len(rest) == 1 else declared
+    return declared
+
+
+def _is_section(declared: Any) -> bool:
+    return isinstance(declared, type) and issubclass(declared, Section)

@@ -1,0 +1,112 @@
+"""Turns a loaded manifest into what a gateway and a release record hold; pure, it reads and writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from modelwright.adapters.providers.table import SERVING
+from modelwright.app.manifest.load import LoadedManifest
+from modelwright.app.manifest.rules import served_alone
+from modelwright.app.manifest.schema import EndpointSection, TimeoutSection, VariantSection
+from modelwright.core.contracts.release import Release
+from modelwright.core.contracts.snapshot import Endpoint, ProviderEntry, Snapshot, Timeouts, Variant
+from modelwright.core.quantities import parse_duration, parse_size
+
+LOCAL = "local"
+"""The target of `modelwright up`."""
+
+
+def base_snapshot(loaded: LoadedManifest, *, runtime: Path | str, release: str, salt: str, serial: int = 1) -> Snapshot:
+    """The snapshot without API keys, which control adds.
+
+    `runtime` is the directory of the workers' sockets, `release` the digest of the release record, `salt` hex digits.
+    """
+    manifest = loaded.manifest
+    return Snapshot(
+        serial=serial,
+        name=manifest.name,
+        environment=loaded.environment,
+        manifest=loaded.digest,
+        release=release,
+        auth=manifest.access.auth,
+        split_salt=salt,
+        max_body=parse_size(manifest.gateway.max_body),
+        max_in_flight=manifest.gateway.max_in_flight,
+        endpoints=tuple(endpoints(loaded)),
+        providers=(*_own_providers(loaded, Path(runtime)), *_remote_providers(loaded)),
+    )
+
+
+def release_record(loaded: LoadedManifest, digests: Mapping[str, str]) -> Release:
+    """What runs here; `digests` are `sha256:…` of the model files, by model."""
+    return Release(
+        name=loaded.manifest.name,
+        environment=loaded.environment,
+        target=LOCAL,
+        manifest=loaded.digest,
+        models=dict(digests),
+    )
+
+
+def endpoints(loaded: LoadedManifest) -> Iterator[Endpoint]:
+    """Every name that clients may call: the manifest's endpoints, and models that none of them uses."""
+    for name, endpoint in loaded.manifest.endpoints.items():
+        yield _endpoint(name, endpoint, loaded.operations[name])
+    for model in served_alone(loaded.manifest):
+        alone = EndpointSection(variants={model: VariantSection(serve=model)})
+        yield _endpoint(model, alone, loaded.operations[model])
+
+
+def provider_of(model: str) -> str:
+    """The name of the provider entry that stands for our own workers of a model."""
+    return f"{SERVING}:{model}"
+
+
+def worker_name(model: str, replica: int) -> str:
+    """The part's name and, with `.sock`, its socket's."""
+    return f"{SERVING}-{model}-{replica}"
+
+
+def _endpoint(name: str, section: EndpointSection, operations: tuple[str, ...]) -> Endpoint:
+    return Endpoint(
+        name=name,
+        operations=operations,
+        variants=tuple(_variant(label, variant) for label, variant in section.variants.items()),
+        split_by=section.split.by,
+        split_header=section.split.header,
+        timeouts=_timeouts(section.timeout),
+    )
+
+
+def _variant(name: str, section: VariantSection) -> Variant:
+    if section.serve:
+        return Variant(name=name, provider=provider_of(section.serve), model=section.serve, weight=section.weight)
+    return Variant(name=name, provider=section.provider, model=section.model, weight=section.weight)
+
+
+def _timeouts(section: TimeoutSection) -> Timeouts:
+    return Timeouts(
+        connect=parse_duration(section.connect),
+        first_token=parse_duration(section.first_token),
+        idle=parse_duration(section.idle),
+        total=parse_duration(section.total),
+    )
+
+
+def _own_providers(loaded: LoadedManifest, runtime: Path) -> Iterator[ProviderEntry]:
+    for name, model in loaded.manifest.models.items():
+        sockets = tuple(f"unix:{runtime / worker_name(name, replica)}.sock" for replica in range(model.scale.min))
+        yield ProviderEntry(name=provider_of(name), kind=SERVING, base_urls=sockets)
+
+
+def _remote_providers(loaded: LoadedManifest) -> Iterator[ProviderEntry]:
+    for name, provider in loaded.manifest.providers.items():
+        yield ProviderEntry(
+            name=name,
+            kind=provider.kind,
+            base_urls=(provider.base_url,) if provider.base_url else (),
+            keys=tuple(key.reveal() for key in provider.keys),
+            options=provider.options,
+            off=loaded.off.get(name, ""),
+        )
