@@ -64,3 +64,13 @@ def test_rooms_import_no_engine(room: str) -> None:
 def test_every_room_is_a_package() -> None:
     folders = {path.parent for path in SOURCE.rglob("*.py")}
     assert not sorted(str(folder) for folder in folders if not (folder / "__init__.py").exists())
+
+
+def test_one_module_reads_the_environment() -> None:
+    readers = {
+        str(module)
+        for module in modules()
+        for node in ast.walk(ast.parse((ROOT / module).read_text("utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr in {"environ", "environb", "getenv", "getenvb"}
+    }
+    assert readers == {"src/modelwright/app/settings.py"}
