@@ -27,9 +27,10 @@ def dev_provider(
     Point a provider's base_url at http://HOST:PORT/v1. GET /dev/requests shows what arrived, POST /dev/faults
     changes the script, POST /dev/reset starts afresh.
     """
-    from modelwright.app.dev_provider.faults import parse_duration, parse_faults
+    from modelwright.app.dev_provider.faults import parse_faults
     from modelwright.app.dev_provider.server import announcement, run
     from modelwright.app.dev_provider.service import Options
+    from modelwright.core.quantities import parse_duration
 
     try:
         options = Options(tokens=tokens, delay=parse_duration(delay), key=require_key, faults=parse_faults(fault or []))

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import msgspec
 
+from modelwright.core.quantities import parse_duration
+
 
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the table of faults."""
@@ -34,8 +36,6 @@ KINDS: dict[str, Kind] = {
 STATUS = Kind(argument="seconds", default=1, says="answer with this status (400 to 599); 429 and 503 say Retry-After")
 
 _SPEC = re.compile(r"(?P<kind>[a-z]+|\d{3})(@(?P<argument>[^x]*))?(x(?P<times>\d+))?")
-_DURATION = re.compile(r"(?P<number>\d+(\.\d+)?)(?P<unit>ms|s|m)")
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,14 +74,6 @@ class Effects(msgspec.Struct, frozen=True, kw_only=True):
 
 
 CALM = Effects()
-
-
-def parse_duration(text: str) -> float:
-    """Seconds of `20ms`, `2s`, `1m`; ValueError with the remedy."""
-    match = _DURATION.fullmatch(text)
-    if match is None:
-        raise ValueError(f"{text!r} is no duration: write it like 20ms, 2s or 1m")
-    return float(match["number"]) * _UNITS[match["unit"]]
 
 
 def parse_fault(text: str) -> Fault:
