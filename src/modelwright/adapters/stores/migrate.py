@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection
+
+log = logging.getLogger("modelwright.database")
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 
@@ -22,4 +25,6 @@ def configuration(connection: Connection | None = None) -> Config:
 
 def upgrade(connection: Connection) -> None:
     """Run what is missing."""
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of its own set-up, line by line
     command.upgrade(configuration(connection), "head")
+    log.info("the database stands at its newest migration now")

@@ -1,0 +1,1 @@
+"""The admin door: keys, ledger, status and metrics of one installation."""

@@ -1,0 +1,121 @@
+"""The admin API by FastAPI: routes hand over to the desk, the ledger or the view; who may come in is the door's."""
+
+from __future__ import annotations
+
+import logging
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import FastAPI, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import DBAPIError
+from starlette.exceptions import HTTPException
+
+from modelwright.adapters.stores.sql_ledger import SqlLedger
+from modelwright.app.admin.desk import KeyDesk
+from modelwright.app.admin.errors import envelope, status_for
+from modelwright.app.admin.types import KeyChanged, KeyFacts, KeyMade, KeyWish, RowFilter
+from modelwright.app.admin.view import View
+from modelwright.core.contracts.ledger import OUTCOMES
+from modelwright.core.errors import ModelwrightError, Unprocessable
+
+TEXT = "text/plain; version=0.0.4; charset=utf-8"
+
+_CODES = {404: "unknown_path", 405: "method_not_allowed"}
+
+log = logging.getLogger("modelwright.admin")
+
+
+def create_api(desk: KeyDesk, ledger: SqlLedger, view: View) -> FastAPI:
+    """The application. Its interactive pages are off, since they load scripts from elsewhere; `/openapi.json` is on."""
+    api = FastAPI(title="Modelwright admin", docs_url=None, redoc_url=None)
+    _add_keys(api, desk)
+    _add_ledger(api, ledger)
+    _add_view(api, view)
+    _add_errors(api)
+    return api
+
+
+def _add_keys(api: FastAPI, desk: KeyDesk) -> None:
+    @api.get("/keys")
+    async def list_keys() -> list[KeyFacts]:
+        """All keys, the newest first."""
+        return await desk.list()
+
+    @api.post("/keys", status_code=201)
+    async def create_key(wish: KeyWish) -> KeyMade:
+        """Make a key; the answer is the only place where it is shown."""
+        return await desk.create(wish)
+
+    @api.delete("/keys/{which}")
+    async def revoke_key(which: str) -> KeyChanged:
+        """Revoke a key by its id or name."""
+        return await desk.revoke(which)
+
+
+def _add_ledger(api: FastAPI, ledger: SqlLedger) -> None:
+    @api.get("/ledger")
+    async def rows(wanted: Annotated[RowFilter, Query()]) -> Response:
+        """Rows, the newest call first."""
+        if wanted.outcome is not None and wanted.outcome not in OUTCOMES:
+            raise Unprocessable(f"there is no outcome {wanted.outcome!r}", hint=f"one of {', '.join(OUTCOMES)}")
+        found = await ledger.newest(limit=wanted.limit, call=wanted.call, tenant=wanted.tenant, outcome=wanted.outcome)
+        return _json([msgspec.structs.asdict(row) for row in found])
+
+    @api.get("/ledger/summary")
+    async def summary() -> Response:
+        """Calls and tokens by endpoint, variant and outcome."""
+        return _json(await ledger.totals())
+
+
+def _add_view(api: FastAPI, view: View) -> None:
+    @api.get("/status")
+    async def status() -> Response:
+        """What runs, since when and how busy it is."""
+        return _json(await view.status())
+
+    @api.get("/metrics")
+    async def metrics() -> Response:
+        """The sum over all workers."""
+        return Response(await view.metrics(), headers={"content-type": TEXT})
+
+
+def _add_errors(api: FastAPI) -> None:
+    async def refused(_: Request, error: Any) -> Response:
+        status = status_for(error)
+        wait = {"retry-after": "1"} if status == 503 else {}
+        return _no(status, error.code, error.message, hint=error.hint, headers=wait)
+
+    async def mistyped(_: Request, error: Any) -> Response:
+        first = error.errors()[0]
+        place = ".".join(str(step) for step in first["loc"])
+        return _no(422, "unprocessable", f"{place}: {first['msg']}", hint="see /openapi.json")
+
+    async def elsewhere(request: Request, error: Any) -> Response:
+        code = _CODES.get(error.status_code, "malformed")
+        message = f"{request.method} {request.url.path}: {error.detail}"
+        return _no(error.status_code, code, message, hint="see /openapi.json", headers=dict(error.headers or {}))
+
+    async def database(_: Request, error: Any) -> Response:
+        log.warning("the database did not answer: %s", error)
+        hint = "ask again in a moment; if it stays, see that the disk has space"
+        return _no(503, "unavailable", f"the database: {error.orig}", hint=hint, headers={"retry-after": "1"})
+
+    async def broken(request: Request, error: Any) -> Response:
+        log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        return _no(500, "internal", "control failed on this request", hint="its log tells more")
+
+    api.add_exception_handler(ModelwrightError, refused)
+    api.add_exception_handler(RequestValidationError, mistyped)
+    api.add_exception_handler(HTTPException, elsewhere)
+    api.add_exception_handler(DBAPIError, database)
+    api.add_exception_handler(Exception, broken)
+
+
+def _json(value: Any) -> Response:
+    return Response(msgspec.json.encode(value), media_type="application/json")
+
+
+def _no(status: int, code: str, message: str, *, hint: str, headers: dict[str, str] | None = None) -> Response:
+    body = envelope(code, message, hint=hint)
+    return Response(body, status_code=status, media_type="application/json", headers=headers)

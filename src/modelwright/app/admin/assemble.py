@@ -1,0 +1,62 @@
+"""Puts the admin API together; loaded after the first snapshot is written, for its libraries take their time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from modelwright.app.admin.api import create_api
+from modelwright.app.admin.desk import KeyDesk, Tell
+from modelwright.app.admin.door import Asgi
+from modelwright.app.admin.publish import Publisher
+from modelwright.app.admin.store import Store
+from modelwright.app.admin.types import Spread
+from modelwright.app.admin.view import View
+from modelwright.app.admin.workers import Workers
+from modelwright.app.memory import resident_mb
+from modelwright.app.parts import PartSpec
+from modelwright.core.contracts.events import Event
+from modelwright.core.errors import ModelwrightError
+from modelwright.core.ports.clock import Clock
+from modelwright.core.status import Busy
+from modelwright.observe.control_metrics import ControlMetrics
+
+
+def assemble(
+    spec: PartSpec,
+    store: Store,
+    *,
+    publisher: Publisher,
+    pepper: bytes,
+    clock: Clock,
+    emit: Callable[[Event], None],
+    readings: Mapping[str, Callable[[], float]],
+) -> Asgi:
+    """The application that stands behind the admin door."""
+    runtime = Path(spec.runtime)
+    workers = Workers(runtime, own=spec.name)
+    desk = KeyDesk(store.keys, pepper=pepper, clock=clock, tell=teller(publisher, workers), emit=emit)
+    view = View(
+        runtime,
+        workers,
+        name=spec.name,
+        busy=lambda: Busy(snapshot=publisher.serial, memory_mb=resident_mb()),
+        metrics=ControlMetrics(readings),
+    )
+    return create_api(desk, store.ledger, view)
+
+
+def teller(publisher: Publisher, workers: Workers) -> Tell:
+    """Write a snapshot and have the gateways take it; what fails is part of the answer, for the key is stored."""
+
+    async def tell() -> Spread:
+        try:
+            serial = await publisher.publish()
+        except (SQLAlchemyError, OSError, ModelwrightError) as error:
+            return Spread(serial=0, confirmed=[], unconfirmed=[], problem=str(error))
+        reloaded = await workers.reload(serial)
+        return Spread(serial=serial, confirmed=list(reloaded.confirmed), unconfirmed=list(reloaded.unconfirmed))
+
+    return tell

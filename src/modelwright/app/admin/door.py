@@ -1,0 +1,79 @@
+"""Who may pass the admin door: everybody on the Unix socket (0600), an admin's key over TCP; it answers only health."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from modelwright.access.keys import recognise
+from modelwright.app.admin.errors import Unavailable, send_error, send_json
+from modelwright.core.contracts.snapshot import Key
+from modelwright.core.errors import Forbidden, ModelwrightError, Unauthenticated
+from modelwright.core.keys import key_digest
+from modelwright.core.ports.clock import Clock
+
+OPEN = frozenset({"/metrics", "/healthz", "/readyz"})
+"""Paths that want no key over TCP either: counts and names, no content and no secret."""
+
+Asgi = Callable[[Any, Any, Any], Awaitable[None]]
+
+
+class AdminDoor:
+    """Stands before the admin API, which may come later than the first request."""
+
+    def __init__(self, *, pepper: bytes, live: Callable[[], tuple[Key, ...]], clock: Clock) -> None:
+        self.api: Asgi | None = None
+        self.draining = False
+        self._pepper = pepper
+        self._live = live
+        self._clock = clock
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        path = scope["path"]
+        if path == "/healthz":
+            await send_json(send, 200, b'{"status":"alive"}')
+            return
+        try:
+            if self.api is None:
+                raise Unavailable("control is starting", hint="ask again in a second")
+            if path == "/readyz":
+                await self._readiness(send)
+                return
+            if not (_local(scope) or path in OPEN):
+                self._check(dict(scope["headers"]))
+        except ModelwrightError as error:
+            await send_error(send, error)
+            return
+        await self.api(scope, receive, send)
+
+    async def _readiness(self, send: Any) -> None:
+        if self.draining:
+            raise Unavailable("control is stopping", hint="ask again when it has started anew")
+        await send_json(send, 200, b'{"status":"ready"}')
+
+    def _check(self, headers: dict[bytes, bytes]) -> None:
+        """Raises Unauthenticated or Forbidden."""
+        secret = _presented(headers)
+        if not secret:
+            hint = "make one by 'modelwright keys create NAME --role admin' and send 'Authorization: Bearer mw-…'"
+            raise Unauthenticated("the admin door wants an admin's key", hint=hint)
+        now = self._clock.now()
+        key = recognise(self._live(), key_digest(self._pepper, secret), now=now)
+        if key is None:
+            hint = "make one: modelwright keys create NAME --role admin"
+            raise Unauthenticated("the key is not known, was revoked or has expired", hint=hint)
+        if key.role != "admin":
+            raise Forbidden(f"a key with the role {key.role} does not open the admin door", hint="use an admin's key")
+
+
+def _local(scope: Any) -> bool:
+    """Whether the request came over the Unix socket: that has no port."""
+    server = scope.get("server")
+    return server is not None and server[1] is None
+
+
+def _presented(headers: dict[bytes, bytes]) -> bytes:
+    scheme, _, secret = headers.get(b"authorization", b"").partition(b" ")
+    if scheme.lower() == b"bearer":
+        return secret.strip()
+    return headers.get(b"x-api-key", b"").strip()

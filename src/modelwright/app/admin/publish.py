@@ -1,0 +1,55 @@
+"""Writes the snapshot that gateway workers answer by: the supervisor's base and the live keys; it tells nobody."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import msgspec
+
+from modelwright.access.keys import live_keys
+from modelwright.app.secret_files import write_durably
+from modelwright.core.contracts.snapshot import Key, Snapshot
+from modelwright.core.errors import StartError
+from modelwright.core.ports.clock import Clock
+from modelwright.core.ports.stores import KeyStore
+
+NextSerial = Callable[[int], Awaitable[int]]
+"""Gives a serial past this one, that was never given before."""
+
+
+class Publisher:
+    """The only writer of `snapshot.json`."""
+
+    def __init__(self, runtime: Path, store: KeyStore, *, next_serial: NextSerial, clock: Clock) -> None:
+        self.live: tuple[Key, ...] = ()
+        """Keys as of the last look at the store."""
+        self.serial = 0
+        """Of the snapshot that was written last."""
+        self.behind = False
+        """The store has changed, but no snapshot could be written since."""
+        self._runtime = runtime
+        self._store = store
+        self._next_serial = next_serial
+        self._clock = clock
+        self._turn = asyncio.Lock()
+
+    async def publish(self) -> int:
+        """Write a new snapshot; its serial. Raises StartError for a base that cannot be read, OSError, DBAPIError."""
+        async with self._turn:
+            self.behind = True
+            self.live = live_keys(await self._store.list(), now=self._clock.now())
+            base = self._read_base()
+            serial = await self._next_serial(max(base.serial, self.serial))
+            snapshot = msgspec.structs.replace(base, serial=serial, keys=self.live)
+            write_durably(self._runtime / "snapshot.json", msgspec.json.encode(snapshot))
+            self.serial, self.behind = serial, False
+            return serial
+
+    def _read_base(self) -> Snapshot:
+        path = self._runtime / "base.json"
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=Snapshot)
+        except (OSError, msgspec.MsgspecError) as error:
+            raise StartError(f"{path} cannot be read: {error}", hint="start modelwright up again") from error

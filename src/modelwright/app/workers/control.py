@@ -1,0 +1,134 @@
+"""The control process: the only writer of the database; keys, the ledger's intake, the snapshot and the admin door.
+
+Its first act is the snapshot, since nobody answers calls without one; the libraries of the admin API come after it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Mapping
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+
+from modelwright.adapters.stores.ingest import Ingest
+from modelwright.adapters.stores.spool_reader import SpoolReader
+from modelwright.app.admin.chores import Chores
+from modelwright.app.admin.door import AdminDoor, Asgi
+from modelwright.app.admin.publish import Publisher
+from modelwright.app.admin.store import Store, open_store
+from modelwright.app.clock import SystemClock
+from modelwright.app.lifecycle import start_worker
+from modelwright.app.parts import Notice, PartSpec
+from modelwright.app.secret_files import PEPPER_NAME, pepper
+from modelwright.app.settings import Settings
+from modelwright.core.contracts.events import Event
+from modelwright.core.contracts.snapshot import Key
+from modelwright.observe.lines import EventLines, LineWriter
+from modelwright.observe.logging import configure_logging
+
+PATIENCE = 30.0
+"""Seconds to wait for a command that holds the database."""
+
+
+class ControlWorker:
+    """One control process; `_run` is there once the database is open."""
+
+    def __init__(self, spec: PartSpec) -> None:
+        """Raises StartError when the pepper or a file of settings cannot be used."""
+        self._spec = spec
+        self._state = Path(spec.state)
+        self._clock = SystemClock()
+        self._writer = LineWriter()
+        self._lines = EventLines(spec.name)
+        configure_logging(spec.name, write=self._writer.write)
+        settings = Settings(Path(spec.base), environment=spec.environment, state=self._state)
+        self._pepper = pepper(self._state, configured=settings.secret(PEPPER_NAME))
+        self._run: _Run | None = None
+        self._door = AdminDoor(pepper=self._pepper, live=self._live, clock=self._clock)
+
+    @property
+    def asgi(self) -> Asgi:
+        return self._door
+
+    async def start(self) -> Notice:
+        store = await open_store(self._state, patience=PATIENCE)
+        run = self._run = _Run(store, self._spec, clock=self._clock)
+        await run.publisher.publish()
+        run.begin()
+        self._door.api = await asyncio.to_thread(self._load_api, run)
+        return Notice(state="ready", detail=f"snapshot {run.publisher.serial}, {len(run.publisher.live)} keys")
+
+    def drain(self) -> None:
+        self._door.draining = True
+
+    async def stop(self) -> None:
+        if self._run is not None:
+            await self._run.end()
+        self._writer.close()
+
+    def _load_api(self, run: _Run) -> Asgi:
+        """In a thread, so that the door goes on saying 'starting': the libraries behind take a third of a second."""
+        assembly = import_module("modelwright.app.admin.assemble")
+        return assembly.assemble(
+            self._spec,
+            run.store,
+            publisher=run.publisher,
+            pepper=self._pepper,
+            clock=self._clock,
+            emit=self._emit,
+            readings=run.readings(),
+        )
+
+    def _live(self) -> tuple[Key, ...]:
+        return self._run.publisher.live if self._run else ()
+
+    def _emit(self, event: Event) -> None:
+        self._writer.write(self._lines.encode((event,)))
+
+
+class _Run:
+    """What works while the database is open."""
+
+    def __init__(self, store: Store, spec: PartSpec, *, clock: SystemClock) -> None:
+        self.store = store
+        self.publisher = Publisher(
+            Path(spec.runtime),
+            store.keys,
+            next_serial=partial(store.serials.next, "snapshot"),
+            clock=clock,
+        )
+        self._ingest = Ingest(SpoolReader(Path(spec.state) / "spool", clock=clock), store.ledger)
+        self._chores = Chores(self._ingest, self.publisher)
+        self._task: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._chores.run())
+
+    async def end(self) -> None:
+        """Take in what the other workers have left, then close."""
+        self._chores.finish()
+        if self._task is not None:
+            await self._task
+            await self._chores.round()
+        await self.store.close()
+
+    def readings(self) -> Mapping[str, Callable[[], float]]:
+        progress = self._ingest.progress
+        return {
+            "modelwright_ledger_lines_total": lambda: progress.rows,
+            "modelwright_ledger_rejected_lines_total": lambda: progress.rejected,
+            "modelwright_ledger_unresolved_total": lambda: progress.unresolved,
+            "modelwright_ledger_behind": lambda: bool(self._chores.trouble),
+            "modelwright_keys": lambda: len(self.publisher.live),
+        }
+
+
+def main() -> int:
+    """Exit status of the process."""
+    return start_worker(sys.argv, ControlWorker)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

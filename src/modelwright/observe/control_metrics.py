@@ -1,0 +1,45 @@
+"""Control's own metrics: its table of names, read when somebody asks; a worker's are in `metrics` and in its door."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import generate_latest
+from prometheus_client.registry import Collector
+
+from modelwright.observe.metrics import MetricRow
+
+ROWS: tuple[MetricRow, ...] = (
+    MetricRow("modelwright_ledger_lines_total", "counter", (), "Spool lines taken into the ledger; a call has two."),
+    MetricRow(
+        "modelwright_ledger_rejected_lines_total", "counter", (), "Spool lines set aside, since they are no rows."
+    ),
+    MetricRow("modelwright_ledger_unresolved_total", "counter", (), "Calls whose worker died before their outcome."),
+    MetricRow("modelwright_ledger_behind", "gauge", (), "1 while the database cannot take the ledger's rows."),
+    MetricRow("modelwright_keys", "gauge", (), "Live API keys."),
+)
+
+
+class ControlMetrics(Collector):
+    """Reads the present values."""
+
+    def __init__(self, readings: Mapping[str, Callable[[], float]]) -> None:
+        """`readings` gives the value of each row, by name."""
+        wrong = {row.name for row in ROWS} ^ set(readings)
+        if wrong:
+            raise ValueError(f"readings do not fit the table: {sorted(wrong)}")
+        self._readings = readings
+
+    def text(self) -> str:
+        """In Prometheus' text format."""
+        return generate_latest(self).decode()
+
+    def collect(self) -> Iterator[Metric]:
+        """Every row of the table."""
+        for row in ROWS:
+            family = (CounterMetricFamily if row.kind == "counter" else GaugeMetricFamily)(
+                row.name, row.text, labels=()
+            )
+            family.add_metric((), self._readings[row.name]())
+            yield family
