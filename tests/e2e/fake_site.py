@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 
 from modelwright.app.parts import PartSpec
-from modelwright.app.supervise.doors import TcpDoor
-from modelwright.app.supervise.runtime import claim
+from modelwright.app.supervise.devices.doors import TcpDoor
+from modelwright.app.supervise.devices.runtime import claim
 from modelwright.app.supervise.site import Site
 from modelwright.app.supervise.supervisor import Supervisor
 from modelwright.core.status import PartStatus, Status

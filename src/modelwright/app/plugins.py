@@ -74,7 +74,7 @@ def engine_row(kind: str, rows: Rows = ENGINES) -> EngineRow:
 def require_engine(kind: str, rows: Rows = ENGINES) -> None:
     """Raise MissingExtra unless the engine's libraries are installed; none is imported."""
     row = engine_row(kind, rows)
-    missing = [name for name in row.libraries if find_spec(name) is None]
+    missing = [name for name in row.libraries if not _installed(name)]
     if missing:
         raise _missing(row, f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed")
 
@@ -92,6 +92,13 @@ def text_engine(kind: str) -> TextEngine:
 def text_codec(kind: str, path: str) -> TextCodec:
     """The tokenizer and chat template of a text model; raises MissingExtra, or BadModelFile for its file."""
     return cast("TextCodec", _load(engine_row(kind), "codec")(path))
+
+
+def _installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except (ImportError, ValueError):  # it is there, but says itself that it cannot be imported
+        return False
 
 
 def _load(row: EngineRow, what: str) -> Any:

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from modelwright.app.supervise.ask import ask
-from modelwright.app.supervise.runtime import running
+from modelwright.app.supervise.devices.runtime import running
 from modelwright.core.errors import NotRunning
 from modelwright.core.status import Busy, PartStatus, Status
 

@@ -3,58 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from modelwright.app.manifest.schema import Manifest, ModelSection
+from modelwright.app.manifest.load import LoadedManifest
+from modelwright.app.manifest.schema import Manifest
 from modelwright.app.parts import ModelPart, PartSpec
 from modelwright.app.plugins import engine_row
+from modelwright.app.snapshot import worker_name
 from modelwright.core.quantities import parse_size
 
 
 def plan_parts(
-    manifest: Manifest,
-    engines: Mapping[str, str],
-    *,
-    common: PartSpec,
-    cores: int,
-    checks: Mapping[str, str] | None = None,
+    loaded: LoadedManifest, *, common: PartSpec, cores: int, checks: Mapping[str, str] | None = None
 ) -> tuple[PartSpec, ...]:
     """Gateways, one serving part per model replica, and control, in this order.
 
-    `engines` tells the engine kind of every model, `checks` the JSON body of its check; `common` is what all parts
-    share (runtime, state, base, environment, grace, release), its name and kind aside. The models share `cores`.
+    `common` is what all parts share, their names and kinds aside; the models share `cores`; `checks` holds the JSON
+    body of each model's check.
     """
-    threads = share_threads(manifest, cores)
-    gateways = [_part(common, f"gateway-{number}", kind="gateway") for number in range(manifest.gateway.workers)]
-    serving = [
-        _part(common, f"serving-{name}-{number}", kind="serving", model=model)
-        for name, section in manifest.models.items()
-        for model in [
-            _model(
-                name,
-                section,
-                engine=engines[name],
-                base=Path(common.base),
-                threads=threads[name],
-                max_body=parse_size(manifest.gateway.max_body),
-                check=(checks or {}).get(name, ""),
-            )
-        ]
-        for number in range(section.scale.min)
-    ]
-    return (*gateways, *serving, _part(common, "control", kind="control"))
+    threads = share_threads(loaded.manifest, cores)
+    parts = [_part(common, name, kind="gateway") for name in gateway_names(loaded.manifest)]
+    for model in loaded.manifest.models:
+        part = _model(loaded, model, threads=threads[model], check=(checks or {}).get(model, ""))
+        parts.extend(_part(common, name, kind="serving", model=part) for name in worker_names(loaded.manifest, model))
+    return (*parts, _part(common, "control", kind="control"))
 
 
 def part_names(manifest: Manifest) -> list[str]:
     """The names that `plan_parts` gives."""
-    gateways = [f"gateway-{number}" for number in range(manifest.gateway.workers)]
-    serving = [
-        f"serving-{name}-{number}" for name, section in manifest.models.items() for number in range(section.scale.min)
-    ]
-    return [*gateways, *serving, "control"]
+    serving = [name for model in manifest.models for name in worker_names(manifest, model)]
+    return [*gateway_names(manifest), *serving, "control"]
+
+
+def gateway_names(manifest: Manifest) -> list[str]:
+    """One per gateway process."""
+    return [f"gateway-{number}" for number in range(manifest.gateway.workers)]
+
+
+def worker_names(manifest: Manifest, model: str) -> list[str]:
+    """One per replica of a model."""
+    return [worker_name(model, number) for number in range(manifest.models[model].scale.min)]
 
 
 def share_threads(manifest: Manifest, cores: int) -> dict[str, int]:
@@ -71,10 +61,9 @@ def _part(common: PartSpec, name: str, *, kind: str, model: ModelPart | None = N
     return msgspec.structs.replace(common, name=name, kind=kind, model=model)
 
 
-def _model(
-    name: str, section: ModelSection, *, engine: str, base: Path, threads: int, max_body: int, check: str
-) -> ModelPart:
-    row = engine_row(engine)
+def _model(loaded: LoadedManifest, name: str, *, threads: int, check: str) -> ModelPart:
+    section = loaded.manifest.models[name]
+    row = engine_row(loaded.engines[name])
     options: dict[str, Any] = dict(section.engine.options)
     if row.wire == "openai":
         options["context"] = section.engine.context
@@ -82,9 +71,9 @@ def _model(
         options["max_sequences"] = section.batching.max_sequences
     return ModelPart(
         model=name,
-        engine=engine,
+        engine=row.kind,
         wire=row.wire,
-        path=str((base / section.source).absolute()),
+        path=str(loaded.source(name)),
         digest=section.digest,
         threads=threads,
         precision=section.engine.precision,
@@ -94,5 +83,5 @@ def _model(
         queue_rows=section.batching.queue_rows,
         queue_bytes=parse_size(section.batching.queue_bytes),
         max_sequences=section.batching.max_sequences,
-        max_body=max_body,
+        max_body=parse_size(loaded.manifest.gateway.max_body),
     )

@@ -12,11 +12,11 @@ from typing import Protocol, assert_never
 import msgspec
 
 from modelwright.app.parts import Notice, PartSpec
-from modelwright.app.supervise.child import Child, Ears, bound_log, start_child, worker_command
-from modelwright.app.supervise.doors import Door, TcpDoor, UnixDoor
-from modelwright.app.supervise.lifelines import Lifelines
+from modelwright.app.supervise.devices.child import Child, Ears, bound_log, start_child, worker_command
+from modelwright.app.supervise.devices.doors import Door, TcpDoor, UnixDoor
+from modelwright.app.supervise.devices.lifelines import Lifelines
+from modelwright.app.supervise.devices.runtime import Claim, Pointer, write_whole
 from modelwright.app.supervise.machine import Kill, PartMachine, Refuse, Start, Step, Terminate, Wait
-from modelwright.app.supervise.runtime import Claim, Pointer, write_whole
 from modelwright.app.supervise.site import TIERS, Audience, Site, Verdict, is_ready, judge_start
 from modelwright.core.errors import StartError
 from modelwright.core.ports.clock import Clock
@@ -117,6 +117,7 @@ class Supervisor:
             await self._stopping.wait()
             watching.cancel()
             await self._drain()
+            self._audience.said("stopped")
         finally:
             self._close_doors()
             self._lifelines.close()

@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from modelwright.app.manifest.load import LoadedManifest
 from modelwright.app.manifest.schema import Manifest
 from modelwright.app.parts import PartSpec
 from modelwright.app.supervise.plan import part_names, plan_parts, share_threads
@@ -17,7 +18,20 @@ def manifest(**sections: Any) -> Manifest:
 
 
 def plan(found: Manifest, engines: dict[str, str], **options: Any) -> tuple[PartSpec, ...]:
-    return plan_parts(found, engines, common=COMMON, cores=options.pop("cores", 4), **options)
+    base = Path("/srv")
+    loaded = LoadedManifest(
+        manifest=found,
+        path=base / "modelwright.yaml",
+        base_dir=base,
+        state_dir=base / ".modelwright",
+        environment="test",
+        digest="",
+        engines=engines,
+        operations={},
+        off={},
+        secrets=(),
+    )
+    return plan_parts(loaded, common=COMMON, cores=4, **options)
 
 
 def test_one_part_per_gateway_worker_and_model_replica() -> None:

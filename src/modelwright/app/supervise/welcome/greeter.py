@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from modelwright.app.supervise.ask import Answer, ask
-from modelwright.app.supervise.runtime import Claim
+from modelwright.app.supervise.devices.runtime import Claim
 from modelwright.app.supervise.welcome.commands import Place, Shown, commands
 from modelwright.app.supervise.welcome.key import development_key
 from modelwright.core.contracts.snapshot import Snapshot

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from modelwright.app.supervise.ask import Answer
-from modelwright.app.supervise.runtime import write_whole
+from modelwright.app.supervise.devices.runtime import write_whole
 from modelwright.core.errors import AccessError
 from modelwright.core.keys import PREFIX
 
@@ -22,7 +22,8 @@ class _Listed(msgspec.Struct):
     id: str
     name: str
     tenant: str = "default"
-    revoked: float | None = None
+    state: str = "live"
+    """live | expired | revoked."""
 
 
 class _Made(msgspec.Struct):
@@ -35,7 +36,7 @@ def development_key(state: Path, asking: Asking) -> str:
     Raises AccessError when control refuses, OSError when it does not answer.
     """
     file = state / "keys" / NAME
-    live = [row for row in _listed(asking) if row.revoked is None and row.name == NAME and row.tenant == "default"]
+    live = [row for row in _listed(asking) if row.state == "live" and row.name == NAME and row.tenant == "default"]
     kept = _read(file)
     if kept and any(row.id == _public_part(kept) for row in live):
         return kept

@@ -22,13 +22,13 @@ class FakeControl:
         if method == "GET":
             return Answer(200, msgspec.json.encode(self.keys))
         if method == "DELETE":
-            next(key for key in self.keys if target == f"/keys/{key['id']}")["revoked"] = 2.0
+            next(key for key in self.keys if target == f"/keys/{key['id']}")["state"] = "revoked"
             return Answer(200, b"{}")
         asked = msgspec.json.decode(body)
-        if any(key["name"] == asked["name"] and key["revoked"] is None for key in self.keys):
+        if any(key["name"] == asked["name"] and key["state"] == "live" for key in self.keys):
             return Answer(409, b'{"error":"exists"}')
         number = f"id{len(self.keys)}"
-        self.keys.append({"id": number, "name": asked["name"], "tenant": asked["tenant"], "revoked": None})
+        self.keys.append({"id": number, "name": asked["name"], "tenant": asked["tenant"], "state": "live"})
         return Answer(201, msgspec.json.encode({"id": number, "key": f"mw-{number}-secret"}))
 
 
@@ -48,22 +48,22 @@ def test_lost_file_leads_to_a_new_key_and_the_old_one_is_revoked(tmp_path: Path)
     development_key(tmp_path, control)
     (tmp_path / "keys" / "development").unlink()
     assert development_key(tmp_path, control) == "mw-id1-secret"
-    assert [key["revoked"] for key in control.keys] == [2.0, None]
+    assert [key["state"] for key in control.keys] == ["revoked", "live"]
 
 
-def test_key_that_somebody_revoked_is_not_used_again(tmp_path: Path) -> None:
+def test_key_that_is_not_live_any_more_is_not_used_again(tmp_path: Path) -> None:
     control = FakeControl()
     development_key(tmp_path, control)
-    control.keys[0]["revoked"] = 1.0
+    control.keys[0]["state"] = "expired"
     assert development_key(tmp_path, control) == "mw-id1-secret"
 
 
 def test_key_of_a_lost_database_is_replaced(tmp_path: Path) -> None:
     development_key(tmp_path, FakeControl())
     again = FakeControl()
-    again.keys.append({"id": "other", "name": "app", "tenant": "default", "revoked": None})
+    again.keys.append({"id": "other", "name": "app", "tenant": "default", "state": "live"})
     assert development_key(tmp_path, again) == "mw-id1-secret"
-    assert again.keys[0]["revoked"] is None
+    assert again.keys[0]["state"] == "live"
 
 
 def test_refusal_of_control_is_told(tmp_path: Path) -> None:

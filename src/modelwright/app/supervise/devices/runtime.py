@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from modelwright.app.supervise.doors import PATH_LIMIT
+from modelwright.app.supervise.devices.doors import PATH_LIMIT
 from modelwright.core.errors import AlreadyRunning, NotRunning, StartError
 
 SUPERVISOR_LOCK = "up.lock"

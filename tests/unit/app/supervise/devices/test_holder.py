@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from modelwright.app.supervise.holder import holder_of
+from modelwright.app.supervise.devices.holder import holder_of
 
 HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
 LINE = (

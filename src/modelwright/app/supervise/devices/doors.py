@@ -12,7 +12,7 @@ import sys
 from array import array
 from pathlib import Path
 
-from modelwright.app.supervise.holder import holder_of
+from modelwright.app.supervise.devices.holder import holder_of
 from modelwright.core.errors import PortInUse, StartError
 
 BACKLOG = 2048

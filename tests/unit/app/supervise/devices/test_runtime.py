@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from modelwright.app.supervise.runtime import (
+from modelwright.app.supervise.devices.runtime import (
     POINTER,
     Pointer,
     claim,

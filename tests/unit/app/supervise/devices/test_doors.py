@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from modelwright.app.supervise.doors import TcpDoor, UnixDoor
+from modelwright.app.supervise.devices.doors import TcpDoor, UnixDoor
 from modelwright.core.errors import PortInUse, StartError
 
 

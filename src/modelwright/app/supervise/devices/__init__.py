@@ -1,0 +1,1 @@
+"""What the supervisor moves: sockets, processes, pipes and folders; it decides nothing."""

@@ -1,0 +1,62 @@
+"""`modelwright up`: run everything that a manifest names, until Ctrl-C or SIGTERM."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+MANIFEST = Path("modelwright.yaml")
+
+
+def up(
+    *,
+    file: Annotated[Path, typer.Option("--file", "-f", help="The manifest.")] = MANIFEST,
+    env: Annotated[
+        str | None, typer.Option(help="Environment: development, test or production.", metavar="NAME")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Public port instead of the manifest's; 0 picks a free one.")
+    ] = None,
+    admin_port: Annotated[int | None, typer.Option(min=0, max=65535, help="Likewise for the admin port.")] = None,
+    grace: Annotated[float, typer.Option(min=0, help="Seconds that calls may take to end when it stops.")] = 30.0,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print facts for programs, one JSON object per line.")
+    ] = False,
+) -> None:
+    """Run everything that the manifest names, restart what dies, and drain on Ctrl-C or SIGTERM.
+
+    Ends with status 0 after a drain in which every process ended by itself, otherwise with 1.
+    """
+    import sys
+    from importlib.metadata import version
+
+    from modelwright.app.settings import chosen_environment, process_environment
+    from modelwright.app.supervise.up import Wish, bring_up
+    from modelwright.app.supervise.welcome.commands import Place, program_name
+    from modelwright.cli.up_view import JsonLines, Plain, Terminal
+
+    folder = Path.cwd()
+    live = not as_json and sys.stdout.isatty()
+    view = Terminal() if live else JsonLines(sys.stdout) if as_json else Plain(sys.stdout)
+    wish = Wish(
+        manifest=file,
+        environment=chosen_environment(env, process_environment()),
+        port=port,
+        admin_port=admin_port,
+        grace=grace,
+        to_files=live,
+        version=version("modelwright"),
+        place=Place(
+            folder=folder,
+            program=program_name(sys.argv[0], folder),
+            manifest="" if file == MANIFEST else str(file),
+        ),
+    )
+    try:
+        by_itself = bring_up(wish, view)
+    finally:
+        view.close()
+    if not by_itself:
+        raise typer.Exit(1)
