@@ -41,7 +41,10 @@ class Deadlines(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UpstreamResponse(Protocol):
-    """An answer whose head has arrived; the body is read by exactly one of `read` and `chunks`."""
+    """An answer whose head has arrived; the body is read by exactly one of `read` and `chunks`.
+
+    Whoever receives one reads it to its end or calls `close`: otherwise its connection stays busy.
+    """
 
     status: int
     headers: list[tuple[bytes, bytes]]
@@ -52,7 +55,10 @@ class UpstreamResponse(Protocol):
         ...
 
     def chunks(self) -> AsyncIterator[bytes]:
-        """Body bytes as they arrive, nothing held back; raises UpstreamTruncated or UpstreamStalled."""
+        """Body bytes as they arrive, nothing held back; raises UpstreamTruncated, UpstreamStalled, or ProviderError.
+
+        What had arrived before the failure comes first. Cancelling the reader closes the connection.
+        """
         ...
 
     def close(self) -> None:
@@ -66,9 +72,10 @@ class Transport(Protocol):
     async def send(self, request: UpstreamRequest, deadlines: Deadlines) -> UpstreamResponse:
         """Send and wait for the head.
 
-        Raises ProviderUnreachable (no connection, or broken before any answer) and ProviderTimeout. A stale pooled
-        connection that breaks before any answer byte is replaced once, only if the peer closed it while it was idle.
-        Cancelling the caller closes the connection.
+        Raises ProviderUnreachable (no connection, or broken before any answer), ProviderTimeout, UpstreamTruncated
+        (broken within the head), ProviderError (not HTTP), Overloaded (our bound of connections), Stopped (closed), and
+        ValueError for a request that cannot be written. A pooled connection that its peer closed while it was idle is
+        replaced unseen; once a request was written it is never sent again. Cancelling the caller closes the connection.
         """
         ...
 
