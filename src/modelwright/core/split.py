@@ -25,7 +25,7 @@ def subject(by: str, *, header: str = "", user: str = "", tenant: str = "", key:
 
 
 def position(salt: bytes, endpoint: str, subject: str) -> float:
-    """Where a subject stands in [0, 1): BLAKE2b-64 keyed with the salt (at most 64 bytes), over endpoint and subject."""
+    """Where a subject stands in [0, 1): BLAKE2b keyed with the salt (at most 64 bytes), over endpoint and subject."""
     message = f"{endpoint}\0{subject}".encode(errors="surrogatepass")
     digest = hashlib.blake2b(message, digest_size=8, key=salt).digest()
     return (int.from_bytes(digest, "big") >> (64 - _BITS)) / (1 << _BITS)

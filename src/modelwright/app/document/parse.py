@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from pathlib import Path
+from pathlib import Path as FilePath
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -11,7 +11,7 @@ from ruamel.yaml.composer import MaxDepthExceededError
 from ruamel.yaml.error import MarkedYAMLError, ReusedAnchorWarning, YAMLError
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 
-from modelwright.app.document.tree import Node, scalar
+from modelwright.app.document.tree import Node, Path, dotted, scalar
 from modelwright.core.errors import Fault
 
 MAX_BYTES = 1 << 20
@@ -38,7 +38,7 @@ class DocumentError(Exception):
         return Fault(path=path, line=self.line, key="", problem=self.problem, remedy=self.remedy)
 
 
-def read_bytes(path: Path) -> bytes:
+def read_bytes(path: FilePath) -> bytes:
     """The file's content; raises DocumentError."""
     try:
         with path.open("rb") as file:
@@ -74,7 +74,7 @@ def parse(text: str) -> tuple[Node, list[Fault]]:
     if composed is None:
         raise DocumentError("the file is empty", remedy="begin with `schema: 1` and `name: …`")
     grower = _Grower()
-    tree = grower.grow(composed, line=1, ancestors=())
+    tree = grower.grow(composed)
     if not isinstance(tree.value, dict):
         raise DocumentError(
             f"the top of the file is {'a list' if isinstance(tree.value, list) else 'a single value'}, not keys",
@@ -138,57 +138,57 @@ class _Grower:
         self.faults: list[Fault] = []
         self._count = 0
 
-    def grow(self, node: Any, *, line: int, ancestors: tuple[int, ...], key_line: int = 0) -> Node:
+    def grow(self, node: Any, *, path: Path = (), key: Any = None, ancestors: tuple[int, ...] = ()) -> Node:
         here = node.start_mark.line + 1
         self._count += 1
         if self._count > MAX_NODES:
-            raise DocumentError(
-                f"more than {MAX_NODES} values (aliases followed)", remedy="use fewer anchors", line=here
-            )
+            problem = f"more than {MAX_NODES} values (aliases followed)"
+            raise DocumentError(problem, remedy="use fewer anchors", line=here)
         if id(node) in ancestors:
             raise DocumentError("an alias leads into itself", remedy="remove the alias", line=here)
         if str(node.tag) not in _KNOWN_TAGS:
-            self._blame(here, f"the tag {node.tag} is not supported", "write a plain value")
+            self._blame(path, here, problem=f"the tag {node.tag} is not supported", remedy="write a plain value")
         above = (*ancestors, id(node))
+        key_line, column = (key.start_mark.line + 1, key.start_mark.column) if key is not None else (0, -1)
         if isinstance(node, ScalarNode):
-            return Node(_scalar(node), here, key_line)
+            return Node(_scalar(node), here, key_line, column)
         if isinstance(node, SequenceNode):
-            items = [self.grow(child, line=child.start_mark.line + 1, ancestors=above) for child in node.value]
-            return Node(items, line, key_line)
-        return Node(self._mapping(node, above), line, key_line)
+            items = [self.grow(child, path=(*path, index), ancestors=above) for index, child in enumerate(node.value)]
+            return Node(items, key_line or here, key_line, column)
+        return Node(self._mapping(node, path=path, ancestors=above), key_line or here, key_line, column)
 
-    def _mapping(self, node: MappingNode, ancestors: tuple[int, ...]) -> dict[str, Node]:
+    def _mapping(self, node: MappingNode, *, path: Path, ancestors: tuple[int, ...]) -> dict[str, Node]:
         entries: dict[str, Node] = {}
         inherited: dict[str, Node] = {}
         for key, child in node.value:
             line = key.start_mark.line + 1
             if str(key.tag) == f"{_TAG}merge":
-                inherited.update(self._merge_key(child, line, ancestors))
-                continue
-            if not isinstance(key, ScalarNode) or key.value == "":
-                self._blame(line, "a key that is no word", "write keys as plain words")
-                continue
-            if key.value in entries:
-                first = entries[key.value].key_line
-                self._blame(line, f"`{key.value}` stands here twice, first in line {first}", "keep one", key=key.value)
-                continue
-            entries[key.value] = self.grow(child, line=line, ancestors=ancestors, key_line=line)
+                inherited.update(self._merge_key(child, path=path, key=key, ancestors=ancestors))
+            elif not isinstance(key, ScalarNode) or key.value == "":
+                self._blame(path, line, problem="a key that is no word", remedy="write keys as plain words")
+            elif key.value in entries:
+                problem = f"`{key.value}` stands here twice, first in line {entries[key.value].key_line}"
+                self._blame((*path, key.value), line, problem=problem, remedy="keep one")
+            else:
+                entries[key.value] = self.grow(child, path=(*path, key.value), key=key, ancestors=ancestors)
         return {**{name: value for name, value in inherited.items() if name not in entries}, **entries}
 
-    def _merge_key(self, node: Any, line: int, ancestors: tuple[int, ...]) -> dict[str, Node]:
+    def _merge_key(self, node: Any, *, path: Path, key: Any, ancestors: tuple[int, ...]) -> dict[str, Node]:
         """`<<: *anchor` or a list of them, the first of which wins."""
         found: dict[str, Node] = {}
         for source in node.value if isinstance(node, SequenceNode) else [node]:
             if not isinstance(source, MappingNode):
-                self._blame(line, "`<<` takes a map, or a list of maps", "write `<<: *anchor`", key="<<")
+                line = key.start_mark.line + 1
+                problem = "`<<` takes a map, or a list of maps"
+                self._blame((*path, "<<"), line, problem=problem, remedy="write `<<: *anchor`")
                 continue
-            grown = self.grow(source, line=line, ancestors=ancestors, key_line=line).value
+            grown = self.grow(source, path=path, key=key, ancestors=ancestors).value
             if isinstance(grown, dict):
                 found = {**grown, **found}
         return found
 
-    def _blame(self, line: int, problem: str, remedy: str, *, key: str = "") -> None:
-        self.faults.append(Fault(path="", line=line, key=key, problem=problem, remedy=remedy))
+    def _blame(self, path: Path, line: int, *, problem: str, remedy: str) -> None:
+        self.faults.append(Fault(path="", line=line, key=dotted(path), problem=problem, remedy=remedy))
 
 
 def _scalar(node: ScalarNode) -> Any:

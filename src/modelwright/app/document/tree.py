@@ -28,6 +28,8 @@ class Node:
     """1-based; of a map or list below a key the key's line, since that is where people look."""
     key_line: int = 0
     """Line of the key that leads here; 0 without one."""
+    key_column: int = -1
+    """0-based, in characters; of the key's quote when it has one."""
 
     def at(self, path: Path) -> Node | None:
         """The node below; None when there is none."""
@@ -89,7 +91,7 @@ def without(node: Node, path: Path) -> Node:
     if len(path) > 1:
         rest = [(step, without(child, path[1:]) if step == path[0] else child) for step, child in node.children()]
     value = {str(step): child for step, child in rest} if isinstance(node.value, dict) else [child for _, child in rest]
-    return Node(value, node.line, node.key_line)
+    return Node(value, node.line, node.key_line, node.key_column)
 
 
 def mapped(node: Node, change: Callable[[Path, Node], Scalar], path: Path = ()) -> Node:
@@ -100,7 +102,7 @@ def mapped(node: Node, change: Callable[[Path, Node], Scalar], path: Path = ()) 
         content = [mapped(child, change, (*path, index)) for index, child in enumerate(node.value)]
     else:
         content = change(path, node)
-    return Node(content, node.line, node.key_line)
+    return Node(content, node.line, node.key_line, node.key_column)
 
 
 @dataclass(slots=True)
@@ -125,7 +127,7 @@ def merged(under: Node, over: Node, *, notes: Merge | None = None, path: Path = 
             value[key] = merged(value[key], child, notes=notes, path=here)
         else:
             value[key] = _stripped(child)
-    return Node(value, under.line, under.key_line)
+    return Node(value, under.line, under.key_line, under.key_column)
 
 
 def _stripped(node: Node) -> Node:
@@ -133,7 +135,7 @@ def _stripped(node: Node) -> Node:
     if not isinstance(node.value, dict):
         return node
     kept = {key: _stripped(child) for key, child in node.value.items() if child.value is not None}
-    return Node(kept, node.line, node.key_line)
+    return Node(kept, node.line, node.key_line, node.key_column)
 
 
 def scalar(text: str) -> Scalar:

@@ -53,9 +53,9 @@ class Examination:
         tree, notes = self._overlaid(environment)
         overlay = f"environments.{environment}"
         over = self._tree.at(("environments", environment))
-        for path in notes.vain:
-            if over is not None and not _is_field(path):
-                faults.append(_vain(path, over=over, under=tree, file=self._shown, prefix=overlay))
+        if over is not None:
+            vain = (path for path in notes.vain if not _is_field(path))
+            faults.extend(_vain(path, over=over, under=tree, file=self._shown, prefix=overlay) for path in vain)
         for path, remedy in list(later.refused_keys(tree)):
             faults.append(self._fault(Finding(path, f"`{path[-1]}` {_UNAVAILABLE}", remedy, on_key=True), tree))
             tree = without(tree, path)
@@ -132,7 +132,7 @@ class Examination:
 
 
 def _validated(resolved: Resolved) -> tuple[Manifest | None, list[Finding]]:
-    """The manifest, if need be without its faulty pieces so that the rest can be judged too; and what the schema says."""
+    """What the schema says; and the manifest, if need be without its faulty pieces, so that the rest is judged too."""
     refused = dict(later.refused_values(resolved.tree))
     found = [Finding(path, _not_available(resolved, path), remedy) for path, remedy in refused.items()]
     tree = resolved.tree

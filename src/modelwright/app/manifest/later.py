@@ -1,4 +1,4 @@
-"""What belongs to the manifest's design but is not built in this version: refused by name, never accepted and ignored."""
+"""What belongs to the manifest's design but not to this version: refused by name, never accepted and ignored."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from modelwright.app.manifest.shape import ANYTHING
 from modelwright.app.document.tree import Node, Path
+from modelwright.app.manifest.shape import ANYTHING
 
 
 class Later(NamedTuple):

@@ -77,7 +77,7 @@ def load_manifest(
 ) -> LoadedManifest:
     """Read, overlay, resolve and check a manifest.
 
-    `environment` comes before MODELWRIGHT_ENV, which comes before development; `env` stands for the process's variables.
+    `environment` comes before MODELWRIGHT_ENV, and that before development; `env` replaces the process's variables.
     Raises ManifestError with all faults in file order, or StartError for an unknown environment.
     """
     variables = process_environment() if env is None else env

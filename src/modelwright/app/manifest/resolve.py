@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 
-from modelwright.app.manifest.shape import typed
 from modelwright.app.document.tree import Node, Path, Scalar, dotted, mapped
+from modelwright.app.manifest.shape import typed
 from modelwright.app.references import BadReferenceError, Reference, escaped, fill, split_text
 from modelwright.app.settings import Settings
-from modelwright.core.errors import Fault
+from modelwright.core.errors import Fault, StartError
 
 MAX_FILE = 64 << 10
 """Bytes of a file that stands for one value."""
+_FILE_WORD = "the file "
 
 
 @dataclass(slots=True)
@@ -48,112 +49,121 @@ class Resolver:
 
     def _leaf(self, path: Path, node: Node) -> Scalar:
         text = node.value
+        if isinstance(text, dict | list):
+            return None
         if not isinstance(text, str) or "${" not in text:
             return text
         try:
             pieces = split_text(text)
         except BadReferenceError as error:
-            return self._blame(path, node, error.problem, error.remedy)
+            return self._blame(path, node, problem=error.problem, remedy=error.remedy)
         found = [piece for piece in pieces if isinstance(piece, Reference)]
         if not found:
             return text if is_key(path) else fill(text, str)
         self._result.masked.add(path)
         if is_key(path):
-            return self._key(path, node, found)
-        return self._value(path, node, pieces)
+            return self._key(path, node, text=text, found=found)
+        return self._value(path, node, pieces=pieces)
 
-    def _value(self, path: Path, node: Node, pieces: list[str | Reference]) -> Scalar:
+    def _value(self, path: Path, node: Node, *, pieces: list[str | Reference]) -> Scalar:
         values: list[str] = []
         for piece in pieces:
             if isinstance(piece, str):
                 values.append(piece)
                 continue
             if piece.kind == "secret":
-                return self._blame(
-                    path,
-                    node,
-                    f"`{piece}` cannot stand here; a secret may stand under `keys` of a provider",
-                    f"write `${{env:{piece.name}}}` if the value is no secret",
-                )
-            value = self._look_up(path, node, piece)
+                problem = f"`{piece}` cannot stand here; a secret may stand under `keys` of a provider"
+                remedy = f"write `${{env:{piece.name}}}` if the value is no secret"
+                return self._blame(path, node, problem=problem, remedy=remedy)
+            value = self._look_up(path, node, reference=piece)
             if value is None:
                 return None
             values.append(value)
         return typed(values[0], path) if len(pieces) == 1 else "".join(values)
 
-    def _key(self, path: Path, node: Node, found: list[Reference]) -> Scalar:
+    def _key(self, path: Path, node: Node, *, text: str, found: list[Reference]) -> Scalar:
         """Secrets stay references; their existence is all that is asked."""
-        text = str(node.value)
         for reference in found:
-            if reference.kind != "secret":
-                value = self._look_up(path, node, reference) if self._settings else str(reference)
+            if reference.kind == "secret":
+                self._secret(path, node, reference=reference)
+            elif self._settings is not None:
+                value = self._look_up(path, node, reference=reference)
                 if value is None:
                     return None
-                text = text.replace(str(reference), escaped(value) if self._settings else value)
-                continue
-            if reference.name not in self._result.secrets:
-                self._result.secrets.append(reference.name)
-            if self._settings is not None and self._settings.secret(reference.name) is None:
-                self._missing(path, node, reference)
+                text = text.replace(str(reference), escaped(value))
         return text
 
-    def _look_up(self, path: Path, node: Node, reference: Reference) -> str | None:
+    def _secret(self, path: Path, node: Node, *, reference: Reference) -> None:
+        if reference.name not in self._result.secrets:
+            self._result.secrets.append(reference.name)
         if self._settings is None:
+            return
+        try:
+            found = self._settings.secret(reference.name)
+        except StartError as error:
+            self._blame(path, node, problem=error.message, remedy=error.hint)
+            return
+        if found is None:
+            self._missing(path, node, reference=reference, settings=self._settings)
+
+    def _look_up(self, path: Path, node: Node, *, reference: Reference) -> str | None:
+        settings = self._settings
+        if settings is None:
             self._result.unknown.add(path)
             return None
         if reference.kind == "file":
-            return self._file(path, node, reference)
-        value = self._settings.value(reference.name)
-        if value is None:
-            self._missing(path, node, reference)
-        return value
+            return self._file(path, node, reference=reference, settings=settings)
+        value = settings.value(reference.name)
+        return value if value is not None else self._missing(path, node, reference=reference, settings=settings)
 
-    def _file(self, path: Path, node: Node, reference: Reference) -> str | None:
-        assert self._settings is not None  # noqa: S101 - for the type checker: the caller asked
+    def _file(self, path: Path, node: Node, *, reference: Reference, settings: Settings) -> str | None:
         file = self._base / reference.name
-        other = self._settings.belongs_to_another(file)
+        other = settings.belongs_to_another(file)
         if other:
             problem = f"`{reference}` belongs to the environment {other}"
-            return self._blame(path, node, problem, f"name a file of the environment {self._settings.environment}")
+            return self._blame(
+                path, node, problem=problem, remedy=f"name a file of the environment {settings.environment}"
+            )
         try:
             with file.open("rb") as opened:
                 content = opened.read(MAX_FILE + 1)
-            text = content.decode().strip("\r\n") if len(content) <= MAX_FILE and b"\0" not in content else None
+            text = content.decode().strip("\r\n")
         except FileNotFoundError:
-            return self._missing(path, node, reference)
+            return self._missing(path, node, reference=reference, settings=settings)
         except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "not text in UTF-8"
-            return self._blame(path, node, f"`{reference}` cannot be read: {reason}", "name a readable text file")
-        if text is None:
-            return self._blame(path, node, f"`{reference}` is no short text", f"keep it below {MAX_FILE >> 10} KiB")
-        return text if text.strip() else self._missing(path, node, reference)
+            reason = (error.strerror if isinstance(error, OSError) else "") or "not text in UTF-8"
+            problem = f"`{reference}` cannot be read: {reason}"
+            return self._blame(path, node, problem=problem, remedy="name a readable text file")
+        if len(content) > MAX_FILE or "\0" in text:
+            remedy = f"keep it below {MAX_FILE >> 10} KiB"
+            return self._blame(path, node, problem=f"`{reference}` is no short text", remedy=remedy)
+        return text if text.strip() else self._missing(path, node, reference=reference, settings=settings)
 
-    def _missing(self, path: Path, node: Node, reference: Reference) -> None:
+    def _missing(self, path: Path, node: Node, *, reference: Reference, settings: Settings) -> None:
         """Missing or empty: an optional provider is off, anything else is at fault."""
-        assert self._settings is not None  # noqa: S101 - for the type checker: without settings nothing is looked up
         self._result.unknown.add(path)
         is_file = reference.kind == "file"
         if path[0] == "providers" and path[2:] != ("kind",) and self._is_optional(path):
             lacks = self._result.off.setdefault(str(path[1]), [])
-            word = f"the file {reference.name}" if is_file else reference.name
+            word = f"{_FILE_WORD}{reference.name}" if is_file else reference.name
             if word not in lacks:
                 lacks.append(word)
             return
         problem = f"`{reference}` is missing or empty"
-        remedy = f"write the file {reference.name}" if is_file else self._settings.where(reference.name)
+        remedy = f"write the file {reference.name}" if is_file else settings.where(reference.name)
         if path[0] == "providers":
             remedy += f", or make the provider optional: `{dotted((*path[:2], 'optional'))}: true`"
-        self._result.faults.append(self._fault(path, node, problem, remedy))
+        self._result.faults.append(self._fault(path, node, problem=problem, remedy=remedy))
 
     def _is_optional(self, path: Path) -> bool:
         optional = self._tree.at((*path[:2], "optional"))
         return optional is not None and optional.value is True
 
-    def _blame(self, path: Path, node: Node, problem: str, remedy: str) -> None:
+    def _blame(self, path: Path, node: Node, *, problem: str, remedy: str) -> None:
         self._result.unknown.add(path)
-        self._result.faults.append(self._fault(path, node, problem, remedy))
+        self._result.faults.append(self._fault(path, node, problem=problem, remedy=remedy))
 
-    def _fault(self, path: Path, node: Node, problem: str, remedy: str) -> Fault:
+    def _fault(self, path: Path, node: Node, *, problem: str, remedy: str) -> Fault:
         return Fault(path=self._path, line=node.line, key=dotted(path), problem=problem, remedy=remedy)
 
 
@@ -164,7 +174,7 @@ def is_key(path: Path) -> bool:
 
 def off_reason(lacks: list[str]) -> str:
     """`set OPENAI_API_KEY`; what `status` says of an optional provider."""
-    names = [word for word in lacks if not word.startswith("the file ")]
-    files = [word for word in lacks if word.startswith("the file ")]
+    names = [word for word in lacks if not word.startswith(_FILE_WORD)]
+    files = [word for word in lacks if word.startswith(_FILE_WORD)]
     reasons = ([f"set {' and '.join(names)}"] if names else []) + ([f"write {' and '.join(files)}"] if files else [])
     return "; ".join(reasons)

@@ -11,12 +11,13 @@ from modelwright.app.manifest.files import ENGINES, GGUF, ONNX, PICKLE, FileFact
 from modelwright.app.manifest.finding import Finding
 from modelwright.app.manifest.schema import Manifest, ModelSection, ProviderSection, VariantSection
 from modelwright.app.manifest.words import unknown_key
+from modelwright.app.plugins import engine_row
 from modelwright.core.addresses import is_loopback, split_address
 from modelwright.core.nearest import nearest
 
 TEXT_OPERATIONS = ("chat", "completions")
+TEXT_WIRE = "openai"
 TENSOR_OPERATIONS = ("infer",)
-TEXT_ENGINES = frozenset({"openvino-llm", "toy-text"})
 _READS = {"onnxruntime": ONNX, "openvino-llm": GGUF}
 """The format that an engine needs; the toys take any file."""
 _TEXT_FIELDS = {"engine": {"context", "cache"}, "batching": {"max_sequences"}}
@@ -78,7 +79,7 @@ def operations_of(case: Case, variant: VariantSection) -> tuple[str, ...] | None
     """What a variant can answer; None when that cannot be told."""
     if variant.serve:
         engine = case.engine(variant.serve)
-        return (TEXT_OPERATIONS if engine in TEXT_ENGINES else TENSOR_OPERATIONS) if engine else None
+        return _operations_of_engine(engine) if engine else None
     provider = case.manifest.providers.get(variant.provider)
     kind = case.kinds.get(provider.kind) if provider else None
     return kind.operations if kind else None
@@ -92,10 +93,7 @@ def common_operations(case: Case, endpoint: str) -> tuple[str, ...]:
 
 def operations(case: Case) -> dict[str, tuple[str, ...]]:
     """What each endpoint answers, the models' own ones included."""
-    own = {
-        model: TEXT_OPERATIONS if case.engine(model) in TEXT_ENGINES else TENSOR_OPERATIONS
-        for model in served_alone(case.manifest)
-    }
+    own = {model: _operations_of_engine(case.engine(model)) for model in served_alone(case.manifest)}
     return own | {name: common_operations(case, name) for name in case.manifest.endpoints}
 
 
@@ -103,6 +101,10 @@ def served_alone(manifest: Manifest) -> tuple[str, ...]:
     """Models that no endpoint uses: each gets an endpoint of its own name."""
     used = {variant.serve for endpoint in manifest.endpoints.values() for variant in endpoint.variants.values()}
     return tuple(model for model in manifest.models if model not in used)
+
+
+def _operations_of_engine(engine: str) -> tuple[str, ...]:
+    return TEXT_OPERATIONS if engine_row(engine).wire == TEXT_WIRE else TENSOR_OPERATIONS
 
 
 def _something_runs(case: Case) -> Iterator[Finding]:
@@ -146,7 +148,7 @@ def _text_only(case: Case) -> Iterator[Finding]:
     """What would be accepted and ignored is refused."""
     for name, model in case.manifest.models.items():
         engine = case.engine(name)
-        if not engine or engine in TEXT_ENGINES:
+        if not engine or engine_row(engine).wire == TEXT_WIRE:
             continue
         for section, fields in _TEXT_FIELDS.items():
             for known in fields & getattr(model, section).model_fields_set:
@@ -162,7 +164,7 @@ def _providers(case: Case) -> Iterator[Finding]:
             if (*here, "kind") not in case.unknown:
                 yield _unknown_kind(here, provider.kind, case.kinds)
             continue
-        yield from _base_url(case, here, provider, kind)
+        yield from _base_url(case, here, provider=provider, kind=kind)
         if kind.needs_key and not provider.keys and not provider.base_url and not _has_unknown(case, (*here, "keys")):
             yield Finding(here, f"{provider.kind} needs an API key", _SOME_KEY)
         for option in provider.options:
@@ -176,7 +178,7 @@ def _unknown_kind(here: Path, kind: str, kinds: Mapping[str, Kind]) -> Finding:
     return Finding((*here, "kind"), f"{kind!r} is no kind of provider", remedy + ", ".join(sorted(kinds)))
 
 
-def _base_url(case: Case, here: Path, provider: ProviderSection, kind: Kind) -> Iterator[Finding]:
+def _base_url(case: Case, here: Path, *, provider: ProviderSection, kind: Kind) -> Iterator[Finding]:
     place = (*here, "base_url")
     if place in case.unknown:
         return
@@ -239,14 +241,13 @@ def _variant(case: Case, here: Path, variant: VariantSection) -> Iterator[Findin
         yield Finding(here, "names nobody who answers", "write `serve: …`, or `provider: …` and `model: …`")
     elif provider and not model and "model" not in unknown:
         yield Finding(here, "`model` is missing", "write the provider's own name of the model")
-    if provider and provider not in case.names("providers"):
-        yield _unknown_name((*here, "provider"), "providers", provider, case)
-    if serve and serve not in case.names("models"):
-        yield _unknown_name((*here, "serve"), "models", serve, case)
+    for field_name, name, section in (("provider", provider, "providers"), ("serve", serve, "models")):
+        known = case.names(section)
+        if name and name not in known:
+            yield _unknown_name((*here, field_name), name, section=section, known=known)
 
 
-def _unknown_name(here: Path, section: str, name: str, case: Case) -> Finding:
-    known = case.names(section)
+def _unknown_name(here: Path, name: str, *, section: str, known: Collection[str]) -> Finding:
     close = nearest(name, known)
     remedy = f"did you mean {close}?" if close else f"known: {', '.join(sorted(known)) or 'none'}"
     return Finding(here, f"there is no {name!r} under `{section}`", remedy)

@@ -69,13 +69,20 @@ class Section(BaseModel):
 class EngineSection(Section):
     """Which engine runs the model, and how."""
 
-    kind: EngineKind | None = Field(None, description="Engine; by default chosen from the file's content.")
-    threads: int = Field(0, ge=0, le=256, description="Compute threads; 0 shares the machine's cores among the models.")
-    precision: Literal["f32", "bf16", "f16"] = Field("f32", description="Compute precision; never chosen silently.")
-    context: int = Field(
-        0, ge=0, le=1 << 24, description="Text models: tokens of prompt and answer together; 0 is the model's own."
+    kind: EngineKind | None = Field(default=None, description="Engine; by default chosen from the file's content.")
+    threads: int = Field(
+        default=0, ge=0, le=256, description="Compute threads; 0 shares the machine's cores among the models."
     )
-    cache: Size = Field("256MiB", description="Text models: memory for the key-value cache.")
+    precision: Literal["f32", "bf16", "f16"] = Field(
+        default="f32", description="Compute precision; never chosen silently."
+    )
+    context: int = Field(
+        default=0,
+        ge=0,
+        le=1 << 24,
+        description="Text models: tokens of prompt and answer together; 0 is the model's own.",
+    )
+    cache: Size = Field(default="256MiB", description="Text models: memory for the key-value cache.")
     options: dict[str, Any] = Field(default_factory=dict, description="Settings handed to the engine as they are.")
 
 
@@ -83,17 +90,17 @@ class BatchingSection(Section):
     """How requests are joined and how many may wait."""
 
     max_rows: int = Field(
-        32, ge=1, le=65536, description="Rows of one engine call; larger requests are split and rejoined."
+        default=32, ge=1, le=65536, description="Rows of one engine call; larger requests are split and rejoined."
     )
-    queue_rows: int = Field(256, ge=1, le=1 << 24, description="Rows that may wait; one more is answered 429.")
-    queue_bytes: Size = Field("256MiB", description="Bytes that may wait.")
-    max_sequences: int = Field(16, ge=1, le=1024, description="Text models: answers that run at once.")
+    queue_rows: int = Field(default=256, ge=1, le=1 << 24, description="Rows that may wait; one more is answered 429.")
+    queue_bytes: Size = Field(default="256MiB", description="Bytes that may wait.")
+    max_sequences: int = Field(default=16, ge=1, le=1024, description="Text models: answers that run at once.")
 
 
 class ScaleSection(Section):
     """How many processes serve the model."""
 
-    min: int = Field(1, ge=1, le=64, description="Replicas, one process each.")
+    min: int = Field(default=1, ge=1, le=64, description="Replicas, one process each.")
 
 
 class ModelSection(Section):
@@ -101,11 +108,11 @@ class ModelSection(Section):
 
     source: str = Field(min_length=1, description="Path of the model file, relative to the manifest.")
     digest: str = Field(
-        "",
+        default="",
         pattern=r"^(sha256:[0-9a-f]{64})?$",
         description="Refuse to load anything else; `sha256:` and 64 hex digits.",
     )
-    check: str = Field("", description="Path of a real request (JSON) that proves readiness.")
+    check: str = Field(default="", description="Path of a real request (JSON) that proves readiness.")
     engine: EngineSection = Field(default_factory=EngineSection, description="Which engine runs the model, and how.")
     batching: BatchingSection = Field(
         default_factory=BatchingSection, description="How requests are joined and how many may wait."
@@ -117,11 +124,11 @@ class ProviderSection(Section):
     """An API that somebody serves."""
 
     kind: str = Field(min_length=1, description="A row of the provider table, such as openai, deepseek or vllm.")
-    base_url: str = Field("", description="Address of the API; by default the row's own.")
+    base_url: str = Field(default="", description="Address of the API; by default the row's own.")
     keys: tuple[Secret, ...] = Field(
-        (), strict=False, description="API keys, as ${secret:NAME}; several take turns. Never shown."
+        default=(), strict=False, description="API keys, as ${secret:NAME}; several take turns. Never shown."
     )
-    optional: bool = Field(False, description="Off, and said so, while one of its variables is missing.")
+    optional: bool = Field(default=False, description="Off, and said so, while one of its variables is missing.")
     options: dict[str, str] = Field(
         default_factory=dict, description="What the vendor asks for, such as azure-openai's api_version."
     )
@@ -130,11 +137,11 @@ class ProviderSection(Section):
 class VariantSection(Section):
     """One way to answer an endpoint: `provider` and `model`, or `serve`."""
 
-    provider: str = Field("", description="Name under providers.")
-    model: str = Field("", description="The provider's own name of the model.")
-    serve: str = Field("", description="Name under models.")
+    provider: str = Field(default="", description="Name under providers.")
+    model: str = Field(default="", description="The provider's own name of the model.")
+    serve: str = Field(default="", description="Name under models.")
     weight: float = Field(
-        1.0, ge=0, le=1e9, allow_inf_nan=False, description="Share of traffic, relative to the other variants."
+        default=1.0, ge=0, le=1e9, allow_inf_nan=False, description="Share of traffic, relative to the other variants."
     )
 
 
@@ -142,20 +149,20 @@ class SplitSection(Section):
     """Whose hash chooses the variant."""
 
     by: Literal["user", "key", "tenant", "call"] = Field(
-        "user", description="What keeps its variant: a user, an API key, a tenant; or every call by itself."
+        default="user", description="What keeps its variant: a user, an API key, a tenant; or every call by itself."
     )
     header: HeaderName = Field(
-        "", description="Header that names the user; otherwise the body's user field, then the key."
+        default="", description="Header that names the user; otherwise the body's user field, then the key."
     )
 
 
 class TimeoutSection(Section):
     """Durations such as 500ms, 2s, 5m."""
 
-    connect: Duration = Field("2s", description="Until the connection stands.")
-    first_token: Duration = Field("60s", description="Until the first byte of the answer.")
-    idle: Duration = Field("30s", description="Between two pieces of a stream.")
-    total: Duration = Field("600s", description="The whole call.")
+    connect: Duration = Field(default="2s", description="Until the connection stands.")
+    first_token: Duration = Field(default="60s", description="Until the first byte of the answer.")
+    idle: Duration = Field(default="30s", description="Between two pieces of a stream.")
+    total: Duration = Field(default="600s", description="The whole call.")
 
 
 class EndpointSection(Section):
@@ -170,34 +177,36 @@ class AccessSection(Section):
     """Who may call."""
 
     auth: Literal["required", "optional", "none"] = Field(
-        "required", description="Whether a call needs an API key; none is for loopback only."
+        default="required", description="Whether a call needs an API key; none is for loopback only."
     )
 
 
 class GatewaySection(Section):
     """The doors."""
 
-    listen: Address = Field("127.0.0.1:8000", description="Public door; port 0 picks a free one.")
-    admin: Address = Field("127.0.0.1:8001", description="Admin API and /metrics; port 0 picks a free one.")
-    workers: int = Field(1, ge=1, le=64, description="Gateway processes.")
-    max_body: Size = Field("32MiB", description="Largest request body.")
+    listen: Address = Field(default="127.0.0.1:8000", description="Public door; port 0 picks a free one.")
+    admin: Address = Field(default="127.0.0.1:8001", description="Admin API and /metrics; port 0 picks a free one.")
+    workers: int = Field(default=1, ge=1, le=64, description="Gateway processes.")
+    max_body: Size = Field(default="32MiB", description="Largest request body.")
     max_in_flight: int = Field(
-        1024, ge=1, le=1 << 20, description="Calls that one worker holds at once; one more is answered 429."
+        default=1024, ge=1, le=1 << 20, description="Calls that one worker holds at once; one more is answered 429."
     )
 
 
 class StoreSection(Section):
     """Where state is kept."""
 
-    database: Literal["sqlite"] = Field("sqlite", description="A file in the state directory.")
-    redis: Literal["none"] = Field("none", description="Counters and caches stay in the process.")
+    database: Literal["sqlite"] = Field(default="sqlite", description="A file in the state directory.")
+    redis: Literal["none"] = Field(default="none", description="Counters and caches stay in the process.")
 
 
 class LogSection(Section):
     """Log lines."""
 
-    format: Literal["json"] = Field("json", description="One JSON object per line.")
-    level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is written.")
+    format: Literal["json"] = Field(default="json", description="One JSON object per line.")
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least level that is written."
+    )
 
 
 class ObserveSection(Section):

@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import WithJsonSchema
 from pydantic.fields import FieldInfo
 
-from modelwright.app.manifest.schema import Manifest, Section
 from modelwright.app.document.tree import Path, Scalar, scalar
+from modelwright.app.manifest.schema import Manifest, Section
 
 ANYTHING = "*"
 """In a path: every name."""

@@ -8,11 +8,11 @@ from typing import Any
 
 from pydantic_core import ErrorDetails
 
-from modelwright.core.nearest import nearest
+from modelwright.app.document.tree import Path
 from modelwright.app.manifest.schema import DURATION_PATTERN, NAME_PATTERN, SIZE_PATTERN
 from modelwright.app.manifest.secret import MASK
 from modelwright.app.manifest.shape import keys_at, pattern_at
-from modelwright.app.document.tree import Path
+from modelwright.core.nearest import nearest
 
 _KINDS = {
     "string_type": ("text", "quote it"),
@@ -34,8 +34,7 @@ _BOUNDS = {
 _FORMS = {
     NAME_PATTERN: (
         "is no name",
-        "a name holds lower-case letters, digits and hyphens, begins and ends with a letter or digit, "
-        "and has at most 63 characters",
+        "write 1 to 63 lower-case letters, digits and hyphens, a letter or digit at both ends",
     ),
     r"^(sha256:[0-9a-f]{64})?$": ("is no digest", "write `sha256:` and 64 hex digits, as sha256sum prints them"),
 }

@@ -1,0 +1,36 @@
+"""Prints an error for people, on stderr: place, problem, remedy; never a traceback for what was raised on purpose."""
+
+from __future__ import annotations
+
+import sys
+
+from modelwright.cli.exit_codes import exit_code
+from modelwright.core.errors import Fault, ManifestError, ModelwrightError
+
+
+def report(error: ModelwrightError) -> int:
+    """Print the error; the exit status that goes with it."""
+    print(text_of(error), file=sys.stderr)
+    return exit_code(error)
+
+
+def text_of(error: ModelwrightError) -> str:
+    """One line, or one per fault and a count."""
+    if isinstance(error, ManifestError):
+        return f"{fault_lines(error.faults)}\n{count_of(len(error.faults), 'fault')}"
+    return f"error: {error}"
+
+
+def fault_lines(faults: tuple[Fault, ...], *, word: str = "") -> str:
+    """Each fault on two lines: where and what (after `word`), then what to do."""
+    return "\n".join(f"{_head(fault, word)}\n    {fault.remedy[:1].upper()}{fault.remedy[1:]}" for fault in faults)
+
+
+def count_of(number: int, what: str) -> str:
+    """`1 fault`, `2 faults`."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _head(fault: Fault, word: str) -> str:
+    where = f"{fault.path}:{fault.line}" if fault.line else fault.path
+    return ": ".join(part for part in (where, word, fault.key, fault.problem) if part)

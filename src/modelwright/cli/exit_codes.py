@@ -1,0 +1,39 @@
+"""Exit statuses of the command line: one table from error codes to numbers, stable, since scripts rely on them."""
+
+from __future__ import annotations
+
+from modelwright.core.errors import ModelwrightError
+
+OK = 0
+FAILURE = 1
+USAGE = 2
+
+EXIT_CODES: dict[str, int] = {
+    "manifest_invalid": 3,
+    "port_in_use": 4,
+    "missing_extra": 5,
+    "bad_model_file": 6,
+    "already_running": 7,
+    "not_running": 8,
+    "access_invalid": 9,
+    "key_name_taken": 9,
+    "key_not_found": 9,
+}
+
+MEANINGS: dict[int, str] = {
+    OK: "it worked",
+    FAILURE: "it failed; the message says why",
+    USAGE: "the command line is wrong",
+    3: "the manifest has faults",
+    4: "a port is in use",
+    5: "a library that the manifest needs is not installed",
+    6: "a model file is missing, truncated, of another format or not of the stated digest",
+    7: "the same manifest runs already",
+    8: "nothing of the manifest runs",
+    9: "an API key cannot be made, found or revoked",
+}
+
+
+def exit_code(error: ModelwrightError) -> int:
+    """The exit status for an error; 1 for one that has none of its own."""
+    return EXIT_CODES.get(error.code, FAILURE)
