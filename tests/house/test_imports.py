@@ -8,6 +8,12 @@ import pytest
 
 import modelwright
 
+# Engines, stores and web frameworks: whoever chooses them pays for them.
+HEAVY = {
+    "aiohttp", "aiosqlite", "alembic", "fastapi", "gguf", "huggingface_hub", "jinja2", "numpy", "onnxruntime",
+    "openvino", "openvino_genai", "prometheus_client", "pydantic", "ruamel", "sqlalchemy", "starlette", "tokenizers",
+    "torch", "uvicorn",
+}  # fmt: skip
 NOT_IN_A_GATEWAY = {
     "aiosqlite", "alembic", "fastapi", "numpy", "onnxruntime", "openvino", "pydantic", "ruamel", "sqlalchemy",
     "starlette", "typer",
@@ -21,6 +27,11 @@ def loaded_by(program: str) -> set[str]:
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     return set(result.stderr.split())
+
+
+def test_help_loads_nothing_heavy() -> None:
+    program = "import sys; sys.argv = ['modelwright', '--help']; from modelwright.cli.main import main; main()"
+    assert not loaded_by(program) & HEAVY
 
 
 def test_a_gateway_worker_loads_no_database_and_no_framework() -> None:
