@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -241,6 +242,38 @@ def test_options_and_start_errors() -> None:
     wrong = subprocess.run([*program(), "dev-provider", "--fault", "cut"], capture_output=True, text=True, check=False)
     assert wrong.returncode == 2
     assert "cut@3" in wrong.stderr
+
+
+def talk(origin: Origin, sent: bytes, *, until: bytes) -> bytes:
+    """What comes back over a plain socket, up to some bytes or the end."""
+    got = b""
+    with socket.create_connection((origin.host, origin.port), timeout=10) as plain:
+        plain.sendall(sent)
+        while until not in got and (data := plain.recv(65536)):
+            got += data
+    return got
+
+
+def test_plain_http(origin: Origin) -> None:
+    body = b'{"model":"m","messages":[]}'
+    post = b"POST /v1/chat/completions HTTP/1.1\r\nhost: h\r\ncontent-length: %d\r\n" % len(body)
+    ends = b"never-in-an-answer"
+    assert b"HTTP/1.1 400" in talk(origin, b"junk\r\n\r\n", until=ends)
+    last = b"GET /healthz HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n"
+    pipelined = talk(origin, (post + b"\r\n" + body) * 3 + last, until=ends)
+    assert [status[:3] for status in pipelined.split(b"HTTP/1.1 ")[1:]] == [b"200"] * 4
+    assert pipelined.endswith(b'{"status":"ok"}'), "in order, and closed after the last"
+    stream = body.replace(b'"m"', b'"m","stream":true')
+    waiting = b"POST /v1/chat/completions HTTP/1.1\r\nhost: h\r\ncontent-length: %d\r\n\r\n" % len(stream) + stream
+    assert talk(origin, waiting * 200, until=ends).count(b"[DONE]") < 200, "so many may not wait on one connection"
+    assert b"100 Continue" in talk(origin, post + b"expect: 100-continue\r\n\r\n", until=b"100 Continue")
+
+
+def test_open_streams_do_not_keep_it_from_ending() -> None:
+    with provider("--fault", "stall@1") as origin, socket.create_connection((origin.host, origin.port)) as plain:
+        body = b'{"model":"m","messages":[],"stream":true}'
+        plain.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nhost: h\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
+        assert plain.recv(65536).startswith(b"HTTP/1.1 200")
 
 
 def test_guide_lists_every_fault_in_the_words_of_the_code() -> None:

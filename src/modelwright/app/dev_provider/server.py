@@ -92,7 +92,9 @@ class DevConnection(asyncio.Protocol):
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._parser = None
-            self._transport.write(steps.failure(f"the request is not valid HTTP/1.1: {error}", status=400))
+            if self._steps is None:
+                reason = error.__context__ or error
+                self._transport.write(steps.failure(f"the request cannot be read: {reason}", status=400))
             self._transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
