@@ -1,0 +1,122 @@
+"""`modelwright keys`: make, list and revoke API keys."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from modelwright.app.admin.office import KeyOffice
+    from modelwright.app.admin.types import KeyFacts, Spread
+
+File = Annotated[Path, typer.Option("--file", "-f", help="The manifest.")]
+Environment = Annotated[
+    str | None,
+    typer.Option("--env", help="Environment, when nothing runs: development, test or production.", metavar="NAME"),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print facts for programs.")]
+
+MANIFEST = Path("modelwright.yaml")
+COLUMNS = ("id", "name", "tenant", "role", "state", "created", "expires")
+
+app = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Argument(help="Unique among the tenant's live keys.", metavar="NAME")],
+    *,
+    tenant: Annotated[str, typer.Option(help="Whose key it is.")] = "default",
+    role: Annotated[str, typer.Option(help="client calls endpoints, admin opens the admin door.")] = "client",
+    expires: Annotated[str | None, typer.Option(help="Lifetime such as 12h or 30d; by default for ever.")] = None,
+    file: File = MANIFEST,
+    env: Environment = None,
+    as_json: Json = False,
+) -> None:
+    """Make an API key and print it, this once; a running gateway knows it at once."""
+    from modelwright.app.admin.types import KeyWish
+
+    made = _office(file, env).create(KeyWish(name=name, tenant=tenant, role=role, expires_in=expires))
+    if as_json:
+        print(made.model_dump_json(indent=2))
+        return
+    print(f"{made.key}\n")
+    print(f"Key {made.name}: id {made.id}, tenant {made.tenant}, role {made.role}, {_lifetime(made)}.")
+    print("It is shown this once and stored nowhere: keep it safe.")
+    _tell(made.spread, "does not know it yet")
+
+
+@app.command("list")
+def list_keys(*, file: File = MANIFEST, env: Environment = None, as_json: Json = False) -> None:
+    """List all keys, the newest first; a key itself is never shown."""
+    found = _office(file, env).list()
+    if as_json:
+        import msgspec
+
+        facts = msgspec.json.encode([key.model_dump() for key in found])
+        print(msgspec.json.format(facts, indent=2).decode())
+        return
+    if not found:
+        print("There are no keys; make one: modelwright keys create NAME")
+        return
+    from rich.table import Table
+
+    from modelwright.cli.status import WIDE, console_for
+
+    table = Table(*COLUMNS, box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for key in found:
+        table.add_row(
+            key.id, key.name, key.tenant, key.role, key.state, _time(key.created), _time(key.expires) or "never"
+        )
+    console_for(WIDE).print(table)
+
+
+@app.command()
+def revoke(
+    key: Annotated[str, typer.Argument(help="Id or name.", metavar="ID_OR_NAME")],
+    *,
+    file: File = MANIFEST,
+    env: Environment = None,
+    as_json: Json = False,
+) -> None:
+    """Revoke a key; a running gateway refuses it at once."""
+    revoked = _office(file, env).revoke(key)
+    if as_json:
+        print(revoked.model_dump_json(indent=2))
+        return
+    print(f"Revoked key {revoked.name}: id {revoked.id}, tenant {revoked.tenant}.")
+    _tell(revoked.spread, "still takes it")
+
+
+def _office(file: Path, env: str | None) -> KeyOffice:
+    from modelwright.app.admin.office import KeyOffice
+    from modelwright.app.settings import chosen_environment, process_environment
+    from modelwright.app.supervise.look import state_of
+    from modelwright.core.errors import StartError
+
+    if not file.is_file():
+        raise StartError(f"there is no manifest {file}", hint="go to its folder, or name it: -f FILE")
+    environment = chosen_environment(env, process_environment())
+    return KeyOffice(state_of(file), base=file.absolute().parent, environment=environment)
+
+
+def _tell(spread: Spread | None, lag: str) -> None:
+    """What a running gateway has not confirmed."""
+    if spread is None:
+        return
+    if spread.problem:
+        typer.echo(f"The gateway {lag}: {spread.problem}. It is tried again twice a second.", err=True)
+    for worker in spread.unconfirmed:
+        typer.echo(f"{worker} has not answered and perhaps {lag}; it looks twice a second.", err=True)
+
+
+def _lifetime(key: KeyFacts) -> str:
+    return f"expires {_time(key.expires)}" if key.expires else "does not expire"
+
+
+def _time(at: float | None) -> str:
+    from datetime import UTC, datetime
+
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC") if at is not None else ""
