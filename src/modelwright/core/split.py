@@ -31,21 +31,29 @@ def position(salt: bytes, endpoint: str, subject: str) -> float:
     return (int.from_bytes(digest, "big") >> (64 - _BITS)) / (1 << _BITS)
 
 
+def spans(weights: Sequence[float]) -> list[tuple[float, float]]:
+    """(from, to) of each weight's share in [0, 1]; weights are at least zero and not all zero."""
+    total = sum(weights)
+    if total <= 0:
+        raise ValueError("at least one weight must be above zero")
+    edges: list[tuple[float, float]] = []
+    edge = 0.0
+    for weight in weights:
+        edges.append((edge, edge + weight / total))
+        edge = edges[-1][1]
+    return edges
+
+
 def choose(weights: Sequence[float], at: float) -> int:
     """The index whose cumulative share covers `at` in [0, 1); weights are at least zero and not all zero.
 
     Raising one weight at the cost of its last neighbour moves only subjects between those two.
     """
-    total = sum(weights)
-    if total <= 0:
-        raise ValueError("at least one weight must be above zero")
-    edge = 0.0
     chosen = 0
-    for index, weight in enumerate(weights):
-        if weight <= 0:
+    for index, (_, end) in enumerate(spans(weights)):
+        if weights[index] <= 0:
             continue
         chosen = index
-        edge += weight / total
-        if at < edge:
+        if at < end:
             break
     return chosen

@@ -1,4 +1,4 @@
-"""Renames keys in the text of a file and leaves every other character as it is; it does not know which keys are right."""
+"""Renames keys in the text of a file and leaves every other character alone; it does not know which keys are right."""
 
 from __future__ import annotations
 
