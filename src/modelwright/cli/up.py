@@ -33,13 +33,15 @@ def up(
     from importlib.metadata import version
 
     from modelwright.app.settings import chosen_environment, process_environment
+    from modelwright.app.supervise.look import state_of
     from modelwright.app.supervise.up import Wish, bring_up
-    from modelwright.app.supervise.welcome.commands import Place, program_name
+    from modelwright.app.supervise.welcome.commands import Place, program_name, seen_from
     from modelwright.cli.up_view import JsonLines, Plain, Terminal
 
     folder = Path.cwd()
     live = not as_json and sys.stdout.isatty()
-    view = Terminal() if live else JsonLines(sys.stdout) if as_json else Plain(sys.stdout)
+    logs = seen_from(state_of(file) / "logs", folder)
+    view = Terminal(logs=logs) if live else JsonLines(sys.stdout) if as_json else Plain(sys.stdout)
     wish = Wish(
         manifest=file,
         environment=chosen_environment(env, process_environment()),

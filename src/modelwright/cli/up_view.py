@@ -82,7 +82,9 @@ class JsonLines:
 class Terminal:
     """A live line per part while starting, then a calm table and the commands; later a line per death or return."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, logs: str) -> None:
+        """`logs` is where the workers write."""
+        self._logs = logs
         self._began = time.time()
         self._parts: dict[str, PartStatus] = {}
         self._live: Live | None = None
@@ -106,7 +108,7 @@ class Terminal:
         """The last drawing stays; the commands follow, never wrapped, so that they can be pasted."""
         self._settled = True
         self.close()
-        self._print("\n".join(["", *banner(status, lines)]))
+        self._print("\n".join(["", *banner(status, lines), f"Logs are in {self._logs}; Ctrl-C stops.", ""]))
 
     def said(self, line: str) -> None:
         """Above the live lines, while there are any."""
@@ -158,12 +160,10 @@ _MARKS = {"ready": "✓", "broken": "✗", "off": "–", "stopped": "–"}
 def banner(status: Status, lines: Sequence[str]) -> list[str]:
     """What runs where, what does not, and what to paste."""
     wrong = [part for part in status.parts if part.state not in {"ready", "off"}]
-    off = [part for part in status.parts if part.state == "off"]
     head = "is ready" if not wrong else "runs, but not all of it"
     return [
         f"{status.name} {head}: {status.public} (admin {status.admin})",
         *(f"  {part.name} is {part.state}: {part.detail}" for part in wrong),
-        *(f"  {part.name} is off: {part.detail}" for part in off),
         "",
         *(f"    {line}" for line in lines),
         "",

@@ -19,7 +19,6 @@ def status(*parts: PartStatus, ready: bool = True) -> Status:
 def test_banner_of_a_ready_site() -> None:
     assert banner(status(READY, OFF), ["export KEY=k", "curl x"]) == [
         "quickstart is ready: http://127.0.0.1:8000 (admin http://127.0.0.1:8001)",
-        "  openai is off: set OPENAI_API_KEY",
         "",
         "    export KEY=k",
         "    curl x",
