@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import math
 import struct
@@ -112,6 +113,7 @@ class Answer:
         return _event_of({**self._chunk(), "choices": [choice], **usage})
 
 
+@functools.lru_cache(maxsize=64)
 def text_of(tokens: int) -> str:
     """The words of an answer of so many tokens."""
     return "".join(WORDS[index % len(WORDS)] for index in range(tokens))
