@@ -64,14 +64,14 @@ def explain(loaded: LoadedManifest, endpoint: str, *, caller: Caller, salt: byte
         raise UnknownEndpoint(f"there is no endpoint {endpoint!r}", hint=hint)
     shares = _shares(found, loaded.off)
     alone = [share.variant for share in shares if share.weight > 0]
-    subject, source = _subject(found, caller)
+    subject, shown, source = _subject(found, caller)
     at = split.position(salt, found.name, subject) if salt is not None and subject else None
     explanation = Explanation(
         endpoint=endpoint,
         variant="",
         reason="",
         split_by=found.split_by,
-        subject=subject,
+        subject=shown,
         source=source,
         position=at,
         shares=shares,
@@ -84,7 +84,7 @@ def explain(loaded: LoadedManifest, endpoint: str, *, caller: Caller, salt: byte
         reason = "this installation has no salt yet; `modelwright up` makes it at its first start"
         return msgspec.structs.replace(explanation, reason=reason)
     chosen = found.variants[split.choose([variant.weight for variant in found.variants], at)].name
-    return _decided(explanation, chosen, f"{source} {subject!r} stands at {at:.6f}")
+    return _decided(explanation, chosen, f"{source} {shown!r} stands at {at:.6f}")
 
 
 def _decided(explanation: Explanation, variant: str, reason: str) -> Explanation:
@@ -100,37 +100,34 @@ def _undecided(endpoint: Endpoint) -> str:
     return f"it depends on the {endpoint.split_by}"
 
 
-def _subject(endpoint: Endpoint, caller: Caller) -> tuple[str, str]:
-    """(subject, where it comes from), as the gateway's route policy asks for it; two empty texts when not said."""
-    header = _header(endpoint.split_header, caller.headers)
-    subject = split.subject(
-        endpoint.split_by, header=header, user=caller.user, tenant=caller.tenant, key=caller.key, call=""
-    )
+def _subject(endpoint: Endpoint, caller: Caller) -> tuple[str, str, str]:
+    """(subject, as people read it, where it comes from), as the gateway takes it; empty texts when it was not said."""
+    values = {name.lower(): value.strip() for name, value in caller.headers.items()}
+    header = values.get(endpoint.split_header, "") if endpoint.split_header else ""
+    # The gateway reads a header's bytes, one character each.
+    raw = header.encode(errors="surrogateescape").decode("latin-1")
+    subject = split.subject(endpoint.split_by, header=raw, user=caller.user, tenant=caller.tenant, key=caller.key)
     if not subject:
-        return "", ""
+        return "", "", ""
     if endpoint.split_by != "user":
-        return subject, endpoint.split_by
-    return subject, f"header {endpoint.split_header}" if header else "user" if caller.user else "key"
-
-
-def _header(name: str, headers: Mapping[str, str]) -> str:
-    """A header's value as the gateway reads it: its bytes, one character each."""
-    values = {key.lower(): value for key, value in headers.items()}
-    return values.get(name, "").strip().encode(errors="surrogateescape").decode("latin-1") if name else ""
+        return subject, subject, endpoint.split_by
+    if header:
+        return subject, header, f"header {endpoint.split_header}"
+    return subject, subject, "user" if caller.user else "key"
 
 
 def _shares(endpoint: Endpoint, off: Mapping[str, str]) -> tuple[Share, ...]:
-    spans = split.spans([variant.weight for variant in endpoint.variants])
+    weights = [variant.weight for variant in endpoint.variants]
     return tuple(
         Share(
             variant=variant.name,
             provider=variant.provider,
             model=variant.model,
             weight=variant.weight,
-            share=end - begin,
+            share=variant.weight / sum(weights),
             begin=begin,
             end=end,
             off=off.get(variant.provider, ""),
         )
-        for variant, (begin, end) in zip(endpoint.variants, spans, strict=True)
+        for variant, (begin, end) in zip(endpoint.variants, split.spans(weights), strict=True)
     )

@@ -49,11 +49,9 @@ def explain(
 
 def text_of(found: Explanation) -> str:
     """The answer, its reason, and the table of shares."""
-    answer = f"{found.variant} answers" if found.variant else "no single variant"
     width = max(len(share.variant) for share in found.shares)
-    lines = [
-        f"{found.endpoint}: {answer}, since {found.reason}" if found.variant else f"{found.endpoint}: {found.reason}"
-    ]
+    answer = f"{found.variant} answers, since {found.reason}" if found.variant else found.reason
+    lines = [f"{found.endpoint}: {answer}"]
     for share in found.shares:
         mark = ">" if share.variant == found.variant else " "
         span = f"{share.begin:.6f} to {share.end:.6f}"

@@ -28,13 +28,13 @@ def annotation_at(path: Path, section: type[Section] = Manifest) -> Any:
 
 def keys_at(path: Path) -> tuple[str, ...]:
     """The known keys of the section at a path; none where names are free."""
-    section = _bare(annotation_at(path))
+    section = bare(annotation_at(path))
     return tuple(fields_of(section)) if _is_section(section) else ()
 
 
 def pattern_at(path: Path) -> str:
     """The form that a text has at a path, such as that of a duration; empty when it is free."""
-    fields = fields_of(_bare(annotation_at(path[:-1]))) if path and keys_at(path[:-1]) else {}
+    fields = fields_of(bare(annotation_at(path[:-1]))) if path and keys_at(path[:-1]) else {}
     field = fields.get(str(path[-1])) if path else None
     forms = [item for item in field.metadata if isinstance(item, WithJsonSchema)] if field is not None else []
     return str((forms[0].json_schema or {}).get("pattern", "")) if forms else ""
@@ -50,16 +50,16 @@ def every_field(section: type[Section] = Manifest, path: Path = ()) -> Iterator[
     for name, field in fields_of(section).items():
         here = (*path, name)
         yield here, field
-        inner = _bare(field.annotation)
+        inner = bare(field.annotation)
         if _is_section(inner):
             yield from every_field(inner, here)
-        elif get_origin(inner) is dict and _is_section(_bare(get_args(inner)[1])):
-            yield from every_field(_bare(get_args(inner)[1]), (*here, ANYTHING))
+        elif get_origin(inner) is dict and _is_section(bare(get_args(inner)[1])):
+            yield from every_field(bare(get_args(inner)[1]), (*here, ANYTHING))
 
 
 def typed(text: str, path: Path) -> Scalar:
     """A text that came from outside, as the type that its place declares: a number for a number's place."""
-    declared = _bare(annotation_at(path))
+    declared = bare(annotation_at(path))
     allowed = {type(choice) for choice in get_args(declared)} if get_origin(declared) is Literal else {declared}
     if allowed & {int, float, bool}:
         return scalar(text.strip())
@@ -67,7 +67,7 @@ def typed(text: str, path: Path) -> Scalar:
 
 
 def _below(declared: Any, step: str | int) -> Any:
-    declared = _bare(declared)
+    declared = bare(declared)
     if _is_section(declared):
         field = fields_of(declared).get(str(step))
         return None if field is None else field.annotation
@@ -79,13 +79,13 @@ def _below(declared: Any, step: str | int) -> Any:
     return None
 
 
-def _bare(declared: Any) -> Any:
+def bare(declared: Any) -> Any:
     """Without `Annotated` and without `| None`."""
     while get_origin(declared) is Annotated:
         declared = get_args(declared)[0]
     if get_origin(declared) in {Union, UnionType}:
         rest = [choice for choice in get_args(declared) if choice is not NoneType]
-        return _bare(rest[0]) if len(rest) == 1 else declared
+        return bare(rest[0]) if len(rest) == 1 else declared
     return declared
 
 
