@@ -1,0 +1,69 @@
+"""Every manifest and every command in the guides works as written."""
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.running import QUICKSTART, ROOT, Site, modelwright, program, quickstart
+
+pytestmark = pytest.mark.e2e
+
+PAGES = [*sorted((ROOT / "docs" / "guide").glob("*.md")), ROOT / "README.md", ROOT / "README.zh-CN.md"]
+SECRETS = {"OPENAI_API_KEY": "sk-example", "DEEPSEEK_API_KEY": "sk-example"}
+
+
+def _blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def _manifests() -> list[tuple[str, str]]:
+    whole = [(page.name, block) for page in PAGES for block in _blocks(page, "yaml")]
+    return [(name, block if "schema:" in block else f"schema: 1\nname: example\n{block}") for name, block in whole]
+
+
+def _commands(name: str) -> list[str]:
+    lines = [line for block in _blocks(ROOT / "docs" / "guide" / name, "console") for line in block.splitlines()]
+    return [line[2:].partition("  #")[0].strip() for line in lines if line.startswith("$ ")]
+
+
+@pytest.mark.parametrize(("page", "text"), _manifests())
+def test_a_manifest_in_the_guides_is_valid(
+    page: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert page
+    for name, value in SECRETS.items():
+        monkeypatch.setenv(name, value)
+    path = quickstart(tmp_path)
+    path.write_text(text)
+    found = modelwright("check", "-f", str(path))
+    assert found.returncode == 0, found.stdout + found.stderr
+
+
+def test_the_commands_about_keys_work_as_written(quickstart_site: Site) -> None:
+    for command in _commands("keys.md"):
+        words = shlex.split(command)
+        if words[0] == "modelwright":
+            found = subprocess.run(
+                [*program(), *words[1:]],
+                capture_output=True,
+                text=True,
+                cwd=quickstart_site.manifest.parent,
+                check=False,
+            )
+            assert found.returncode == 0, f"{command}: {found.stderr}"
+    kept = modelwright("keys", "list", "--json", "-f", str(quickstart_site.manifest)).stdout
+    assert '"ops"' in kept
+    assert '"ci"' in kept
+
+
+def test_the_ledger_command_of_the_operators_guide_works(quickstart_site: Site) -> None:
+    quickstart_site.call("POST", "/v2/models/digits/infer", (QUICKSTART / "seven.json").read_bytes())
+    command = next(command for command in _commands("operate.md") if "control.sock" in command)
+    found = subprocess.run(
+        ["/bin/sh", "-c", command], capture_output=True, text=True, cwd=quickstart_site.manifest.parent, check=False
+    )
+    assert found.returncode == 0, found.stderr
+    assert '"endpoint"' in found.stdout or found.stdout.strip() == "[]"
