@@ -38,7 +38,7 @@ _OUTSIDE = """## Values from outside
 |---|---|
 | `${env:NAME}` | a variable: the process's environment, then `.env.<environment>`, then `.env`, beside the manifest |
 | `${file:path}` | the text of a file, without the line end |
-| `${secret:NAME}` | a secret: as `${env:NAME}`, then a file: `/run/secrets/NAME`, `.modelwright/secrets/<environment>/NAME` |
+| `${secret:NAME}` | a secret: likewise, then `/run/secrets/NAME`, then `.modelwright/secrets/<environment>/NAME` |
 | `$${` | a plain `${` |
 
 A secret may stand only under `keys` of a provider; it is looked up by the process that needs it, and written down

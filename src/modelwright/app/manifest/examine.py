@@ -8,10 +8,10 @@ from pathlib import Path as FilePath
 
 from pydantic import ValidationError
 
+from modelwright.app.document.finding import Finding, as_fault, in_file_order
 from modelwright.app.document.tree import Merge, Node, Path, as_mapping, dotted, merged, plain, without
 from modelwright.app.manifest import later, rules
 from modelwright.app.manifest.files import FileFacts, look
-from modelwright.app.manifest.finding import Finding, as_fault, in_file_order
 from modelwright.app.manifest.resolve import Resolved, Resolver
 from modelwright.app.manifest.schema import Manifest
 from modelwright.app.manifest.shape import keys_at

@@ -11,11 +11,11 @@ from pathlib import Path
 import msgspec
 
 from modelwright.adapters.providers.table import KINDS
+from modelwright.app.document.finding import in_file_order
 from modelwright.app.document.parse import DocumentError, parse, read_bytes, read_text
 from modelwright.app.document.tree import Node
 from modelwright.app.manifest import rules
 from modelwright.app.manifest.examine import Examination, Examined
-from modelwright.app.manifest.finding import in_file_order
 from modelwright.app.manifest.resolve import off_reason
 from modelwright.app.manifest.schema import Manifest
 from modelwright.app.settings import ENVIRONMENTS, STATE, Settings, chosen_environment, process_environment

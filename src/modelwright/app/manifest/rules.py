@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from modelwright.app.document.finding import Finding
 from modelwright.app.document.tree import Path
 from modelwright.app.manifest.files import ENGINES, GGUF, ONNX, PICKLE, FileFacts
-from modelwright.app.manifest.finding import Finding
 from modelwright.app.manifest.schema import Manifest, ModelSection, ProviderSection, VariantSection
 from modelwright.app.manifest.words import unknown_key
 from modelwright.app.plugins import engine_row
