@@ -9,7 +9,6 @@ from typing import Annotated, Any, NamedTuple
 import typer
 from typer.core import TyperGroup
 
-from modelwright import __version__
 from modelwright.cli.errors import report
 from modelwright.core.errors import ModelwrightError
 
@@ -80,7 +79,9 @@ def main() -> None:
 
 def _say_version(asked: bool) -> None:  # noqa: FBT001 - Typer's callbacks take the value alone
     if asked:
-        print(f"modelwright {__version__}")
+        from importlib.metadata import version
+
+        print(f"modelwright {version('modelwright')}")
         raise typer.Exit
 
 
