@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from importlib import import_module
 from pathlib import Path
@@ -106,6 +107,7 @@ def _bring_to_head(connection: Connection, path: Path) -> None:
     if found is not None and found > HEAD:
         hint = "run that version again, or restore the backup that was made before it"
         raise StartError(f"{path} was written by a newer version of Modelwright (schema {found})", hint=hint)
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it would tell of its own set-up, line by line
     import_module("modelwright.adapters.stores.migrate").upgrade(connection)
 
 

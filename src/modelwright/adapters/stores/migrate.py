@@ -25,6 +25,5 @@ def configuration(connection: Connection | None = None) -> Config:
 
 def upgrade(connection: Connection) -> None:
     """Run what is missing."""
-    logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of its own set-up, line by line
     command.upgrade(configuration(connection), "head")
     log.info("the database stands at its newest migration now")

@@ -89,7 +89,8 @@ def _add_errors(api: FastAPI) -> None:
     async def mistyped(_: Request, error: Any) -> Response:
         first = error.errors()[0]
         place = ".".join(str(step) for step in first["loc"])
-        return _no(422, "unprocessable", f"{place}: {first['msg']}", hint="see /openapi.json")
+        hint = "send what /openapi.json asks for, with content-type: application/json"
+        return _no(422, "unprocessable", f"{place}: {first['msg']}", hint=hint)
 
     async def elsewhere(request: Request, error: Any) -> Response:
         code = _CODES.get(error.status_code, "malformed")

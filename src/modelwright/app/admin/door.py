@@ -8,12 +8,14 @@ from typing import Any
 from modelwright.access.keys import recognise
 from modelwright.app.admin.errors import Unavailable, send_error, send_json
 from modelwright.core.contracts.snapshot import Key
-from modelwright.core.errors import Forbidden, ModelwrightError, Unauthenticated
+from modelwright.core.errors import Forbidden, ModelwrightError, TooLarge, Unauthenticated
 from modelwright.core.keys import key_digest
 from modelwright.core.ports.clock import Clock
 
 OPEN = frozenset({"/metrics", "/healthz", "/readyz"})
 """Paths that want no key over TCP either: counts and names, no content and no secret."""
+
+MOST_BODY = 1 << 20
 
 Asgi = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -41,6 +43,7 @@ class AdminDoor:
                 return
             if not (_local(scope) or path in OPEN):
                 self._check(dict(scope["headers"]))
+            _check_size(dict(scope["headers"]))
         except ModelwrightError as error:
             await send_error(send, error)
             return
@@ -64,6 +67,13 @@ class AdminDoor:
             raise Unauthenticated("the key is not known, was revoked or has expired", hint=hint)
         if key.role != "admin":
             raise Forbidden(f"a key with the role {key.role} does not open the admin door", hint="use an admin's key")
+
+
+def _check_size(headers: dict[bytes, bytes]) -> None:
+    """Raises TooLarge, also for a body that does not say how long it is."""
+    length = headers.get(b"content-length", b"0")
+    if b"transfer-encoding" in headers or int(length) > MOST_BODY:
+        raise TooLarge("the body is too large", hint=f"send at most {MOST_BODY >> 10} KiB, with its content-length")
 
 
 def _local(scope: Any) -> bool:

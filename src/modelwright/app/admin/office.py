@@ -1,26 +1,23 @@
-"""Keys for the command line: through control while it runs, otherwise straight in the database, never both."""
+"""Keys for the command line: through control while it runs, otherwise by `alone`; never both."""
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from importlib import import_module
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import msgspec
 from pydantic import TypeAdapter
 
-from modelwright.app.admin.desk import KeyDesk
-from modelwright.app.admin.store import open_store
 from modelwright.app.admin.types import KeyChanged, KeyFacts, KeyMade, KeyWish
-from modelwright.app.clock import SystemClock
-from modelwright.app.secret_files import PEPPER_NAME, pepper
-from modelwright.app.settings import Settings
 from modelwright.app.supervise.ask import Answer, ask
 from modelwright.app.supervise.devices.runtime import running
 from modelwright.core.errors import AccessError, KeyNameTaken, KeyNotFound, ModelwrightError, NotRunning, StartError
+
+if TYPE_CHECKING:
+    from modelwright.app.admin.alone import Alone
 
 PATIENCE = 20.0
 """Seconds to wait for a control that starts, or for another command that holds the database."""
@@ -28,7 +25,6 @@ WITHIN = 15.0
 """Seconds that control may take for one answer."""
 _PAUSE = 0.2
 
-_Got = TypeVar("_Got")
 _LIST = TypeAdapter(list[KeyFacts])
 _ERRORS: dict[str, type[ModelwrightError]] = {kind.code: kind for kind in (AccessError, KeyNameTaken, KeyNotFound)}
 
@@ -58,19 +54,19 @@ class KeyOffice:
         answer = self._control("POST", "/keys", body)
         if answer is not None:
             return KeyMade.model_validate_json(answer)
-        return self._alone(lambda desk: desk.create(wish))
+        return self._alone().create(wish)
 
     def list(self) -> list[KeyFacts]:
         """All keys, the newest first."""
         answer = self._control("GET", "/keys")
-        return _LIST.validate_json(answer) if answer is not None else self._alone(lambda desk: desk.list())
+        return _LIST.validate_json(answer) if answer is not None else self._alone().list()
 
     def revoke(self, which: str) -> KeyChanged:
         """Revoke a key by id or name."""
         answer = self._control("DELETE", f"/keys/{quote(which, safe='')}")
         if answer is not None:
             return KeyChanged.model_validate_json(answer)
-        return self._alone(lambda desk: desk.revoke(which))
+        return self._alone().revoke(which)
 
     def _control(self, method: str, target: str, body: bytes = b"") -> bytes | None:
         """The answer of control; None when nothing runs."""
@@ -92,21 +88,10 @@ class KeyOffice:
                 return _accepted(answer)
             time.sleep(_PAUSE)
 
-    def _alone(self, act: Callable[[KeyDesk], Awaitable[_Got]]) -> _Got:
-        """Act on the database itself."""
-
-        async def acting() -> _Got:
-            store = await open_store(self._state, patience=PATIENCE)
-            try:
-                return await act(KeyDesk(store.keys, pepper=self._pepper(), clock=SystemClock()))
-            finally:
-                await store.close()
-
-        return asyncio.run(acting())
-
-    def _pepper(self) -> bytes:
-        settings = Settings(self._base, environment=self._environment, state=self._state)
-        return pepper(self._state, configured=settings.secret(PEPPER_NAME))
+    def _alone(self) -> Alone:
+        """The database's libraries are loaded only here: with control at hand nobody needs them."""
+        alone: type[Alone] = import_module("modelwright.app.admin.alone").Alone
+        return alone(self._state, base=self._base, environment=self._environment, patience=PATIENCE)
 
 
 def _accepted(answer: Answer) -> bytes:

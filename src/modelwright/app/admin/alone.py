@@ -1,0 +1,51 @@
+"""Keys straight in the database, for the command line while nothing runs; it speaks to no process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+from modelwright.app.admin.desk import KeyDesk
+from modelwright.app.admin.store import open_store
+from modelwright.app.admin.types import KeyChanged, KeyFacts, KeyMade, KeyWish
+from modelwright.app.clock import SystemClock
+from modelwright.app.secret_files import PEPPER_NAME, pepper
+from modelwright.app.settings import Settings
+
+_Got = TypeVar("_Got")
+
+
+class Alone:
+    """The verbs of `modelwright keys`; each opens the database for itself. All raise AccessError and StartError."""
+
+    def __init__(self, state: Path, *, base: Path, environment: str, patience: float) -> None:
+        """`patience`: seconds to wait for another command that holds the database."""
+        self._state = state
+        self._base = base
+        self._environment = environment
+        self._patience = patience
+
+    def create(self, wish: KeyWish) -> KeyMade:
+        """Make a key."""
+        return asyncio.run(self._act(lambda desk: desk.create(wish)))
+
+    def list(self) -> list[KeyFacts]:
+        """All keys, the newest first."""
+        return asyncio.run(self._act(lambda desk: desk.list()))
+
+    def revoke(self, which: str) -> KeyChanged:
+        """Revoke a key by id or name."""
+        return asyncio.run(self._act(lambda desk: desk.revoke(which)))
+
+    async def _act(self, act: Callable[[KeyDesk], Awaitable[_Got]]) -> _Got:
+        store = await open_store(self._state, patience=self._patience)
+        try:
+            return await act(KeyDesk(store.keys, pepper=self._pepper(), clock=SystemClock()))
+        finally:
+            await store.close()
+
+    def _pepper(self) -> bytes:
+        settings = Settings(self._base, environment=self._environment, state=self._state)
+        return pepper(self._state, configured=settings.secret(PEPPER_NAME))
