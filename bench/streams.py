@@ -52,7 +52,9 @@ async def measure(url: str, key: str, *, streams: int, tokens: int) -> dict[str,
     ends: list[asyncio.Future[None]] = []
     for _ in range(streams):
         end: asyncio.Future[None] = loop.create_future()
-        _, client = await loop.create_connection(lambda end=end: _Stream(head + body, end), at.hostname, at.port)
+        _, client = await loop.create_connection(
+            lambda end=end: _Stream(head + body, end), at.hostname or "", at.port or 0
+        )
         clients.append(client)
         ends.append(end)
         await asyncio.sleep(0.002)

@@ -8,12 +8,13 @@ import numpy as np
 import openai
 import pytest
 import tritonclient.http as triton
+from openai.types.chat import ChatCompletionMessageParam
 
 from tests.e2e.running import QUICKSTART, ROOT, Site, modelwright
 
 pytestmark = pytest.mark.e2e
 
-SUM = [{"role": "user", "content": "What is 12 plus 30?"}]
+SUM: list[ChatCompletionMessageParam] = [{"role": "user", "content": "What is 12 plus 30?"}]
 
 
 def _pasted(site: Site, command: str) -> str:
@@ -82,9 +83,8 @@ def test_the_openai_sdk_streams(client: openai.OpenAI) -> None:
 
 
 def test_the_openai_sdk_streams_usage_when_asked(client: openai.OpenAI) -> None:
-    options = {"include_usage": True}
     *_, last = client.chat.completions.create(
-        model="chat", messages=SUM, temperature=0, stream=True, stream_options=options
+        model="chat", messages=SUM, temperature=0, stream=True, stream_options={"include_usage": True}
     )
     assert last.choices == []
     assert last.usage is not None
@@ -93,7 +93,7 @@ def test_the_openai_sdk_streams_usage_when_asked(client: openai.OpenAI) -> None:
 
 async def test_the_async_sdk_runs_many_at_once(quickstart_site: Site) -> None:
     async def added(client: openai.AsyncOpenAI, left: int, right: int) -> str:
-        asked = [{"role": "user", "content": f"What is {left} plus {right}?"}]
+        asked: list[ChatCompletionMessageParam] = [{"role": "user", "content": f"What is {left} plus {right}?"}]
         stream = await client.chat.completions.create(model="chat", messages=asked, temperature=0, stream=True)
         return "".join([chunk.choices[0].delta.content or "" async for chunk in stream])
 
@@ -166,7 +166,9 @@ def test_tritonclient_infers_by_json_and_binary(quickstart_site: Site) -> None:
             tensor.set_data_from_numpy(image, binary_data=binary)
             wanted = [triton.InferRequestedOutput("label", binary_data=binary)]
             found = client.infer("digits", [tensor], outputs=wanted, headers=dict(headers))  # it writes into them
-            assert found.as_numpy("label").tolist() == [7]
+            label = found.as_numpy("label")
+            assert label is not None
+            assert label.tolist() == [7]
 
 
 def test_explain_names_the_variant_that_answers(quickstart_site: Site) -> None:

@@ -1,4 +1,4 @@
-"""A text model that answers OpenAI requests: requests to token ids, tokens to answers and streams; it routes nothing."""
+"""A text model that answers OpenAI requests: to token ids and back, whole or streamed; it routes nothing."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class TextModel:
         self.tokens_out = 0
 
     async def answer(self, path: str, body: bytes, *, receive: Receive, send: Send) -> None:
-        """Answer one POST of a path in READERS; raises CallError until something was sent, then sends an error event."""
+        """Answer one POST of a path in READERS; raises CallError until something was sent, then tells it as an event."""
         request = READERS[path](body)
         prompt = self._tokens(request)
         job = _Job(

@@ -1,4 +1,4 @@
-"""Contract: the event catalogue, version 1; what rooms say about themselves, for `observe` to turn into lines and numbers.
+"""Contract: the event catalogue, version 1; what rooms say about themselves, for `observe` to tell and count.
 
 Events are facts in the past tense. They never hold content, a key or a secret.
 """
