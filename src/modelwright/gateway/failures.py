@@ -17,6 +17,7 @@ from modelwright.core.errors import (
 )
 from modelwright.core.ports.http import Headers
 from modelwright.core.ports.providers import AnswerHead
+from modelwright.gateway.call import Call
 from modelwright.gateway.lanes import Lane, Replica, lost_model
 
 _REFUSALS: dict[int, type[CallError]] = {
@@ -28,10 +29,15 @@ _REFUSALS: dict[int, type[CallError]] = {
 _OWN: dict[int, type[CallError]] = {**_REFUSALS, 429: Overloaded, 500: EngineFailed, 503: ModelUnavailable}
 
 
-class Failures:
-    """Judges everything that can go wrong with one replica of one lane."""
+def failures_of(call: Call) -> Failures:
+    """The judge of a call that was sent somewhere."""
+    if call.lane is None or call.replica is None:
+        raise RuntimeError("the call was not sent anywhere")
+    return Failures(call.lane, call.replica)
 
-    __slots__ = ("_lane", "_replica", "dialect")
+
+class Failures:
+    """Judges everything that can go wrong with one replica of one lane; made only when something has."""
 
     def __init__(self, lane: Lane, replica: Replica) -> None:
         self._lane = lane

@@ -11,7 +11,7 @@ from modelwright.core.ports.http import UpstreamResponse
 from modelwright.core.wire import openai
 from modelwright.core.wire.sse import DONE, EventSplitter, event_bytes, event_data
 from modelwright.gateway.call import Call
-from modelwright.gateway.failures import Failures
+from modelwright.gateway.failures import failures_of
 
 HELD = 64 << 10
 """Bytes of role-only events and comments that wait for the first content; past it they are sent."""
@@ -25,14 +25,12 @@ class Relay:
     Nothing is sent before the first content has arrived, so that a failure up to there has its own HTTP status.
     """
 
-    __slots__ = ("_began", "_call", "_done", "_failure", "_failures", "_held", "_monotonic", "_response", "_splitter")
+    __slots__ = ("_began", "_call", "_dialect", "_done", "_failure", "_held", "_monotonic", "_response", "_splitter")
 
-    def __init__(
-        self, call: Call, response: UpstreamResponse, *, failures: Failures, monotonic: Callable[[], float]
-    ) -> None:
+    def __init__(self, call: Call, response: UpstreamResponse, *, monotonic: Callable[[], float]) -> None:
         self._call = call
         self._response = response
-        self._failures = failures
+        self._dialect = failures_of(call).dialect
         self._monotonic = monotonic
         self._splitter = EventSplitter()
         self._held = b""
@@ -69,7 +67,7 @@ class Relay:
             except (CallError, asyncio.CancelledError) as error:
                 out, self._failure = b"", self._cut(error)
             if self._failure is not None:
-                call.failure = self._failures.of(self._failure)
+                call.failure = failures_of(call).of(self._failure)
                 out += event_bytes(openai.error_body(call.failure))
             call.ended = True
             yield out
@@ -107,9 +105,9 @@ class Relay:
         if data == DONE:
             self._done = True
             return event
-        told = self._failures.dialect.event(data)
+        told = self._dialect.event(data)
         if told.error is not None:
-            self._failure = self._failures.of_event(told)
+            self._failure = failures_of(call).of_event(told)
             return b""
         if told.usage is not None:
             note_usage(call.row, told.usage)

@@ -46,16 +46,21 @@ class OpenAiDialect:
         self._name = entry.name
         self._origin, prefix = read_base_url(base_url, place=f"provider {entry.name}")
         self._vendor = vendor
+        self._headers: dict[str, tuple[tuple[bytes, bytes], ...]] = {}
+        """By key: there are as few as the entry has."""
         self._targets = {
             operation: prefix + target for operation, target in TARGETS.items() if operation in vendor.operations
         }
 
     def request(self, call: Outbound) -> UpstreamRequest:
+        headers = self._headers.get(call.api_key)
+        if headers is None:
+            headers = self._headers[call.api_key] = (*_HEADERS, *self._key_headers(call.api_key))
         return UpstreamRequest(
             origin=self._origin,
             method="POST",
             target=self._target(call),
-            headers=(*_HEADERS, *self._key_headers(call.api_key), *call.headers),
+            headers=(*headers, *call.headers) if call.headers else headers,
             body=self._body(call),
         )
 

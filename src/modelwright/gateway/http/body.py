@@ -55,7 +55,9 @@ class Body:
         if declared > limit:
             self.hang_up = declared > limit + SWALLOWED
             raise _too_large(limit)
-        message = await self._next()
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            raise _left()
         body = message["body"]
         if not message.get("more_body"):
             if len(body) > limit:
@@ -102,8 +104,12 @@ class Body:
     async def _next(self) -> Any:
         message = await self._receive()
         if message["type"] == "http.disconnect":
-            raise Stopped("the client left before its request was complete")
+            raise _left()
         return message
+
+
+def _left() -> Stopped:
+    return Stopped("the client left before its request was complete")
 
 
 def _too_large(limit: int) -> TooLarge:

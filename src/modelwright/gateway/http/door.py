@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from modelwright.core.contracts.events import Event, RequestFinished
 from modelwright.core.contracts.ledger import LedgerRow
 from modelwright.core.errors import CallError
 from modelwright.core.ports.clock import Clock
-from modelwright.gateway.call import Call
+from modelwright.gateway.call import Call, Reply
 from modelwright.gateway.http.body import Body, BodyBudget, Receive
 from modelwright.gateway.http.exchange import Exchange, Send
 from modelwright.gateway.http.paths import Match, match
@@ -48,14 +48,14 @@ class Door:
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Answer one HTTP request (ASGI)."""
         exchange = Exchange(scope, send, started=self._monotonic(), call_id=self._ids())
-        exchange.hang_up = self._gateway.draining
         try:
             found = match(exchange.method, exchange.path)
             exchange.template = found.template
             if found.operation:
-                await self._call(exchange, receive, found)
+                reply = await self._call(exchange, receive, found)
             else:
-                await exchange.answer(await self._views.answer(found, exchange.headers))
+                reply = await self._views.answer(found, exchange.headers)
+            await exchange.answer(reply)
         except CallError as error:
             await exchange.refuse(error)
         except asyncio.CancelledError:
@@ -67,7 +67,8 @@ class Door:
         finally:
             self._finish(exchange)
 
-    async def _call(self, exchange: Exchange, receive: Receive, found: Match) -> None:
+    def _call(self, exchange: Exchange, receive: Receive, found: Match) -> Awaitable[Reply]:
+        """Make the call and hand it to the chain."""
         headers = exchange.headers
         row = LedgerRow(
             call=exchange.call_id,
@@ -77,34 +78,40 @@ class Door:
             endpoint=found.model,
             release=self._release,
         )
-        body = Body(receive, declared=headers.get(b"content-length"), budget=self._budget)
-        call = Call(row, headers=headers, started=exchange.started, read=body.read, client_gone=body.gone)
-        call.version = found.version
+        body = exchange.body = Body(receive, declared=headers.get(b"content-length"), budget=self._budget)
+        call = Call(row, found.operation, headers, exchange.started, body.read, body.gone, found.version)
         exchange.call = call
-        try:
-            if b"x-modelwright-tags" in headers:
-                row.tags = read_tags(headers[b"x-modelwright-tags"])
-            await exchange.answer(await self._gateway.in_force().chain(call))
-        finally:
-            exchange.hang_up = exchange.hang_up or body.hang_up
-            self._in_flight.leave(call)
+        if b"x-modelwright-tags" in headers:
+            row.tags = read_tags(headers[b"x-modelwright-tags"])
+        return self._gateway.in_force().chain(call)
 
     def _finish(self, exchange: Exchange) -> None:
+        """Whatever the end was: give the place back and tell of it."""
         gateway = self._gateway
-        row = exchange.identified_row()
-        if row is not None:
-            gateway.calls += 1
-            gateway.errors += row.outcome != "ok"
+        call, error = exchange.call, exchange.error
+        row: LedgerRow | None = None
+        if call is not None:
+            self._in_flight.leave(call)
+            if call.identified:
+                row = call.row
+                error = row.error
+                gateway.calls += 1
+                gateway.errors += row.outcome != "ok"
         self._emit(
             RequestFinished(
                 at=self._now(),
                 method=exchange.method,
                 path=exchange.template,
                 status=exchange.status,
-                duration_ms=round((self._monotonic() - exchange.started) * 1000, 3),
+                duration_ms=_milliseconds(self._monotonic() - exchange.started),
                 client=exchange.client,
                 request_id=exchange.request_id,
-                error=row.error if row is not None else exchange.error,
+                error=error,
                 call=row,
             )
         )
+
+
+def _milliseconds(seconds: float) -> float:
+    """Whole microseconds: more digits would only make every line longer."""
+    return int(seconds * 1e6) / 1000

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 from modelwright.gateway.call import Call, Handler, Reply
 from modelwright.gateway.inflight import InFlight
 
@@ -13,6 +15,6 @@ class Admit:
         self._in_flight = in_flight
         self._limit = limit
 
-    async def __call__(self, call: Call, proceed: Handler) -> Reply:
+    def __call__(self, call: Call, proceed: Handler) -> Awaitable[Reply]:
         self._in_flight.enter(call, limit=self._limit)
-        return await proceed(call)
+        return proceed(call)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from modelwright.core.errors import CallError, ProviderError
 from modelwright.core.ports.clock import Clock
 from modelwright.core.ports.http import Transport, UpstreamResponse
-from modelwright.core.ports.providers import Outbound
+from modelwright.core.ports.providers import AnswerHead, Outbound
 from modelwright.core.ports.stores import LedgerSink
 from modelwright.gateway.call import Call, Handler, HeaderPairs, Reply
-from modelwright.gateway.failures import Failures
+from modelwright.gateway.failures import failures_of
 from modelwright.gateway.lanes import Lane
 from modelwright.gateway.stream import Relay, note_usage
 
@@ -36,27 +36,29 @@ class Dispatch:
         if lane is None:
             raise RuntimeError("a call was dispatched before it had a route")
         replica = lane.pick()
-        request = replica.dialect.request(_outbound(call, lane))
-        self._ledger.intent(call.row)
-        call.row.attempts = 1
+        dialect = replica.dialect
+        request = dialect.request(_outbound(call, lane))
+        row = call.row
+        self._ledger.intent(row)
+        row.attempts = 1
         call.replica = replica
         replica.in_flight += 1
-        failures = Failures(lane, replica)
         try:
             response = await self._send(request, lane.deadlines)
             if response.status >= 300:
-                return await _refused(call, response, failures)
+                return await _refused(call, response)
             headers = [pair for pair in response.headers if pair[0] in _PASS_BACK]
-            if call.row.stream and _is_stream(headers):
-                return await self._streamed(call, response, failures=failures, headers=headers)
-            return await _whole(call, response, failures=failures, headers=headers)
+            if row.stream and _is_stream(headers):
+                return await self._streamed(call, response, headers)
+            body = await response.read(MAX_ANSWER)
+            if call.operation != "infer":
+                _take_note(call, dialect.answer(body))
+            return Reply(response.status, headers=headers, body=body)
         except CallError as error:
-            raise failures.of(error) from None
+            raise failures_of(call).of(error) from None
 
-    async def _streamed(
-        self, call: Call, response: UpstreamResponse, *, failures: Failures, headers: HeaderPairs
-    ) -> Reply:
-        relay = Relay(call, response, failures=failures, monotonic=self._monotonic)
+    async def _streamed(self, call: Call, response: UpstreamResponse, headers: HeaderPairs) -> Reply:
+        relay = Relay(call, response, monotonic=self._monotonic)
         try:
             await relay.begin()
         except BaseException:
@@ -66,25 +68,21 @@ class Dispatch:
         return Reply(response.status, headers=headers, chunks=relay.chunks())
 
 
-async def _whole(call: Call, response: UpstreamResponse, *, failures: Failures, headers: HeaderPairs) -> Reply:
-    body = await response.read(MAX_ANSWER)
-    if call.operation == "infer":
-        return Reply(response.status, headers=headers, body=body)
-    told = failures.dialect.answer(body)
+def _take_note(call: Call, told: AnswerHead | None) -> None:
+    """Usage goes into the row; an error that stands where the answer should be is one."""
     if told is None:
         raise ProviderError("the answer is no JSON object", hint="is the provider's base_url right?")
     if told.error is not None:
-        raise failures.of_event(told)
+        raise failures_of(call).of_event(told)
     if told.usage is not None:
         note_usage(call.row, told.usage)
-    return Reply(response.status, headers=headers, body=body)
 
 
-async def _refused(call: Call, response: UpstreamResponse, failures: Failures) -> Reply:
+async def _refused(call: Call, response: UpstreamResponse) -> Reply:
     """An answer that is no success passes as it is, or becomes one of our errors."""
     status, row = response.status, call.row
     body = await response.read(MAX_ERROR)
-    error = failures.of_status(status, response.headers, body)
+    error = failures_of(call).of_status(status, response.headers, body)
     if error is not None:
         raise error
     if call.lane is not None and call.lane.own:

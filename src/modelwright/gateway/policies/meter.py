@@ -70,7 +70,7 @@ class Meter:
     def _settle(self, call: Call, error: CallError | None) -> None:
         call.ended = call.settled = True
         row = call.row
-        row.latency_ms = round((self._monotonic() - call.started) * 1000, 3)
+        row.latency_ms = int((self._monotonic() - call.started) * 1e6) / 1000  # whole microseconds
         if error is None:
             if row.outcome == "intent":
                 row.outcome = "ok"

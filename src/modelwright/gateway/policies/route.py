@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 from modelwright.core import split
 from modelwright.core.errors import ProviderOff, UnknownEndpoint, Unprocessable
 from modelwright.gateway.call import Call, Handler, Reply
@@ -24,7 +26,7 @@ class ChooseRoute:
         self._routes = table.routes
         self._salt = table.salt
 
-    async def __call__(self, call: Call, proceed: Handler) -> Reply:
+    def __call__(self, call: Call, proceed: Handler) -> Awaitable[Reply]:
         row = call.row
         route = self._routes.get(row.endpoint)
         if route is None:
@@ -38,7 +40,7 @@ class ChooseRoute:
         if lane.off:
             raise ProviderOff(f"provider {lane.provider} is off", hint=lane.off)
         call.deadline = call.started + lane.total
-        return await proceed(call)
+        return proceed(call)
 
     def _choose(self, call: Call, route: Route) -> Lane:
         endpoint = route.endpoint
