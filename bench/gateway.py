@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from bench.process import (
     Site,
     children,
     cpu_seconds,
+    free_port,
     modelwright,
     pin,
     resident_mb,
@@ -83,7 +83,7 @@ gateway: {{max_in_flight: 4096}}
 def main() -> None:
     """Print both tables."""
     with scratch() as folder:
-        upstream, proxy = _free_port(), _free_port()
+        upstream, proxy = free_port(), free_port()
         answer = json.dumps(ANSWER)
         fixed = f"default_type application/json; location / {{ return 200 '{answer}'; }}"
         with (
@@ -138,7 +138,7 @@ def _calls(folder: Path, *, upstream: int, proxy: int, nginx: list[int], ours: S
 
 
 def _streams(folder: Path) -> None:
-    upstream, proxy = _free_port(), _free_port()
+    upstream, proxy = free_port(), free_port()
     command = modelwright("dev-provider", "--port", str(upstream), "--tokens", str(TOKENS), "--delay", DELAY)
     with (
         running(command, cpu=LOAD_CPU, log=folder / "provider.log"),
@@ -211,9 +211,3 @@ def _proxy(folder: Path, name: str, *, port: int, to: int) -> Running:
 def _made(folder: Path) -> Path:
     folder.mkdir()
     return folder
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -27,10 +28,11 @@ def scratch() -> Iterator[Path]:
 
 
 @contextmanager
-def running(command: Sequence[str], *, cpu: int, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A process pinned to one processor, ended by SIGTERM (then SIGKILL) at the end."""
+def running(command: Sequence[str], *, cpu: int | None, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process pinned to one processor (None: to none), ended by SIGTERM (then SIGKILL) at the end."""
+    pinned = [*command] if cpu is None else ["taskset", "-c", str(cpu), *command]
     with log.open("wb") as out:
-        process = subprocess.Popen(["taskset", "-c", str(cpu), *command], stdout=out, stderr=out)
+        process = subprocess.Popen(pinned, stdout=out, stderr=out)
     try:
         yield process
     finally:
@@ -110,6 +112,11 @@ class Site:
         self.key = (folder / ".modelwright/keys/development").read_text().strip()
         self.parts = {part["name"]: part for part in status["parts"]}  # type: ignore[attr-defined]
 
+    @property
+    def running(self) -> list[str]:
+        """Parts that are processes."""
+        return [name for name, part in self.parts.items() if part["pid"]]
+
     def pid(self, part: str) -> int:
         """Process of a part."""
         return int(self.parts[part]["pid"])
@@ -129,3 +136,10 @@ def _ready(manifest: Path, *, seconds: float = 60.0) -> Site:
                 return Site(status, manifest.parent)
         time.sleep(0.2)
     raise TimeoutError((manifest.parent / "up.log").read_text()[-2000:])
+
+
+def free_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

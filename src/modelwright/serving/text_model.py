@@ -36,7 +36,7 @@ class TextModel:
         self.tokens_out = 0
 
     async def answer(self, path: str, body: bytes, *, receive: Receive, send: Send) -> None:
-        """Answer one POST of a path in READERS; raises CallError until something was sent, then tells it as an event."""
+        """Answer one POST of a path in READERS; raises CallError until something was sent, then sends an event."""
         request = READERS[path](body)
         prompt = self._tokens(request)
         job = _Job(
