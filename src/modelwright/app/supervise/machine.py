@@ -62,6 +62,11 @@ class PartMachine:
         self._draining = False
         self._words = ""
 
+    @property
+    def stopped(self) -> bool:
+        """Nothing is to be started any more."""
+        return self.state == "stopped"
+
     def start(self) -> tuple[Step, ...]:
         """The first start."""
         self._become("starting")

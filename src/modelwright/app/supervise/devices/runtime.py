@@ -39,7 +39,7 @@ class Pointer(msgspec.Struct, frozen=True, kw_only=True):
 class Claim:
     """This process is the one supervisor of a state directory, until `release`."""
 
-    def __init__(self, state: Path, runtime: Path, locks: tuple[int, int]) -> None:
+    def __init__(self, state: Path, runtime: Path, locks: tuple[int, int, int]) -> None:
         self.state = state
         self.runtime = runtime
         self._locks = locks
@@ -90,7 +90,7 @@ def claim(
     except BaseException:
         os.close(supervisor)
         raise
-    return Claim(state, runtime, (supervisor, workers))
+    return Claim(state, runtime, (supervisor, workers, _guard(runtime)))
 
 
 def running(state: Path) -> Pointer:
@@ -192,6 +192,14 @@ def _held(path: Path) -> bool:
     finally:
         os.close(descriptor)
     return False
+
+
+def _guard(folder: Path) -> int:
+    """Lock the folder itself: tools that clean temporary folders by age (systemd-tmpfiles) leave a locked one alone."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    with contextlib.suppress(OSError):
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return descriptor
 
 
 def _ours(folder: Path) -> bool:

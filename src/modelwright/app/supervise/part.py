@@ -1,0 +1,152 @@
+"""A part that runs: its machine's steps done to a real process and real doors; the rules are in `machine`."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import assert_never
+
+import msgspec
+
+from modelwright.app.parts import Notice, PartSpec
+from modelwright.app.supervise.devices.child import Child, Ears, start_child
+from modelwright.app.supervise.devices.doors import Door, UnixDoor
+from modelwright.app.supervise.devices.lifelines import Lifelines
+from modelwright.app.supervise.devices.runtime import Claim, write_whole
+from modelwright.app.supervise.machine import Kill, PartMachine, Refuse, Start, Step, Terminate, Wait
+from modelwright.core.errors import StartError
+from modelwright.core.status import PartStatus
+
+Command = Callable[[PartSpec, Path], list[str]]
+"""(spec, its file) → the command line of the worker."""
+
+
+class World:
+    """What all parts of a run share."""
+
+    def __init__(self, claim: Claim, lifelines: Lifelines, *, command: Command, logs: Path | None) -> None:
+        self.claim = claim
+        self.lifelines = lifelines
+        self.command = command
+        self.logs = logs
+
+
+class RunningPart:
+    """One part with its doors and, most of the time, its process."""
+
+    def __init__(
+        self,
+        spec: PartSpec,
+        machine: PartMachine,
+        *,
+        world: World,
+        shared: Mapping[str, Door],
+        told: Callable[[], None],
+        refused: Callable[[RunningPart], None],
+    ) -> None:
+        """`shared` are doors that other parts of the kind answer at too; `told` is called after each change, `refused`
+        when nobody answers at this part's doors for a while.
+        """
+        self.spec = spec
+        self.machine = machine
+        self.own = UnixDoor(world.claim.runtime / f"{spec.name}.sock")
+        self.shared = shared
+        self.life: asyncio.Task[None] | None = None
+        self._world = world
+        self._told = told
+        self._refused = refused
+        self._child: Child | None = None
+
+    @property
+    def doors(self) -> list[Door]:
+        """All that it answers at."""
+        return [*self.shared.values(), self.own]
+
+    @property
+    def log(self) -> Path | None:
+        """Where its output goes; None: where ours goes."""
+        return self._world.logs / f"{self.spec.name}.log" if self._world.logs else None
+
+    def status(self) -> PartStatus:
+        """As others see it."""
+        model = self.spec.model
+        label = f"{model.model} by {model.engine}" if model else ""
+        return self.machine.status(socket=str(self.own.path), label=label)
+
+    def start(self) -> None:
+        """The first start."""
+        self.perform(self.machine.start())
+
+    def drain(self) -> None:
+        """Take no new connection, ask the process to end, start none any more."""
+        for door in self.doors:
+            door.hush()
+        self.perform(self.machine.drain())
+
+    def kill(self) -> None:
+        """Its grace is over."""
+        self.perform(self.machine.overdue())
+
+    def perform(self, steps: Sequence[Step]) -> None:
+        """Do what the machine asks for."""
+        for step in steps:
+            match step:
+                case Start():
+                    self.life = asyncio.create_task(self._live(), name=self.spec.name)
+                case Wait(seconds):
+                    asyncio.get_running_loop().call_later(seconds, self._due)
+                case Refuse():
+                    self.own.close()
+                    self._refused(self)
+                case Terminate():
+                    self._signal(signal.SIGTERM)
+                case Kill():
+                    self._signal(signal.SIGKILL)
+                case _:
+                    assert_never(step)
+
+    async def _live(self) -> None:
+        """One life of the process."""
+        if self.machine.stopped:
+            return
+        try:
+            self._child = await self._spawn()
+        except (StartError, OSError) as error:
+            self.machine.told(Notice(state="failed", detail=str(error)))
+            status = 1
+        else:
+            self.perform(self.machine.spawned(self._child.pid))
+            self._told()
+            status = await self._child.wait()
+        self._child = None
+        steps = self.machine.exited(status)
+        self._told()
+        self.perform(steps)
+
+    async def _spawn(self) -> Child:
+        sockets = {"own": self.own.open()} | {name: door.open() for name, door in self.shared.items()}
+        lifeline, held = self._world.lifelines.ends(self.spec.kind)
+        ears = Ears(self._heard)
+        spec = msgspec.structs.replace(self.spec, sockets=sockets, lifeline=lifeline, notify=ears.mouth)
+        file = self._world.claim.runtime / f"{spec.name}.json"
+        write_whole(file, msgspec.json.encode(spec))
+        return await start_child(
+            self._world.command(spec, file),
+            ears=ears,
+            inherit=(*sockets.values(), lifeline, ears.mouth, *held, self._world.claim.workers_lock),
+            log=self.log,
+        )
+
+    def _heard(self, notice: Notice) -> None:
+        self.machine.told(notice)
+        self._told()
+
+    def _due(self) -> None:
+        self.perform(self.machine.due())
+        self._told()
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._child is not None:
+            self._child.send(number)
