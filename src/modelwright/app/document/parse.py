@@ -193,6 +193,7 @@ class _Grower:
 
 def _scalar(node: ScalarNode) -> Any:
     """Quoted text stays text; a plain one is read by the core schema, whatever `%YAML` says."""
-    if node.style in {"'", '"', "|", ">"} or str(node.tag) == f"{_TAG}str":
+    said_to_be_text = node.ctag.handle is not None and str(node.tag) == f"{_TAG}str"
+    if node.style in {"'", '"', "|", ">"} or said_to_be_text:
         return node.value
     return scalar(node.value)
