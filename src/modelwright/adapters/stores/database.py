@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from modelwright.adapters.stores.tables import HEAD
 from modelwright.core.errors import StartError
 
-BUSY = 5.0
+BUSY = 2.0
 """Seconds to wait for somebody else's write to end."""
 
 _PRAGMAS = (

@@ -35,7 +35,7 @@ def test_the_ledger_has_a_column_for_every_field_of_the_row() -> None:
 
 
 async def test_the_database_is_durable_and_private(database: Database, tmp_path: Path) -> None:
-    pragmas = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 5000}
+    pragmas = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 2000}
     async with database.writer.connect() as connection:
         for name, value in pragmas.items():
             assert (await connection.execute(text(f"PRAGMA {name}"))).scalar() == value
