@@ -116,7 +116,7 @@ class Merge:
 def merged(under: Node, over: Node, *, notes: Merge | None = None, path: Path = ()) -> Node:
     """`over` laid upon `under`: maps merge, null deletes, everything else replaces; each value keeps its own line."""
     if not isinstance(under.value, dict) or not isinstance(over.value, dict):
-        return over
+        return _stripped(over)
     value = dict(under.value)
     for key, child in over.value.items():
         here = (*path, key)
