@@ -20,14 +20,17 @@ def up(
         int | None, typer.Option(min=0, max=65535, help="Public port instead of the manifest's; 0 picks a free one.")
     ] = None,
     admin_port: Annotated[int | None, typer.Option(min=0, max=65535, help="Likewise for the admin port.")] = None,
-    grace: Annotated[float, typer.Option(min=0, help="Seconds that calls may take to end when it stops.")] = 30.0,
+    grace: Annotated[
+        float, typer.Option(min=0, max=86400, help="Seconds that calls may take to end when it stops.")
+    ] = 30.0,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print facts for programs, one JSON object per line.")
     ] = False,
 ) -> None:
     """Run everything that the manifest names, restart what dies, and drain on Ctrl-C or SIGTERM.
 
-    Ends with status 0 after a drain in which every process ended by itself, otherwise with 1.
+    A model that cannot be loaded is left out while the others serve; only when nothing can be served, the start ends,
+    with status 6. After a drain the status is 0, or 1 when a process had to be killed.
     """
     import sys
     from importlib.metadata import version
