@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from modelwright.app.admin.office import KeyOffice
-    from modelwright.app.admin.types import KeyFacts, Spread
+    from modelwright.app.keys.office import KeyOffice
+    from modelwright.app.keys.types import KeyFacts, Spread
 
 File = Annotated[Path, typer.Option("--file", "-f", help="The manifest.")]
 Environment = Annotated[
@@ -36,7 +36,7 @@ def create(
     as_json: Json = False,
 ) -> None:
     """Make an API key and print it, this once; a running gateway knows it at once."""
-    from modelwright.app.admin.types import KeyWish
+    from modelwright.app.keys.types import KeyWish
 
     made = _office(file, env).create(KeyWish(name=name, tenant=tenant, role=role, expires_in=expires))
     if as_json:
@@ -91,7 +91,7 @@ def revoke(
 
 
 def _office(file: Path, env: str | None) -> KeyOffice:
-    from modelwright.app.admin.office import KeyOffice
+    from modelwright.app.keys.office import KeyOffice
     from modelwright.app.settings import chosen_environment, process_environment
     from modelwright.app.supervise.look import state_of
     from modelwright.core.errors import StartError

@@ -8,14 +8,15 @@ from typing import Annotated, Any
 import msgspec
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 
 from modelwright.adapters.stores.sql_ledger import SqlLedger
-from modelwright.app.admin.desk import KeyDesk
 from modelwright.app.admin.errors import envelope, status_for
-from modelwright.app.admin.types import KeyChanged, KeyFacts, KeyMade, KeyWish, RowFilter
 from modelwright.app.admin.view import View
+from modelwright.app.keys.desk import KeyDesk
+from modelwright.app.keys.types import KeyChanged, KeyFacts, KeyMade, KeyWish
 from modelwright.core.contracts.ledger import OUTCOMES
 from modelwright.core.errors import ModelwrightError, Unprocessable
 
@@ -24,6 +25,17 @@ TEXT = "text/plain; version=0.0.4; charset=utf-8"
 _CODES = {404: "unknown_path", 405: "method_not_allowed"}
 
 log = logging.getLogger("modelwright.admin")
+
+
+class RowFilter(BaseModel):
+    """Which rows of the ledger."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    limit: int = Field(default=100, ge=1, le=1000)
+    call: str | None = None
+    tenant: str | None = None
+    outcome: str | None = None
 
 
 def create_api(desk: KeyDesk, ledger: SqlLedger, view: View) -> FastAPI:

@@ -8,13 +8,13 @@ from pathlib import Path
 from sqlalchemy.exc import SQLAlchemyError
 
 from modelwright.app.admin.api import create_api
-from modelwright.app.admin.desk import KeyDesk, Tell
 from modelwright.app.admin.door import Asgi
 from modelwright.app.admin.publish import Publisher
 from modelwright.app.admin.store import Store
-from modelwright.app.admin.types import Spread
 from modelwright.app.admin.view import View
 from modelwright.app.admin.workers import Workers
+from modelwright.app.keys.desk import KeyDesk, Tell
+from modelwright.app.keys.types import Spread
 from modelwright.app.memory import resident_mb
 from modelwright.app.parts import PartSpec
 from modelwright.core.contracts.events import Event

@@ -1,4 +1,4 @@
-"""What the admin door takes and gives about keys, typed by pydantic."""
+"""What is asked and told about keys, typed by pydantic; it decides nothing."""
 
 from __future__ import annotations
 
@@ -39,17 +39,6 @@ class KeyFacts(BaseModel):
     def of(row: KeyRow, *, now: float) -> KeyFacts:
         """The facts at this time."""
         return KeyFacts(**_facts(row, now=now))
-
-
-class RowFilter(BaseModel):
-    """Which rows of the ledger."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    limit: int = Field(default=100, ge=1, le=1000)
-    call: str | None = None
-    tenant: str | None = None
-    outcome: str | None = None
 
 
 class Spread(BaseModel):

@@ -6,7 +6,7 @@ import os
 from collections.abc import Awaitable, Callable
 
 from modelwright.access.keys import create_key, lifetime, revoke_key
-from modelwright.app.admin.types import KeyChanged, KeyFacts, KeyMade, KeyWish, Spread
+from modelwright.app.keys.types import KeyChanged, KeyFacts, KeyMade, KeyWish, Spread
 from modelwright.core.contracts import events
 from modelwright.core.ports.clock import Clock
 from modelwright.core.ports.stores import KeyRow, KeyStore

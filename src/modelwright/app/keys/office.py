@@ -11,13 +11,13 @@ from urllib.parse import quote
 import msgspec
 from pydantic import TypeAdapter
 
-from modelwright.app.admin.types import KeyChanged, KeyFacts, KeyMade, KeyWish
+from modelwright.app.keys.types import KeyChanged, KeyFacts, KeyMade, KeyWish
 from modelwright.app.supervise.ask import Answer, ask
 from modelwright.app.supervise.devices.runtime import running
 from modelwright.core.errors import AccessError, KeyNameTaken, KeyNotFound, ModelwrightError, NotRunning, StartError
 
 if TYPE_CHECKING:
-    from modelwright.app.admin.alone import Alone
+    from modelwright.app.keys.alone import Alone
 
 PATIENCE = 20.0
 """Seconds to wait for a control that starts, or for another command that holds the database."""
@@ -90,7 +90,7 @@ class KeyOffice:
 
     def _alone(self) -> Alone:
         """The database's libraries are loaded only here: with control at hand nobody needs them."""
-        alone: type[Alone] = import_module("modelwright.app.admin.alone").Alone
+        alone: type[Alone] = import_module("modelwright.app.keys.alone").Alone
         return alone(self._state, base=self._base, environment=self._environment, patience=PATIENCE)
 
 
