@@ -66,4 +66,4 @@ def test_the_ledger_command_of_the_operators_guide_works(quickstart_site: Site) 
         ["/bin/sh", "-c", command], capture_output=True, text=True, cwd=quickstart_site.manifest.parent, check=False
     )
     assert found.returncode == 0, found.stderr
-    assert '"endpoint"' in found.stdout or found.stdout.strip() == "[]"
+    assert found.stdout.startswith("[")
