@@ -13,7 +13,7 @@ from sqlalchemy import URL, Connection, event, text
 from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from modelwright.adapters.stores.tables import HEAD
+from modelwright.adapters.stores.tables import HEAD, metadata
 from modelwright.core.errors import StartError
 
 BUSY = 2.0
@@ -101,6 +101,9 @@ def _begin(connection: Connection) -> None:
 
 
 def _bring_to_head(connection: Connection, path: Path) -> None:
+    if _is_empty(connection):
+        _make(connection)
+        return
     found = _revision(connection)
     if found == HEAD:
         return
@@ -109,6 +112,17 @@ def _bring_to_head(connection: Connection, path: Path) -> None:
         raise StartError(f"{path} was written by a newer version of Modelwright (schema {found})", hint=hint)
     logging.getLogger("alembic").setLevel(logging.WARNING)  # it would tell of its own set-up, line by line
     import_module("modelwright.adapters.stores.migrate").upgrade(connection)
+
+
+def _make(connection: Connection) -> None:
+    """A new database begins where the migrations would lead it (a test compares the two), without loading Alembic."""
+    metadata.create_all(connection)
+    connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
+    connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": HEAD})
+
+
+def _is_empty(connection: Connection) -> bool:
+    return connection.execute(text("SELECT 1 FROM sqlite_master LIMIT 1")).first() is None
 
 
 def _revision(connection: Connection) -> str | None:

@@ -1,4 +1,4 @@
-"""The tables, as the code of this version expects them; how a database gets there is in `migrations/`."""
+"""The tables, as the code of this version expects them; how an older database gets there is in `migrations/`."""
 
 from __future__ import annotations
 

@@ -1,28 +1,70 @@
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DBAPIError
 
-from modelwright.adapters.stores.database import Database, open_database
-from modelwright.adapters.stores.migrate import configuration
+from modelwright.adapters.stores.database import Database, _engine, open_database
+from modelwright.adapters.stores.migrate import configuration, upgrade
 from modelwright.adapters.stores.sql_ledger import FIELDS
 from modelwright.adapters.stores.tables import HEAD, ledger, metadata
 from modelwright.core.errors import StartError
 
 
-async def test_the_migrations_lead_to_the_tables_of_the_code(database: Database) -> None:
-    def differences(connection: Connection) -> object:
-        return compare_metadata(MigrationContext.configure(connection), metadata)
+def shape(connection: Connection) -> dict[str, object]:
+    """Every table with all that SQLAlchemy can tell of it."""
+    found = inspect(connection)
+    return {
+        table: [
+            [column | {"type": repr(column["type"])} for column in found.get_columns(table)],
+            found.get_pk_constraint(table)["constrained_columns"],
+            found.get_unique_constraints(table),
+            str(
+                [
+                    index | {"dialect_options": str(index["dialect_options"].get("sqlite_where"))}
+                    for index in found.get_indexes(table)
+                ]
+            ),
+            found.get_table_options(table),
+        ]
+        for table in found.get_table_names()
+    }
 
-    async with database.writer.connect() as connection:
+
+def differences(connection: Connection) -> object:
+    return compare_metadata(MigrationContext.configure(connection), metadata)
+
+
+async def test_the_migrations_lead_to_where_a_new_database_begins(database: Database, tmp_path: Path) -> None:
+    (tmp_path / "old.db").touch()
+    old = Database(_engine(tmp_path / "old.db"))
+    async with old.writer.begin() as connection:
+        await connection.run_sync(upgrade)
         assert await connection.run_sync(differences) == []
+        migrated = await connection.run_sync(shape)
+    await old.close()
+    async with database.reader.connect() as connection:
+        assert await connection.run_sync(differences) == []
+        assert await connection.run_sync(shape) == migrated
+        assert await connection.scalar(text("SELECT version_num FROM alembic_version")) == HEAD
+
+
+async def test_a_database_that_is_behind_is_migrated(tmp_path: Path) -> None:
+    path = tmp_path / "modelwright.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)")
+    database = await open_database(path)
+    async with database.reader.connect() as connection:
+        assert await connection.scalar(text("SELECT version_num FROM alembic_version")) == HEAD
+        assert "ledger" in await connection.run_sync(shape)
+    await database.close()
 
 
 def test_the_newest_migration_is_the_one_that_the_code_names() -> None:

@@ -39,22 +39,32 @@ def _keys() -> None:
 
 
 def _ledger() -> None:
-    texts = (
-        "request_id operation endpoint tenant key user variant provider model release outcome error currency reserved"
-    )
     op.create_table(
         "ledger",
         sa.Column("v", sa.Integer, nullable=False),
         sa.Column("call", sa.String, primary_key=True),
+        sa.Column("request_id", sa.String, nullable=False),
         sa.Column("at", sa.Double, nullable=False),
-        *(sa.Column(name, sa.String, nullable=False) for name in texts.split()),
+        sa.Column("operation", sa.String, nullable=False),
+        sa.Column("endpoint", sa.String, nullable=False),
+        sa.Column("tenant", sa.String, nullable=False),
+        sa.Column("key", sa.String, nullable=False),
+        sa.Column("user", sa.String, nullable=False),
+        sa.Column("variant", sa.String, nullable=False),
+        sa.Column("provider", sa.String, nullable=False),
+        sa.Column("model", sa.String, nullable=False),
+        sa.Column("release", sa.String, nullable=False),
         sa.Column("stream", sa.Boolean, nullable=False),
+        sa.Column("outcome", sa.String, nullable=False),
         sa.Column("status", sa.Integer, nullable=False),
+        sa.Column("error", sa.String, nullable=False),
         sa.Column("input_tokens", sa.BigInteger),
         sa.Column("cached_tokens", sa.BigInteger),
         sa.Column("output_tokens", sa.BigInteger),
         sa.Column("reasoning_tokens", sa.BigInteger),
         sa.Column("cost", sa.String),
+        sa.Column("currency", sa.String, nullable=False),
+        sa.Column("reserved", sa.String, nullable=False),
         sa.Column("latency_ms", sa.Double, nullable=False),
         sa.Column("first_token_ms", sa.Double),
         sa.Column("bytes_in", sa.BigInteger, nullable=False),
