@@ -63,12 +63,13 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_answer", "_begun", "_broken", "_clock", "_complete", "_deadlines", "_head_only", "_headers", "_informed",
-        "_owner", "_parser", "_poll", "_quiet", "_response", "_since", "_transport", "born", "origin",
+        "_loop", "_owner", "_parser", "_poll", "_quiet", "_response", "_since", "_transport", "born", "origin",
     )  # fmt: skip
 
     def __init__(self, owner: Owner, origin: Origin) -> None:
         self.origin = origin
         self._owner = owner
+        self._loop = asyncio.get_running_loop()
         self._clock = owner.clock
         self.born = self._since = owner.clock.now
         self._transport: asyncio.Transport | None = None
@@ -84,7 +85,7 @@ class Connection(asyncio.Protocol):
     def start(self, head: bytes, body: bytes, *, head_only: bool, deadlines: Deadlines) -> asyncio.Future[Response]:
         """Send a request over this idle connection."""
         transport = cast("asyncio.Transport", self._transport)
-        answer = self._answer = asyncio.get_running_loop().create_future()
+        answer = self._answer = self._loop.create_future()
         self._head_only = head_only
         self._deadlines = deadlines
         self._since = self._clock.now
@@ -213,7 +214,8 @@ class Connection(asyncio.Protocol):
             raise ValueError("its head is too long")
         self._quiet = 0
         self._since = self._clock.now
-        response = self._response = Response(status, [pair for pair in headers if pair[0] not in HOP_BY_HOP], self)
+        kept = [pair for pair in headers if pair[0] not in HOP_BY_HOP]
+        response = self._response = Response(status, kept, self, loop=self._loop)
         answer = self._answer
         if answer is not None and not answer.done():
             answer.set_result(response)

@@ -45,6 +45,7 @@ class Response:
         "_held",
         "_limit",
         "_link",
+        "_loop",
         "_paused",
         "_pieces",
         "_waiter",
@@ -52,10 +53,13 @@ class Response:
         "status",
     )
 
-    def __init__(self, status: int, headers: list[tuple[bytes, bytes]], link: Link) -> None:
+    def __init__(
+        self, status: int, headers: list[tuple[bytes, bytes]], link: Link, *, loop: asyncio.AbstractEventLoop
+    ) -> None:
         self.status = status
         self.headers = headers
         self._link = link
+        self._loop = loop
         self._pieces: list[bytes] = []
         self._held = 0
         self._limit = -1
@@ -147,7 +151,7 @@ class Response:
         self._link.resume()
 
     async def _more(self) -> None:
-        waiter = self._waiter = asyncio.get_running_loop().create_future()
+        waiter = self._waiter = self._loop.create_future()
         try:
             await waiter
         except asyncio.CancelledError:
