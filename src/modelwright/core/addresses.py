@@ -40,11 +40,11 @@ def _host(host: str, text: str) -> str:
         try:
             return str(ipaddress.IPv6Address(host[1:-1]))
         except ValueError:
-            raise ValueError(f"{host[1:-1]!r} is not an IPv6 address") from None
+            raise ValueError(f"{host[1:-1]!r} is not an IPv6 address; write such as [::1]:8000") from None
     if ":" in host:
-        raise ValueError(f"{text!r} mixes host and port; an IPv6 address stands in brackets, such as [::1]:8000")
+        raise ValueError(f"{text!r} mixes host and port; an IPv6 address stands in brackets: [::1]:8000")
     if _HOST.fullmatch(host) is None or _looks_numeric(host):
-        raise ValueError(f"{host!r} is no host name and no IP address")
+        raise ValueError(f"{host!r} is no host name and no IP address; write such as 127.0.0.1:8000")
     return host
 
 

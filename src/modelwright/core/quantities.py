@@ -24,7 +24,7 @@ def parse_duration(text: str) -> float:
     if match is None:
         if _NUMBER.fullmatch(text):
             raise ValueError(f"{text!r} has no unit; write {text}s for seconds")
-        raise ValueError(f"{text!r} is not a duration such as 500ms, 2s, 5m or 1h")
+        raise ValueError(f"{text!r} is not a duration; write such as 500ms, 2s, 5m or 1h")
     return float(text[: match.start(2)]) * SECONDS[match[2]]
 
 
@@ -34,7 +34,7 @@ def parse_size(text: str) -> int:
     if match is None:
         if _NUMBER.fullmatch(text):
             raise ValueError(f"{text!r} has no unit; write {text}B for bytes, or such as 32MiB")
-        raise ValueError(f"{text!r} is not a size such as 512KiB, 32MiB or 2GiB")
+        raise ValueError(f"{text!r} is not a size; write such as 512KiB, 32MiB or 2GiB")
     number, unit = text[: match.start(2)], BYTES[match[2]]
     return int(number) * unit if number.isdigit() else int(float(number) * unit)
 

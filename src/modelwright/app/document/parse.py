@@ -151,7 +151,8 @@ class _Grower:
         above = (*ancestors, id(node))
         key_line, column = (key.start_mark.line + 1, key.start_mark.column) if key is not None else (0, -1)
         if isinstance(node, ScalarNode):
-            return Node(_scalar(node), here, key_line, column)
+            nothing = node.value == "" and node.style in {None, ""}  # its mark is at the next word of the file
+            return Node(_scalar(node), key_line or here if nothing else here, key_line, column)
         if isinstance(node, SequenceNode):
             items = [self.grow(child, path=(*path, index), ancestors=above) for index, child in enumerate(node.value)]
             return Node(items, key_line or here, key_line, column)

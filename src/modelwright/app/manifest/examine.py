@@ -66,9 +66,8 @@ class Examination:
         if manifest is None:
             return Examined(case=None, resolved=resolved, faults=in_file_order(faults))
         case = self._case(manifest, environment=environment, resolved=resolved)
-        faults.extend(
-            self._fault(finding, tree) for finding in rules.findings(case) if finding.path not in _paths(found)
-        )
+        told = {finding.path for finding in found if finding.path}
+        faults.extend(self._fault(finding, tree) for finding in rules.findings(case) if finding.path not in told)
         warned = (self._fault(finding, tree) for finding in rules.warnings(case))
         return Examined(case=case, resolved=resolved, faults=in_file_order(faults), warnings=in_file_order(warned))
 
@@ -134,7 +133,7 @@ class Examination:
 def _validated(resolved: Resolved) -> tuple[Manifest | None, list[Finding]]:
     """What the schema says; and the manifest, if need be without its faulty pieces, so that the rest is judged too."""
     refused = dict(later.refused_values(resolved.tree))
-    found = [Finding(path, _not_available(resolved, path), remedy) for path, remedy in refused.items()]
+    found = [Finding(path, f"this value {_UNAVAILABLE}", remedy) for path, remedy in refused.items()]
     tree = resolved.tree
     for path in refused:
         tree = without(tree, path)
@@ -155,12 +154,6 @@ def _validated(resolved: Resolved) -> tuple[Manifest | None, list[Finding]]:
     return None, found
 
 
-def _not_available(resolved: Resolved, path: Path) -> str:
-    node = resolved.tree.at(path)
-    value = "***" if path in resolved.masked or node is None else node.value
-    return f"`{value}` {_UNAVAILABLE}"
-
-
 def _place(path: Path, kind: str) -> Path:
     return path[:-1] if kind == "missing" else path
 
@@ -177,10 +170,6 @@ def _pruned(tree: Node, path: Path, kind: str) -> Node:
 
 def _path(loc: tuple[str | int, ...]) -> Path:
     return loc[:-1] if loc[-1:] == ("[key]",) else loc
-
-
-def _paths(found: Iterable[Finding]) -> set[Path]:
-    return {finding.path for finding in found}
 
 
 def _is_field(path: Path) -> bool:

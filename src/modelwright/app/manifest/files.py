@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import pickletools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -16,6 +17,7 @@ _CHUNK = 1 << 20
 _GRAPH = 7
 _ONNX_FIELDS = {1, 2, 3, 4, 5, 6, _GRAPH, 8, 14, 20, 25, 26}
 """Field numbers of ModelProto (onnx/onnx.proto, IR version 13)."""
+_OPCODES = frozenset(opcode.code.encode("latin-1") for opcode in pickletools.opcodes)
 _ZIP = b"PK\x03\x04"
 
 
@@ -52,7 +54,7 @@ def format_of(path: Path) -> str:
 
 def is_pickle(head: bytes) -> bool:
     """Python's pickle (protocol 2 and up), or PyTorch's archive of one; loading either would run code."""
-    if head[:1] == b"\x80" and len(head) > 2 and head[1] in range(2, 6) and head[2:3] in b"\x95}](cC\x8c\x8aXq)K":
+    if head[:1] == b"\x80" and len(head) > 2 and head[1] in range(2, 6) and head[2:3] in _OPCODES:
         return True
     return head[:4] == _ZIP and b".pkl" in head
 

@@ -33,7 +33,7 @@ def mend_manifest(path: FilePath) -> tuple[Renaming, ...]:
     except DocumentError:
         return ()
     if done:
-        _write(path, text.encode())
+        write_file(path, text.encode())
     return done
 
 
@@ -90,8 +90,8 @@ def _is_later(path: Path) -> bool:
     )
 
 
-def _write(path: FilePath, content: bytes) -> None:
-    """Readers see the old or the new file, never a part; a link stays a link, and the mode is kept."""
+def write_file(path: FilePath, content: bytes) -> None:
+    """Replace a file as a whole, keeping its mode; a link stays a link. Raises StartError."""
     target = path.resolve()
     try:
         descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)

@@ -138,7 +138,7 @@ def _format(here: Path, model: ModelSection, facts: FileFacts) -> Iterator[Findi
         yield Finding(source, problem, "export the model to ONNX or GGUF, or check the download")
     elif wanted and facts.format != wanted:
         problem = (
-            f"{model.source!r} is {f'a {facts.format.upper()} file' if facts.format else f'no {wanted.upper()} file'}"
+            f"{model.source!r} is no {wanted.upper()} file{f', it is {facts.format.upper()}' if facts.format else ''}"
         )
         remedy = f"leave `kind` out, or name a file in {wanted.upper()} format for {model.engine.kind}"
         yield Finding(source, problem, remedy)

@@ -25,13 +25,13 @@ EngineKind = Literal["onnxruntime", "openvino-llm", "toy-tensor", "toy-text"]
 
 def _duration(text: str) -> str:
     if parse_duration(text) <= 0:
-        raise ValueError(f"{text!r} leaves no time")
+        raise ValueError(f"{text!r} leaves no time; write more than 0")
     return text
 
 
 def _size(text: str) -> str:
     if parse_size(text) <= 0:
-        raise ValueError(f"{text!r} leaves no room")
+        raise ValueError(f"{text!r} leaves no room; write more than 0")
     return text
 
 

@@ -63,10 +63,10 @@ def explained(error: ErrorDetails, *, path: Path, masked: bool) -> tuple[str, st
     if kind in {"too_short", "string_too_short"}:
         return "empty", f"give at least {context.get('min_length', 1)}, or leave the key out", ""
     if kind == "value_error":
-        problem, _, remedy = str(context["error"]).partition("; ")
+        problem, _, remedy = str(context["error"]).rpartition("; ")
         if masked:
             problem = re.sub(r"'[^']*'|\"[^\"]*\"", MASK, problem)
-        return problem, remedy or "see the reference of the manifest", ""
+        return problem, remedy, ""
     return f"{shown(value, masked=masked)} does not fit here", "see the reference of the manifest", ""
 
 
