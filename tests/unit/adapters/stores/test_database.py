@@ -26,12 +26,8 @@ def shape(connection: Connection) -> dict[str, object]:
             [column | {"type": repr(column["type"])} for column in found.get_columns(table)],
             found.get_pk_constraint(table)["constrained_columns"],
             found.get_unique_constraints(table),
-            str(
-                [
-                    index | {"dialect_options": str(index["dialect_options"].get("sqlite_where"))}
-                    for index in found.get_indexes(table)
-                ]
-            ),
+            [(index["name"], index["column_names"], index["unique"]) for index in found.get_indexes(table)],
+            [str(index.get("dialect_options", {}).get("sqlite_where")) for index in found.get_indexes(table)],
             found.get_table_options(table),
         ]
         for table in found.get_table_names()
