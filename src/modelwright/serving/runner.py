@@ -215,8 +215,15 @@ class Pace:
         self._per_row = 0.0
 
     def expected(self, size: int) -> float:
-        """Seconds for a batch of this many bytes; infinite while no batch of about its size has been measured."""
-        return self._by_size.get(size.bit_length(), math.inf)
+        """Seconds for a batch of this many bytes, guessed from other sizes if it has to be; infinite at first."""
+        bucket = size.bit_length()
+        known = self._by_size.get(bucket)
+        if known is not None:
+            return known
+        smaller = max((other for other in self._by_size if other < bucket), default=None)
+        if smaller is not None:
+            return self._by_size[smaller] * (1 << (bucket - smaller))
+        return self._by_size[min(self._by_size)] if self._by_size else math.inf
 
     def learn(self, size: int, *, rows: int, seconds: float) -> None:
         """One engine call has been measured."""

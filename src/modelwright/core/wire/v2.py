@@ -9,11 +9,11 @@ from typing import Any
 
 import msgspec
 
-from modelwright.core.errors import CallError, Malformed, UnknownEndpoint
+from modelwright.core.errors import CallError, Malformed
 
 BINARY_HEADER = b"inference-header-content-length"
-EXTENSIONS = ("binary_tensor_data", "parameters", "schedule_policy")
-"""Named in the server's metadata: tensors as bytes, parameters as such, and the `timeout` of a request."""
+EXTENSIONS = ("binary_tensor_data", "parameters")
+"""Named in the server's metadata."""
 VERSION = "1"
 """The only version that a worker serves."""
 
@@ -90,7 +90,7 @@ class Route(msgspec.Struct, frozen=True):
 
 _infer = msgspec.json.Decoder(InferRequest)
 _SERVER = {"/v2": "server", "/v2/health/live": "live", "/v2/health/ready": "ready"}
-_MODEL = {"": "metadata", "ready": "model_ready", "infer": "infer"}
+_MODEL = {"ready": "model_ready", "infer": "infer"}
 
 
 def read_path(path: str) -> Route | None:
@@ -103,9 +103,9 @@ def read_path(path: str) -> Route | None:
             return Route("metadata", model)
         case ["", "v2", "models", model, "versions", version] if model and version:
             return Route("metadata", model, version)
-        case ["", "v2", "models", model, action] if model and _MODEL.get(action):
+        case ["", "v2", "models", model, action] if model and action in _MODEL:
             return Route(_MODEL[action], model)
-        case ["", "v2", "models", model, "versions", version, action] if model and version and _MODEL.get(action):
+        case ["", "v2", "models", model, "versions", version, action] if model and version and action in _MODEL:
             return Route(_MODEL[action], model, version)
         case _:
             return None
@@ -137,11 +137,6 @@ def read_infer(body: bytes, header_length: int | None) -> tuple[InferRequest, me
         ) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed(f"the body is not valid JSON: {error}", hint="send a V2 inference request in UTF-8") from None
-
-
-def unknown_model(model: str, known: str) -> UnknownEndpoint:
-    """The error of a worker that is asked for another model than its own."""
-    return UnknownEndpoint(f"model {model!r} is not served here", hint=f"this worker serves {known!r}", param="model")
 
 
 def error_body(error: CallError) -> bytes:

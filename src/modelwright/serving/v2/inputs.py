@@ -153,7 +153,7 @@ class InputReader:
             raise self._wrong(f"has binary_data_size {_brief(size)}", "send the number of its bytes")
         if size > len(rest):
             raise self._wrong(
-                f"states {_brief(size)} binary bytes, but {len(rest)} are left in the body",
+                f"has binary_data_size {_brief(size)}, but {len(rest)} bytes are left in the body",
                 "send the header Inference-Header-Content-Length, and the bytes of all inputs in their order",
             )
         return size

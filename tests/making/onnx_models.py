@@ -1,0 +1,64 @@
+"""Small ONNX models made on the spot, for tests with the real engine."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+
+Dims = Sequence[int | str]
+Value = tuple[str, int, Dims]
+
+
+def save_model(
+    path: Path,
+    nodes: Sequence[onnx.NodeProto],
+    *,
+    inputs: Sequence[Value],
+    outputs: Sequence[Value],
+    constants: dict[str, NDArray[Any]] | None = None,
+) -> Path:
+    """Write a model; each value is its name, its ONNX type and its dimensions (a text is a free one)."""
+    graph = helper.make_graph(
+        list(nodes),
+        "test",
+        [helper.make_tensor_value_info(*value) for value in inputs],
+        [helper.make_tensor_value_info(*value) for value in outputs],
+        [numpy_helper.from_array(array, name) for name, array in (constants or {}).items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+    return path
+
+
+FLOAT = onnx.TensorProto.FLOAT
+INT64 = onnx.TensorProto.INT64
+
+
+def double(path: Path, *, columns: int = 4) -> Path:
+    """What the toy engine computes: `y = 2 x` and `total`, each row's sum."""
+    nodes = [
+        helper.make_node("Mul", ["x", "two"], ["y"]),
+        helper.make_node("ReduceSum", ["x", "axes"], ["total"], keepdims=0),
+    ]
+    constants = {"two": np.array(2, np.float32), "axes": np.array([1], np.int64)}
+    outputs = [("y", FLOAT, ["n", columns]), ("total", FLOAT, ["n"])]
+    return save_model(path, nodes, inputs=[("x", FLOAT, ["n", columns])], outputs=outputs, constants=constants)
+
+
+def pick(path: Path) -> Path:
+    """Takes rows of a table of three by index; an index outside is refused by the engine while it runs."""
+    table = np.array([[10, 11], [20, 21], [30, 31]], np.float32)
+    nodes = [helper.make_node("Gather", ["table", "index"], ["y"])]
+    inputs = [("index", INT64, ["n"])]
+    return save_model(path, nodes, inputs=inputs, outputs=[("y", FLOAT, ["n", 2])], constants={"table": table})
+
+
+def identity(path: Path, datatype: int, dims: Dims = ("n", 2)) -> Path:
+    """Gives back what it gets."""
+    nodes = [helper.make_node("Identity", ["x"], ["y"])]
+    return save_model(path, nodes, inputs=[("x", datatype, dims)], outputs=[("y", datatype, dims)])
