@@ -14,6 +14,9 @@ import msgspec
 import pytest
 
 from modelwright.app.supervise.ask import ask
+from modelwright.app.supervise.look import look
+from modelwright.core.errors import NotRunning
+from modelwright.core.status import PartStatus
 from tests.e2e.clients import Hammer, patient
 from tests.e2e.running import Site, alive, modelwright, program, running
 
@@ -320,6 +323,31 @@ def test_without_a_terminal_lines_are_plain(tmp_path: Path) -> None:
     assert process.returncode == 0
     assert any(line.startswith("serving-sums-0 ready") for line in lines)
     assert lines[-2:] == ["control stopped", "stopped"]
+
+
+def test_closed_pipe_is_no_reason_to_stop(tmp_path: Path) -> None:
+    manifest = toys(tmp_path, "schema: 1\nname: one\nmodels: {echo: {source: ./echo.txt, engine: {kind: toy-text}}}\n")
+    command = [*program(), "up", "-f", str(manifest), "--port", "0", "--admin-port", "0", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert process.stdout
+        assert b"starting" in process.stdout.readline()
+        process.stdout.close()
+        patient(lambda: part_of(manifest, "serving-echo-0").state == "ready", waiting_for="the start")
+        os.kill(part_of(manifest, "serving-echo-0").pid, signal.SIGKILL)
+        patient(lambda: part_of(manifest, "serving-echo-0").restarts == 1, waiting_for="the restart")
+        patient(lambda: part_of(manifest, "serving-echo-0").state == "ready", waiting_for="the model's return")
+        process.terminate()
+    assert process.returncode == 0
+
+
+def part_of(manifest: Path, name: str) -> PartStatus:
+    """A part of what runs; one that is not there yet is starting."""
+    try:
+        parts = look(manifest.parent / ".modelwright").parts
+    except NotRunning:
+        parts = ()
+    nothing = PartStatus(name=name, kind="", state="starting")
+    return next((part for part in parts if part.name == name), nothing)
 
 
 def test_on_a_terminal_the_status_stays_readable_and_logs_go_to_files(tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
 import msgspec
@@ -45,8 +47,7 @@ class Plain:
         """Nothing is held back."""
 
     def _write(self, text: str) -> None:
-        self._out.write(f"{text}\n")
-        self._out.flush()
+        write_line(self._out, text)
 
 
 class JsonLines:
@@ -75,8 +76,7 @@ class JsonLines:
         """Nothing is held back."""
 
     def _write(self, encoded: bytes) -> None:
-        self._out.write(f"{encoded.decode()}\n")
-        self._out.flush()
+        write_line(self._out, encoded.decode())
 
 
 class Terminal:
@@ -117,7 +117,8 @@ class Terminal:
     def close(self) -> None:
         """Leave the terminal as it was found."""
         if self._live is not None:
-            self._live.stop()
+            with suppress(OSError):  # the terminal may be gone
+                self._live.stop()
             self._live = None
 
     def _draw(self) -> None:
@@ -155,6 +156,17 @@ class Terminal:
 
 
 _MARKS = {"ready": "✓", "broken": "✗", "off": "–", "stopped": "–"}
+
+
+def write_line(out: TextIO, text: str) -> None:
+    """Write at once; when nobody reads any more, what follows goes nowhere, also at the end of the process."""
+    try:
+        out.write(f"{text}\n")
+        out.flush()
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, out.fileno())
+        os.close(nowhere)
 
 
 def banner(status: Status, lines: Sequence[str]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Protocol
 
 import msgspec
@@ -72,12 +73,14 @@ class Bulletin:
         self._told = {part.name: part for part in status.parts}
         self._write_down(status)
         for part in changed:
-            self._audience.changed(part)
+            with suppress(OSError):
+                self._audience.changed(part)
         self._look_at_start(status, settled=settled)
 
     def say(self, line: str) -> None:
-        """Something that is no part's state."""
-        self._audience.said(line)
+        """Something that is no part's state. Nobody there to hear it (a closed pipe, a lost terminal) is no fault."""
+        with suppress(OSError):
+            self._audience.said(line)
 
     def end_of_start(self) -> None:
         """Whatever the start was about to become, it is over: the site stops."""
@@ -104,7 +107,7 @@ class Bulletin:
         try:
             write_whole(self._claim.runtime / "status.json", msgspec.json.encode(status))
         except OSError as error:
-            self._audience.said(f"the status cannot be written: {error}")
+            self.say(f"the status cannot be written: {error}")
 
     def _look_at_start(self, status: Status, *, settled: bool) -> None:
         if self._over:
@@ -124,7 +127,8 @@ class Bulletin:
             return
         self._over = True
         if self.verdict is None:
-            self._audience.settled(status, self._greeter.lines(status))
+            with suppress(OSError):
+                self._audience.settled(status, self._greeter.lines(status))
 
     def _status_again(self) -> Status:
         """As it was last told."""

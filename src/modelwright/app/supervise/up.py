@@ -53,6 +53,8 @@ def bring_up(wish: Wish, audience: Audience) -> bool:
     AlreadyRunning, PortInUse and StartError; BadModelFile when no model can be served.
     """
     loaded = load_manifest(wish.manifest, environment=wish.environment)
+    for warning in loaded.warnings:
+        audience.said(f"warning: {warning}")
     for kind in dict.fromkeys(loaded.engines.values()):
         require_engine(kind)
     run_folder = process_environment().get("XDG_RUNTIME_DIR", "")
