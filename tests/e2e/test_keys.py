@@ -129,7 +129,7 @@ def test_a_worker_that_sleeps_through_a_revocation_learns_of_it(site: Site) -> N
 
 
 def test_a_key_expires_by_itself(site: Site) -> None:
-    made = create(site, "brief", expires_in="3s")
+    made = create(site, "brief", expires_in="5s")
     assert statuses(site, made["key"], 4) == {200}
     patient(lambda: time.time() > made["expires"], seconds=10)
     assert statuses(site, made["key"]) == {401}
