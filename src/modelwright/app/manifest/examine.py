@@ -137,6 +137,7 @@ def _validated(resolved: Resolved) -> tuple[Manifest | None, list[Finding]]:
     tree = resolved.tree
     for path in refused:
         tree = without(tree, path)
+    resolved.unknown.update(refused)
     for number in range(_ROUNDS):
         try:
             return Manifest.model_validate({**plain(tree)}), found

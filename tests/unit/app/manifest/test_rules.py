@@ -1,0 +1,93 @@
+"""Rules between the parts of a manifest."""
+
+import pytest
+
+from modelwright.app.manifest.load import check_manifest, load_manifest
+from tests.unit.app.manifest.conftest import Write
+
+LOCAL = "providers: {o: {kind: ollama}}\n"
+CHAT = "models: {chat: {source: ./chat.gguf}}\n"
+BOTH = "models: {chat: {source: ./chat.gguf}, digits: {source: ./digits.onnx}}\n"
+
+
+def problems(write: Write, text: str) -> list[tuple[str, str]]:
+    return [(fault.key, fault.problem) for fault in check_manifest(write(text), env={}).faults]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        CHAT,
+        CHAT + "endpoints: {e: {variants: {a: {serve: chat}, b: {serve: chat, weight: 0}}}}",
+        CHAT + "endpoints: {chat: {variants: {a: {serve: chat}}}}",
+        CHAT
+        + "providers: {o: {kind: ollama}}\nendpoints: {e: {variants: {a: {serve: chat}, b: {provider: o, model: m}}}}",
+        CHAT + "access: {auth: none}",
+        CHAT + "access: {auth: none}\ngateway: {listen: '[::1]:0', admin: 'localhost:0'}",
+        CHAT + "gateway: {listen: '0.0.0.0:8000'}",
+        CHAT + "providers: {p: {kind: openai, base_url: 'http://10.0.0.7/v1'}}",
+        CHAT + "providers: {p: {kind: vllm, base_url: 'http://[::1]:8000'}}",
+        "models: {chat: {source: ./check.json, engine: {kind: toy-text}}}",
+    ],
+)
+def test_what_is_right(write: Write, text: str) -> None:
+    assert problems(write, text) == []
+
+
+WRONG = """
+models: {none: {source: ./none.onnx}} | models.none.source | './none.onnx' does not exist
+models: {m: {source: .}} | models.m.source | '.' is a directory
+models: {m: {source: ./check.json}} | models.m.source | neither ONNX nor GGUF
+models: {m: {source: ./chat.gguf, engine: {kind: onnxruntime}}} | models.m.source | no ONNX file, it is GGUF
+models: {m: {source: ./check.json, engine: {kind: onnxruntime}}} | models.m.source | is no ONNX file
+models: {m: {source: ./chat.gguf, check: ./none.json}} | models.m.check | './none.json' does not exist
+models: {m: {source: ./chat.gguf, check: ./chat.gguf}} | models.m.check | is not JSON
+models: {m: {source: ./digits.onnx, engine: {context: 8}}} | models.m.engine.context | is for text models
+access: {auth: none}; gateway: {listen: '0.0.0.0:80'} | access.auth | lets everybody call
+access: {auth: none}; gateway: {listen: '[::]:80'} | access.auth | lets everybody call
+gateway: {listen: 'localhost:80', admin: '127.0.0.1:80'} | gateway.admin | same port
+gateway: {listen: '0.0.0.0:80', admin: '10.0.0.7:80'} | gateway.admin | same port
+providers: {p: {kind: nobody}} | providers.p.kind | no kind of provider
+providers: {p: {kind: serving}} | providers.p.kind | no kind of provider
+providers: {p: {kind: openai}} | providers.p | needs an API key
+providers: {p: {kind: vllm}} | providers.p | `base_url` is missing
+providers: {p: {kind: vllm, base_url: 'host:80'}} | providers.p.base_url | is not http(s)
+providers: {p: {kind: vllm, base_url: 'ftp://h'}} | providers.p.base_url | is not http(s)
+providers: {p: {kind: vllm, base_url: 'http://h:0'}} | providers.p.base_url | is not http(s)
+providers: {p: {kind: vllm, base_url: 'http://h:99999'}} | providers.p.base_url | is no URL
+providers: {p: {kind: vllm, base_url: 'http://h/?a=1'}} | providers.p.base_url | has a query
+providers: {p: {kind: vllm, base_url: 'http://h/a b'}} | providers.p.base_url | holds a blank
+providers: {p: {kind: vllm, base_url: 'http://h', options: {a: b}}} | providers.p.options.a | not a known key
+endpoints: {e: {variants: {a: {}}}} | endpoints.e.variants.a | names nobody who answers
+endpoints: {e: {variants: {a: {serve: chat, model: x}}}} | endpoints.e.variants.a | stands beside
+endpoints: {e: {variants: {a: {provider: x, model: m}}}} | endpoints.e.variants.a.provider | there is no 'x'
+endpoints: {e: {variants: {a: {serve: digit}}}} | endpoints.e.variants.a.serve | there is no 'digit'
+endpoints: {e: {variants: {a: {serve: chat, weight: 0}}}} | endpoints.e.variants | every weight is zero
+endpoints: {e: {variants: {a: {serve: chat}, b: {serve: digits}}}} | endpoints.e.variants | no operation in common
+endpoints: {digits: {variants: {a: {serve: chat}}}} | endpoints.digits | is used by no endpoint
+"""
+
+
+@pytest.mark.parametrize("row", WRONG.strip().splitlines())
+def test_what_is_wrong(write: Write, row: str) -> None:
+    text, key, problem = (cell.strip() for cell in row.split(" | "))
+    models = "" if text.startswith("models") else BOTH
+    ((found, words),) = problems(write, models + text.replace("; ", "\n"))
+    assert found == key
+    assert problem in words
+
+
+def test_an_empty_manifest_runs_nothing(write: Write) -> None:
+    assert problems(write, "") == [("", "names no model and no endpoint, so nothing could be called")]
+
+
+def test_names_that_have_faults_of_their_own_still_count_as_there(write: Write) -> None:
+    text = "models: {chat: {sorce: x}}\nproviders: {p: {}}\n"
+    found = problems(write, text + "endpoints: {e: {variants: {a: {serve: chat}, b: {provider: p, model: m}}}}")
+    assert [key for key, _ in found] == ["models.chat", "models.chat.sorce", "providers.p"]
+
+
+def test_what_a_provider_cannot_do_is_no_operation_of_its_endpoint(write: Write) -> None:
+    text = "providers: {t: {kind: tgi, base_url: 'http://h'}, d: {kind: deepseek, base_url: 'http://h'}}\n"
+    variants = "endpoints: {e: {variants: {a: {provider: t, model: m}, b: {provider: d, model: m}}}}"
+    assert load_manifest(write(text + variants), env={}).operations == {"e": ("chat",)}
