@@ -205,6 +205,7 @@ def test_killed_supervisor_leaves_no_orphan_and_cuts_no_stream(tmp_path: Path) -
         assert answer.read().splitlines()[-1] == b"end"
         patient(lambda: not [pid for pid in site.pids() if alive(pid)], waiting_for="the orphans' end")
         assert {path.name for path in tmp_path.glob("*.stopped")} == {f"{name}.stopped" for name in PARTS}
+        assert not Path(site.last("control")["socket"]).parent.exists()
 
 
 def test_next_run_waits_for_what_a_killed_one_left_and_takes_its_folder_over(tmp_path: Path) -> None:

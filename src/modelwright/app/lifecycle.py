@@ -10,6 +10,7 @@ import gc
 import logging
 import os
 import select
+import shutil
 import signal
 import socket
 import sys
@@ -111,6 +112,7 @@ class _Server(uvicorn.Server):
         self._drain_began = 0.0
         self._idle_before: dict[Any, Any] = {}
         self._status = 0
+        self._orphaned = False
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
@@ -129,6 +131,8 @@ class _Server(uvicorn.Server):
         loading = not starting.done()
         starting.cancel()
         await self._worker.stop()
+        if self._orphaned and self._spec.kind == "control":  # the last of a run without supervisor
+            shutil.rmtree(self._spec.runtime, ignore_errors=True)
         if loading:  # a thread that loads a model cannot be interrupted, and leaving would wait for it
             sys.stdout.flush()
             os._exit(self._status)
@@ -214,6 +218,7 @@ class _Server(uvicorn.Server):
         if self._loop is None or os.read(self._spec.lifeline, 1) != b"":
             return
         self._loop.remove_reader(self._spec.lifeline)
+        self._orphaned = True
         signal.alarm(int(self._spec.grace) + ORPHAN_MARGIN)
         self._begin_drain()
 
