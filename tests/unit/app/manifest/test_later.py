@@ -67,7 +67,7 @@ def tree_with(path: Path) -> dict[str, Any]:
     }
     here = tree
     for before, step in zip((None, *path), path[:-1], strict=False):
-        here = here.setdefault(names[str(before)] if step == ANYTHING else step, {})
+        here = here.setdefault(names[str(before)] if step == ANYTHING else str(step), {})
     here[str(path[-1])] = "anything"
     return tree
 

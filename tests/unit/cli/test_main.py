@@ -1,0 +1,74 @@
+"""The front of the command line: its table, its help, and what it loads."""
+
+import subprocess
+import sys
+from importlib import import_module
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from modelwright.cli.main import VERBS, Verb, app
+
+HEAVY = {
+    "aiohttp", "alembic", "fastapi", "httptools", "numpy", "onnxruntime", "openvino", "pydantic", "rich",
+    "ruamel", "sqlalchemy", "starlette", "structlog", "uvicorn", "uvloop",
+}  # fmt: skip
+HELP = """\
+Usage: modelwright [OPTIONS] COMMAND [ARGS]...
+
+  Take AI models and LLM applications to production and keep them there.
+
+Options:
+  --version  Print the version.
+  --help     Show this message and exit.
+
+Commands:
+  up            Run everything that the manifest names.
+  status        Tell what runs, since when and how busy it is.
+  check         Find every fault of a manifest; --write mends misspelt keys.
+  explain       Tell which variant of an endpoint answers, and why.
+  keys          Create, list and revoke API keys.
+  schema        Print the manifest's JSON Schema, for editors.
+  dev-provider  Run an upstream for tests, faults on demand.
+"""
+runner = CliRunner()
+
+
+def test_the_help_is_the_table() -> None:
+    result = runner.invoke(app, ["--help"], prog_name="modelwright")
+    assert (result.exit_code, result.output) == (0, HELP)
+
+
+def test_help_loads_nothing_heavy() -> None:
+    program = (
+        "import sys\nfrom modelwright.cli.main import main\nsys.argv = ['modelwright', '--help']\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "print('\\n'.join({name.partition('.')[0] for name in sys.modules}), file=sys.stderr)"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert result.stdout.startswith("Usage: modelwright")
+    assert not set(result.stderr.split()) & HEAVY
+    assert "modelwright" in result.stderr
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)
+def test_each_verb_is_there_and_helps(verb: Verb) -> None:
+    found = getattr(import_module(verb.module), verb.attribute)
+    assert isinstance(found, typer.Typer) or callable(found)
+    result = runner.invoke(app, [verb.name, "--help"], prog_name="modelwright")
+    assert result.exit_code == 0
+    assert result.output.startswith(f"Usage: modelwright {verb.name} ")
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    from modelwright import __version__
+
+    assert runner.invoke(app, ["--version"]).output == f"modelwright {__version__}\n"
+
+
+def test_an_unknown_verb_gets_a_proposal() -> None:
+    result = runner.invoke(app, ["chekc"], prog_name="modelwright")
+    assert result.exit_code == 2
+    assert "There is no command 'chekc'. Did you mean 'check'?" in result.stderr
+    assert runner.invoke(app, []).exit_code == 2
