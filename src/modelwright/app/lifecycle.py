@@ -22,6 +22,7 @@ from typing import Any, Protocol
 import msgspec
 import uvicorn
 
+from modelwright.adapters.http.serve import AsgiProtocol
 from modelwright.app.parts import Notice, PartSpec
 from modelwright.core.errors import ModelwrightError, StartError
 
@@ -85,7 +86,7 @@ def run_worker(spec: PartSpec, worker: Worker) -> int:
     config = uvicorn.Config(
         worker.asgi,
         loop="uvloop",
-        http="httptools",
+        http=AsgiProtocol,
         interface="asgi3",  # its guess takes a bound method for another interface
         ws="none",
         lifespan="off",

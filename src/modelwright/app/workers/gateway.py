@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from prometheus_client import generate_latest
 
-from modelwright.app.lifecycle import read_spec, run_worker
+from modelwright.app.lifecycle import start_worker
 from modelwright.app.parts import Notice, PartSpec
 from modelwright.app.wiring_gateway import GatewayParts
 from modelwright.core.contracts.events import SnapshotApplied, SnapshotRefused
@@ -175,11 +175,5 @@ async def _answer(send: Any, status: int, *, headers: Headers, body: bytes) -> N
     await send({"type": "http.response.body", "body": body})
 
 
-def main() -> int:
-    """Exit status of the process."""
-    spec = read_spec(sys.argv)
-    return run_worker(spec, GatewayWorker(spec))
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(start_worker(sys.argv, GatewayWorker))

@@ -8,7 +8,7 @@ from typing import Any
 
 from modelwright.core.contracts.events import Event, RequestFinished
 from modelwright.core.contracts.ledger import LedgerRow
-from modelwright.core.errors import CallError
+from modelwright.core.errors import CallError, Draining
 from modelwright.core.ports.clock import Clock
 from modelwright.gateway.call import Call, Reply
 from modelwright.gateway.http.body import Body, BodyBudget, Receive
@@ -60,6 +60,7 @@ class Door:
             await exchange.refuse(error)
         except asyncio.CancelledError:
             if not exchange.client_left():
+                await exchange.refuse(Draining("the gateway stops", hint="send again: another process answers"))
                 raise
         except Exception:
             await exchange.refuse(_INTERNAL)

@@ -1,0 +1,294 @@
+"""The server's side of HTTP/1.1 under uvicorn: parses requests with httptools and runs the ASGI app for each.
+
+uvicorn keeps the sockets, the signals and the loop; this takes the place of its protocol class, at half the cost per
+request. It speaks no TLS and no WebSocket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from typing import Any, Protocol, cast
+from urllib.parse import unquote
+
+import httptools
+
+from modelwright.adapters.http.answer import Exchange, refusal
+
+MAX_HEAD = 64 << 10
+"""Bytes of a request's line and headers together."""
+HELD = 64 << 10
+"""Bytes of a body that wait for the app before the connection stops reading."""
+SWALLOWED = 64 << 20
+"""Bytes of a body that are read and thrown away once the request is answered; past them we hang up."""
+
+log = logging.getLogger(__name__)
+
+
+class ServerState(Protocol):
+    """What uvicorn shares between the connections of one server."""
+
+    connections: set[Any]
+    tasks: set[asyncio.Task[Any]]
+    total_requests: int
+    default_headers: list[tuple[bytes, bytes]]
+
+
+class AsgiProtocol(asyncio.Protocol):
+    """One connection of a client; `cycle` is its newest exchange."""
+
+    def __init__(
+        self,
+        config: Any,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        """The signature is uvicorn's."""
+        if not config.loaded:
+            config.load()
+        self.transport = cast("asyncio.Transport", None)
+        self.cycle: Exchange | None = None
+        self.writable: asyncio.Event | None = None
+        """Set when the client takes bytes again; None while it does."""
+        self._app = config.loaded_app
+        self._state = server_state
+        self._loop = _loop or asyncio.get_running_loop()
+        self._patience = float(config.timeout_keep_alive)
+        self._parser = httptools.HttpRequestParser(self)
+        self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._client = self._server = _address(None)
+        self._running: Exchange | None = None
+        self._queue: deque[Exchange] = deque()
+        self._paused = False
+        self._deaf = False
+        self._requests = self._seen = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._shared: tuple[Any, tuple[bytes, int, bool]] = (None, (b"", 0, False))
+        self._url = b""
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._in_head = True
+        self._size = 0
+        self._expect = False
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+        self._state.connections.add(self)
+        self._client = _address(transport.get_extra_info("peername"))
+        self._server = _address(transport.get_extra_info("sockname"))
+        self._timer = self._loop.call_later(self._patience, self._look)
+
+    def data_received(self, data: bytes) -> None:
+        if self._deaf:
+            return
+        self._size += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._stop_listening()
+        except httptools.HttpParserError as error:
+            self._unreadable(error)
+        if self._size > MAX_HEAD and not self._deaf:
+            self._check_size()
+
+    def pause_writing(self) -> None:
+        self.writable = asyncio.Event()
+
+    def resume_writing(self) -> None:
+        if self.writable is not None:
+            self.writable.set()
+            self.writable = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._deaf = True
+        self._state.connections.discard(self)
+        if self._timer is not None:
+            self._timer.cancel()
+        for exchange in (self._running, self.cycle, *self._queue):
+            if exchange is not None:
+                exchange.disconnect()
+        self._queue.clear()
+        self.resume_writing()
+
+    def shutdown(self) -> None:
+        """The server's word at its end: finish what runs, then close."""
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.close()
+        else:
+            self.cycle.keep_alive = False
+
+    # The parser's callbacks
+
+    def on_message_begin(self) -> None:
+        self._url = b""
+        self._headers = []
+        self._expect = False
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._in_head:
+            return  # a trailer: nobody downstream has checked it
+        name = name.lower()
+        if name == b"expect":
+            self._expect = value.lower() == b"100-continue"
+        self._headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        self._size = 0
+        self._requests += 1
+        parser = self._parser
+        version = parser.get_http_version()
+        raw_path, query = _split(self._url)
+        path = raw_path.decode("ascii")
+        scope = {
+            "type": "http",
+            "asgi": _ASGI,
+            "http_version": version,
+            "server": self._server,
+            "client": self._client,
+            "scheme": "http",
+            "method": parser.get_method().decode("ascii"),
+            "root_path": "",
+            "path": unquote(path) if "%" in path else path,
+            "raw_path": raw_path,
+            "query_string": query,
+            "headers": self._headers,
+        }
+        keep_alive = version != "1.0" and parser.should_keep_alive()
+        exchange = Exchange(self, scope, keep_alive=keep_alive, expect=self._expect)
+        before, self.cycle = self.cycle, exchange
+        if before is None or before.response_complete:
+            self._run(exchange)
+        else:
+            self._queue.append(exchange)
+            self._pause()
+
+    def on_body(self, data: bytes) -> None:
+        exchange = cast("Exchange", self.cycle)
+        exchange.feed(data)
+        if exchange.held > HELD:
+            self._pause()
+        if not exchange.response_complete:
+            self._size = 0
+
+    def on_message_complete(self) -> None:
+        cast("Exchange", self.cycle).end_body()
+        self._in_head = True
+        self._size = 0
+
+    # What an exchange tells
+
+    def shared_head(self) -> tuple[bytes, int, bool]:
+        """The date and whatever uvicorn's default headers hold, encoded once a second."""
+        headers = self._state.default_headers
+        known, encoded = self._shared
+        if known is not headers:
+            lines = [b"%b: %b\r\n" % pair for pair in headers if pair[0] != b"connection"]
+            close = any(name == b"connection" and value.lower() == b"close" for name, value in headers)
+            encoded = (b"".join(lines), len(lines), close)
+            self._shared = (headers, encoded)
+        return encoded
+
+    def go_on(self) -> None:
+        """Read more, unless requests wait."""
+        if self._paused and not self._queue and not self._deaf:
+            self._paused = False
+            self.transport.resume_reading()
+
+    def answered(self, exchange: Exchange) -> None:
+        """Close, or take the next request."""
+        self._state.total_requests += 1
+        if not exchange.keep_alive:
+            self._deaf = True
+            self._queue.clear()
+            self.transport.close()
+        elif self._queue:
+            self._run(self._queue.popleft())
+        self.go_on()
+
+    def forget(self, task: asyncio.Task[Any]) -> None:
+        """The app's task has ended."""
+        self._state.tasks.discard(task)
+
+    # Inside
+
+    def _run(self, exchange: Exchange) -> None:
+        self._running = exchange
+        task = self._loop.create_task(self._app(exchange.scope, exchange.receive, exchange.send))
+        self._state.tasks.add(task)
+        task.add_done_callback(exchange.ended)
+
+    def _pause(self) -> None:
+        if not self._paused:
+            self._paused = True
+            self.transport.pause_reading()
+
+    def _check_size(self) -> None:
+        """A head or trailer that does not end, or a body that nobody wants any more."""
+        unwanted = not self._in_head and self.cycle is not None and self.cycle.response_complete
+        if not unwanted:
+            self._refuse(431)
+        elif self._size > SWALLOWED:
+            self._deaf = True
+            self.transport.close()
+
+    def _unreadable(self, error: Exception) -> None:
+        log.warning("a request cannot be read: %s", error)
+        self._refuse(400)
+
+    def _refuse(self, status: int) -> None:
+        """What came cannot be understood. An answer under way is finished, unless this was its own request."""
+        exchange = self.cycle
+        if exchange is None or exchange.response_complete:
+            self.transport.write(refusal(status))
+        elif exchange.whole:
+            self._stop_listening()
+            return
+        elif exchange is self._running and not exchange.response_started:
+            self.transport.write(refusal(status))
+        self._deaf = True
+        self.transport.close()
+
+    def _stop_listening(self) -> None:
+        """Answer what has arrived, then close."""
+        self._deaf = True
+        exchange = self.cycle
+        if exchange is None or exchange.response_complete:
+            self.transport.close()
+        else:
+            exchange.keep_alive = False
+
+    def _look(self) -> None:
+        """Every so often: a connection without a new request or an exchange under way since the last look is closed."""
+        busy = self.cycle is not None and not self.cycle.response_complete
+        if not busy and self._seen == self._requests:
+            self._deaf = True
+            self.transport.close()
+            return
+        self._seen = self._requests
+        self._timer = self._loop.call_later(self._patience, self._look)
+
+
+_ASGI = {"version": "3.0", "spec_version": "2.3"}
+
+
+def _split(url: bytes) -> tuple[bytes, bytes]:
+    """Path and query of a request's target; raises httptools' error for what is none."""
+    if url.startswith(b"/"):
+        path, _, query = url.partition(b"?")
+        return path, query
+    parsed = httptools.parse_url(url)
+    return parsed.path or b"/", parsed.query or b""
+
+
+def _address(name: Any) -> tuple[str, int | None] | None:
+    """As ASGI wants it: host and port, or a Unix socket's path and None."""
+    if isinstance(name, tuple):
+        return name[0], name[1]
+    return (name, None) if isinstance(name, str) and name else None
