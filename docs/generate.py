@@ -1,4 +1,4 @@
-"""Writes the reference pages for manifest, commands and errors from the code; other documents are written by people.
+"""Writes the reference pages that can be read off the code; other documents are written by people.
 
 `--check` writes nothing and fails when a page is stale. Run it from the repository's root: `python -m docs.generate`.
 """
@@ -9,10 +9,17 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from docs.reference_pages import cli, errors, manifest
+from docs.reference_pages import cli, errors, ledger, manifest, metrics, providers
 
 FOLDER = Path(__file__).parent / "reference"
-PAGES: dict[str, Callable[[], str]] = {"manifest.md": manifest.page, "cli.md": cli.page, "errors.md": errors.page}
+PAGES: dict[str, Callable[[], str]] = {
+    "manifest.md": manifest.page,
+    "cli.md": cli.page,
+    "errors.md": errors.page,
+    "providers.md": providers.page,
+    "ledger.md": ledger.page,
+    "metrics.md": metrics.page,
+}
 
 
 def stale(folder: Path = FOLDER) -> list[str]:

@@ -9,7 +9,6 @@ from annotated_types import Ge, Le
 from pydantic.fields import FieldInfo
 
 from docs.reference_pages.markdown import table
-from modelwright.adapters.providers.table import KINDS
 from modelwright.app.document.tree import Path
 from modelwright.app.manifest.later import LATER
 from modelwright.app.manifest.schema import DURATION_PATTERN, NAME_PATTERN, SIZE_PATTERN, Manifest, Section
@@ -23,7 +22,7 @@ _INTRO = """# Manifest
 `modelwright.yaml` says what should run. It is YAML 1.2, so `on`, `off`, `yes` and `no` are words. Unknown keys are
 faults, and `modelwright check` names every fault at once, with its line and what to do. The file
 [modelwright.example.yaml](../../modelwright.example.yaml) shows every key in use; `modelwright schema` prints the JSON
-Schema for editors.
+Schema for editors. Kinds of providers are listed in [Providers](providers.md).
 
 * A key that is left out, or has no value, has its default.
 * A *name* is a DNS label: lower-case letters, digits and hyphens, at most 63 characters.
@@ -55,7 +54,7 @@ another environment's `.env` file or secrets.
 
 def page() -> str:
     """The whole page."""
-    return "\n".join([_INTRO, *_sections(), _OUTSIDE, _kinds(), _later()])
+    return "\n".join([_INTRO, *_sections(), _OUTSIDE, _later()])
 
 
 def _sections() -> Iterator[str]:
@@ -135,20 +134,6 @@ def _default(field: FieldInfo) -> str:
     if value in (None, "", (), {}):
         return ""
     return f"`{str(value).lower() if isinstance(value, bool) else f'{value:g}' if isinstance(value, float) else value}`"
-
-
-def _kinds() -> str:
-    rows = [
-        (
-            f"`{kind}`",
-            f"`{row.base_url}`" if row.base_url else "`base_url` is required",
-            ", ".join(row.operations),
-            "yes" if row.needs_key else "no",
-            ", ".join(f"`{option}`" for option in row.options),
-        )
-        for kind, row in sorted(KINDS.items())
-    ]
-    return f"## Kinds of providers\n\n{table(('kind', 'address', 'answers', 'needs a key', 'options'), rows)}"
 
 
 def _later() -> str:

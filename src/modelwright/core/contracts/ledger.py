@@ -34,45 +34,67 @@ class LedgerRow(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One call. Times are Unix seconds, durations milliseconds; a count is None when it is not known."""
 
     v: int = LEDGER_VERSION
+    """Version of this contract; left out of a line while it is 1."""
     call: str
     """UUIDv7; the ledger's own key, so that a repeated request id cannot make a call free."""
     request_id: str = ""
     """The client's `x-request-id`, or the call id."""
     at: float
+    """Unix seconds at which the request arrived."""
     operation: str
-    """chat | completions | embeddings | infer."""
+    """chat, completions, embeddings or infer."""
     endpoint: str
+    """The name that the client called, at most 128 characters of it."""
     tenant: str = ""
+    """Whose call it is."""
     key: str = ""
     """Public id of the API key."""
     user: str = ""
+    """The body's `user` field, at most 128 characters."""
     variant: str = ""
+    """Which way of answering the endpoint was chosen."""
     provider: str = ""
+    """Name in the manifest; `serving:<model>` for our own workers."""
     model: str = ""
     """The provider's own name of what answered."""
     release: str = ""
+    """Digest of what ran."""
     stream: bool = False
+    """Whether a stream was asked for."""
     outcome: str = "intent"
+    """How it ended; one of OUTCOMES."""
     status: int = 0
+    """HTTP status that the client got."""
     error: str = ""
     """Code of the error (core/errors.py), empty when ok."""
     input_tokens: int | None = None
+    """Of the prompt, cached ones included."""
     cached_tokens: int | None = None
+    """Of the prompt, those that the provider had in its cache."""
     output_tokens: int | None = None
+    """Of the answer, reasoning included."""
     reasoning_tokens: int | None = None
+    """Of the answer, those that the client does not see."""
     cost: str | None = None
     """Exact decimal; None means unpriced."""
     currency: str = ""
+    """ISO 4217, of cost and reservation."""
     reserved: str = ""
     """Exact decimal that an unresolved row is charged at."""
     latency_ms: float = 0.0
+    """From the request to the last byte of its answer."""
     first_token_ms: float | None = None
+    """From the request to the first content of a stream."""
     bytes_in: int = 0
+    """Of the request's body."""
     bytes_out: int = 0
+    """Of the answer's body."""
     chunks: int = 0
+    """Stream events passed on."""
     attempts: int = 0
     """Upstream requests made for this call."""
     tags: dict[str, str] = {}
+    """What the client's `x-modelwright-tags` said."""
 
 
 class Usage(msgspec.Struct, kw_only=True, frozen=True):
