@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from docs.reference_pages import cli, errors, ledger, manifest, metrics, providers
+from docs.reference_pages import cli, errors, faults, ledger, manifest, metrics, providers
 
 FOLDER = Path(__file__).parent / "reference"
 PAGES: dict[str, Callable[[], str]] = {
@@ -19,6 +19,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "providers.md": providers.page,
     "ledger.md": ledger.page,
     "metrics.md": metrics.page,
+    "faults.md": faults.page,
 }
 
 

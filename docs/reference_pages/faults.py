@@ -9,9 +9,9 @@ _INTRO = """# Faults of the dev provider
 
 <!-- Written by docs/generate.py from src/modelwright/app/dev_provider/faults.py: change that and run `make docs`. -->
 
-`modelwright dev-provider --fault SPEC` takes `name`, `name@argument` and, for a limited number of requests, `x` with the number:
-`cut@3x2` cuts the next two answers after their third token. Faults that join apply beside any other; of the rest one applies
-at a time, in the order given. How to use it: [Test against faults](../guide/dev-provider.md).
+`modelwright dev-provider --fault SPEC` takes `name`, `name@argument` and, for a limited number of requests, `x` with
+the number: `cut@3x2` cuts the next two answers after their third token. Faults that join apply beside any other; of the
+rest one applies at a time, in the order given. How to use it: [Test against faults](../guide/dev-provider.md).
 """
 
 

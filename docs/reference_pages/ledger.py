@@ -4,63 +4,65 @@ from __future__ import annotations
 
 import ast
 import inspect
-import re
 
 import msgspec
 
 from docs.reference_pages.markdown import table
-from modelwright.core.contracts import ledger
 from modelwright.core.contracts.ledger import LEDGER_VERSION, OUTCOMES, LedgerRow
 
 _INTRO = f"""# Ledger
 
 <!-- Written by docs/generate.py from src/modelwright/core/contracts/ledger.py: change that and run `make docs`. -->
 
-Every call that passed authentication has one row, version {LEDGER_VERSION}. It is written as an *intent* before the call is
-dispatched and as its *outcome* after it; both carry the same `call`. Gateway workers append rows to `.modelwright/spool/`, and
-control takes them into the database. A row whose writer died before the outcome is `unresolved`.
+One row for every call that passed authentication; version {LEDGER_VERSION} of the contract. A gateway worker
+writes it twice into `.modelwright/spool/`, before the call is dispatched (the intent) and when it has ended (the
+outcome), each with one system call, so that the death of the process loses neither. Control takes the lines into the
+database, each exactly once; read them at `GET /ledger` and `GET /ledger/summary` on the admin door. Fields that have
+their default are left out of a line. Rows hold no content and no secret.
 """
+_OUTCOMES = {
+    "intent": "dispatched, not ended yet",
+    "ok": "a whole answer",
+    "refused": "answered by the gateway or by our own worker without computing anything",
+    "client_disconnect": "the client left; tokens and chunks seen so far are counted",
+    "provider_refused": "the provider says that the request is wrong; its answer passed untouched",
+    "provider_error": "the provider answered 5xx, or something that cannot be read",
+    "provider_auth": "the provider refuses our key",
+    "provider_rate_limited": "the provider's own limit",
+    "provider_unreachable": "no connection, or broken before any answer",
+    "provider_timeout": "no answer in time",
+    "upstream_stalled": "a stream stopped sending",
+    "upstream_truncated": "an answer ended before its end",
+    "model_unavailable": "our own worker loads or was lost",
+    "engine_failed": "our own engine failed on this input",
+    "failed": "any other error of ours",
+    "unresolved": "the gateway worker died before the outcome; charged at its reservation",
+}
 
 
 def page() -> str:
-    """The whole page."""
+    """The whole page; raises KeyError for an outcome that it cannot explain."""
     said = _sentences()
     fields = [
         (f"`{field.encode_name}`", _type(field), said.get(field.name, ""))
         for field in msgspec.structs.fields(LedgerRow)
     ]
-    outcomes = _outcomes()
-    return "\n".join(
-        [
-            _INTRO,
-            "## Fields\n\nTimes are Unix seconds, durations milliseconds; a count is missing when it is not known.\n",
-            table(("field", "type", "meaning"), fields),
-            "## Outcomes\n",
-            table(("outcome", "meaning"), [(f"`{name}`", outcomes.get(name, "")) for name in OUTCOMES]),
-        ]
-    )
+    outcomes = [(f"`{name}`", _OUTCOMES[name]) for name in OUTCOMES]
+    tables = [table(("field", "type", "meaning"), fields), table(("outcome", "meaning"), outcomes)]
+    return f"{_INTRO}\n## Fields\n\n{tables[0]}\n## Outcomes\n\n{tables[1]}"
 
 
 def _type(field: msgspec.structs.FieldInfo) -> str:
-    names = {"str": "text", "int": "whole number", "float": "number", "bool": "true or false"}
-    text = getattr(field.type, "__name__", "") if isinstance(field.type, type) else str(field.type)
-    for name, word in names.items():
-        text = re.sub(rf"\b{name}\b", word, text)
-    return "map of texts" if "dict" in text else text.replace(" | None", "")
+    text = field.type.__name__ if isinstance(field.type, type) else str(field.type)
+    return "dict[str, str]" if "dict" in text else text.replace(" | None", " or None")
 
 
 def _sentences() -> dict[str, str]:
     """The string below each field of the row."""
-    body = ast.parse(inspect.getsource(LedgerRow)).body[0].body  # type: ignore[attr-defined]
+    (row,) = ast.parse(inspect.getsource(LedgerRow)).body
+    body = row.body if isinstance(row, ast.ClassDef) else []
     found: dict[str, str] = {}
     for field, below in zip(body, [*body[1:], None], strict=True):
         if isinstance(field, ast.AnnAssign) and isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant):
-            found[ast.unparse(field.target)] = " ".join(str(below.value.value).split()).replace(" | ", ", ")
+            found[ast.unparse(field.target)] = " ".join(str(below.value.value).split())
     return found
-
-
-def _outcomes() -> dict[str, str]:
-    """The comment beside each outcome; an error's name says the rest."""
-    rows = re.findall(r'^    "(\w+)",(?:  # (.+))?$', inspect.getsource(ledger), flags=re.MULTILINE)
-    texts = {name: f"{text[:1].upper()}{text[1:]}." if text else "" for name, text in rows}
-    return {name: text or "See [Errors](errors.md)." if name != "ok" else "Answered." for name, text in texts.items()}

@@ -13,7 +13,6 @@ from docs.reference_pages.markdown import table
 from modelwright.app.plugins import tensor_engine, text_codec, text_engine
 from modelwright.core.ports.clock import ManualClock
 from modelwright.core.ports.engines import EngineConfig
-from modelwright.observe.aggregate import UP, UP_TEXT
 from modelwright.observe.control_metrics import ROWS
 from modelwright.observe.metrics import TABLE, MetricRow
 from modelwright.serving.batching import Limits
@@ -23,40 +22,35 @@ from modelwright.serving.http_v2 import TensorModel, V2Door
 
 _INTRO = """# Metrics
 
-<!-- Written by docs/generate.py from src/modelwright/observe and src/modelwright/serving: change those and run `make docs`. -->
+<!-- Written by docs/generate.py from src/modelwright/observe and src/modelwright/serving: run `make docs`. -->
 
-`GET /metrics` on the admin door answers in Prometheus' text format with the sum over all workers; it needs no key. Every worker
-answers the same for itself on its own socket. An endpoint's name that nothing is served under counts as `_other`.
+`GET /metrics` on the admin door sums all workers, in Prometheus' text format; each worker also answers it on its own
+Unix socket. `modelwright_worker_up{part="…"}` is 0 for a worker that did not answer the scrape. Labels are bounded: an
+endpoint that nothing is served under is counted as `_other`.
 """
 
 
 def page() -> str:
     """The whole page."""
-    control = [*ROWS, MetricRow(UP, "gauge", ("worker",), UP_TEXT)]
     tensors, texts = asyncio.run(_models())
-    return "\n".join(
-        [
-            _INTRO,
-            f"## Gateway\n\n{_table([_row(row) for row in TABLE])}",
-            f"## Models that answer the V2 wire\n\n{_table([_family(family) for family in tensors])}",
-            f"## Models that answer the OpenAI wire\n\n{_table([_family(family) for family in texts])}",
-            f"## Control\n\n{_table([_row(row) for row in control])}",
-        ]
-    )
-
-
-def _table(rows: list[tuple[str, str, str, str]]) -> str:
-    return table(("metric", "kind", "labels", "meaning"), rows)
+    sections = {
+        "Gateway": [_row(row) for row in TABLE],
+        "Control": [_row(row) for row in ROWS],
+        "Serving, tensor models": [_family(family) for family in tensors],
+        "Serving, text models": [_family(family) for family in texts],
+    }
+    head = ("name", "type", "labels", "meaning")
+    return "\n".join([_INTRO, *(f"## {title}\n\n{table(head, rows)}" for title, rows in sections.items())])
 
 
 def _row(row: MetricRow) -> tuple[str, str, str, str]:
-    return f"`{row.name}`", row.kind, ", ".join(f"`{label}`" for label in row.labels), row.text
+    return f"`{row.name}`", row.kind, ", ".join(row.labels), row.text
 
 
 def _family(family: Metric) -> tuple[str, str, str, str]:
-    labels = {label for sample in family.samples for label in sample.labels if label != "le"}
+    labels = {label: None for sample in family.samples for label in sample.labels if label != "le"}
     name = f"{family.name}_total" if family.type == "counter" else family.name
-    return f"`{name}`", family.type, ", ".join(f"`{label}`" for label in sorted(labels)), family.documentation
+    return f"`{name}`", family.type, ", ".join(labels), family.documentation
 
 
 async def _models() -> tuple[list[Metric], list[Metric]]:
@@ -70,7 +64,8 @@ async def _models() -> tuple[list[Metric], list[Metric]]:
             text_engine("toy-text"),
             config,
             codec=functools.partial(text_codec, "toy-text"),
-            bounds=TextBounds(),
+            bounds=TextBounds(max_sequences=1, queue=1, max_body=1 << 20),
+            check=b"",
             on_lost=lambda _: None,
         )
         return await _families(tensor), await _families(text)

@@ -3,27 +3,39 @@
 from __future__ import annotations
 
 from docs.reference_pages.markdown import table
-from modelwright.adapters.providers.table import KINDS
+from modelwright.adapters.providers.table import ROWS
 
 _INTRO = """# Providers
 
 <!-- Written by docs/generate.py from src/modelwright/adapters/providers/table.py: change that and run `make docs`. -->
 
-Kinds of providers that a manifest may name under `providers.<name>.kind`. Any other server that speaks the OpenAI wire works as
-`vllm` or, with a key, as `openai` with a `base_url`; then no key is required.
+Each row is a `kind` under `providers`. Any server that speaks the OpenAI wire works with the kind nearest to it and a
+`base_url` of its own. Field names, headers and bodies that no row mentions pass through untouched.
 """
+_NOTES = """\
+* *operations* are what endpoints may use: chat (`/v1/chat/completions`), completions (`/v1/completions`), embeddings
+  (`/v1/embeddings`).
+* Usage of streams is always asked for by `stream_options`; a vendor that does not know it reports usage unasked.
+* Several `keys` take turns.
+* `azure-openai` takes the deployment as `model`, and `options: {api_version: …}` where the resource still asks for one.
+
+Not every vendor was tried: the tests run against `modelwright dev-provider` and against our own serving; a row states
+what the vendor's documents say.
+"""
+_HEAD = ("kind", "base_url", "operations", "needs a key", "options", "usage of streams")
 
 
 def page() -> str:
     """The whole page."""
     rows = [
         (
-            f"`{kind}`",
-            f"`{row.base_url}`" if row.base_url else "`base_url` is required",
+            f"`{row.kind}`",
+            f"`{row.base_url}`" if row.base_url else "must be given",
             ", ".join(row.operations),
             "yes" if row.needs_key else "no",
             ", ".join(f"`{option}`" for option in row.options),
+            "asked for" if row.stream_options else "unasked",
         )
-        for kind, row in sorted(KINDS.items())
+        for row in ROWS
     ]
-    return f"{_INTRO}\n{table(('kind', 'address', 'answers', 'needs a key', 'options'), rows)}"
+    return "\n".join([_INTRO, table(_HEAD, rows), _NOTES])
