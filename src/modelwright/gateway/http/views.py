@@ -31,7 +31,7 @@ class Views:
         match found.view:
             case "live":
                 return _json({"live": True})
-            case "ready":
+            case "ready" if not found.model:
                 return self._ready()
             case "v2_ready":
                 return self._models_ready()
