@@ -121,7 +121,7 @@ def _kind(path: Path, field: FieldInfo) -> str:
 
 def _bounds(field: FieldInfo) -> str:
     low = next((item.ge for item in field.metadata if isinstance(item, Ge)), None)
-    high = next((item.le for item in field.metadata if isinstance(item, Le)), None)
+    high: Any = next((item.le for item in field.metadata if isinstance(item, Le)), None)
     if low is None:
         return ""
     return f", {low} to {high:g}" if high is not None and high < 1 << 20 else f", at least {low}"
