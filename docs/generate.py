@@ -19,7 +19,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "providers.md": providers.page,
     "ledger.md": ledger.page,
     "metrics.md": metrics.page,
-    "faults.md": faults.page,
+    "dev-provider.md": faults.page,
 }
 
 

@@ -58,7 +58,8 @@ class PartSpec(msgspec.Struct, frozen=True, kw_only=True):
     notify: int = -1
     """The worker writes its state here, one JSON object per line."""
     release: str = ""
-    log_format: str = "json"
+    log_level: str = "info"
+    """Least level of messages; a line per request is always written."""
     model: ModelPart | None = None
 
 

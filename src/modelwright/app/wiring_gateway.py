@@ -41,7 +41,7 @@ class GatewayParts:
         state = Path(spec.state)
         settings = Settings(Path(spec.base), environment=spec.environment, state=state)
         self.writer = LineWriter()
-        configure_logging(spec.name, write=self.writer.write)
+        configure_logging(spec.name, write=self.writer.write, level=spec.log_level)
         self.pool = Pool()
         self.ledger = SpoolLedger(state / "spool", part=spec.name, boot=secrets.token_hex(4))
         self.in_flight = InFlight(clock)

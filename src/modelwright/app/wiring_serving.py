@@ -38,7 +38,7 @@ class ServingParts:
         self.clock = SystemClock()
         self._writer = LineWriter()
         self._lines = EventLines(spec.name)
-        configure_logging(spec.name, write=self._writer.write)
+        configure_logging(spec.name, write=self._writer.write, level=spec.log_level)
 
     def tell(self, event: Event) -> None:
         """A serving worker's events are few: each becomes its line at once."""

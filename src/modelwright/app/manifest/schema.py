@@ -205,7 +205,7 @@ class LogSection(Section):
 
     format: Literal["json"] = Field(default="json", description="One JSON object per line.")
     level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="Least level that is written."
+        default="info", description="Least level of messages; a line per request is always written."
     )
 
 

@@ -110,7 +110,7 @@ def _specs(loaded: LoadedManifest, wish: Wish, *, held: Claim, release: str) -> 
         environment=loaded.environment,
         grace=wish.grace,
         release=release,
-        log_format=loaded.manifest.observe.log.format,
+        log_level=loaded.manifest.observe.log.level,
     )
     checks = {model: path.read_text("utf-8") for model in loaded.manifest.models if (path := loaded.check(model))}
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

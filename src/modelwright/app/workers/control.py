@@ -42,7 +42,7 @@ class ControlWorker:
         self._clock = SystemClock()
         self._writer = LineWriter()
         self._lines = EventLines(spec.name)
-        configure_logging(spec.name, write=self._writer.write)
+        configure_logging(spec.name, write=self._writer.write, level=spec.log_level)
         settings = Settings(Path(spec.base), environment=spec.environment, state=self._state)
         self._pepper = pepper(self._state, configured=settings.secret(PEPPER_NAME))
         self._run: _Run | None = None
