@@ -92,6 +92,8 @@ class OpenAIDoor:
 
     async def stop(self) -> None:
         """End the engine's thread."""
+        if self._model is not None:
+            self._model.close()
         if self._loop is not None:
             await self._loop.stop()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 import msgspec
@@ -52,6 +53,29 @@ class AnswerForm(msgspec.Struct, frozen=True, kw_only=True):
         return {"id": self.id, "object": kind, "created": self.created, "model": self.model}
 
 
+class LogprobForm:
+    """Log-probabilities of one answer in its wire's form, piece after piece."""
+
+    def __init__(self, codec: TextCodec, *, chat: bool, alternatives: int | None) -> None:
+        """`alternatives` per token; None: nobody asked for log-probabilities."""
+        self._codec = codec
+        self._chat = chat
+        self._alternatives = alternatives
+        self._offset = 0
+
+    def of(self, tokens: Sequence[TokenLogprob]) -> dict[str, Any] | None:
+        """The next tokens of the answer; in the chat form `bytes` lets a client join what ends inside a character."""
+        if self._alternatives is None:
+            return None
+        if self._chat:
+            entries = [_chat_token(self._codec, token, self._alternatives) for token in tokens]
+            return {"content": entries, "refusal": None}
+        texts = [self._codec.text(token.token).decode("utf-8", "replace") for token in tokens]
+        *offsets, self._offset = accumulate(map(len, texts), initial=self._offset)
+        values = [token.logprob for token in tokens]
+        return {"tokens": texts, "token_logprobs": values, "top_logprobs": None, "text_offset": offsets}
+
+
 def usage_of(prompt_tokens: int, completion_tokens: int) -> dict[str, Any]:
     """The wire's usage object."""
     return {
@@ -59,19 +83,6 @@ def usage_of(prompt_tokens: int, completion_tokens: int) -> dict[str, Any]:
         "completion_tokens": completion_tokens,
         "total_tokens": prompt_tokens + completion_tokens,
     }
-
-
-def chat_logprobs(codec: TextCodec, tokens: Sequence[TokenLogprob], *, alternatives: int) -> dict[str, Any]:
-    """Log-probabilities in the chat form; `bytes` lets a client join tokens that end inside a character."""
-    return {"content": [_chat_token(codec, token, alternatives) for token in tokens], "refusal": None}
-
-
-def completion_logprobs(codec: TextCodec, tokens: Sequence[TokenLogprob]) -> dict[str, Any]:
-    """Log-probabilities in the older completion form; offsets are in characters from the answer's beginning."""
-    texts = [codec.text(token.token).decode("utf-8", "replace") for token in tokens]
-    offsets = [sum(map(len, texts[:index])) for index in range(len(texts))]
-    values = [token.logprob for token in tokens]
-    return {"tokens": texts, "token_logprobs": values, "top_logprobs": None, "text_offset": offsets}
 
 
 def _chat_token(codec: TextCodec, token: TokenLogprob, alternatives: int) -> dict[str, Any]:

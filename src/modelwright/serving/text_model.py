@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msgspec
@@ -14,12 +15,16 @@ from modelwright.core.ports.engines import Decoder, Delta, Sampling, TextCodec, 
 from modelwright.core.wire.openai import error_body
 from modelwright.core.wire.sse import DONE, event_bytes
 from modelwright.serving.door import Receive, Send, send_answer
-from modelwright.serving.text_answer import AnswerForm, chat_logprobs, completion_logprobs, usage_of
+from modelwright.serving.text_answer import AnswerForm, LogprobForm, usage_of
 from modelwright.serving.text_loop import Answer, TextLoop
 from modelwright.serving.text_request import TextRequest, read_chat, read_completion
 from modelwright.serving.text_stop import StopMatcher
 
 READERS = {"/v1/chat/completions": read_chat, "/v1/completions": read_completion}
+LONG_BODY = 16 << 10
+"""Bytes of a request that is turned into tokens on a thread: it would keep all others waiting for 10 ms and more."""
+_COMPOSED = 4
+"""Bytes of text that a tokenizer may make one byte of, when it composes characters (Unicode NFC) first."""
 _EVENTS = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
 
 
@@ -31,14 +36,21 @@ class TextModel:
         self._loop = loop
         self._codec = codec
         self._signature = signature
+        longest = max(len(codec.text(token)) for token in range(signature.vocabulary))
+        self._most_bytes = _COMPOSED * longest * signature.context
+        """Of a prompt: what is longer fits in no case, and is not worth the time to tokenise it."""
+        self._long_prompts = ThreadPoolExecutor(max_workers=1, thread_name_prefix="text-codec")
         self.broken_streams = 0
         self.tokens_in = 0
         self.tokens_out = 0
 
     async def answer(self, path: str, body: bytes, *, receive: Receive, send: Send) -> None:
         """Answer one POST of a path in READERS; raises CallError until something was sent, then sends an event."""
-        request = READERS[path](body)
-        prompt = self._tokens(request)
+        if len(body) < LONG_BODY:
+            request, prompt = self._read(path, body)
+        else:
+            loop = asyncio.get_running_loop()
+            request, prompt = await loop.run_in_executor(self._long_prompts, self._read, path, body)
         job = _Job(
             request=request,
             form=AnswerForm(
@@ -49,6 +61,7 @@ class TextModel:
             ),
             answer=self._loop.submit(prompt, self._fitted(request, len(prompt))),
             text=_Text(self._codec.decoder(), StopMatcher(request.stop)),
+            logprobs=LogprobForm(self._codec, chat=request.chat, alternatives=request.sampling.logprobs),
             prompt_tokens=len(prompt),
         )
         self.tokens_in += len(prompt)
@@ -61,6 +74,19 @@ class TextModel:
             watcher.cancel()
             self._loop.cancel(job.answer)
             self.tokens_out += job.text.count
+
+    def close(self) -> None:
+        """Read no more long requests."""
+        self._long_prompts.shutdown(wait=False, cancel_futures=True)
+
+    def _read(self, path: str, body: bytes) -> tuple[TextRequest, list[int]]:
+        """The request and its prompt; raises Malformed, Unprocessable, ContextTooLong."""
+        request = READERS[path](body)
+        texts = [message["content"] for message in request.messages] if request.chat else [request.text or ""]
+        size = sum(len(text.encode()) for text in texts)
+        if size > self._most_bytes:
+            raise self._too_long(f"the prompt has {size} bytes", request)
+        return request, self._tokens(request)
 
     def _tokens(self, request: TextRequest) -> list[int]:
         if request.chat:
@@ -86,36 +112,38 @@ class TextModel:
             )
         if room < 1 or (wanted is not None and wanted > room):
             asked = f" and {wanted} more were asked for" if wanted is not None else ""
-            raise ContextTooLong(
-                f"this model's context is {self._signature.context} tokens; the prompt takes {prompt}{asked}",
-                hint="shorten the messages or lower max_tokens",
-                param="messages" if request.chat else "prompt",
-            )
+            raise self._too_long(f"the prompt takes {prompt}{asked}", request)
         return msgspec.structs.replace(request.sampling, max_tokens=room if wanted is None else wanted)
+
+    def _too_long(self, fact: str, request: TextRequest) -> ContextTooLong:
+        return ContextTooLong(
+            f"this model's context is {self._signature.context} tokens; {fact}",
+            hint="shorten the messages or lower max_tokens",
+            param="messages" if request.chat else "prompt",
+        )
 
     async def _whole(self, job: _Job, send: Send) -> None:
         while not job.text.finish:
             job.text.push(await job.answer.next())
         usage = usage_of(job.prompt_tokens, job.text.count)
-        logprobs = self._logprobs(job.request, job.text.logprobs)
+        logprobs = job.logprobs.of(job.text.logprobs)
         body = job.form.whole("".join(job.text.pieces), finish=job.text.finish, usage=usage, logprobs=logprobs)
         await send_answer(send, 200, body)
 
     async def _stream(self, job: _Job, send: Send) -> None:
-        text, started = job.text, False
+        text, started, told = job.text, False, 0
         try:
             while not text.finish:
-                before = len(text.logprobs)
                 piece = text.push(await job.answer.next())
                 if not piece and not text.finish:
                     continue
-                logprobs = self._logprobs(job.request, text.logprobs[before:])
+                tokens, told = text.logprobs[told:], len(text.logprobs)
                 if not started:
                     await send({"type": "http.response.start", "status": 200, "headers": _EVENTS})
-                chunk = job.form.chunk(piece, first=not started, logprobs=logprobs) if piece or not started else b""
-                started = True
-                if chunk:
+                if piece or tokens or not started:
+                    chunk = job.form.chunk(piece, first=not started, logprobs=job.logprobs.of(tokens))
                     await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                started = True
         except CallError as error:
             if not started:
                 raise
@@ -126,13 +154,6 @@ class TextModel:
         if job.request.include_usage:
             end += job.form.usage_chunk(usage_of(job.prompt_tokens, text.count))
         await send({"type": "http.response.body", "body": end + event_bytes(DONE)})
-
-    def _logprobs(self, request: TextRequest, tokens: Sequence[TokenLogprob]) -> Any:
-        if request.sampling.logprobs is None:
-            return None
-        if request.chat:
-            return chat_logprobs(self._codec, tokens, alternatives=request.sampling.logprobs)
-        return completion_logprobs(self._codec, tokens)
 
 
 class _Text:
@@ -168,6 +189,7 @@ class _Job(msgspec.Struct):
     form: AnswerForm
     answer: Answer
     text: _Text
+    logprobs: LogprobForm
     prompt_tokens: int
 
 

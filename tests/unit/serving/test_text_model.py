@@ -12,6 +12,7 @@ from modelwright.core.errors import StartError
 from modelwright.core.ports.engines import EngineConfig
 from modelwright.core.wire.sse import EventSplitter, event_data
 from modelwright.serving.http_openai import OpenAIDoor, TextBounds
+from modelwright.serving.text_model import LONG_BODY
 
 Door = Callable[..., Awaitable["Told"]]
 CHAT = "/v1/chat/completions"
@@ -158,6 +159,30 @@ async def test_logprobs_name_their_tokens(make: Any) -> None:
     entries = told.json["choices"][0]["logprobs"]["content"]
     assert b"".join(bytes(entry["bytes"]) for entry in entries).decode() == "é"
     assert all(len(entry["top_logprobs"]) == 1 for entry in entries)
+
+
+@pytest.mark.parametrize("path", [CHAT, "/v1/completions"])
+async def test_the_pieces_of_a_stream_hold_every_logprob_once(make: Any, path: str) -> None:
+    door = await make()
+    told = await _ask(door, "aé世!", path=path, stream=True, logprobs=True if path == CHAT else 0)
+    found = [choice["logprobs"] for event in told.events[:-1] for choice in event["choices"] if choice["logprobs"]]
+    if path == CHAT:
+        assert b"".join(bytes(entry["bytes"]) for piece in found for entry in piece["content"]).decode() == "aé世!"
+    else:
+        assert [at for piece in found for at in piece["text_offset"]] == list(range(7))  # one per byte of the text
+
+
+async def test_a_long_prompt_is_read_beside_the_loop(make: Any) -> None:
+    door = await make(context=2 * LONG_BODY)
+    told = await _ask(door, "x" * LONG_BODY, max_tokens=1)
+    assert told.json["usage"]["prompt_tokens"] == LONG_BODY
+
+
+async def test_what_can_never_fit_is_refused_before_it_is_tokenised(make: Any) -> None:
+    door = await make(context=32)
+    told = await _ask(door, "x" * 100_000)
+    assert (told.status, told.json["error"]["code"]) == (400, "context_length_exceeded")
+    assert "100000 bytes" in told.json["error"]["message"]
 
 
 @pytest.mark.parametrize(("content", "max_tokens"), [("x" * 40, None), ("x" * 20, 20), ("x", 10**30)])

@@ -21,7 +21,7 @@ MAX_RANGE = 10_000
 
 
 class ChatTemplate:
-    """One compiled template; `render` may be called any number of times, from one thread at a time."""
+    """One compiled template; `render` may be called any number of times, from any thread: it keeps nothing."""
 
     def __init__(
         self, source: str, *, place: str, special_tokens: Mapping[str, str], now: Callable[[], datetime] = datetime.now

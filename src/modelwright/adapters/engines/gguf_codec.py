@@ -10,7 +10,6 @@ from tokenizers.decoders import DecodeStream
 
 from modelwright.adapters.engines.chat_template import ChatTemplate
 from modelwright.adapters.engines.gguf import GgufModel, build_tokenizer, read_gguf
-from modelwright.core.errors import Malformed
 
 _PLAIN_TEMPLATE = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}assistant: "
 """For a base model, which has no template of its own."""
@@ -45,14 +44,8 @@ class GgufCodec:
         return self._bytes[token] if 0 <= token < len(self._bytes) else b""
 
     def _ids(self, text: str) -> list[int]:
-        try:
-            return self._tokenizer.encode(text, add_special_tokens=False).ids
-        except UnicodeEncodeError as error:  # a lone surrogate, which JSON can carry and UTF-8 cannot
-            raise Malformed(
-                f"the text holds half a surrogate pair at character {error.start}",
-                hint="send whole Unicode characters",
-                param="messages",
-            ) from None
+        # `encode` would hold the interpreter's lock, for 1 s per megabyte; `encode_batch` gives it up.
+        return self._tokenizer.encode_batch([text], add_special_tokens=False)[0].ids
 
 
 class GgufDecoder:

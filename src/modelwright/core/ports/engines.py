@@ -159,7 +159,7 @@ class Decoder(Protocol):
 
 
 class TextCodec(Protocol):
-    """The tokenizer and chat template that belong to a text model."""
+    """The tokenizer and chat template of a text model; `encode` and `prompt` may be called from any thread."""
 
     def encode(self, text: str) -> list[int]:
         """Token ids of plain text, without special tokens."""
