@@ -171,6 +171,15 @@ def test_an_answer_may_come_before_the_body_was_read(wire: Wire) -> None:
     assert told(wire)["path"] == "/path"
 
 
+def test_a_body_may_be_on_its_way_while_it_is_refused(wire: Wire) -> None:
+    head = b"POST /early HTTP/1.1\r\nhost: t\r\ncontent-length: 3000000\r\n\r\n"
+    sender = threading.Thread(target=wire.send, args=(head + b"x" * 3_000_000 + GET,))
+    sender.start()
+    assert wire.answer()[0] == 413
+    assert told(wire)["path"] == "/path"
+    sender.join()
+
+
 @pytest.mark.parametrize(
     "junk",
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Protocol, TypeAlias
 
@@ -51,11 +52,15 @@ class Call(msgspec.Struct, eq=False):
     replica: Replica | None = None
     deadline: float = 0.0
     """Monotonic time at which the call is stopped."""
+    quiet_until: float = math.inf
+    """Monotonic time up to which the upstream may say nothing; infinite while nobody waits for it."""
     task: asyncio.Task[object] | None = None
     watcher: asyncio.Task[None] | None = None
     """Waits for the client to leave, once the call has lasted a moment."""
     stopped: CallError | None = None
     """Why the call was cancelled from outside."""
+    begun: bool = False
+    """Bytes of the answer's body have come."""
     streaming: bool = False
     """The client gets a stream, whose status is sent before its end is known."""
     ended: bool = False

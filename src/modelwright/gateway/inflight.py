@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
-from modelwright.core.errors import CallError, Malformed, Overloaded, ProviderTimeout, Stopped
+from modelwright.core.errors import CallError, Malformed, Overloaded, ProviderTimeout, Stopped, UpstreamStalled
 from modelwright.core.ports.clock import Clock
 from modelwright.gateway.call import Call
 
-TICK = 0.25
-"""Seconds between two sweeps: how exact total times are, and how soon a client that left is noticed."""
+TICK = 0.1
+"""Seconds between two sweeps: how exact the times of a call are."""
+WATCHED_AFTER = 0.25
+"""Seconds after which a call's client is watched, so that its leaving is noticed."""
 UPLOAD = 300.0
 """Seconds that a client may take to send its body."""
 
@@ -54,7 +56,9 @@ class InFlight:
         for call in tuple(self._calls):
             if now > call.deadline:
                 stop(call, _too_late(call))
-            elif call.watcher is None and call.lane is not None and now - call.started > TICK:
+            elif now > call.quiet_until:
+                stop(call, _too_quiet(call))
+            elif call.watcher is None and call.lane is not None and now - call.started > WATCHED_AFTER:
                 call.watcher = asyncio.get_running_loop().create_task(_watch(call))
 
     def _tick(self) -> None:
@@ -77,11 +81,27 @@ async def _watch(call: Call) -> None:
         stop(call, Stopped("the client left before the answer was complete"))
 
 
+def _too_quiet(call: Call) -> CallError:
+    lane = call.lane
+    if lane is None:
+        raise RuntimeError("nobody is asked before there is a lane")
+    if call.begun:
+        return UpstreamStalled(
+            f"provider {lane.provider} stopped for more than {lane.deadlines.idle:g} s",
+            hint="raise timeout.idle if that is normal",
+        )
+    return ProviderTimeout(
+        f"provider {lane.provider} sent no content within {lane.deadlines.first_byte:g} s",
+        hint="raise timeout.first_token if that is normal",
+    )
+
+
 def _too_late(call: Call) -> CallError:
     if call.ended:
         return Stopped("the upstream did not end its answer")
     if call.lane is None:
         return Malformed(f"the body did not arrive within {UPLOAD:g} s", hint="send it faster, or less")
     return ProviderTimeout(
-        f"no complete answer within {call.lane.total:g} s", hint="raise timeout.total if that is normal"
+        f"provider {call.lane.provider} gave no complete answer within {call.lane.total:g} s",
+        hint="raise timeout.total if that is normal",
     )

@@ -46,6 +46,7 @@ class Lane:
         "model",
         "off",
         "own",
+        "patient",
         "provider",
         "replicas",
         "secrets",
@@ -67,6 +68,10 @@ class Lane:
         self._keys = cycle(("",))
         limits = endpoint.timeouts
         self.deadlines = Deadlines(connect=limits.connect, first_byte=limits.first_token, idle=limits.idle)
+        # A stream's first content may take as long as its head: from the head on, the gateway itself looks at the time.
+        self.patient = Deadlines(
+            connect=limits.connect, first_byte=limits.first_token, idle=max(limits.idle, limits.first_token)
+        )
         self.total = limits.total
 
     def use_keys(self, keys: Iterable[str]) -> None:

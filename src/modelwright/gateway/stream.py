@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, Callable
 
 from modelwright.core.contracts.ledger import LedgerRow, Usage
-from modelwright.core.errors import CallError, ProviderError, ProviderTimeout, UpstreamTruncated
+from modelwright.core.errors import CallError, ProviderError, UpstreamTruncated
 from modelwright.core.ports.http import UpstreamResponse
 from modelwright.core.wire import openai
 from modelwright.core.wire.sse import DONE, EventSplitter, event_bytes, event_data
@@ -25,13 +26,28 @@ class Relay:
     Nothing is sent before the first content has arrived, so that a failure up to there has its own HTTP status.
     """
 
-    __slots__ = ("_began", "_call", "_dialect", "_done", "_failure", "_held", "_monotonic", "_response", "_splitter")
+    __slots__ = (
+        "_began",
+        "_call",
+        "_dialect",
+        "_done",
+        "_failure",
+        "_held",
+        "_monotonic",
+        "_patience",
+        "_response",
+        "_splitter",
+    )
 
-    def __init__(self, call: Call, response: UpstreamResponse, *, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self, call: Call, response: UpstreamResponse, *, patience: float, monotonic: Callable[[], float]
+    ) -> None:
+        """`patience`: seconds that the upstream may pause between two pieces."""
         self._call = call
         self._response = response
         self._dialect = failures_of(call).dialect
         self._monotonic = monotonic
+        self._patience = patience
         self._splitter = EventSplitter()
         self._held = b""
         self._began = False
@@ -40,28 +56,31 @@ class Relay:
 
     async def begin(self) -> None:
         """Wait for the first content; raises the CallError that came instead."""
+        call = self._call
         async for piece in self._response.chunks():
+            call.begun = True
             self._held += self._pass(piece)
             if self._failure is not None:
                 raise self._failure
             if self._began or self._done or len(self._held) > HELD:
+                call.quiet_until = math.inf
                 return
+            call.quiet_until = self._monotonic() + self._patience
         raise UpstreamTruncated("the stream ended before any content")
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """What the client gets; `ended` is set in the call before the last chunk is yielded."""
         call = self._call
         pieces = self._response.chunks()
+        out = self._held
         try:
-            out = self._held
             try:
-                if out and not self._done:
-                    yield out
-                    out = b""
                 while not self._done and self._failure is None:
-                    out = self._pass(await anext(pieces))
-                    if out and not self._done and self._failure is None:
+                    if out:
                         yield out
+                    call.quiet_until = self._monotonic() + self._patience
+                    out = self._pass(await anext(pieces))
+                    call.quiet_until = math.inf
             except StopAsyncIteration:
                 out, self._failure = b"", UpstreamTruncated("the stream ended without its end mark")
             except (CallError, asyncio.CancelledError) as error:
@@ -69,6 +88,7 @@ class Relay:
             if self._failure is not None:
                 call.failure = failures_of(call).of(self._failure)
                 out += event_bytes(openai.error_body(call.failure))
+            call.quiet_until = math.inf
             call.ended = True
             yield out
             call.deadline = self._monotonic() + LINGER
@@ -124,7 +144,7 @@ class Relay:
         if isinstance(error, CallError):
             return error
         stopped = self._call.stopped
-        if not isinstance(stopped, ProviderTimeout):
+        if not isinstance(stopped, ProviderError):
             raise error
         if self._call.task is not None:
             self._call.task.uncancel()

@@ -136,6 +136,8 @@ class Exchange:
             self._begin(body, more=more)
         if not more:
             self.response_complete = True
+            self._pieces.clear()
+            self.held = 0
             self._wake()
             line.answered(self)
 

@@ -65,7 +65,7 @@ class _Groq(msgspec.Struct):
 class _Answer(msgspec.Struct):
     usage: _Usage | None = None
     x_groq: _Groq | None = None
-    error: msgspec.Raw | None = None
+    error: msgspec.Raw = msgspec.Raw(b"")
 
 
 class _Event(_Answer):
@@ -143,8 +143,11 @@ def ask_for_usage(body: bytes, *, model: str | None = None) -> bytes:
 
 
 def names_model_once(body: bytes) -> bool:
-    """Whether no reader of this body could find a second `model`: JSON parsers differ in which of two they take."""
-    return body.count(b'"model"') == 1 and b"\\u00" not in body
+    """Whether no reader of this body could find a second `model`: JSON parsers differ in which of two they take.
+
+    A key spelt with escapes is one too; ordinary encoders never escape these letters.
+    """
+    return body.count(b'"model"') == 1 and b"\\u006" not in body
 
 
 def read_answer(body: bytes) -> AnswerHead | None:
@@ -155,7 +158,7 @@ def read_answer(body: bytes) -> AnswerHead | None:
         return _NOTHING if body.lstrip()[:1] == b"{" else None
     except _UNREADABLE:
         return None
-    if answer.error is not None and (told := _told_error(answer.error)) is not None:
+    if answer.error and (told := _told_error(answer.error)) is not None:
         return told
     return AnswerHead(usage=_usage(answer), choices=1, begins=True)
 
@@ -166,7 +169,7 @@ def read_event(data: bytes) -> AnswerHead:
         event = _event.decode(data)
     except _UNREADABLE:
         return AnswerHead(choices=1, begins=True)
-    if event.error is not None and (told := _told_error(event.error)) is not None:
+    if event.error and (told := _told_error(event.error)) is not None:
         return told
     choices = event.choices or []
     usage = _usage(event)
@@ -209,7 +212,7 @@ def error_message(body: bytes) -> str:
         error = _answer.decode(body).error
     except _UNREADABLE:
         return ""
-    told = _told_error(error) if error is not None else None
+    told = _told_error(error) if error else None
     return (told.error or "") if told is not None else ""
 
 

@@ -43,8 +43,10 @@ class Dispatch:
         row.attempts = 1
         call.replica = replica
         replica.in_flight += 1
+        if row.stream:
+            call.quiet_until = self._monotonic() + lane.deadlines.first_byte
         try:
-            response = await self._send(request, lane.deadlines)
+            response = await self._send(request, lane.patient if row.stream else lane.deadlines)
             if response.status >= 300:
                 return await _refused(call, response)
             headers = [pair for pair in response.headers if pair[0] in _PASS_BACK]
@@ -58,7 +60,9 @@ class Dispatch:
             raise failures_of(call).of(error) from None
 
     async def _streamed(self, call: Call, response: UpstreamResponse, headers: HeaderPairs) -> Reply:
-        relay = Relay(call, response, monotonic=self._monotonic)
+        lane = call.lane
+        patience = lane.deadlines.idle if lane is not None else 0.0
+        relay = Relay(call, response, patience=patience, monotonic=self._monotonic)
         try:
             await relay.begin()
         except BaseException:
