@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from modelwright.core.errors import (
     CallError,
     EngineFailed,
@@ -19,6 +21,8 @@ from modelwright.core.ports.http import Headers
 from modelwright.core.ports.providers import AnswerHead
 from modelwright.gateway.call import Call
 from modelwright.gateway.lanes import Lane, Replica, lost_model
+
+log = logging.getLogger("modelwright.gateway")
 
 _REFUSALS: dict[int, type[CallError]] = {
     400: Malformed,
@@ -58,7 +62,10 @@ class Failures:
                 return lost_model(lane.model)
             return error
         message = self._clean(error.message)
-        if lane.provider not in message:
+        if isinstance(error, ProviderUnreachable):
+            log.warning("provider %s cannot be reached: %s", lane.provider, message)
+            message = f"provider {lane.provider} cannot be reached"  # where it stands is not the client's business
+        elif lane.provider not in message:
             message = f"provider {lane.provider}: {message}"
         return type(error)(message, hint=error.hint, retry_after=error.retry_after)
 

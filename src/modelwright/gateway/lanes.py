@@ -103,6 +103,8 @@ class Route(msgspec.Struct, frozen=True):
     endpoint: Endpoint
     lanes: tuple[Lane, ...]
     weights: tuple[float, ...]
+    split_header: bytes
+    """Lower case; empty when none names the user."""
 
 
 class Table(msgspec.Struct, frozen=True):
@@ -212,4 +214,5 @@ def _route(endpoint: Endpoint, providers: dict[str, _Provider]) -> Route:
         endpoint=endpoint,
         lanes=tuple(providers[variant.provider].lane(variant, endpoint) for variant in endpoint.variants),
         weights=tuple(variant.weight for variant in endpoint.variants),
+        split_header=endpoint.split_header.lower().encode("latin-1", "replace"),
     )

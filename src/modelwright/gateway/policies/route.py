@@ -43,8 +43,15 @@ class ChooseRoute:
         return proceed(call)
 
     def _choose(self, call: Call, route: Route) -> Lane:
-        endpoint = route.endpoint
-        subject = _subject(call, endpoint.split_by, endpoint.split_header)
+        row, endpoint = call.row, route.endpoint
+        subject = split.subject(
+            endpoint.split_by,
+            header=call.headers.get(route.split_header, b"").decode("latin-1") if route.split_header else "",
+            user=call.head.user or "" if call.head is not None else "",
+            tenant=row.tenant,
+            key=row.key,
+            call=row.call,
+        )
         return route.lanes[split.choose(route.weights, split.position(self._salt, endpoint.name, subject))]
 
 
@@ -60,16 +67,3 @@ def _unfit(operation: str, route: Route) -> Unprocessable:
     name, operations = route.endpoint.name, route.endpoint.operations
     ways = ", ".join(_HOW[known].replace("{name}", name) for known in operations if known in _HOW)
     return Unprocessable(f"endpoint {name!r} does not answer {operation}", hint=f"it answers {ways}", param="model")
-
-
-def _subject(call: Call, by: str, header: str) -> str:
-    row = call.row
-    if by == "call":
-        return row.call
-    if by == "tenant":
-        return row.tenant
-    if by == "user":
-        named = call.headers.get(header.encode(), b"").decode("latin-1") if header else ""
-        if named or row.user:
-            return named or row.user
-    return row.key or row.call
