@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from http.client import HTTPConnection, HTTPResponse
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from modelwright.app.supervise.supervisor import ECHO
 from tests.e2e.clients import Hammer, patient
 
 pytestmark = pytest.mark.e2e
@@ -191,11 +193,22 @@ def test_worker_that_does_not_end_is_killed_and_it_is_said(tmp_path: Path) -> No
         pid = site.last("gateway-0")["pid"]
         site.process.send_signal(signal.SIGINT)
         patient(lambda: site.last("gateway-0")["state"] == "draining")
+        time.sleep(ECHO)
         site.process.send_signal(signal.SIGINT)
         assert site.end() == 0
         assert site.facts("ended") == [False]
         assert f"gateway-0 did not end by itself and is killed (pid {pid})" in site.facts("said")
         assert not [pid for pid in site.pids() if alive(pid)]
+
+
+def test_a_signal_that_arrives_twice_counts_once(tmp_path: Path) -> None:
+    with fake_site(tmp_path) as site, open_stream(site.port()) as answer:
+        for number in (signal.SIGSTOP, signal.SIGTERM, signal.SIGINT, signal.SIGCONT):
+            site.process.send_signal(number)
+        assert answer.read().splitlines()[-1] == b"end"
+        assert site.end() == 0
+        assert site.facts("ended") == [True]
+        assert "stopping at once" not in site.facts("said")
 
 
 def test_killed_supervisor_leaves_no_orphan_and_cuts_no_stream(tmp_path: Path) -> None:

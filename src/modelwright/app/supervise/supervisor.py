@@ -22,6 +22,8 @@ MARGIN = 5.0
 """Seconds beyond the grace until a process that does not end is killed."""
 HURRY = 1.0
 """Likewise after a second Ctrl-C."""
+ECHO = 0.3
+"""Seconds in which a second signal is the first one again: it reaches the group, and `make` passes it on once more."""
 LOG_CHECK = 30.0
 """Seconds between two looks at the size of the logs."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -60,6 +62,9 @@ class Supervisor:
             )
             for spec in site.specs
         ]
+        self._clock = clock
+        self._told_at = -ECHO
+        """When a signal last counted."""
         self._stopping = asyncio.Event()
         self._hurried = asyncio.Event()
         self._killed = False
@@ -117,7 +122,10 @@ class Supervisor:
                 loop.remove_signal_handler(number)
 
     def _signalled(self) -> None:
-        at_once = self._stopping.is_set()
+        at_once, now = self._stopping.is_set(), self._clock.monotonic()
+        if at_once and now - self._told_at < ECHO:
+            return
+        self._told_at = now
         self._bulletin.say(
             "stopping at once" if at_once else "stopping: calls that run are finished (once more: at once)"
         )
