@@ -10,6 +10,7 @@ import os
 import secrets
 from pathlib import Path
 
+from modelwright.app.whole_file import write_private
 from modelwright.core.errors import StartError
 
 PEPPER = "pepper"
@@ -42,31 +43,12 @@ def read_or_create(path: Path) -> str:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        _write(part, secrets.token_hex(32).encode())
+        write_private(part, secrets.token_hex(32).encode(), durable=True)
         with contextlib.suppress(FileExistsError):
             os.link(part, path)
     finally:
         part.unlink(missing_ok=True)
     return _read(path)
-
-
-def write_durably(path: Path, content: bytes) -> None:
-    """Write a file (0600) so that a reader, also after a power cut, sees the old or the new content, never a part."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        _write(part, content)
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-
-
-def _write(path: Path, content: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(descriptor)
 
 
 def _read(path: Path) -> str:

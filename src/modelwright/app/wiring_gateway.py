@@ -13,10 +13,10 @@ from prometheus_client import CollectorRegistry
 from modelwright.adapters.http.pool import Pool
 from modelwright.adapters.providers.table import dialect
 from modelwright.adapters.stores.spool import SpoolLedger
-from modelwright.app.clock import SystemClock
 from modelwright.app.parts import PartSpec
 from modelwright.app.secret_files import PEPPER_NAME, pepper
 from modelwright.app.settings import Settings
+from modelwright.app.system import SystemClock, resident_mb
 from modelwright.core.status import Busy
 from modelwright.gateway.chain import Parts
 from modelwright.gateway.http.door import Door
@@ -27,8 +27,6 @@ from modelwright.observe.lines import EventLines, LineWriter
 from modelwright.observe.listener import Listener
 from modelwright.observe.logging import configure_logging
 from modelwright.observe.metrics import CallMetrics
-
-_PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class GatewayParts:
@@ -80,7 +78,7 @@ class GatewayParts:
             errors=self.gateway.errors,
             connections=self.pool.open_connections,
             snapshot=self.gateway.serial,
-            memory_mb=_resident_mb(),
+            memory_mb=resident_mb(),
         )
 
     def _readings(self) -> dict[str, Callable[[], float]]:
@@ -95,12 +93,3 @@ class GatewayParts:
             "modelwright_ledger_lost_total": lambda: ledger.lost,
             "modelwright_log_lines_dropped_total": lambda: writer.dropped + self.listener.dropped,
         }
-
-
-def _resident_mb() -> float:
-    """Resident set of this process; 0 where the system does not tell (no /proc)."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
-    except OSError:
-        return 0.0
-    return round(pages * _PAGE / (1 << 20), 1)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
-from modelwright.app.clock import SystemClock
 from modelwright.app.parts import ModelPart, PartSpec
 from modelwright.app.plugins import tensor_engine, text_codec, text_engine
+from modelwright.app.system import SystemClock, resident_mb
 from modelwright.core.contracts.events import Event
 from modelwright.core.errors import BadModelFile, CallError, StartError
 from modelwright.core.ports.engines import EngineConfig
@@ -27,8 +26,6 @@ from modelwright.serving.http_v2 import TensorModel, V2Door
 
 ENVELOPES: dict[str, Callable[[CallError], bytes]] = {"v2": v2.error_body, "openai": openai.error_body}
 """How each wire tells an error while there is no door yet."""
-
-_PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class ServingParts:
@@ -61,7 +58,7 @@ class ServingParts:
 
     def busy(self, door: Door | None) -> Busy:
         """The numbers of now."""
-        return msgspec.structs.replace(door.busy() if door else Busy(), memory_mb=_resident_mb())
+        return msgspec.structs.replace(door.busy() if door else Busy(), memory_mb=resident_mb())
 
     def close(self) -> None:
         """Write what is left to write."""
@@ -106,12 +103,3 @@ def _text_door(part: ModelPart, config: EngineConfig, on_lost: Callable[[BaseExc
         check=part.check.encode(),
         on_lost=on_lost,
     )
-
-
-def _resident_mb() -> float:
-    """Resident set of this process; 0 where the system does not tell (no /proc)."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
-    except OSError:
-        return 0.0
-    return round(pages * _PAGE / (1 << 20), 1)

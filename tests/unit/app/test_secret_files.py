@@ -1,10 +1,9 @@
-import os
 import threading
 from pathlib import Path
 
 import pytest
 
-from modelwright.app.secret_files import pepper, read_or_create, salt, write_durably
+from modelwright.app.secret_files import pepper, read_or_create, salt
 from modelwright.core.errors import StartError
 
 
@@ -64,23 +63,3 @@ def test_processes_that_come_at_once_get_the_same(tmp_path: Path) -> None:
     assert len(found) == 16
     assert len(set(found)) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["salt"]
-
-
-def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
-    path = tmp_path / "snapshot.json"
-    write_durably(path, b"old")
-    before = os.open(path, os.O_RDONLY)
-    write_durably(path, b"new content")
-    assert os.read(before, 100) == b"old"
-    os.close(before)
-    assert path.read_bytes() == b"new content"
-    assert path.stat().st_mode & 0o777 == 0o600
-    assert [found.name for found in tmp_path.iterdir()] == ["snapshot.json"]
-
-
-def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
-    path = tmp_path / "snapshot.json"
-    path.mkdir()
-    with pytest.raises(OSError, match="snapshot"):
-        write_durably(path, b"new")
-    assert [found.name for found in tmp_path.iterdir()] == ["snapshot.json"]

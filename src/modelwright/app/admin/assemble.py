@@ -15,8 +15,8 @@ from modelwright.app.admin.view import View
 from modelwright.app.admin.workers import Workers
 from modelwright.app.keys.desk import KeyDesk, Tell
 from modelwright.app.keys.types import Spread
-from modelwright.app.memory import resident_mb
 from modelwright.app.parts import PartSpec
+from modelwright.app.system import resident_mb
 from modelwright.core.contracts.events import Event
 from modelwright.core.errors import ModelwrightError
 from modelwright.core.ports.clock import Clock

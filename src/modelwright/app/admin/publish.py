@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from modelwright.access.keys import live_keys
-from modelwright.app.secret_files import write_durably
+from modelwright.app.whole_file import write_whole
 from modelwright.core.contracts.snapshot import Key, Snapshot
 from modelwright.core.errors import StartError
 from modelwright.core.ports.clock import Clock
@@ -43,7 +43,7 @@ class Publisher:
             base = self._read_base()
             serial = await self._next_serial(max(base.serial, self.serial))
             snapshot = msgspec.structs.replace(base, serial=serial, keys=self.live)
-            write_durably(self._runtime / "snapshot.json", msgspec.json.encode(snapshot))
+            write_whole(self._runtime / "snapshot.json", msgspec.json.encode(snapshot), durable=True)
             self.serial, self.behind = serial, False
             return serial
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from modelwright.app.admin.store import open_store
-from modelwright.app.clock import SystemClock
 from modelwright.app.keys.desk import KeyDesk
 from modelwright.app.keys.types import KeyChanged, KeyFacts, KeyMade, KeyWish
 from modelwright.app.secret_files import PEPPER_NAME, pepper
 from modelwright.app.settings import Settings
+from modelwright.app.system import SystemClock
 
 _Got = TypeVar("_Got")
 

@@ -10,8 +10,9 @@ from typing import Protocol
 import msgspec
 
 from modelwright.app.supervise.devices.doors import TcpDoor
-from modelwright.app.supervise.devices.runtime import Claim, Pointer, write_whole
+from modelwright.app.supervise.devices.runtime import Claim, Pointer
 from modelwright.app.supervise.site import Audience, Site, Verdict, is_ready, judge_start
+from modelwright.app.whole_file import write_whole
 from modelwright.core.status import PartStatus, Status
 
 

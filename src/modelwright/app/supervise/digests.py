@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from modelwright.app.manifest.files import digest_of
-from modelwright.app.supervise.devices.runtime import write_whole
+from modelwright.app.whole_file import write_whole
 from modelwright.core.errors import BadModelFile
 
 FILE = "digests.json"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from modelwright.app.settings import STATE
 from modelwright.app.supervise.ask import ask
 from modelwright.app.supervise.devices.runtime import running
 from modelwright.core.errors import NotRunning
@@ -18,7 +19,7 @@ WITHIN = 2.0
 
 def state_of(manifest: Path) -> Path:
     """Where the state of a manifest is kept; the file itself is not read."""
-    return manifest.absolute().parent / ".modelwright"
+    return manifest.absolute().parent / STATE
 
 
 def look(state: Path) -> Status:

@@ -14,8 +14,9 @@ from modelwright.app.parts import Notice, PartSpec
 from modelwright.app.supervise.devices.child import Child, Ears, start_child
 from modelwright.app.supervise.devices.doors import Door, UnixDoor
 from modelwright.app.supervise.devices.lifelines import Lifelines
-from modelwright.app.supervise.devices.runtime import Claim, write_whole
+from modelwright.app.supervise.devices.runtime import Claim
 from modelwright.app.supervise.machine import Kill, PartMachine, Refuse, Start, Step, Terminate, Wait
+from modelwright.app.whole_file import write_whole
 from modelwright.core.errors import StartError
 from modelwright.core.status import PartStatus
 

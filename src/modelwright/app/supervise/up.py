@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from modelwright.app.clock import SystemClock
+from modelwright.adapters.providers.table import SERVING
 from modelwright.app.manifest.load import LoadedManifest, load_manifest
 from modelwright.app.parts import PartSpec
 from modelwright.app.plugins import require_engine
@@ -16,13 +16,15 @@ from modelwright.app.secret_files import salt
 from modelwright.app.settings import process_environment
 from modelwright.app.snapshot import base_snapshot, release_record
 from modelwright.app.supervise.devices.doors import TcpDoor
-from modelwright.app.supervise.devices.runtime import Claim, claim, write_whole
+from modelwright.app.supervise.devices.runtime import Claim, claim
 from modelwright.app.supervise.digests import model_digests
 from modelwright.app.supervise.plan import part_names, plan_parts
 from modelwright.app.supervise.site import Audience, Site, Verdict
 from modelwright.app.supervise.supervisor import Supervisor
 from modelwright.app.supervise.welcome.commands import Place, Shown
 from modelwright.app.supervise.welcome.greeter import SiteGreeter
+from modelwright.app.system import SystemClock
+from modelwright.app.whole_file import write_whole
 from modelwright.core.addresses import split_address
 from modelwright.core.contracts.release import release_digest
 from modelwright.core.contracts.snapshot import Snapshot
@@ -85,7 +87,7 @@ def _prepared(loaded: LoadedManifest, wish: Wish, *, held: Claim, audience: Audi
             version=wish.version,
             specs=specs,
             off=_off(snapshot),
-            remote=any(provider.kind != "serving" and not provider.off for provider in snapshot.providers),
+            remote=any(provider.kind != SERVING and not provider.off for provider in snapshot.providers),
             logs=loaded.state_dir / "logs" if wish.to_files else None,
         ),
         held,

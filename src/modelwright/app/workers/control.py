@@ -18,11 +18,11 @@ from modelwright.app.admin.chores import Chores
 from modelwright.app.admin.door import AdminDoor, Asgi
 from modelwright.app.admin.publish import Publisher
 from modelwright.app.admin.store import Store, open_store
-from modelwright.app.clock import SystemClock
 from modelwright.app.lifecycle import start_worker
 from modelwright.app.parts import Notice, PartSpec
 from modelwright.app.secret_files import PEPPER_NAME, pepper
 from modelwright.app.settings import Settings
+from modelwright.app.system import SystemClock
 from modelwright.core.contracts.events import Event
 from modelwright.core.contracts.snapshot import Key
 from modelwright.observe.lines import EventLines, LineWriter

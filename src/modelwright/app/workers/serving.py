@@ -15,8 +15,8 @@ import msgspec
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from modelwright.app.lifecycle import read_spec, run_worker
-from modelwright.app.parts import ModelPart, Notice
+from modelwright.app.lifecycle import start_worker
+from modelwright.app.parts import ModelPart, Notice, PartSpec
 from modelwright.app.wiring_serving import ENVELOPES, ServingParts
 from modelwright.core.contracts.events import ModelLoaded
 from modelwright.core.errors import StartError
@@ -114,14 +114,12 @@ class ServingWorker:
         await send_answer(send, 200, generate_latest(self._registry), headers=_METRICS)
 
 
-def main() -> int:
-    """Exit status of the process."""
-    sys.setswitchinterval(SWITCH_SECONDS)
-    spec = read_spec(sys.argv)
+def _make(spec: PartSpec) -> ServingWorker:
     if spec.model is None:
         raise StartError(f"the spec of {spec.name} names no model", hint="a serving worker loads exactly one")
-    return run_worker(spec, ServingWorker(spec.model, ServingParts(spec)))
+    return ServingWorker(spec.model, ServingParts(spec))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.setswitchinterval(SWITCH_SECONDS)
+    sys.exit(start_worker(sys.argv, _make))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -110,7 +111,9 @@ def bound_log(path: Path, limit: int = LOG_BYTES) -> None:
     """Move a log that has grown too long aside; its writer appends, so it goes on at the beginning."""
     with contextlib.suppress(OSError):
         if path.stat().st_size > limit:
-            path.with_suffix(".log.1").write_bytes(path.read_bytes())
+            aside = os.open(path.with_suffix(".log.1"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            with path.open("rb") as log, os.fdopen(aside, "wb") as older:
+                shutil.copyfileobj(log, older)
             os.truncate(path, 0)
 
 

@@ -127,15 +127,13 @@ class UnixDoor:
         if self.path.exists() and stat.S_ISSOCK(self.path.lstat().st_mode):
             self.path.unlink()
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        mask = os.umask(0o177)
         try:
             listening.bind(os.fspath(self.path))
+            self.path.chmod(0o600)  # before anybody can connect; the umask is not ours alone, threads make files too
             listening.listen(BACKLOG)
         except OSError as error:
             listening.close()
             raise StartError(f"{self.path} cannot be opened: {error.strerror}") from error
-        finally:
-            os.umask(mask)
         listening.setblocking(False)  # noqa: FBT003 - the only way to say it
         return listening
 

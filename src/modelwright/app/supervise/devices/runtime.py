@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from modelwright.app.supervise.devices.doors import PATH_LIMIT
+from modelwright.app.whole_file import write_whole
 from modelwright.core.errors import AlreadyRunning, NotRunning, StartError
 
 SUPERVISOR_LOCK = "up.lock"
@@ -39,7 +40,8 @@ class Pointer(msgspec.Struct, frozen=True, kw_only=True):
 class Claim:
     """This process is the one supervisor of a state directory, until `release`."""
 
-    def __init__(self, state: Path, runtime: Path, locks: tuple[int, int, int]) -> None:
+    def __init__(self, state: Path, runtime: Path, locks: Sequence[int]) -> None:
+        """`locks` are file descriptors: the supervisor's, the workers' and the folder's."""
         self.state = state
         self.runtime = runtime
         self._locks = locks
@@ -83,14 +85,17 @@ def claim(
             f"this manifest runs already{f' (pid {running.pid})' if running else ''}",
             hint=f"stop it first: kill {running.pid}" if running else "stop it first",
         )
+    locks = [supervisor]
     try:
-        workers = _wait_for_workers(state, patience=patience, say=say)
+        locks.append(_wait_for_workers(state, patience=patience, say=say))
         runtime = runtime_folder(state, names, run_folder=run_folder)
         _empty(runtime)
+        locks.append(_guard(runtime))
     except BaseException:
-        os.close(supervisor)
+        for lock in locks:
+            os.close(lock)
         raise
-    return Claim(state, runtime, (supervisor, workers, _guard(runtime)))
+    return Claim(state, runtime, locks)
 
 
 def running(state: Path) -> Pointer:
@@ -127,15 +132,6 @@ def runtime_folder(state: Path, names: Sequence[str], *, run_folder: str = "") -
         f"{longest.removesuffix('.sock')}: the name is too long for a socket's path",
         hint=f"shorten the model's name to {spare} characters",
     )
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file (0600) so that a reader sees the old or the new content, never a part."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-    part.replace(path)
 
 
 def _prepare(state: Path) -> None:

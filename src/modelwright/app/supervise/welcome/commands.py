@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from modelwright.app.snapshot import provider_of
 from modelwright.core.contracts.snapshot import Snapshot
 
 
@@ -70,7 +71,7 @@ def seen_from(path: Path, folder: Path) -> str:
 
 def _endpoint_of(snapshot: Snapshot, model: str) -> str:
     """The name that clients call to reach a model of ours; its own name when there is such an endpoint."""
-    provider = f"serving:{model}"
+    provider = provider_of(model)
     names = [
         endpoint.name
         for endpoint in snapshot.endpoints

@@ -12,7 +12,6 @@ from modelwright.app.supervise.devices.runtime import (
     read_pointer,
     running,
     runtime_folder,
-    write_whole,
 )
 from modelwright.core.errors import AlreadyRunning, NotRunning, StartError
 
@@ -121,12 +120,3 @@ def test_folder_that_is_a_link_is_refused(tmp_path: Path, run_folder: str) -> No
     runtime_folder(tmp_path / "s", [], run_folder=run_folder).symlink_to(target)
     with pytest.raises(StartError, match="belongs to somebody else"):
         claim(tmp_path / "s", [], run_folder=run_folder)
-
-
-def test_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
-    path = tmp_path / "status.json"
-    write_whole(path, b"one")
-    write_whole(path, b"two")
-    assert path.read_bytes() == b"two"
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert list(tmp_path.iterdir()) == [path]
