@@ -6,13 +6,14 @@ MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 LANE ?= unit contracts house e2e
 EXAMPLE := examples/quickstart/modelwright.yaml
+ADMIN_PORT ?= $(if $(filter 0,$(PORT)),0)
 
 help: ## print this page
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' Makefile | awk -F'|' '{ printf "make %-6s %s\n", $$1, $$2 }'
 
-run: ## start the quickstart: a model and an LLM behind one gateway (PORT=8000; 0 picks a free one)
+run: ## start the quickstart: a model and an LLM behind one gateway (PORT=8000 ADMIN_PORT=8001; PORT=0 picks free ones)
 	@sh requirements/install.sh run
-	@exec $(BIN)/modelwright up -f $(EXAMPLE) $(if $(PORT),--port $(PORT))
+	@exec $(BIN)/modelwright up -f $(EXAMPLE) $(if $(PORT),--port $(PORT)) $(if $(ADMIN_PORT),--admin-port $(ADMIN_PORT))
 
 test: ## run the tests (LANE=unit, contracts, house or e2e; ARGS="-k name" for pytest)
 	@sh requirements/install.sh dev
