@@ -87,13 +87,16 @@ class LineWriter:
         return True
 
     def _run(self) -> None:
+        torn = False
         while (lines := self._queue.get()) is not None:
+            left = memoryview(b"\n" + lines if torn else lines)
             try:
-                left = memoryview(lines)
                 while left:
                     left = left[os.write(self._descriptor, left) :]
+                torn = False
             except OSError:
-                self.dropped += lines.count(b"\n")
+                self.dropped += bytes(left).count(b"\n")
+                torn = True
             self._count(-len(lines))
 
     def _count(self, size: int) -> None:
