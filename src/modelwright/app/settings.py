@@ -17,6 +17,8 @@ from modelwright.core.errors import Fault, ManifestError, StartError
 
 ENVIRONMENTS = ("development", "test", "production")
 ENVIRONMENT_NAME = "MODELWRIGHT_ENV"
+CA_BUNDLE_NAME = "MODELWRIGHT_CA_BUNDLE"
+"""Names a PEM file of authorities that upstreams' certificates may be signed by, beside the system's own."""
 STATE = ".modelwright"
 RUN_SECRETS = Path("/run/secrets")
 _MOST = 1 << 20

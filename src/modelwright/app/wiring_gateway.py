@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import os
 import secrets
+import ssl
 from collections.abc import Callable
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
+from modelwright.adapters.http.dial import tls_context
 from modelwright.adapters.http.pool import Pool
 from modelwright.adapters.providers.table import dialect
 from modelwright.adapters.stores.spool import SpoolLedger
 from modelwright.app.parts import PartSpec
 from modelwright.app.secret_files import PEPPER_NAME, pepper
-from modelwright.app.settings import Settings
+from modelwright.app.settings import CA_BUNDLE_NAME, Settings
 from modelwright.app.system import SystemClock, resident_mb
+from modelwright.core.errors import StartError
 from modelwright.core.status import Busy
 from modelwright.gateway.chain import Parts
 from modelwright.gateway.http.door import Door
@@ -33,14 +36,14 @@ class GatewayParts:
     """Everything that one gateway worker process holds."""
 
     def __init__(self, spec: PartSpec) -> None:
-        """Raises StartError when the pepper or a file of settings cannot be used."""
+        """Raises StartError when the pepper, the authorities' file or a file of settings cannot be used."""
         version = installed_version("modelwright")
         clock = SystemClock()
         state = Path(spec.state)
         settings = Settings(Path(spec.base), environment=spec.environment, state=state)
         self.writer = LineWriter()
         configure_logging(spec.name, write=self.writer.write, level=spec.log_level)
-        self.pool = Pool()
+        self.pool = Pool(tls=upstream_tls(settings, Path(spec.base)))
         self.ledger = SpoolLedger(state / "spool", part=spec.name, boot=secrets.token_hex(4))
         self.in_flight = InFlight(clock)
         self.gateway = Gateway(
@@ -93,3 +96,22 @@ class GatewayParts:
             "modelwright_ledger_lost_total": lambda: ledger.lost,
             "modelwright_log_lines_dropped_total": lambda: writer.dropped + self.listener.dropped,
         }
+
+
+def upstream_tls(settings: Settings, base: Path) -> Callable[[], ssl.SSLContext]:
+    """How upstreams' certificates are checked; a file of authorities is read at once, so that no call finds it wrong.
+
+    A relative path is one from `base`, the manifest's directory. Raises StartError.
+    """
+    named = settings.value(CA_BUNDLE_NAME)
+    if named is None:
+        return tls_context
+    path = base / named
+    try:
+        context = tls_context(ca_bundle=str(path))
+    except OSError as error:
+        reason = "it holds no certificate in PEM form" if isinstance(error, ssl.SSLError) else error.strerror
+        raise StartError(
+            f"{path} cannot be used: {reason}", hint="name a PEM file of authorities, or unset it", place=CA_BUNDLE_NAME
+        ) from error
+    return lambda: context

@@ -23,12 +23,14 @@ Factory = Callable[[], asyncio.Protocol]
 
 
 def tls_context(*, ca_bundle: str = "", certificate: str = "", key: str = "") -> ssl.SSLContext:
-    """Trust the system's authorities (OpenSSL reads SSL_CERT_FILE itself), or only those of the file `ca_bundle`.
+    """Trust the system's authorities (OpenSSL reads SSL_CERT_FILE itself), and those of the file `ca_bundle` too.
 
     `certificate` and `key` are PEM files of the client's own certificate, for upstreams that ask for one.
     Raises OSError (ssl.SSLError among them) when a file is missing or no PEM.
     """
-    context = ssl.create_default_context(cafile=ca_bundle or None)
+    context = ssl.create_default_context()
+    if ca_bundle:
+        context.load_verify_locations(ca_bundle)
     context.set_alpn_protocols(["http/1.1"])
     if certificate:
         context.load_cert_chain(certificate, key or None)
