@@ -159,13 +159,13 @@ def test_a_full_disk_refuses_new_calls_and_keeps_the_outcomes_of_those_under_way
         assert worker.post().status == 503
         assert events(b"".join(wire.chunks()))[-1] == "[DONE]"
     assert provider.seen()["received"] == 1
-    assert "modelwright_ledger_waiting" in worker.metrics()
+    assert "modelwright_ledger_waiting 2.0" in worker.metrics()
     assert path.read_bytes().endswith(b"\n")
     resource.prlimit(worker.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     assert worker.row(headers["x-modelwright-call"]).outcome == "ok"
     assert worker.post().status == 200
     assert "modelwright_ledger_waiting 0.0" in worker.metrics()
-    assert "an outcome cannot be written to the ledger and waits in memory" in worker.log.read_text()
+    assert "modelwright_ledger_outcome_failures_total 2.0" in worker.metrics()
 
 
 def test_a_spool_that_is_deleted_under_the_worker_is_begun_again(worker: GatewayWorker) -> None:
