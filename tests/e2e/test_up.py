@@ -100,6 +100,8 @@ def test_status_tells_what_runs_and_how_busy_it_is(tmp_path: Path) -> None:
         parts = {part.name: part for part in status.parts}
         assert list(parts) == ["gateway-0", "serving-sums-0", "serving-echo-0", "control"]
         gateway = parts["gateway-0"]
+        details = [site.public, "sums by toy-tensor", "echo by toy-text", site.admin]
+        assert [part.detail for part in parts.values()] == details
         assert gateway.busy is not None
         assert gateway.busy.calls == 5
         assert gateway.busy.memory_mb > 10

@@ -12,7 +12,7 @@ import msgspec
 
 from modelwright.app.parts import Notice, PartSpec
 from modelwright.app.supervise.devices.child import Child, Ears, start_child
-from modelwright.app.supervise.devices.doors import Door, UnixDoor
+from modelwright.app.supervise.devices.doors import Door, TcpDoor, UnixDoor
 from modelwright.app.supervise.devices.lifelines import Lifelines
 from modelwright.app.supervise.devices.runtime import Claim
 from modelwright.app.supervise.machine import Kill, PartMachine, Refuse, Start, Step, Terminate, Wait
@@ -73,7 +73,8 @@ class RunningPart:
     def status(self) -> PartStatus:
         """As others see it."""
         model = self.spec.model
-        label = f"{model.model} by {model.engine}" if model else ""
+        urls = (door.url for door in self.shared.values() if isinstance(door, TcpDoor))
+        label = f"{model.model} by {model.engine}" if model else " ".join(urls)
         return self.machine.status(socket=str(self.own.path), label=label)
 
     def start(self) -> None:

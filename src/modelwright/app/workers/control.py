@@ -58,7 +58,7 @@ class ControlWorker:
         await run.publisher.publish()
         run.begin()
         self._door.api = await asyncio.to_thread(self._load_api, run)
-        return Notice(state="ready", detail=f"snapshot {run.publisher.serial}, {len(run.publisher.live)} keys")
+        return Notice(state="ready")
 
     def drain(self) -> None:
         self._door.draining = True

@@ -84,7 +84,7 @@ class GatewayWorker:
         self._spawn(self._look_again_and_again())
         self._spawn(self._tend())
         await self._first.wait()
-        return Notice(state="ready", detail=f"snapshot {parts.gateway.serial}")
+        return Notice(state="ready")
 
     def drain(self) -> None:
         self._parts.gateway.draining = True
