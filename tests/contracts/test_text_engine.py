@@ -126,6 +126,18 @@ def test_sampling_with_a_seed_repeats(tmp_path: Path) -> None:
     assert answers[0] == answers[1]
 
 
+@pytest.mark.parametrize(
+    ("temperature", "top_p"), [(1e-320, 1.0), (1e-12, 1.0), (1e-5, 1.0), (1.0, 0.0), (1.0, 1e-320), (1.0, 1e-5)]
+)
+def test_sampling_without_a_choice_is_greedy(loaded: Loaded, temperature: float, top_p: float) -> None:
+    engine, codec, _ = loaded
+    prompt = codec.encode("hello world")
+    engine.submit(80, prompt, GREEDY)
+    engine.submit(81, prompt, Sampling(max_tokens=8, temperature=temperature, top_p=top_p))
+    answers = _finish(engine, 80, 81)
+    assert answers[80] == answers[81]
+
+
 def test_a_json_schema_binds_the_answer(tmp_path: Path) -> None:
     path = write_tiny_gguf(tmp_path / "tiny.gguf")
     engine, codec = OpenVinoLlm(), gguf_codec(str(path))

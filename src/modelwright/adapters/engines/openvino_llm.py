@@ -26,6 +26,8 @@ BLOCK = 32
 """Tokens per key-value block on the CPU device."""
 _CACHE_BYTES = {"f32": 4, "f16": 2, "bf16": 2}
 _DEFAULT_CACHE = 256 << 20
+_NO_CHANCE = 1e-6
+"""Below it temperature and top_p leave only the likeliest token; the library refuses what is 0 as a 32-bit float."""
 
 
 @dataclass
@@ -157,15 +159,16 @@ class OpenVinoLlm:
         return Delta(request=request, tokens=tokens, logprobs=logprobs, finish=finish)
 
     def _generation(self, sampling: Sampling) -> Any:
+        chance = min(sampling.temperature, sampling.top_p) >= _NO_CHANCE
         settings: dict[str, Any] = {
             "max_new_tokens": sampling.max_tokens,
             "stop_token_ids": self._eos,
-            "do_sample": sampling.temperature > 0,
+            "do_sample": chance,
             "presence_penalty": sampling.presence_penalty,
             "frequency_penalty": sampling.frequency_penalty,
             "logprobs": 0 if sampling.logprobs is None else 1,
         }
-        if sampling.temperature > 0:
+        if chance:
             settings |= {"temperature": sampling.temperature, "top_p": sampling.top_p}
             if sampling.top_k:
                 settings["top_k"] = sampling.top_k

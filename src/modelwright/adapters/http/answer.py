@@ -147,6 +147,7 @@ class Exchange:
         """Bytes of the body; nobody waits for those that come after the answer."""
         if self.response_complete:
             return
+        self._expect = False
         self._pieces.append(data)
         self.held += len(data)
         self._wake()
@@ -196,7 +197,8 @@ class Exchange:
             parts += (name, b": ", value, b"\r\n")
             lines += 1
         extra, count = self._framing(status, length, more=more, body=body)
-        if close or not self.keep_alive:
+        unsure = self._expect and not self.whole  # whether the client still sends its body, which it was not told to
+        if close or unsure or not self.keep_alive:
             self.keep_alive = False
             extra += _CLOSE
             count += 1

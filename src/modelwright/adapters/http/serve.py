@@ -7,7 +7,12 @@ request. It speaks no TLS and no WebSocket.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import logging
+import socket
+import struct
+import sys
+import termios
 from collections import deque
 from typing import Any, Protocol, cast
 from urllib.parse import unquote
@@ -22,6 +27,9 @@ HELD = 64 << 10
 """Bytes of a body that wait for the app before the connection stops reading."""
 SWALLOWED = 64 << 20
 """Bytes of a body that are read and thrown away once the request is answered; past them we hang up."""
+HALF_CLOSED = 0.5
+"""Seconds for which an answer goes on when a TCP client has ended its side of the connection: one that still listens
+cannot be told from one that is gone. On a Unix socket our own gateway is the client, and it never listens on."""
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +72,8 @@ class AsgiProtocol(asyncio.Protocol):
         self._paused = False
         self._deaf = False
         self._requests = self._seen = 0
+        self._unsent = 0
+        self._blocked: asyncio.Event | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._shared: tuple[Any, tuple[bytes, int, bool]] = (None, (b"", 0, False))
         self._url = b""
@@ -87,12 +97,22 @@ class AsgiProtocol(asyncio.Protocol):
         self._size += len(data)
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._stop_listening()
+        except httptools.HttpParserUpgrade as upgrade:
+            self._stay(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
             self._unreadable(error)
         if self._size > MAX_HEAD and not self._deaf:
             self._check_size()
+
+    def eof_received(self) -> bool:
+        """The client sends no more; whether the answer under way goes on for a moment."""
+        exchange = self.cycle
+        over_tcp = self._server is not None and self._server[1] is not None
+        if not over_tcp or exchange is None or exchange.response_complete or not exchange.whole:
+            return False
+        self._stop_listening()
+        self._loop.call_later(HALF_CLOSED, self._give_up)
+        return True
 
     def pause_writing(self) -> None:
         self.writable = asyncio.Event()
@@ -107,10 +127,7 @@ class AsgiProtocol(asyncio.Protocol):
         self._state.connections.discard(self)
         if self._timer is not None:
             self._timer.cancel()
-        for exchange in (self._running, self.cycle, *self._queue):
-            if exchange is not None:
-                exchange.disconnect()
-        self._queue.clear()
+        self._tell_gone()
         self.resume_writing()
 
     def shutdown(self) -> None:
@@ -264,17 +281,76 @@ class AsgiProtocol(asyncio.Protocol):
         else:
             exchange.keep_alive = False
 
+    def _stay(self, rest: bytes) -> None:
+        """Answer a request that offers another protocol in this one, then close.
+
+        Its body, which the parser skips, is read by a parser of its own.
+        """
+        exchange = cast("Exchange", self.cycle)
+        framing = [pair for pair in exchange.scope["headers"] if pair[0] in {b"content-length", b"transfer-encoding"}]
+        if not framing or exchange.scope["method"] == "CONNECT":
+            self._stop_listening()
+            return
+        exchange.whole = exchange.keep_alive = self._in_head = False
+        self._parser = httptools.HttpRequestParser(_OnlyBody(self))
+        head = b"".join(b"%b: %b\r\n" % pair for pair in framing)
+        try:
+            self._parser.feed_data(b"POST / HTTP/1.1\r\nconnection: close\r\n%b\r\n" % head)
+            self._parser.feed_data(rest)
+        except httptools.HttpParserError as error:
+            self._unreadable(error)
+
+    def _give_up(self) -> None:
+        """A client that ended its side has waited long enough, or is gone."""
+        self._tell_gone()
+        self.transport.close()
+
+    def _tell_gone(self) -> None:
+        for exchange in (self._running, self.cycle, *self._queue):
+            if exchange is not None:
+                exchange.disconnect()
+        self._queue.clear()
+
     def _look(self) -> None:
-        """Every so often: a connection without a new request or an exchange under way since the last look is closed."""
+        """Every so often: close what is idle, cut off who takes nothing.
+
+        Idle is a connection without a new request or an exchange under way since the last look. One whose client has
+        taken nothing of an answer since then is cut, since closing would wait for it.
+        """
+        transport = self.transport
+        unsent, blocked = self._untaken(), self.writable
+        held_back = transport.is_closing() or (blocked is not None and blocked is self._blocked)
+        if held_back and unsent and unsent == self._unsent:
+            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            transport.abort()
+            return
+        self._unsent, self._blocked = unsent, blocked
         busy = self.cycle is not None and not self.cycle.response_complete
         if not busy and self._seen == self._requests:
             self._deaf = True
-            self.transport.close()
-            return
+            transport.close()
         self._seen = self._requests
         self._timer = self._loop.call_later(self._patience, self._look)
 
+    def _untaken(self) -> int:
+        """Bytes that wait for the client here and, if there are any, those in the kernel, which takes ours in lumps."""
+        waiting = self.transport.get_write_buffer_size()
+        if not waiting:
+            return 0
+        in_kernel = fcntl.ioctl(self.transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4))
+        return waiting + int.from_bytes(in_kernel, sys.byteorder)
 
+
+class _OnlyBody:
+    """What a parser tells that reads one body, whose head is known."""
+
+    def __init__(self, connection: AsgiProtocol) -> None:
+        self.on_body = connection.on_body
+        self.on_message_complete = connection.on_message_complete
+
+
+_RESET = struct.pack("ii", 1, 0)
+"""SO_LINGER: the kernel shall not keep what was not taken either."""
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
 
 
