@@ -43,7 +43,7 @@ make_venv() {
 made_for=$(cut -d' ' -f2- "$stamp" 2>/dev/null || true)
 if ! [ -x .venv/bin/python ] || ! fits .venv/bin/python || [ "${made_for:-$PWD}" != "$PWD" ]; then make_venv; fi
 
-say "Installing the locked dependencies ($lock) into .venv, once ..."
+say "Installing the locked dependencies ($lock, hundreds of MB) into .venv, once; this takes a minute or more ..."
 pip() { .venv/bin/python -m pip --disable-pip-version-check --no-input -qq "$@"; }
 if ! pip install --require-hashes --no-deps -r "requirements/$lock.txt"; then
     say "The dependencies could not be installed: see pip's message above. It reads its usual settings (proxy, mirror, CA)."
