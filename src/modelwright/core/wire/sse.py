@@ -27,7 +27,7 @@ class EventSplitter:
             return [event + b"\n\n" for event in data[:-2].split(b"\n\n")] if data.count(b"\n\n") > 1 else [data]
         events: list[bytes] = []
         start = 0
-        for match in _BOUNDARY.finditer(data):
+        for match in _BOUNDARY.finditer(data, max(0, len(data) - len(chunk) - 3)):  # what came before held none
             if match.end() == len(data) and data.endswith(b"\r\r"):
                 break  # the second CR may be half of a CRLF
             events.append(data[start : match.end()])
