@@ -73,7 +73,7 @@ class Execution:
             outcomes: list[Outcome] = [*self._predict(parts)]
         except CallError as error:
             problem = error.message
-            outcomes = [error] if len(parts) == 1 else self._bisect(parts)
+            outcomes = [_bare(error)] if len(parts) == 1 else self._bisect(parts)
         return Executed(outcomes=outcomes, seconds=self._seconds, runs=self._runs, problem=problem, uneven=self._uneven)
 
     def _bisect(self, parts: Sequence[Part]) -> list[Outcome]:
@@ -85,7 +85,7 @@ class Execution:
         try:
             return [*self._predict(parts)]
         except CallError as error:
-            return [error] if len(parts) == 1 else self._bisect(parts)
+            return [_bare(error)] if len(parts) == 1 else self._bisect(parts)
 
     def _predict(self, parts: Sequence[Part]) -> list[Arrays]:
         """Raises CallError that stands for all of `parts`; any other exception would lose their requests."""
@@ -114,6 +114,12 @@ class Execution:
                 f"the model does not give one row for each of the {rows} it got", hint="send the request again"
             )
         return _cut(outputs, parts)
+
+
+def _bare(error: CallError) -> CallError:
+    """Without the frames that it passed: they hold the arrays, and would be freed by the garbage collector only."""
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
 
 
 def _joined(parts: Sequence[Part]) -> Arrays:

@@ -104,6 +104,7 @@ class V2Door:
         except CallError as error:
             self._errors += 1
             await _send_error(send, error)
+            error.__traceback__ = None  # its frames hold the body, and themselves by way of this error
         except Exception:  # noqa: BLE001 - one request's defect is its own
             self._errors += 1
             _log.exception("model %s: a request was not answered", self._name)

@@ -60,6 +60,7 @@ class Runner:
         self._model = model
         self._clock = clock
         self._tell = tell
+        self._loop = asyncio.get_running_loop()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine")
         self._busy = False
         """The thread has a batch."""
@@ -71,7 +72,7 @@ class Runner:
 
     async def calibrate(self, tensors: Tensors) -> None:
         """Measure the warm engine on a request that it has answered, and find out whether its rows are requests."""
-        loop = asyncio.get_running_loop()
+        loop = self._loop
         result: asyncio.Future[Outcome] = loop.create_future()
         part = Part(Pending(tensors, result=result, deadline=math.inf), tensors.arrays, tensors.rows, whole=True)
         self._pace = Pace()
@@ -84,13 +85,13 @@ class Runner:
             executed = await loop.run_in_executor(self._thread, self._execution.run, [part, part])
             if executed.problem:
                 self._stop_joining()
+        self.threaded = self._pace.expected(tensors.nbytes) > INLINE_SECONDS
 
     def submit(self, tensors: Tensors, *, deadline: float = math.inf) -> Pending:
         """Let a request wait for the engine; raises Overloaded. `deadline` is on the clock's monotonic scale."""
         if not self.queue.fits(rows=tensors.rows, nbytes=tensors.nbytes):
             raise self.overloaded()
-        loop = asyncio.get_running_loop()
-        pending = Pending(tensors, result=loop.create_future(), deadline=deadline)
+        pending = Pending(tensors, result=self._loop.create_future(), deadline=deadline)
         self.queue.add(pending)
         self._idle.clear()
         if self._busy:
@@ -126,7 +127,7 @@ class Runner:
         """Let the event loop read what has arrived before the next batch is formed."""
         if not self._scheduled:
             self._scheduled = True
-            asyncio.get_running_loop().call_soon(self._advance)
+            self._loop.call_soon(self._advance)
 
     def _advance(self) -> None:
         """Run the next batch, here or on the thread; it is called again until nothing waits."""
@@ -141,12 +142,14 @@ class Runner:
         self.threaded = self._pace.expected(_size(batch)) > INLINE_SECONDS
         if not self.threaded:
             self._settle(batch, self._execution.run(parts))
-            self._advance_soon()
+            if self.queue.rows:
+                self._advance_soon()
+            else:
+                self._idle.set()
             return
         self._busy = True
-        loop = asyncio.get_running_loop()
         done = self._thread.submit(self._execution.run, parts)
-        done.add_done_callback(lambda future: loop.call_soon_threadsafe(self._returned, batch, future))
+        done.add_done_callback(lambda future: self._loop.call_soon_threadsafe(self._returned, batch, future))
 
     def _next_batch(self) -> list[Slice[Pending]]:
         """The next batch of requests whose time has not run out."""

@@ -1,7 +1,9 @@
 """The V2 door over the toy engine: paths, envelopes, warm-up, bounds, clients that leave."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+import gc
+import weakref
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from modelwright.core.contracts.events import Event
 from modelwright.core.errors import BadModelFile, StartError
 from modelwright.core.ports.clock import ManualClock
-from modelwright.core.ports.engines import EngineConfig
+from modelwright.core.ports.engines import Array, EngineConfig
 from modelwright.serving.batching import Limits
 from modelwright.serving.http_v2 import TensorModel, V2Door
 from tests.unit.serving.machines import POISON, GatedToy, NotedToy, toy_config
@@ -362,6 +364,28 @@ async def test_timeout_of_a_request_is_kept(make: Make) -> None:
     assert (told.status, (await first).status) == (429, 200)
     assert "timeout" in told.error
     assert 2 not in engine.computed
+
+
+@pytest.mark.parametrize("value", [1.0, POISON], ids=["answered", "failed"])
+async def test_request_is_freed_with_its_answer(make: Make, value: float) -> None:
+    """Without the garbage collector: large bodies would pile up until it comes."""
+    kept: list[weakref.ref[Any]] = []
+
+    class Watched(NotedToy):
+        def predict(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+            kept.append(weakref.ref(inputs["x"]))
+            return super().predict(inputs)
+
+    door = await make(Watched())
+    kept.clear()
+    gc.disable()
+    try:
+        told = await ask(door, body(value))
+        assert told.status == (500 if value == POISON else 200)
+        assert kept
+        assert [ref() for ref in kept] == [None] * len(kept)
+    finally:
+        gc.enable()
 
 
 async def test_defect_of_ours_answers_one_request_with_500(make: Make) -> None:

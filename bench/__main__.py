@@ -1,0 +1,21 @@
+"""Runs one benchmark by name, or all: python -m bench [gateway|serving]."""
+
+import sys
+from importlib import import_module
+
+ALL = ("gateway", "serving")
+
+
+def main(names: list[str]) -> int:
+    """Exit status."""
+    unknown = [name for name in names if name not in ALL]
+    if unknown:
+        print(f"there is no benchmark {unknown[0]!r}; take {' or '.join(ALL)}", file=sys.stderr)
+        return 2
+    for name in names or ALL:
+        import_module(f"bench.{name}").main()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

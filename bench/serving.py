@@ -1,0 +1,195 @@
+"""Measures a serving worker beside the raw engine loop, in one run: CPU per request, latency, batches, overload.
+
+The worker has one processor, the load the other; the raw loop runs on the worker's processor, with the same session
+settings. The worker is asked directly over TCP, as its gateway asks it over a Unix socket.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from bench.process import LOAD_CPU, SERVER_CPU, cpu_seconds, resident_mb, scratch, wait_for
+from bench.serving_models import FEATURES, heavy, tiny
+from bench.wrk import Load, wrk
+from modelwright.adapters.engines.onnxruntime import OnnxRuntimeEngine
+from modelwright.app.parts import ModelPart, PartSpec
+from modelwright.core.ports.engines import EngineConfig
+
+SECONDS = 5.0
+PATH = "/v2/models/m/infer"
+BATCHES = (1, 8, 32)
+OVER = 2.0
+"""Times the peak that the overload run sends."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One body and its headers."""
+
+    body: bytes
+    headers: dict[str, str]
+
+    def raw(self) -> bytes:
+        """As bytes on the wire."""
+        lines = [f"POST {PATH} HTTP/1.1", "host: bench", f"content-length: {len(self.body)}"]
+        lines += [f"{name}: {value}" for name, value in self.headers.items()]
+        return ("\r\n".join(lines) + "\r\n\r\n").encode() + self.body
+
+
+def main() -> None:
+    """Print the tables."""
+    x = np.random.default_rng(0).normal(size=(1, FEATURES)).astype(np.float32)
+    with scratch() as folder:
+        _tiny(folder, x)
+        _heavy(folder, x)
+
+
+def _tiny(folder: Path, x: np.ndarray) -> None:
+    path = tiny(folder / "tiny.onnx")
+    print(f"tiny model ({FEATURES} numbers in, 10 out)\n")
+    raw = _raw_loop(path, x)
+    with _worker(folder, path) as (port, pid):
+        names = ("RPS", "CPU µs/request", "x raw loop", "p50 ms", "p99 ms", "errors")
+        print(f"\n{'':14} {names[0]:>8} {names[1]:>15} {names[2]:>11} {names[3]:>8} {names[4]:>8} {names[5]:>7}")
+        for name, request in (("JSON", _json(x)), ("binary", _binary(x))):
+            _load(folder, port, request, connections=8, seconds=1.0)
+            for connections in (1, 64):
+                before = cpu_seconds([pid])
+                load = _load(folder, port, request, connections=connections)
+                each = 1e6 * (cpu_seconds([pid]) - before) / load.requests
+                print(
+                    f"{f'{name} c={connections}':14} {load.rate:8.0f} {each:15.1f} {each / raw[1]:11.1f} "
+                    f"{load.p50:8.3f} {load.p99:8.2f} {load.errors:7}"
+                )
+        print(f"\nworker: {resident_mb(pid):.0f} MB after the load\n")
+
+
+def _heavy(folder: Path, x: np.ndarray) -> None:
+    path = heavy(folder / "heavy.onnx")
+    print("heavy model\n")
+    raw = _raw_loop(path, x)
+    best = 1e6 / min(raw.values())
+    request = _json(x)
+    with _worker(folder, path) as (port, _pid):
+        _load(folder, port, request, connections=64, seconds=2.0)
+        print(f"\n{'':14} {'rows/s':>8} {'of raw best':>12} {'p50 ms':>8} {'p99 ms':>8} {'errors':>7}")
+        peak = 0.0
+        for connections in (1, 32, 64, 200):
+            load = _load(folder, port, request, connections=connections)
+            peak = max(peak, load.rate)
+            print(
+                f"{f'c={connections}':14} {load.rate:8.0f} {load.rate / best:12.2f} {load.p50:8.1f} {load.p99:8.1f} "
+                f"{load.errors:7}"
+            )
+        _overload(folder, port, request, peak=peak)
+
+
+def _overload(folder: Path, port: int, request: Request, *, peak: float) -> None:
+    """An open loop: requests come at their rate, whether or not the ones before were answered."""
+    file = folder / "request.http"
+    file.write_bytes(request.raw())
+    arguments = [str(port), str(OVER * peak), str(SECONDS), str(file)]
+    command = ["taskset", "-c", str(LOAD_CPU), sys.executable, "-m", "bench.open_loop", *arguments]
+    told = json.loads(subprocess.run(command, capture_output=True, check=True, timeout=120).stdout)
+    counts, latencies = told["counts"], told["ms"]
+    answered, refused = counts.get("200", 0), counts.get("429", 0)
+    goodput = answered / SECONDS
+    print(f"\nopen loop at {OVER:g} x peak ({OVER * peak:.0f}/s) for {SECONDS:g} s")
+    print(
+        f"  answered 200: {answered} ({goodput:.0f}/s, {goodput / peak:.0%} of peak), p99 {latencies['200'][1]:.0f} ms"
+    )
+    if refused:
+        half, most, last = latencies["429"]
+        print(f"  answered 429: {refused}, p50 {half:.1f} ms, p99 {most:.1f} ms, last {last:.1f} ms")
+    others = {status: count for status, count in counts.items() if status not in ("200", "429")}
+    print(f"  anything else: {others or 'nothing'}; not sent for want of a connection: {told['unsent']}")
+
+
+def _raw_loop(path: Path, x: np.ndarray) -> dict[int, float]:
+    """CPU µs per row of the engine alone, by rows per call."""
+    engine = OnnxRuntimeEngine()
+    engine.load(EngineConfig(model="m", path=str(path)))
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {SERVER_CPU})
+    try:
+        each = {rows: _per_row(engine, np.repeat(x, rows, axis=0)) for rows in BATCHES}
+    finally:
+        os.sched_setaffinity(0, before)
+    for rows, cost in each.items():
+        print(f"raw loop, {rows:2} rows per call: {cost:8.2f} CPU µs/row, {1e6 / cost:8.0f} rows/s")
+    return each
+
+
+def _per_row(engine: OnnxRuntimeEngine, x: np.ndarray) -> float:
+    for _ in range(20):
+        engine.predict({"x": x})
+    calls, until, start = 0, time.monotonic() + 1.0, time.process_time()
+    while time.monotonic() < until:
+        engine.predict({"x": x})
+        calls += 1
+    return 1e6 * (time.process_time() - start) / (calls * len(x))
+
+
+def _load(folder: Path, port: int, request: Request, *, connections: int, seconds: float = SECONDS) -> Load:
+    return wrk(
+        f"http://127.0.0.1:{port}{PATH}",
+        connections=connections,
+        seconds=seconds,
+        cpu=LOAD_CPU,
+        folder=folder,
+        body=request.body,
+        headers=request.headers,
+    )
+
+
+def _json(x: np.ndarray) -> Request:
+    data = [round(float(value), 4) for value in x.ravel()]
+    content = {"inputs": [{"name": "x", "shape": list(x.shape), "datatype": "FP32", "data": data}]}
+    return Request(body=msgspec.json.encode(content), headers={"content-type": "application/json"})
+
+
+def _binary(x: np.ndarray) -> Request:
+    item = {"name": "x", "shape": list(x.shape), "datatype": "FP32", "parameters": {"binary_data_size": x.nbytes}}
+    head = msgspec.json.encode({"inputs": [item], "parameters": {"binary_data_output": True}})
+    headers = {"content-type": "application/octet-stream", "inference-header-content-length": str(len(head))}
+    return Request(body=head + x.tobytes(), headers=headers)
+
+
+@contextmanager
+def _worker(folder: Path, path: Path) -> Iterator[tuple[int, int]]:
+    """A serving worker, ready, on one processor; its port and process."""
+    listening = socket.create_server(("127.0.0.1", 0), backlog=2048)
+    spec = PartSpec(
+        name="serving-m-0",
+        kind="serving",
+        runtime=str(folder),
+        state=str(folder),
+        base=str(folder),
+        environment="production",
+        sockets={"own": listening.fileno()},
+        model=ModelPart(model="m", engine="onnxruntime", wire="v2", path=str(path)),
+    )
+    file = folder / "spec.json"
+    file.write_bytes(msgspec.json.encode(spec))
+    port: int = listening.getsockname()[1]
+    command = ["taskset", "-c", str(SERVER_CPU), sys.executable, "-m", "modelwright.app.workers.serving", str(file)]
+    process = subprocess.Popen(command, pass_fds=(listening.fileno(),))
+    listening.close()
+    try:
+        wait_for(f"http://127.0.0.1:{port}/readyz")
+        yield port, process.pid
+    finally:
+        process.terminate()
+        process.wait(30)
