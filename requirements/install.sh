@@ -26,7 +26,7 @@ find_python() {
     done
     if [ -n "$second" ]; then echo "$second"; return; fi
     say "Modelwright needs Python 3.11, 3.12, 3.13 or 3.14; found $("${PYTHON:-python3}" --version 2>/dev/null || echo none)."
-    say "Install one, or name it: make PYTHON=/path/to/python3.12 ..."
+    say "Install one, or name it: make run PYTHON=/path/to/python3.12"
     return 1
 }
 
