@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import socket
+import struct
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -108,7 +109,7 @@ def test_memory_that_may_wait_is_bounded(tmp_path: Path) -> None:
 
 
 def test_requests_of_clients_that_left_are_not_computed(tmp_path: Path) -> None:
-    with serving(tmp_path, toy(tmp_path, delay_ms=300), max_rows=1) as worker, ThreadPoolExecutor(1) as threads:
+    with serving(tmp_path, toy(tmp_path, delay_ms=500), max_rows=1) as worker, ThreadPoolExecutor(1) as threads:
         before = worker.metric("rows_total")
         first = threads.submit(worker.infer, row(1))
         patient(lambda: worker.busy().in_flight == 1)
