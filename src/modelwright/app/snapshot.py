@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from modelwright.adapters.providers.table import SERVING
 from modelwright.app.manifest.load import LoadedManifest
 from modelwright.app.manifest.rules import served_alone
 from modelwright.app.manifest.schema import EndpointSection, TimeoutSection, VariantSection
 from modelwright.core.contracts.release import Release
-from modelwright.core.contracts.snapshot import Endpoint, ProviderEntry, Snapshot, Timeouts, Variant
+from modelwright.core.contracts.snapshot import SERVING, Endpoint, ProviderEntry, Snapshot, Timeouts, Variant
 from modelwright.core.quantities import parse_duration, parse_size
 
 LOCAL = "local"

@@ -12,8 +12,3 @@ def uuid7(milliseconds: int, random: bytes) -> str:
     low = 0x8000_0000_0000_0000 | (int.from_bytes(random[2:10], "big") & 0x3FFF_FFFF_FFFF_FFFF)
     digits = f"{high:016x}{low:016x}"
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
-
-
-def uuid7_milliseconds(identifier: str) -> int:
-    """The Unix milliseconds inside a UUIDv7."""
-    return int(identifier[:8] + identifier[9:13], 16)

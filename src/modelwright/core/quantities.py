@@ -37,11 +37,3 @@ def parse_size(text: str) -> int:
         raise ValueError(f"{text!r} is not a size; write such as 512KiB, 32MiB or 2GiB")
     number, unit = text[: match.start(2)], BYTES[match[2]]
     return int(number) * unit if number.isdigit() else int(float(number) * unit)
-
-
-def size_text(count: int) -> str:
-    """The shortest exact way to write a number of bytes; `parse_size` gives the number back."""
-    for unit in ("TiB", "GiB", "MiB", "KiB"):
-        if count and count % BYTES[unit] == 0:
-            return f"{count // BYTES[unit]}{unit}"
-    return f"{count}B"

@@ -7,13 +7,10 @@ from itertools import cycle
 
 import msgspec
 
-from modelwright.core.contracts.snapshot import Endpoint, Key, ProviderEntry, Snapshot, Variant
+from modelwright.core.contracts.snapshot import SERVING, Endpoint, Key, ProviderEntry, Snapshot, Variant
 from modelwright.core.errors import ModelUnavailable, ModelwrightError, StartError
 from modelwright.core.ports.http import Deadlines
 from modelwright.core.ports.providers import Dialect
-
-SERVING = "serving"
-"""Kind of the provider entries that stand for our own workers."""
 
 Dialects = Callable[[ProviderEntry, str], Dialect]
 """Makes the dialect of one base URL; raises ModelwrightError when the entry does not fit."""

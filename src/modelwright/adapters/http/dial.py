@@ -10,6 +10,7 @@ from typing import Any
 
 import aiohappyeyeballs
 
+from modelwright.core.addresses import join_address
 from modelwright.core.errors import ProviderTimeout, ProviderUnreachable
 from modelwright.core.ports.http import Origin
 
@@ -46,8 +47,7 @@ def place_of(origin: Origin) -> str:
     """How messages name an origin; it holds no secret."""
     if origin.scheme == "unix":
         return f"unix:{origin.host}"
-    host = f"[{origin.host}]" if ":" in origin.host else origin.host
-    return f"{origin.scheme}://{host}:{origin.port}"
+    return f"{origin.scheme}://{join_address(origin.host, origin.port)}"
 
 
 async def dial(

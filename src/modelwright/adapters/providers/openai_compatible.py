@@ -88,29 +88,31 @@ class OpenAiDialect:
         return ((b"authorization", b"Bearer " + api_key.encode()),) if api_key else ()
 
     def _body(self, call: Outbound) -> bytes:
-        model = None if call.model == call.client_model and openai.names_model_once(call.body) else call.model
         if call.stream and not self._vendor.stream_options:
             return openai.with_fields(call.body, {"model": call.model}, without=("stream_options",))
-        if call.ask_usage and call.stream:
-            return openai.ask_for_usage(call.body, model=model)
-        if model is not None:
-            return openai.with_fields(call.body, {"model": model})
-        return call.body
+        return wire_body(call)
+
+
+def wire_body(call: Outbound) -> bytes:
+    """The client's bytes untouched, unless the model has another name here or usage must be asked for."""
+    model = None if call.model == call.client_model and openai.names_model_once(call.body) else call.model
+    if call.ask_usage and call.stream:
+        return openai.ask_for_usage(call.body, model=model)
+    return call.body if model is None else openai.with_fields(call.body, {"model": model})
 
 
 def read_base_url(base_url: str, *, place: str) -> tuple[Origin, str]:
-    """Origin and path prefix of `http(s)://host[:port][/prefix]`; raises StartError for anything else."""
+    """Origin and path prefix of `http(s)://host[:port][/prefix]`.
+
+    Raises StartError for anything else, without the address itself, which may hold a password.
+    """
     try:
         url = urlsplit(base_url)
         host, port = url.hostname, url.port
     except ValueError as error:
-        raise StartError(f"base_url {base_url!r}: {error}", hint=_EXAMPLE, place=place) from None
+        raise StartError(f"its base_url is no URL: {error}", hint=_EXAMPLE, place=place) from None
     if url.scheme not in _PORTS or not host or url.query or url.fragment or url.username:
-        raise StartError(
-            f"base_url {base_url!r} is not http(s)://host[:port][/path]",
-            hint=_EXAMPLE,
-            place=place,
-        )
+        raise StartError("its base_url is not http(s)://host[:port][/path]", hint=_EXAMPLE, place=place)
     return Origin(scheme=url.scheme, host=host, port=port or _PORTS[url.scheme]), url.path.rstrip("/")
 
 

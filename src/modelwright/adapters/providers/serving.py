@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from modelwright.adapters.providers.openai_compatible import wire_body
 from modelwright.core.contracts.snapshot import ProviderEntry
 from modelwright.core.errors import CallError, StartError
 from modelwright.core.ports.http import Headers, Origin, UpstreamRequest
@@ -25,7 +26,7 @@ class ServingDialect:
 
     def request(self, call: Outbound) -> UpstreamRequest:
         if call.operation in _TARGETS:
-            return self._ask("POST", _TARGETS[call.operation], headers=(_JSON, *call.headers), body=self._body(call))
+            return self._ask("POST", _TARGETS[call.operation], headers=(_JSON, *call.headers), body=wire_body(call))
         if call.operation == "alive":
             return self._ask("GET", "/readyz")
         version = f"/versions/{call.version}" if call.version else ""
@@ -47,9 +48,3 @@ class ServingDialect:
         self, method: str, target: str, *, headers: tuple[tuple[bytes, bytes], ...] = (), body: bytes = b""
     ) -> UpstreamRequest:
         return UpstreamRequest(origin=self._origin, method=method, target=target, headers=headers, body=body)
-
-    def _body(self, call: Outbound) -> bytes:
-        model = None if call.model == call.client_model and openai.names_model_once(call.body) else call.model
-        if call.ask_usage and call.stream:
-            return openai.ask_for_usage(call.body, model=model)
-        return call.body if model is None else openai.with_fields(call.body, {"model": model})

@@ -9,7 +9,7 @@ import msgspec
 from modelwright.adapters.providers.azure import AzureDialect
 from modelwright.adapters.providers.openai_compatible import OpenAiDialect, Vendor
 from modelwright.adapters.providers.serving import ServingDialect
-from modelwright.core.contracts.snapshot import ProviderEntry
+from modelwright.core.contracts.snapshot import SERVING, ProviderEntry
 from modelwright.core.errors import StartError
 from modelwright.core.ports.providers import Dialect
 
@@ -55,8 +55,6 @@ ROWS: tuple[ProviderRow, ...] = (
 )
 
 KINDS: dict[str, ProviderRow] = {row.kind: row for row in ROWS}
-SERVING = "serving"
-"""Our own serving workers; not in the table, since no manifest names it."""
 
 
 def dialect(entry: ProviderEntry, base_url: str) -> Dialect:

@@ -123,7 +123,8 @@ class SqlLedger:
                 except ROW_FAULTS:
                     refused.append(row)
             await _note(connection, file=file, offset=offset)
-            refuse(refused)
+            if refused:
+                refuse(refused)
 
 
 def _latest(rows: Iterable[LedgerRow]) -> list[LedgerRow]:

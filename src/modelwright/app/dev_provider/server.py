@@ -18,6 +18,7 @@ from modelwright.app.dev_provider import steps
 from modelwright.app.dev_provider.journal import Entry
 from modelwright.app.dev_provider.service import Options, Service
 from modelwright.app.dev_provider.steps import End, Step
+from modelwright.core.addresses import join_address
 from modelwright.core.errors import PortInUse, StartError
 
 MAX_BODY = 64 << 20
@@ -224,7 +225,7 @@ def run(options: Options, *, host: str, port: int, listening: Callable[[str, int
 
 def announcement(host: str, port: int, *, as_json: bool) -> str:
     """The first line of the process."""
-    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    url = f"http://{join_address(host, port)}"
     if not as_json:
         return f"listening on {url}"
     return msgspec.json.encode({"url": url, "host": host, "port": port, "pid": os.getpid()}).decode()
@@ -251,8 +252,7 @@ async def _serve(options: Options, host: str, *, port: int, listening: Callable[
 
 
 def _cannot_listen(error: OSError, host: str, port: int) -> StartError:
+    place = join_address(host, port)
     if error.errno == errno.EADDRINUSE:
-        return PortInUse(
-            "somebody else listens there", hint="choose another --port; 0 picks a free one", place=f"{host}:{port}"
-        )
-    return StartError(f"cannot listen: {error.strerror or error}", hint="choose another --host", place=f"{host}:{port}")
+        return PortInUse("somebody else listens there", hint="choose another --port; 0 picks a free one", place=place)
+    return StartError(f"cannot listen: {error.strerror or error}", hint="choose another --host", place=place)

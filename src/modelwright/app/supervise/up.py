@@ -8,7 +8,6 @@ from pathlib import Path
 
 import msgspec
 
-from modelwright.adapters.providers.table import SERVING
 from modelwright.app.manifest.load import LoadedManifest, load_manifest
 from modelwright.app.parts import PartSpec
 from modelwright.app.plugins import require_engine
@@ -27,7 +26,7 @@ from modelwright.app.system import SystemClock
 from modelwright.app.whole_file import write_whole
 from modelwright.core.addresses import split_address
 from modelwright.core.contracts.release import release_digest
-from modelwright.core.contracts.snapshot import Snapshot
+from modelwright.core.contracts.snapshot import SERVING, Snapshot
 from modelwright.core.errors import BadModelFile, StartError
 from modelwright.core.status import PartStatus
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import msgspec
 
 SNAPSHOT_VERSION = 1
+SERVING = "serving"
+"""The kind of provider that stands for our own workers; no manifest names it."""
 
 
 class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,7 +23,7 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProviderEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody who serves an API; `kind` is a row of the provider table, or `serving` for our own workers."""
+    """Somebody who serves an API; `kind` is a row of the provider table, or SERVING."""
 
     name: str
     kind: str

@@ -179,14 +179,6 @@ def read_event(data: bytes) -> AnswerHead:
     return AnswerHead(usage=usage, choices=len(choices), begins=begins)
 
 
-def read_usage(body: bytes) -> Usage | None:
-    """Token counts of an answer or of one stream chunk; None when there are none or the body cannot be read."""
-    try:
-        return _usage(_answer.decode(body))
-    except _UNREADABLE:
-        return None
-
-
 _TYPES = {
     400: "invalid_request_error",
     401: "authentication_error",

@@ -13,6 +13,7 @@ from array import array
 from pathlib import Path
 
 from modelwright.app.supervise.devices.holder import holder_of
+from modelwright.core.addresses import join_address
 from modelwright.core.errors import PortInUse, StartError
 
 BACKLOG = 2048
@@ -34,7 +35,7 @@ class TcpDoor:
     def url(self) -> str:
         """Where a client on this machine finds it."""
         host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(self.host, self.host)  # noqa: S104
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+        return f"http://{join_address(host, self.port)}"
 
     def open(self) -> int:
         """Its file descriptor; bound again when it was closed. Raises PortInUse, or StartError for a bad address."""
@@ -89,7 +90,7 @@ class TcpDoor:
                 f"port {self.port} may not be opened by this user", place=self.place, hint="choose a port above 1023"
             )
         return StartError(
-            f"{self.host}:{self.port} cannot be opened: {error.strerror or error}",
+            f"{join_address(self.host, self.port)} cannot be opened: {error.strerror or error}",
             place=self.place,
             hint="name an address of this machine, such as 127.0.0.1",
         )
