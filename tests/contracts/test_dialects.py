@@ -106,6 +106,7 @@ def test_every_status_means_something(kind: str) -> None:
     body = msgspec.json.encode({"error": {"message": "their words"}})
     for status in set(range(400, 600)) - {400, 404, 413, 422}:
         error = member(kind).failure(status, ((b"retry-after", b"7"),), body)
+        assert error is not None
         assert type(error) is MEANINGS.get(status, ProviderError)
         assert "vendor" in error.message
         assert ("their words" in error.message) == (status not in {401, 402, 403, 408})
