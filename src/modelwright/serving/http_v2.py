@@ -22,10 +22,10 @@ from modelwright.core.wire import v2
 from modelwright.core.wire.status import status_of
 from modelwright.serving.batching import Limits
 from modelwright.serving.door import JSON, Header, Loaded, Receive, Scope, Send, loading, read_body, send_answer
-from modelwright.serving.execution import Outcome
+from modelwright.serving.execution import Outcome, Tensors
 from modelwright.serving.metrics import counter, gauge
 from modelwright.serving.runner import Pending, Runner
-from modelwright.serving.v2.answers import AnswerWriter
+from modelwright.serving.v2.answers import AnswerWriter, Plan
 from modelwright.serving.v2.describe import Description
 from modelwright.serving.v2.inputs import TensorsReader
 from modelwright.serving.v2.warm_up import zeros
@@ -74,8 +74,9 @@ class V2Door:
         }
         self._inference: _Inference | None = None
         self._ready = False
+        self._limit = min(model.max_body, model.limits.queue_bytes)
         self._arriving = 0
-        """Bytes of bodies that are being received."""
+        """Bytes of bodies that are being received; one of unknown length counts as the largest."""
         self._in_flight = 0
         self._calls = 0
         self._errors = 0
@@ -149,9 +150,9 @@ class V2Door:
         body, head = (self._model.check, None) if self._model.check else zeros(signature)
         source = "its check request" if self._model.check else "a request of zeros"
         try:
-            await self._computed(inference, body, head=head, receive=None)
-            request, rest = v2.read_infer(body, head)
-            await inference.runner.calibrate(inference.reader.read(request.inputs, rest))
+            plan, tensors = self._read(inference, body, head=head)
+            await self._computed(inference, plan, tensors=tensors, receive=None)
+            await inference.runner.calibrate(tensors)
         except CallError as error:
             raise StartError(
                 f"{source} was not answered: {error.message}",
@@ -164,23 +165,26 @@ class V2Door:
         if inference is None or not self._ready:
             raise loading(self._name)
         stated, head = _framing(headers)
-        queue, held = inference.runner.queue, stated or 0
+        limit, queue = self._limit, inference.runner.queue
+        held = limit if stated is None else min(stated, limit)
         if queue.full or queue.nbytes + self._arriving + held > queue.limits.queue_bytes:
             raise inference.runner.overloaded()
         self._arriving += held
         try:
-            body = await read_body(receive, limit=self._model.max_body, stated=stated)
+            plan, tensors = self._read(inference, await read_body(receive, limit=limit, stated=stated), head=head)
         finally:
             self._arriving -= held
-        return await self._computed(inference, body, head=head, receive=receive)
+        return await self._computed(inference, plan, tensors=tensors, receive=receive)
+
+    def _read(self, inference: _Inference, body: bytes, *, head: int | None) -> tuple[Plan, Tensors]:
+        """What a request wants and brings; all checks are made here, before it waits. JSON bytes are not kept."""
+        request, rest = v2.read_infer(body, head)
+        return inference.writer.plan(request), inference.reader.read(request.inputs, rest)
 
     async def _computed(
-        self, inference: _Inference, body: bytes, *, head: int | None, receive: Receive | None
+        self, inference: _Inference, plan: Plan, *, tensors: Tensors, receive: Receive | None
     ) -> tuple[list[Header], bytes]:
-        """From the bytes of a request to the bytes of its answer; all checks come before the engine."""
-        request, rest = v2.read_infer(body, head)
-        plan = inference.writer.plan(request)
-        tensors = inference.reader.read(request.inputs, rest)
+        """Headers and body of the answer."""
         deadline = self._clock.monotonic() + plan.patience if plan.patience < math.inf else math.inf
         pending = inference.runner.submit(tensors, deadline=deadline)
         outcome = await _outcome(inference.runner, pending, receive)

@@ -310,6 +310,23 @@ async def test_bodies_on_their_way_count_as_waiting(make: Make) -> None:
     assert (await ask(door, body(1), headers={"content-length": "200"})).status == 200
 
 
+async def test_body_of_unknown_length_counts_as_the_largest(make: Make) -> None:
+    door = await make(limits=Limits(queue_bytes=1000), max_body=600)
+    slow = Client(door)
+    slow._pieces = []
+    waiting = asyncio.ensure_future(slow.ask())
+    await asyncio.sleep(0)
+    assert (await ask(door, body(1), headers={"content-length": "500"})).status == 429
+    assert (await ask(door, body(1), headers={"content-length": "300"})).status == 200
+    slow.left.set()
+    assert (await waiting).status == 499
+
+
+async def test_body_that_never_fits_is_too_large_not_too_much_at_once(make: Make) -> None:
+    door = await make(limits=Limits(queue_bytes=1000))
+    assert (await ask(door, b"", headers={"content-length": "1001"})).status == 413
+
+
 async def test_client_that_leaves_is_not_computed_for(make: Make) -> None:
     clock = ManualClock()
     engine = GatedToy(clock)
