@@ -28,7 +28,10 @@ The exit statuses are listed in [Commands](cli.md#exit-statuses).
 
 def page() -> str:
     """The whole page."""
-    calls = [(f"`{error.code}`", str(STATUS.get(error.code, 500)), _meaning(error)) for error in _below(CallError)]
+    calls = [
+        (f"`{error.code}`", str(STATUS.get(error.code, 500)), _meaning(error))
+        for error in (CallError, *_below(CallError))
+    ]
     others = [error for error in _below(ModelwrightError) if not issubclass(error, CallError)]
     commands = [(f"`{error.code}`", str(EXIT_CODES.get(error.code, 1)), _meaning(error)) for error in others]
     return "\n".join(
