@@ -5,7 +5,8 @@ set -eu
 lock=$1
 cd "$(dirname "$0")/.."
 
-key="$(cat "requirements/$lock.txt" pyproject.toml | cksum | tr ' ' -) $PWD"
+# What decides about a new installation: the lock, the project's own tables (not the tools' settings), and the folder.
+key="$({ cat "requirements/$lock.txt"; sed '/^\[tool/,$d' pyproject.toml; } | cksum | tr ' ' -) $PWD"
 stamp=.venv/.installed-$lock
 if [ -x .venv/bin/python ] && [ "$(cat "$stamp" 2>/dev/null)" = "$key" ]; then exit 0; fi
 
