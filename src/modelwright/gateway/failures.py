@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 
+import msgspec
+
 from modelwright.core.errors import (
     CallError,
     EngineFailed,
@@ -89,7 +91,7 @@ class Failures:
         error = self.dialect.failure(status, headers, body)
         if error is not None:
             return self.of(error)
-        if self._holds_secret(body.decode(errors="replace")):
+        if self._holds_secret(body.decode(errors="replace")) or self._holds_secret(_unescaped(body)):
             return ProviderError(f"provider {name} answered {status}; its words hold a secret and are left out")
         return None
 
@@ -98,3 +100,11 @@ class Failures:
 
     def _holds_secret(self, text: str) -> bool:
         return any(secret in text for secret in self._lane.secrets)
+
+
+def _unescaped(body: bytes) -> str:
+    """JSON without the escapes that its writer chose: a secret may stand there in other letters."""
+    try:
+        return msgspec.json.encode(msgspec.json.decode(body)).decode()
+    except (msgspec.DecodeError, RecursionError):
+        return ""
