@@ -25,7 +25,7 @@ lint: ## check style, format, types, floors and dependencies
 	@$(BIN)/ruff check --quiet --output-format concise
 	@$(BIN)/ruff format --check --quiet || { echo "Not formatted: see 'ruff format --check', mend by 'make fix'."; exit 1; }
 	@$(BIN)/pyright
-	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/lint-imports --no-cache --no-logo
 	@$(BIN)/deptry src
 
 fix: ## mend what ruff can mend, and format
