@@ -160,8 +160,8 @@ def test_a_schema_that_cannot_be_compiled_fails_alone(tmp_path: Path) -> None:
     begun = [delta for _ in range(4) for delta in engine.step()]
     engine.submit(3, [5], Sampling(max_tokens=4, json_schema='{"type":"nonsense"}'))
     ended = {delta.request: delta for delta in engine.step()}
-    assert ended[3].finish == "error"
-    assert "schema" in ended[3].error
+    assert ended[3].finish == "refused"
+    assert ended[3].error == 'the JSON schema cannot be compiled: Unsupported type "nonsense"'
     rest, finish = _finish(engine, 2)[2]
     assert ([token for delta in begun for token in delta.tokens] + rest, finish) == undisturbed
 

@@ -199,6 +199,14 @@ def test_sampling_at_the_edge_is_answered(site: Site, field: str) -> None:
     assert site.call("POST", CHAT, f'{{"model":"chat",{MESSAGES},{field}}}'.encode()).status == 200
 
 
+@pytest.mark.parametrize("schema", ['{"type":"nonsense"}', '{"type":"string","pattern":"["}', '{"enum":[]}'])
+def test_a_schema_that_cannot_be_compiled_is_the_clients_fault(site: Site, schema: str) -> None:
+    form = f'"response_format":{{"type":"json_schema","json_schema":{{"name":"x","schema":{schema}}}}}'
+    answer = site.call("POST", CHAT, f'{{"model":"chat",{MESSAGES},{form}}}'.encode())
+    assert (answer.status, answer.json()["error"]["code"]) == (422, "unprocessable")
+    assert ".cc:" not in answer.json()["error"]["message"]
+
+
 def test_the_providers_key_is_nowhere_although_the_provider_tells_it(site: Site) -> None:
     bodies = [f'{{"model":"remote",{stream}{MESSAGES}}}'.encode() for stream in ("", '"stream":true,')] * 6
     answers: list[Reply] = [site.call("POST", CHAT, body) for body in bodies]

@@ -10,7 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from modelwright.core.errors import CallError, EngineFailed, ModelUnavailable, Overloaded
+from modelwright.core.errors import CallError, EngineFailed, ModelUnavailable, Overloaded, Unprocessable
 from modelwright.core.ports.engines import Delta, EngineConfig, Sampling, TextEngine, TextSignature
 
 
@@ -175,8 +175,7 @@ class TextLoop:
                 continue
             if delta.finish:
                 del self._answers[delta.request]
-            failed = delta.finish == "error"
-            answer.put(EngineFailed(delta.error, hint="change the request") if failed else delta)
+            answer.put(_failure(delta) or delta)
 
     def _fail(self, number: int, error: CallError) -> None:
         answer = self._answers.pop(number, None)
@@ -193,3 +192,13 @@ class TextLoop:
             self._loop.call_soon_threadsafe(action)
         except RuntimeError:  # the event loop is closed: nobody listens any more
             self._stopping = True
+
+
+def _failure(delta: Delta) -> CallError | None:
+    match delta.finish:
+        case "error":
+            return EngineFailed(delta.error, hint="change the request")
+        case "refused":
+            return Unprocessable(delta.error, hint="change the request")
+        case _:
+            return None

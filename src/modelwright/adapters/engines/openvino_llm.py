@@ -9,6 +9,7 @@ fails the requests that brought the grammar and lets the others go on where they
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,6 +27,8 @@ BLOCK = 32
 """Tokens per key-value block on the CPU device."""
 _CACHE_BYTES = {"f32": 4, "f16": 2, "bf16": 2}
 _DEFAULT_CACHE = 256 << 20
+_SOURCE_LINE = re.compile(r"^\[[\d:]+\] \S+:\d+: ")
+"""What the grammar compiler puts before its words: the time, and where it was built."""
 _NO_CHANCE = 1e-6
 """Below it temperature and top_p leave only the likeliest token; the library refuses what is 0 as a 32-bit float."""
 
@@ -126,13 +129,14 @@ class OpenVinoLlm:
         if not blamed:
             raise error
         words = f"the JSON schema cannot be compiled: {_last_line(error)}"
+        finish = "refused" if len(blamed) == 1 else "error"  # of several, nobody knows whose it was
         for request in blamed:
             del self._running[request]
         self._pipeline = self._open()
         for request, running in self._running.items():
             rest = msgspec.structs.replace(running.sampling, max_tokens=running.sampling.max_tokens - len(running.made))
             running.handle = self._add(request, (*running.prompt, *running.made), rest)
-        return [Delta(request=request, tokens=(), finish="error", error=words) for request in blamed]
+        return [Delta(request=request, tokens=(), finish=finish, error=words) for request in blamed]
 
     def _read(self, request: int, running: _Running) -> list[Delta]:
         deltas: list[Delta] = []
@@ -198,4 +202,4 @@ def _nothing() -> Any:
 
 
 def _last_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[-1][:300]
+    return _SOURCE_LINE.sub("", str(error).strip().splitlines()[-1])[:300]

@@ -121,9 +121,9 @@ class Delta(msgspec.Struct, frozen=True, kw_only=True):
     tokens: tuple[int, ...]
     logprobs: tuple[TokenLogprob, ...] = ()
     finish: str | None = None
-    """stop | length | error, with the last delta of a request."""
+    """stop | length | error | refused, with the last delta of a request; refused: the request itself is at fault."""
     error: str = ""
-    """The engine's own words when `finish` is error."""
+    """The engine's own words when `finish` is error or refused."""
 
 
 class TextEngine(Protocol):
