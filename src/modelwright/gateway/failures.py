@@ -65,7 +65,9 @@ class Failures:
             return error
         message = self._clean(error.message)
         if isinstance(error, ProviderUnreachable):
-            log.warning("provider %s cannot be reached: %s", lane.provider, message)
+            if self._replica.reached:
+                self._replica.reached = False
+                log.warning("provider %s cannot be reached: %s", lane.provider, message)
             message = f"provider {lane.provider} cannot be reached"  # where it stands is not the client's business
         elif lane.provider not in message:
             message = f"provider {lane.provider}: {message}"

@@ -21,12 +21,14 @@ Resolve = Callable[[str], str]
 class Replica:
     """One address that answers for a provider, and how busy it is."""
 
-    __slots__ = ("dialect", "in_flight", "ready", "up", "url")
+    __slots__ = ("dialect", "in_flight", "reached", "ready", "up", "url")
 
     def __init__(self, url: str, dialect: Dialect) -> None:
         self.url = url
         self.dialect = dialect
         self.in_flight = 0
+        self.reached = True
+        """False since a provider could not be reached, so that an outage is told of once and not per call."""
         self.up = True
         """False after a connection to our own worker broke, until it answers again."""
         self.ready = True

@@ -47,6 +47,7 @@ class Dispatch:
             call.quiet_until = self._monotonic() + lane.deadlines.first_byte
         try:
             response = await self._send(request, lane.patient if row.stream else lane.deadlines)
+            replica.reached = True
             if response.status >= 300:
                 return await _refused(call, response)
             headers = [pair for pair in response.headers if pair[0] in _PASS_BACK]
