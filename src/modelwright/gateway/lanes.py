@@ -17,6 +17,9 @@ Dialects = Callable[[ProviderEntry, str], Dialect]
 Resolve = Callable[[str], str]
 """The secret behind a reference such as `${secret:NAME}`; raises ModelwrightError when there is none."""
 
+SLACK = 1.0
+"""Seconds that the transport waits longer for a stream than its call may: the sweep over calls says why one ended."""
+
 
 class Replica:
     """One address that answers for a provider, and how busy it is."""
@@ -69,7 +72,7 @@ class Lane:
         self.deadlines = Deadlines(connect=limits.connect, first_byte=limits.first_token, idle=limits.idle)
         # A stream's first content may take as long as its head: from the head on, the gateway itself looks at the time.
         self.patient = Deadlines(
-            connect=limits.connect, first_byte=limits.first_token, idle=max(limits.idle, limits.first_token)
+            connect=limits.connect, first_byte=limits.first_token, idle=max(limits.idle, limits.first_token) + SLACK
         )
         self.total = limits.total
 
