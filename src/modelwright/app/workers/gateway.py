@@ -121,7 +121,10 @@ class GatewayWorker:
 
     async def _look_again_and_again(self) -> None:
         while True:
-            self._look()
+            try:
+                self._look()
+            except Exception:  # a defect of ours must not end the looking: the next snapshot may be a good one
+                log.exception("the snapshot could not be taken")
             await asyncio.sleep(LOOK)
 
     def _look(self) -> None:
