@@ -1,7 +1,9 @@
-"""What every lane of tests shares: reproducible properties, and the rule that a build server accepts no skip."""
+"""What every lane of tests shares: reproducible properties, no skip on a build server, no clean-up without an end."""
 
+import faulthandler
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -10,6 +12,8 @@ from hypothesis import settings
 settings.register_profile("everywhere", deadline=None, print_blob=True)
 settings.load_profile("everywhere")
 
+CLEAN_UP_SECONDS = 120
+STDERR = pytest.StashKey[int]()
 NO_SKIPS = os.environ.get("MODELWRIGHT_NO_SKIPS") == "1"
 
 
@@ -20,6 +24,23 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     if NO_SKIPS and report.skipped and item.get_closest_marker("gpu") is None:
         _refuse(report)
     return report
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the real stderr for a traceback of last resort."""
+    capture: Any = config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        config.stash[STDERR] = os.dup(2)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+    """Bound the clean-up too: the clocks of pytest and pytest-timeout stop at a failure, and a run must not hang."""
+    faulthandler.dump_traceback_later(CLEAN_UP_SECONDS, exit=True, file=item.config.stash[STDERR])
+    try:
+        return (yield)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.hookimpl(wrapper=True)
