@@ -6,6 +6,7 @@ order. A request that fits one batch is never split; a larger one is, and its pi
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Hashable, Iterator, Sequence
 from typing import Generic, NamedTuple, TypeVar
@@ -29,19 +30,25 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 class Ticket:
     """One request's place in the queue; a subclass carries what belongs to it."""
 
-    __slots__ = ("abandoned", "key", "nbytes", "number", "rows", "taken", "waiting")
+    __slots__ = ("deadline", "key", "nbytes", "number", "over", "rows", "taken", "waiting")
 
-    def __init__(self, *, rows: int, nbytes: int, key: Hashable = ()) -> None:
+    def __init__(self, *, rows: int, nbytes: int, key: Hashable = (), deadline: float = math.inf) -> None:
         self.rows = rows
         self.nbytes = nbytes
         self.key = key
         """Requests of equal keys (the same inputs, dtypes and shapes behind the first dimension) may be joined."""
+        self.deadline = deadline
+        """When waiting ends, in monotonic seconds."""
         self.taken = 0
         """Rows that are in a batch already."""
         self.waiting = False
-        self.abandoned = False
-        """Nobody waits for the answer any more."""
+        self.over = False
+        """Nobody waits for the answer any more, or it is known that there is none."""
         self.number = 0
+
+    def wanted(self, now: float) -> bool:
+        """Whether it is still worth computing."""
+        return not self.over and self.deadline > now
 
 
 T = TypeVar("T", bound=Ticket)
@@ -75,6 +82,17 @@ class BatchQueue(Generic[T]):
     def full(self) -> bool:
         """Whether not even one row more would fit."""
         return self.rows >= self.limits.queue_rows
+
+    @property
+    def ripe(self) -> bool:
+        """Whether waiting longer would not make the next batch any larger."""
+        if not self._lines:
+            return False
+        if not self.limits.joins:
+            return True
+        if len(self._lines) == 1:
+            return self.rows >= self.limits.max_rows
+        return sum(ticket.rows - ticket.taken for ticket in self._leading()) >= self.limits.max_rows
 
     def fits(self, *, rows: int, nbytes: int) -> bool:
         """Whether a request of this size may wait now."""

@@ -10,7 +10,7 @@ from collections.abc import Hashable, Sequence
 import msgspec
 import numpy as np
 
-from modelwright.core.errors import CallError, EngineFailed
+from modelwright.core.errors import CallError, EngineFailed, Overloaded
 from modelwright.core.ports.clock import Clock
 from modelwright.core.ports.engines import Array, TensorEngine
 from modelwright.serving.batching import Ticket, halves
@@ -37,6 +37,7 @@ class Part(msgspec.Struct, frozen=True):
     inputs: Arrays
     """These rows of every input."""
     rows: int
+    nbytes: int
     whole: bool
 
 
@@ -45,6 +46,12 @@ class Executed(msgspec.Struct, frozen=True, kw_only=True):
 
     outcomes: list[Outcome]
     """One for each part, in order."""
+    rows: int
+    """Computed; those that nobody wanted any more are not."""
+    nbytes: int
+    """Of their inputs."""
+    skipped: int
+    """Parts that nobody wanted any more."""
     seconds: float
     """Inside the engine, over all attempts."""
     runs: int
@@ -66,26 +73,47 @@ class Execution:
         self._uneven = False
 
     def run(self, parts: Sequence[Part]) -> Executed:
-        """Run a batch; a part's failure is its own outcome and nobody else's."""
+        """Run what is still wanted of a batch; a part's failure is its own outcome and nobody else's."""
         self._seconds, self._runs, self._uneven = 0.0, 0, False
-        problem = ""
-        try:
-            outcomes: list[Outcome] = [*self._predict(parts)]
-        except CallError as error:
-            problem = error.message
-            outcomes = [_bare(error)] if len(parts) == 1 else self._bisect(parts)
-        return Executed(outcomes=outcomes, seconds=self._seconds, runs=self._runs, problem=problem, uneven=self._uneven)
+        now = self._clock.monotonic()
+        flags = [part.ticket.wanted(now) for part in parts]
+        wanted = [part for part, flag in zip(parts, flags, strict=True) if flag]
+        outcomes, problem = self._attempt(wanted) if wanted else ([], "")
+        if len(wanted) < len(parts):
+            found = iter(outcomes)
+            outcomes = [next(found) if flag else _too_late() for flag in flags]
+        return Executed(
+            outcomes=outcomes,
+            rows=sum(part.rows for part in wanted),
+            nbytes=sum(part.nbytes for part in wanted),
+            skipped=len(parts) - len(wanted),
+            seconds=self._seconds,
+            runs=self._runs,
+            problem=problem,
+            uneven=self._uneven,
+        )
 
-    def _bisect(self, parts: Sequence[Part]) -> list[Outcome]:
-        return [outcome for half in halves(parts) for outcome in self._retry(half)]
+    def _attempt(self, parts: Sequence[Part]) -> tuple[list[Outcome], str]:
+        """Outcomes, and why the batch failed as a whole."""
+        try:
+            return [*self._predict(parts)], ""
+        except CallError as error:
+            return self._failed(parts, error), error.message
+
+    def _failed(self, parts: Sequence[Part], error: CallError) -> list[Outcome]:
+        """Try again in halves; a request that fails alone has failed, and none of its other rows need be computed."""
+        if len(parts) > 1:
+            return [outcome for half in halves(parts) for outcome in self._retry(half)]
+        parts[0].ticket.over = True
+        return [_bare(error)]
 
     def _retry(self, parts: Sequence[Part]) -> list[Outcome]:
-        if all(part.ticket.abandoned for part in parts):
-            return [EngineFailed("nobody waits for this answer") for _ in parts]
+        if all(part.ticket.over for part in parts):
+            return [_too_late() for _ in parts]
         try:
             return [*self._predict(parts)]
         except CallError as error:
-            return [_bare(error)] if len(parts) == 1 else self._bisect(parts)
+            return self._failed(parts, error)
 
     def _predict(self, parts: Sequence[Part]) -> list[Arrays]:
         """Raises CallError that stands for all of `parts`; any other exception would lose their requests."""
@@ -114,6 +142,12 @@ class Execution:
                 f"the model does not give one row for each of the {rows} it got", hint="send the request again"
             )
         return _cut(outputs, parts)
+
+
+def _too_late() -> CallError:
+    return Overloaded(
+        "the request waited longer than its timeout", hint="send it again, or let it wait longer", retry_after=1.0
+    )
 
 
 def _bare(error: CallError) -> CallError:

@@ -28,8 +28,12 @@ class BatchCounts:
         self.by_rows = [0] * ((max_rows - 1).bit_length() + 2)
         """Batches of at most 1, 2, 4, … rows, and of more than that."""
 
-    def ran(self, executed: Executed, *, rows: int) -> None:
-        """A batch of so many rows is done."""
+    def ran(self, executed: Executed) -> None:
+        """A batch is done."""
+        self.abandoned += executed.skipped
+        if not executed.runs:
+            return
+        rows = executed.rows
         self.rows += rows
         self.runs += executed.runs
         self.seconds += executed.seconds

@@ -26,6 +26,8 @@ INLINE_SECONDS = 0.0005
 """A batch that is expected to take longer goes to the thread; the hop there and back costs 50 to 100 µs."""
 _NEWEST = 0.2
 """Weight of the newest measurement in a running mean."""
+_AHEAD = 2
+"""Batches that the thread may have: with a full one waiting beside it, the engine never waits for the event loop."""
 _TRIALS = 3
 _LONG = 0.02
 """Seconds of one trial after which no further one is made."""
@@ -34,14 +36,13 @@ _LONG = 0.02
 class Pending(Ticket):
     """One request on its way through the engine."""
 
-    __slots__ = ("deadline", "inputs", "pieces", "result")
+    __slots__ = ("inputs", "pieces", "result")
 
     def __init__(self, tensors: Tensors, *, result: asyncio.Future[Outcome], deadline: float) -> None:
-        super().__init__(rows=tensors.rows, nbytes=tensors.nbytes, key=tensors.key)
+        super().__init__(rows=tensors.rows, nbytes=tensors.nbytes, key=tensors.key, deadline=deadline)
         self.inputs = tensors.arrays
         self.result = result
         """Its outputs, or why there are none."""
-        self.deadline = deadline
         self.pieces: list[Arrays] = []
         """Outputs of the rows done so far."""
 
@@ -62,8 +63,8 @@ class Runner:
         self._tell = tell
         self._loop = asyncio.get_running_loop()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine")
-        self._busy = False
-        """The thread has a batch."""
+        self._running = 0
+        """Batches that the thread has: the one in the engine, and the next when it was full."""
         self._scheduled = False
         self._idle = asyncio.Event()
         self._idle.set()
@@ -74,7 +75,8 @@ class Runner:
         """Measure the warm engine on a request that it has answered, and find out whether its rows are requests."""
         loop = self._loop
         result: asyncio.Future[Outcome] = loop.create_future()
-        part = Part(Pending(tensors, result=result, deadline=math.inf), tensors.arrays, tensors.rows, whole=True)
+        pending = Pending(tensors, result=result, deadline=math.inf)
+        part = Part(pending, tensors.arrays, rows=tensors.rows, nbytes=tensors.nbytes, whole=True)
         self._pace = Pace()
         for _ in range(_TRIALS):
             executed = await loop.run_in_executor(self._thread, self._execution.run, [part])
@@ -84,7 +86,7 @@ class Runner:
         if self.queue.limits.joins:
             executed = await loop.run_in_executor(self._thread, self._execution.run, [part, part])
             if executed.problem:
-                self._stop_joining()
+                self.queue.limits = msgspec.structs.replace(self.queue.limits, joins=False)
         self.threaded = self._pace.expected(tensors.nbytes) > INLINE_SECONDS
 
     def submit(self, tensors: Tensors, *, deadline: float = math.inf) -> Pending:
@@ -94,18 +96,16 @@ class Runner:
         pending = Pending(tensors, result=self._loop.create_future(), deadline=deadline)
         self.queue.add(pending)
         self._idle.clear()
-        if self._busy:
-            return pending
-        if self.queue.rows >= self.queue.limits.max_rows:
+        if self.queue.ripe:
             self._advance()
-        else:
+        elif not self._running:
             self._advance_soon()
         return pending
 
     def abandon(self, pending: Pending) -> None:
         """Nobody waits for it any more: what is not in the engine by now is never computed."""
         self.counts.abandoned += pending.waiting
-        pending.abandoned = True
+        pending.over = True
         self.queue.leave(pending)
 
     def overloaded(self) -> Overloaded:
@@ -132,56 +132,40 @@ class Runner:
     def _advance(self) -> None:
         """Run the next batch, here or on the thread; it is called again until nothing waits."""
         self._scheduled = False
-        if self._busy:
+        if self._running == _AHEAD or (self._running and not self.queue.ripe):
             return
-        batch = self._next_batch()
+        batch = self.queue.next_batch()
         if not batch:
             self._idle.set()
             return
         parts = [_part(piece) for piece in batch]
-        self.threaded = self._pace.expected(_size(batch)) > INLINE_SECONDS
-        if not self.threaded:
-            self._settle(batch, self._execution.run(parts))
-            if self.queue.rows:
-                self._advance_soon()
-            else:
-                self._idle.set()
+        self.threaded = self._pace.expected(sum(part.nbytes for part in parts)) > INLINE_SECONDS
+        if self.threaded or self._running:
+            self._running += 1
+            done = self._thread.submit(self._execution.run, parts)
+            done.add_done_callback(lambda future: self._loop.call_soon_threadsafe(self._returned, batch, future))
             return
-        self._busy = True
-        done = self._thread.submit(self._execution.run, parts)
-        done.add_done_callback(lambda future: self._loop.call_soon_threadsafe(self._returned, batch, future))
-
-    def _next_batch(self) -> list[Slice[Pending]]:
-        """The next batch of requests whose time has not run out."""
-        while batch := self.queue.next_batch():
-            now = self._clock.monotonic()
-            live = [piece for piece in batch if piece.ticket.deadline > now]
-            for piece in batch:
-                if piece.ticket.deadline <= now:
-                    self._expire(piece.ticket)
-            if live:
-                return live
-        return []
-
-    def _expire(self, pending: Pending) -> None:
-        self.counts.abandoned += 1
-        self._fail(pending, Overloaded("the request waited longer than its timeout", retry_after=1.0))
+        self._settle(batch, self._execution.run(parts))
+        if self.queue.rows:
+            self._advance_soon()
+        else:
+            self._idle.set()
 
     def _returned(self, batch: list[Slice[Pending]], future: Future[Executed]) -> None:
-        self._busy = False
+        self._running -= 1
         self._settle(batch, future.result())
         self._advance()
 
     def _settle(self, batch: list[Slice[Pending]], executed: Executed) -> None:
         """Hand every request what became of it."""
-        rows = sum(piece.stop - piece.start for piece in batch)
-        self.counts.ran(executed, rows=rows)
-        if not executed.problem:
-            self._pace.learn(_size(batch), rows=rows, seconds=executed.seconds)
-        elif executed.runs > 1:
-            self._tell(BatchFailed(at=self._clock.now(), model=self._model, rows=rows, error=executed.problem))
+        self.counts.ran(executed)
         if executed.uneven:
-            self._stop_joining()
+            self.queue.limits = msgspec.structs.replace(self.queue.limits, joins=False)
+        if executed.problem and executed.runs > 1:
+            event = BatchFailed(at=self._clock.now(), model=self._model, rows=executed.rows, error=executed.problem)
+            self._tell(event)
+        elif executed.rows and not executed.problem:
+            self._pace.learn(executed.nbytes, rows=executed.rows, seconds=executed.seconds)
         for piece, outcome in zip(batch, executed.outcomes, strict=True):
             if isinstance(outcome, dict):
                 self._collect(piece, outcome)
@@ -200,9 +184,6 @@ class Runner:
             names = pending.pieces[0]
             joined = {name: np.concatenate([outputs[name] for outputs in pending.pieces]) for name in names}
             pending.result.set_result(joined)
-
-    def _stop_joining(self) -> None:
-        self.queue.limits = msgspec.structs.replace(self.queue.limits, joins=False)
 
     def _fail(self, pending: Pending, outcome: Outcome) -> None:
         self.queue.leave(pending)
@@ -242,12 +223,8 @@ class Pace:
 
 def _part(piece: Slice[Pending]) -> Part:
     pending, start, stop = piece
+    rows = stop - start
     if piece.whole:
-        return Part(pending, pending.inputs, stop - start, whole=True)
+        return Part(pending, pending.inputs, rows=rows, nbytes=pending.nbytes, whole=True)
     inputs = {name: array[start:stop] for name, array in pending.inputs.items()}
-    return Part(pending, inputs, stop - start, whole=False)
-
-
-def _size(batch: list[Slice[Pending]]) -> int:
-    """Bytes of the batch, for the expectation of how long it takes."""
-    return sum(piece.ticket.nbytes * (piece.stop - piece.start) // piece.ticket.rows for piece in batch)
+    return Part(pending, inputs, rows=rows, nbytes=pending.nbytes * rows // pending.rows, whole=False)

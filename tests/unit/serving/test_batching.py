@@ -60,6 +60,19 @@ def test_request_that_fits_is_never_split(sizes: Sizes, max_rows: int) -> None:
         assert all(piece.whole for piece in batch if piece.ticket.rows <= max_rows)
 
 
+@given(requests, st.integers(1, 8), st.tuples(st.integers(1, 20), st.sampled_from("ab")), st.booleans())
+def test_ripe_batch_cannot_grow(sizes: Sizes, max_rows: int, late: tuple[int, str], joins: bool) -> None:  # noqa: FBT001
+    limits = Limits(max_rows=max_rows, queue_rows=10_000, joins=joins)
+    now, later = queue_of(limits, sizes)[0], queue_of(limits, [*sizes, late])[0]
+    if now.ripe:
+        assert [(piece.ticket.number, piece.start, piece.stop) for piece in now.next_batch()] == [
+            (piece.ticket.number, piece.start, piece.stop) for piece in later.next_batch()
+        ]
+    elif sizes:
+        assert joins
+        assert sum(piece.stop - piece.start for piece in now.next_batch()) < max_rows
+
+
 @given(requests)
 def test_without_joining_a_batch_is_a_request(sizes: Sizes) -> None:
     queue, tickets = queue_of(Limits(max_rows=2, joins=False), sizes)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelwright.core.errors import EngineFailed
+from modelwright.core.errors import EngineFailed, Overloaded
 from modelwright.core.ports.clock import ManualClock
 from modelwright.core.ports.engines import Array
 from modelwright.serving.batching import Ticket
@@ -26,7 +26,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> NotedToy:
 def part(*values: float, whole: bool = True) -> Part:
     tensors = rows(*values)
     ticket = Ticket(rows=tensors.rows, nbytes=tensors.nbytes)
-    return Part(ticket, tensors.arrays, tensors.rows, whole=whole)
+    return Part(ticket, tensors.arrays, rows=tensors.rows, nbytes=tensors.nbytes, whole=whole)
 
 
 def doubled(outcome: Outcome) -> list[float]:
@@ -90,14 +90,44 @@ def test_piece_of_a_request_cannot_be_answered_by_such_a_model(tmp_path: Path) -
     assert isinstance(executed.outcomes[0], EngineFailed)
 
 
-def test_abandoned_half_of_a_failed_batch_is_not_computed(toy: NotedToy) -> None:
+def test_half_of_a_failed_batch_that_nobody_wants_by_then_is_skipped(tmp_path: Path) -> None:
     parts = [part(1), part(2), part(POISON), part(3)]
-    for abandoned in parts[:2]:
-        abandoned.ticket.abandoned = True
+
+    class Leaving(NotedToy):
+        def predict(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+            for item in parts[:2]:
+                item.ticket.over = True
+            return super().predict(inputs)
+
+    engine = Leaving()
+    loaded(engine, tmp_path)
+    executed = Execution(engine, ManualClock()).run(parts)
+    assert engine.seen == [[1, 2, POISON, 3], [POISON, 3], [POISON], [3]]
+    assert doubled(executed.outcomes[3]) == [6]
+
+
+def test_parts_that_nobody_wants_by_now_are_skipped(toy: NotedToy) -> None:
+    clock = ManualClock()
+    parts = [part(1), part(2), part(3), part(4, 5)]
+    parts[0].ticket.over = True
+    parts[2].ticket.deadline = 5.0
+    clock.advance(5.0)
+    toy.seen.clear()
+    executed = Execution(toy, clock).run(parts)
+    assert toy.seen == [[2, 4, 5]]
+    assert (executed.rows, executed.skipped, executed.runs) == (3, 2, 1)
+    assert [doubled(executed.outcomes[index]) for index in (1, 3)] == [[4], [8, 10]]
+    assert isinstance(executed.outcomes[2], Overloaded)
+
+
+def test_batch_that_nobody_wants_by_now_does_not_run(toy: NotedToy) -> None:
+    parts = [part(1), part(2)]
+    for item in parts:
+        item.ticket.over = True
     toy.seen.clear()
     executed = Execution(toy, ManualClock()).run(parts)
-    assert toy.seen == [[1, 2, POISON, 3], [POISON, 3], [POISON], [3]]
-    assert doubled(executed.outcomes[3]) == [6]
+    assert toy.seen == []
+    assert (executed.rows, executed.skipped, executed.runs, executed.problem) == (0, 2, 0, "")
 
 
 @pytest.mark.parametrize("error", [MemoryError("no room"), ValueError("odd"), AssertionError()])

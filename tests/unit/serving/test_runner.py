@@ -97,6 +97,19 @@ async def test_slow_engine_takes_what_has_gathered_when_it_is_free(setup: Setup)
     assert engine.seen == [[1], [2, 3, 4]]
 
 
+async def test_full_batch_is_taken_while_another_runs_and_another_gathers(setup: Setup) -> None:
+    bench = setup(engine := GatedToy(), max_rows=2)
+    engine.gate.clear()
+    pending = [bench.submit(1)]
+    await entered(engine)
+    pending += [bench.submit(value) for value in (2, 3, 4)]
+    assert bench.runner.queue.rows == 1
+    pending.append(bench.submit(5))
+    engine.gate.set()
+    assert await asyncio.gather(*map(answer, pending)) == [[2], [4], [6], [8], [10]]
+    assert engine.seen == [[1], [2, 3], [4, 5]]
+
+
 async def test_large_request_is_split_and_rejoined(setup: Setup) -> None:
     bench = setup(max_rows=3)
     values = [float(value) for value in range(20, 31)]
@@ -140,7 +153,7 @@ async def test_abandoned_requests_are_never_computed(setup: Setup) -> None:
     waiting = [bench.submit(value) for value in (2, 3, 4, 5, 6)]
     for gone in (waiting[0], waiting[2], waiting[3]):
         bench.runner.abandon(gone)
-    assert bench.runner.queue.rows == 2
+    assert bench.runner.queue.rows == 1, "one batch is taken already, and still not computed"
     engine.gate.set()
     await asyncio.gather(answer(first), answer(waiting[1]), answer(waiting[4]))
     assert engine.computed == [1, 3, 6]
