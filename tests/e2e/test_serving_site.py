@@ -58,7 +58,7 @@ def test_tritons_client_reads_health_and_metadata_through_the_gateway(site: Site
     headers = {"X-API-Key": site.key}
     with triton.InferenceServerClient(f"127.0.0.1:{site.port}") as client:
         assert client.is_server_live()
-        assert client.is_server_ready()
+        patient(client.is_server_ready, waiting_for="the gateway to see its workers")
         assert client.is_model_ready("double", headers=headers)
         metadata = client.get_model_metadata("double", headers=headers)
         assert metadata["name"] == "double"
