@@ -11,7 +11,7 @@ from modelwright.gateway.lanes import Replica
 
 CALM = 1.0
 """Seconds between two questions to a replica that is ready."""
-EAGER = 0.1
+EAGER = 0.02
 """The same for one that is not: it should be used as soon as it is."""
 _DEADLINES = Deadlines(connect=0.5, first_byte=2.0, idle=2.0)
 _QUESTION = Outbound(operation="alive", model="")

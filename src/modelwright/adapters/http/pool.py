@@ -137,11 +137,19 @@ class Pool:
             raise Overloaded(
                 f"{self._limits.open} upstream connections are open", hint="send again later", retry_after=1.0
             )
+        made: list[Connection] = []
+
+        def connection() -> Connection:
+            made.append(Connection(self, origin))
+            return made[-1]
+
         self._dialling += 1
         try:
-            return await dial(
-                lambda: Connection(self, origin), origin, timeout=timeout, resolve=self._resolve, tls=self._tls
-            )
+            return await dial(connection, origin, timeout=timeout, resolve=self._resolve, tls=self._tls)
+        except BaseException:
+            for broken in made:  # uvloop never says `connection_lost` when the last turn of connecting is cancelled
+                self.lost(broken)
+            raise
         finally:
             self._dialling -= 1
 
