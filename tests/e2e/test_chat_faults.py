@@ -32,6 +32,9 @@ models:
 def site(tmp_path: Path) -> Iterator[Site]:
     (tmp_path / "model.toy").write_bytes(b"toy")
     with running(MANIFEST, folder=tmp_path) as started:
+        patient(
+            lambda: started.call("GET", "/v2/health/ready").status == 200, waiting_for="the gateway to see the worker"
+        )
         yield started
 
 
@@ -82,7 +85,10 @@ def test_a_worker_killed_in_mid_stream_ends_the_stream_with_an_error_and_comes_b
     assert json.loads(rest.strip().splitlines()[-1].removeprefix("data: "))["error"]["code"] == "model_unavailable"
     site.wait_for("serving-echo-0", "ready", restarts=1)
     patient(lambda: _said(site, "well") == "well", waiting_for="the gateway to see the new worker")
-    assert {row["outcome"] for row in _rows(site, 2)} == {"model_unavailable", "ok"}
+    patient(
+        lambda: {row["outcome"] for row in _settled(site)} == {"model_unavailable", "ok"},
+        waiting_for="both outcomes in the ledger",
+    )
 
 
 def test_a_client_that_leaves_frees_the_engine(site: Site) -> None:
