@@ -23,6 +23,7 @@ class InFlight:
         self._monotonic = clock.monotonic
         self._calls: set[Call] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def __len__(self) -> int:
         return len(self._calls)
@@ -35,11 +36,12 @@ class InFlight:
                 hint="send again after the time in Retry-After",
                 retry_after=1.0,
             )
-        call.task = asyncio.current_task()
+        loop = self._loop = self._loop or asyncio.get_running_loop()
+        call.task = asyncio.current_task(loop)
         call.deadline = call.started + UPLOAD
         self._calls.add(call)
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(TICK, self._tick)
+            self._timer = loop.call_later(TICK, self._tick)
 
     def leave(self, call: Call) -> None:
         """The call is over; calls that never entered are ignored."""

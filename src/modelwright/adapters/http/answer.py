@@ -27,8 +27,15 @@ log = logging.getLogger(__name__)
 class Line(Protocol):
     """The connection as an exchange sees it."""
 
-    transport: asyncio.Transport
     writable: asyncio.Event | None
+
+    def write(self, data: bytes) -> None:
+        """Send bytes, in order, within this turn of the loop."""
+        ...
+
+    def close(self) -> None:
+        """Close once everything is sent."""
+        ...
 
     def shared_head(self) -> tuple[bytes, int, bool]:
         """Lines that every answer begins with, how many they are, and whether they say `Connection: close`."""
@@ -103,7 +110,7 @@ class Exchange:
                 break
             if self._expect:
                 self._expect = False
-                self._line.transport.write(_CONTINUE)
+                self._line.write(_CONTINUE)
             self._line.go_on()
             await self._news()
         pieces = self._pieces
@@ -131,7 +138,7 @@ class Exchange:
         body = message.get("body", b"")
         more = message.get("more_body", False)
         if self._start is None:
-            line.transport.write(self._frame(body, more=more))
+            line.write(self._frame(body, more=more))
         else:
             self._begin(body, more=more)
         if not more:
@@ -174,8 +181,8 @@ class Exchange:
         if error is None and not task.cancelled():
             log.error("the ASGI app returned before its answer was complete")
         if self._start is not None or not self.response_started:
-            self._line.transport.write(refusal(500))
-        self._line.transport.close()
+            self._line.write(refusal(500))
+        self._line.close()
 
     # Framing
 
@@ -243,11 +250,12 @@ class Exchange:
         return body
 
     def _write(self, head: bytes, body: bytes) -> None:
-        transport = self._line.transport
+        line = self._line
         if len(body) <= JOINED:
-            transport.write(head + body)
+            line.write(head + body)
         else:
-            transport.writelines((head, body))
+            line.write(head)
+            line.write(body)
 
     async def _news(self) -> None:
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()

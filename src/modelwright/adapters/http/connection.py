@@ -9,6 +9,7 @@ from typing import Protocol, cast
 import httptools
 
 from modelwright.adapters.http.dial import place_of
+from modelwright.adapters.http.outbox import Outbox
 from modelwright.adapters.http.response import Response
 from modelwright.core.errors import (
     CallError,
@@ -63,11 +64,14 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_answer", "_begun", "_broken", "_clock", "_complete", "_deadlines", "_head_only", "_headers", "_informed",
-        "_loop", "_owner", "_parser", "_poll", "_quiet", "_response", "_since", "_transport", "born", "origin",
+        "_loop", "_outbox", "_owner", "_parser", "_poll", "_quiet", "_response", "_since", "_transport", "born",
+        "origin",
     )  # fmt: skip
 
-    def __init__(self, owner: Owner, origin: Origin) -> None:
+    def __init__(self, owner: Owner, origin: Origin, outbox: Outbox) -> None:
+        """Requests leave through `outbox`, together with those of other connections."""
         self.origin = origin
+        self._outbox = outbox
         self._owner = owner
         self._loop = asyncio.get_running_loop()
         self._clock = owner.clock
@@ -89,11 +93,12 @@ class Connection(asyncio.Protocol):
         self._head_only = head_only
         self._deadlines = deadlines
         self._since = self._clock.now
+        send = self._outbox.write
         if len(body) <= JOINED:
-            transport.write(head + body if body else head)
+            send(transport, head + body if body else head)
         else:
-            transport.write(head)
-            transport.write(body)
+            send(transport, head)
+            send(transport, body)
         return answer
 
     def give_up(self, answer: asyncio.Future[Response]) -> None:

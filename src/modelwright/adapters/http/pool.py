@@ -12,6 +12,7 @@ import msgspec
 from modelwright.adapters.http.connection import CoarseClock, Connection
 from modelwright.adapters.http.dial import Resolve, dial, system_resolve, tls_context
 from modelwright.adapters.http.head import RequestHeads
+from modelwright.adapters.http.outbox import Outbox
 from modelwright.adapters.http.response import Response
 from modelwright.core.errors import Overloaded, Stopped
 from modelwright.core.ports.http import Deadlines, Origin, UpstreamRequest
@@ -54,6 +55,7 @@ class Pool:
         self._limits = limits or Limits()
         self._resolve = resolve
         self._heads = RequestHeads()
+        self._outbox: Outbox | None = None
         self._idle: dict[Origin, list[Connection]] = {}
         self._open: set[Connection] = set()
         self._dialling = 0
@@ -140,9 +142,10 @@ class Pool:
         made: list[Connection] = []
 
         def connection() -> Connection:
-            made.append(Connection(self, origin))
+            made.append(Connection(self, origin, outbox))
             return made[-1]
 
+        outbox = self._outbox = self._outbox or Outbox()
         self._dialling += 1
         try:
             return await dial(connection, origin, timeout=timeout, resolve=self._resolve, tls=self._tls)

@@ -20,6 +20,7 @@ from urllib.parse import unquote
 import httptools
 
 from modelwright.adapters.http.answer import Exchange, refusal
+from modelwright.adapters.http.outbox import Outbox
 
 MAX_HEAD = 64 << 10
 """Bytes of a request's line and headers together."""
@@ -41,6 +42,8 @@ class ServerState(Protocol):
     tasks: set[asyncio.Task[Any]]
     total_requests: int
     default_headers: list[tuple[bytes, bytes]]
+    outbox: Outbox
+    """Ours: made by the first connection."""
 
 
 class AsgiProtocol(asyncio.Protocol):
@@ -63,6 +66,7 @@ class AsgiProtocol(asyncio.Protocol):
         self._app = config.loaded_app
         self._state = server_state
         self._loop = _loop or asyncio.get_running_loop()
+        self._outbox = _outbox_of(server_state, self._loop)
         self._patience = float(config.timeout_keep_alive)
         self._parser = httptools.HttpRequestParser(self)
         self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
@@ -106,6 +110,7 @@ class AsgiProtocol(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The client sends no more; whether the answer under way goes on for a moment."""
+        self._outbox.flush()
         exchange = self.cycle
         over_tcp = self._server is not None and self._server[1] is not None
         if not over_tcp or exchange is None or exchange.response_complete or not exchange.whole:
@@ -133,7 +138,7 @@ class AsgiProtocol(asyncio.Protocol):
     def shutdown(self) -> None:
         """The server's word at its end: finish what runs, then close."""
         if self.cycle is None or self.cycle.response_complete:
-            self.transport.close()
+            self.close()
         else:
             self.cycle.keep_alive = False
 
@@ -201,6 +206,15 @@ class AsgiProtocol(asyncio.Protocol):
 
     # What an exchange tells
 
+    def write(self, data: bytes) -> None:
+        """Send bytes, in order, within this turn of the loop."""
+        self._outbox.write(self.transport, data)
+
+    def close(self) -> None:
+        """Close once everything is sent."""
+        self._outbox.flush()
+        self.transport.close()
+
     def shared_head(self) -> tuple[bytes, int, bool]:
         """The date and whatever uvicorn's default headers hold, encoded once a second."""
         headers = self._state.default_headers
@@ -224,7 +238,7 @@ class AsgiProtocol(asyncio.Protocol):
         if not exchange.keep_alive:
             self._deaf = True
             self._queue.clear()
-            self.transport.close()
+            self.close()
         elif self._queue:
             self._run(self._queue.popleft())
         self.go_on()
@@ -253,7 +267,7 @@ class AsgiProtocol(asyncio.Protocol):
             self._refuse(431)
         elif self._size > SWALLOWED:
             self._deaf = True
-            self.transport.close()
+            self.close()
 
     def _unreadable(self, error: Exception) -> None:
         log.warning("a request cannot be read: %s", error)
@@ -263,21 +277,21 @@ class AsgiProtocol(asyncio.Protocol):
         """What came cannot be understood. An answer under way is finished, unless this was its own request."""
         exchange = self.cycle
         if exchange is None or exchange.response_complete:
-            self.transport.write(refusal(status))
+            self.write(refusal(status))
         elif exchange.whole:
             self._stop_listening()
             return
         elif exchange is self._running and not exchange.response_started:
-            self.transport.write(refusal(status))
+            self.write(refusal(status))
         self._deaf = True
-        self.transport.close()
+        self.close()
 
     def _stop_listening(self) -> None:
         """Answer what has arrived, then close."""
         self._deaf = True
         exchange = self.cycle
         if exchange is None or exchange.response_complete:
-            self.transport.close()
+            self.close()
         else:
             exchange.keep_alive = False
 
@@ -303,7 +317,7 @@ class AsgiProtocol(asyncio.Protocol):
     def _give_up(self) -> None:
         """A client that ended its side has waited long enough, or is gone."""
         self._tell_gone()
-        self.transport.close()
+        self.close()
 
     def _tell_gone(self) -> None:
         for exchange in (self._running, self.cycle, *self._queue):
@@ -351,6 +365,16 @@ class _OnlyBody:
 
 _RESET = struct.pack("ii", 1, 0)
 """SO_LINGER: the kernel shall not keep what was not taken either."""
+
+
+def _outbox_of(state: ServerState, loop: asyncio.AbstractEventLoop) -> Outbox:
+    """The one that all connections of a server share."""
+    outbox: Outbox | None = getattr(state, "outbox", None)
+    if outbox is None:
+        outbox = state.outbox = Outbox(loop)
+    return outbox
+
+
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
 
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelwright.adapters.http.connection import CoarseClock, Connection
+from modelwright.adapters.http.outbox import Outbox
 from modelwright.adapters.http.response import HIGH, Response
 from modelwright.core.errors import ProviderError, ProviderTimeout, UpstreamStalled
 from modelwright.core.ports.http import Deadlines, Origin
@@ -60,7 +61,7 @@ class Keeper:
         self.clock = CoarseClock()
         self.freed = 0
         self.wire = Wire()
-        self.connection = Connection(self, ORIGIN)
+        self.connection = Connection(self, ORIGIN, Outbox())
         self.connection.connection_made(self.wire)
 
     def opened(self, connection: Connection) -> None:
