@@ -6,7 +6,6 @@ Which door a model has is decided in app/wiring_serving.py; everything about a w
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import sys
@@ -26,8 +25,6 @@ from modelwright.serving.door import JSON, Door, Receive, Scope, Send, loading, 
 
 SWITCH_SECONDS = 0.0005
 """How long a thread keeps the interpreter: the engine's thread must not wait 5 ms, Python's default, for the loop."""
-COLLECT_AFTER = 10_000
-"""New objects between two looks of the garbage collector; Python's 700 cost 6 % of a loaded worker's time."""
 LAST_WORDS = 0.1
 """Seconds in which the last answers are written after the engine was lost."""
 
@@ -125,5 +122,4 @@ def _make(spec: PartSpec) -> ServingWorker:
 
 if __name__ == "__main__":
     sys.setswitchinterval(SWITCH_SECONDS)
-    gc.set_threshold(COLLECT_AFTER, 10, 10)
     sys.exit(start_worker(sys.argv, _make))
