@@ -74,7 +74,7 @@ class Call(msgspec.Struct, eq=False):
 class Reply:
     """What the client gets: a whole body, or chunks as they arrive."""
 
-    __slots__ = ("body", "chunks", "headers", "status")
+    __slots__ = ("body", "chunks", "headers", "settle", "status")
 
     def __init__(
         self,
@@ -88,3 +88,6 @@ class Reply:
         self.headers = headers
         self.body = body
         self.chunks = chunks
+        self.settle: Callable[[Call, CallError | None], None] | None = None
+        """Writes the outcome of a stream once. Whoever sends the chunks calls it: before the last one leaves, and at
+        whatever end there is. No generator of its own does this, since every chunk would pass through it."""

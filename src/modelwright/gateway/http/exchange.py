@@ -75,14 +75,22 @@ class Exchange:
             await send(start)
             await send({"type": "http.response.body", "body": reply.body})
             return
-        call = self.call
-        if call is None:
-            raise RuntimeError("only a call's answer can be a stream")
+        call, settle = self.call, reply.settle
+        if call is None or settle is None:
+            raise RuntimeError("only a metered call's answer can be a stream")
+        row = call.row
         try:
             await send(start)
             async for chunk in chunks:
+                row.bytes_out += len(chunk)
+                if call.ended:
+                    settle(call, None)
                 await send({"type": "http.response.body", "body": chunk, "more_body": not call.ended})
+        except Exception:
+            settle(call, CallError("internal error"))
+            raise
         finally:
+            settle(call, None)
             await chunks.aclose()
 
     async def refuse(self, error: CallError) -> None:

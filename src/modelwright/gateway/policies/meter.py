@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
 
 from modelwright.core.contracts.ledger import OUTCOMES
 from modelwright.core.errors import CallError, Draining
@@ -48,24 +47,15 @@ class Meter:
             row.bytes_out = len(reply.body)
             self._settle(call, call.failure)
         else:
-            reply.chunks = self._metered(call, reply.chunks)
+            reply.settle = self._settle_stream
         return reply
 
-    async def _metered(self, call: Call, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-        row = call.row
-        try:
-            async for chunk in chunks:
-                row.bytes_out += len(chunk)
-                if call.ended and not call.settled:
-                    self._settle(call, call.failure)
-                yield chunk
-        except Exception:
-            self._settle(call, CallError("internal error"))
-            raise
-        finally:
-            if not call.settled:
-                self._settle(call, call.failure or call.stopped or Draining(DRAINED))
-            await chunks.aclose()
+    def _settle_stream(self, call: Call, error: CallError | None) -> None:
+        if call.settled:
+            return
+        if error is None:
+            error = call.failure if call.ended else call.failure or call.stopped or Draining(DRAINED)
+        self._settle(call, error)
 
     def _settle(self, call: Call, error: CallError | None) -> None:
         call.ended = call.settled = True
