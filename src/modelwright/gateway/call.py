@@ -69,6 +69,8 @@ class Call(msgspec.Struct, eq=False):
     """How a stream ended, when not well."""
     settled: bool = False
     """The outcome is written."""
+    at_end: tuple[Callable[[LedgerRow], None], ...] = ()
+    """What policies want to do once the outcome is known, just before it is written; called once, in this order."""
 
 
 class Reply:

@@ -66,6 +66,8 @@ class Meter:
                 row.outcome = "ok"
         else:
             _describe(call, error)
+        for tell in call.at_end:
+            tell(row)
         if call.identified:
             self._ledger.outcome(row)
 
