@@ -11,13 +11,14 @@ from pydantic.fields import FieldInfo
 from docs.reference_pages.markdown import table
 from modelwright.app.document.tree import Path
 from modelwright.app.manifest.later import LATER
-from modelwright.app.manifest.schema import DURATION_PATTERN, NAME_PATTERN, SIZE_PATTERN, Manifest, Section
+from modelwright.app.manifest.schema import Manifest
 from modelwright.app.manifest.secret import Secret
+from modelwright.app.manifest.sections.section import DURATION_PATTERN, NAME_PATTERN, SIZE_PATTERN, Section
 from modelwright.app.manifest.shape import ANYTHING, bare, every_field, pattern_at
 
 _INTRO = """# Manifest
 
-<!-- Written by docs/generate.py from src/modelwright/app/manifest/schema.py: change that and run `make docs`. -->
+<!-- Written by docs/generate.py from src/modelwright/app/manifest/sections/: change that and run `make docs`. -->
 
 `modelwright.yaml` says what should run. It is YAML 1.2, so `on`, `off`, `yes` and `no` are words. Unknown keys are
 faults, and `modelwright check` names every fault at once, with its line and what to do. The file

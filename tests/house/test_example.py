@@ -9,7 +9,7 @@ from modelwright.app.document.parse import parse
 from modelwright.app.document.tree import Path, dotted
 from modelwright.app.manifest.later import find
 from modelwright.app.manifest.load import check_manifest, load_manifest
-from modelwright.app.manifest.schema import Section
+from modelwright.app.manifest.sections.section import Section
 from modelwright.app.manifest.shape import bare, every_field
 from tests.house.files import ROOT
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from modelwright.app.manifest.load import LoadedManifest
-from modelwright.app.manifest.rules import served_alone
-from modelwright.app.manifest.schema import EndpointSection, TimeoutSection, VariantSection
+from modelwright.app.manifest.rules.operations import served_alone
+from modelwright.app.manifest.sections.endpoints import EndpointSection, TimeoutSection, VariantSection
 from modelwright.core.contracts.release import Release
 from modelwright.core.contracts.snapshot import SERVING, Endpoint, ProviderEntry, Snapshot, Timeouts, Variant
 from modelwright.core.quantities import parse_duration, parse_size

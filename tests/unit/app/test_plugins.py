@@ -4,7 +4,7 @@ from typing import get_args
 
 import pytest
 
-from modelwright.app.manifest.schema import EngineKind
+from modelwright.app.manifest.sections.models import EngineKind
 from modelwright.app.plugins import (
     ENGINES,
     EngineRow,

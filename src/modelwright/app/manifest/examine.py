@@ -10,9 +10,11 @@ from pydantic import ValidationError
 
 from modelwright.app.document.finding import Finding, as_fault, in_file_order
 from modelwright.app.document.tree import Merge, Node, Path, as_mapping, dotted, merged, plain, without
-from modelwright.app.manifest import later, rules
+from modelwright.app.manifest import later
 from modelwright.app.manifest.files import FileFacts, look
 from modelwright.app.manifest.resolve import Resolved, Resolver
+from modelwright.app.manifest.rules.case import Case, Kind
+from modelwright.app.manifest.rules.every import findings, warnings
 from modelwright.app.manifest.schema import Manifest
 from modelwright.app.manifest.shape import keys_at
 from modelwright.app.manifest.words import explained, unknown_key
@@ -30,7 +32,7 @@ _UNAVAILABLE = "is not available in this version"
 class Examined:
     """The manifest of one environment, and what is wrong with it."""
 
-    case: rules.Case | None
+    case: Case | None
     """None when too much is wrong to look further."""
     resolved: Resolved
     faults: tuple[Fault, ...]
@@ -40,7 +42,7 @@ class Examined:
 class Examination:
     """Looks at one file for one environment after the other."""
 
-    def __init__(self, tree: Node, *, shown: str, base: FilePath, kinds: Mapping[str, rules.Kind]) -> None:
+    def __init__(self, tree: Node, *, shown: str, base: FilePath, kinds: Mapping[str, Kind]) -> None:
         """`shown` is the file as the user named it, `base` its folder."""
         self._tree = tree
         self._shown = shown
@@ -67,8 +69,8 @@ class Examination:
             return Examined(case=None, resolved=resolved, faults=in_file_order(faults))
         case = self._case(manifest, environment=environment, resolved=resolved)
         told = {finding.path for finding in found if finding.path}
-        faults.extend(self._fault(finding, tree) for finding in rules.findings(case) if finding.path not in told)
-        warned = (self._fault(finding, tree) for finding in rules.warnings(case))
+        faults.extend(self._fault(finding, tree) for finding in findings(case) if finding.path not in told)
+        warned = (self._fault(finding, tree) for finding in warnings(case))
         return Examined(case=case, resolved=resolved, faults=in_file_order(faults), warnings=in_file_order(warned))
 
     def _overlaid(self, environment: str) -> tuple[Node, Merge]:
@@ -104,8 +106,8 @@ class Examination:
                     problem = f"`{key}` cannot differ between environments"
                     yield self._fault(Finding((*here, key), problem, "remove it", on_key=True), self._tree)
 
-    def _case(self, manifest: Manifest, *, environment: str, resolved: Resolved) -> rules.Case:
-        return rules.Case(
+    def _case(self, manifest: Manifest, *, environment: str, resolved: Resolved) -> Case:
+        return Case(
             manifest=manifest,
             environment=environment,
             kinds=self._kinds,

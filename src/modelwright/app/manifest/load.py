@@ -14,9 +14,10 @@ from modelwright.adapters.providers.table import KINDS
 from modelwright.app.document.finding import in_file_order
 from modelwright.app.document.parse import DocumentError, parse, read_bytes, read_text
 from modelwright.app.document.tree import Node
-from modelwright.app.manifest import rules
 from modelwright.app.manifest.examine import Examination, Examined
 from modelwright.app.manifest.resolve import off_reason
+from modelwright.app.manifest.rules.case import Case, Kind
+from modelwright.app.manifest.rules.operations import operations
 from modelwright.app.manifest.schema import Manifest
 from modelwright.app.settings import ENVIRONMENTS, STATE, Settings, chosen_environment, process_environment
 from modelwright.core.errors import Fault, ManifestError, ModelwrightError
@@ -108,12 +109,10 @@ def check_manifest(path: str | Path, *, environment: str | None = None, env: Map
     return Report(environment=name, faults=in_file_order([*reading.faults, *faults]), warnings=seen[name].warnings)
 
 
-def known_kinds() -> dict[str, rules.Kind]:
+def known_kinds() -> dict[str, Kind]:
     """The provider table, as far as the rules need it."""
     return {
-        row.kind: rules.Kind(
-            base_url=row.base_url, operations=row.operations, needs_key=row.needs_key, options=row.options
-        )
+        row.kind: Kind(base_url=row.base_url, operations=row.operations, needs_key=row.needs_key, options=row.options)
         for row in KINDS.values()
     }
 
@@ -157,7 +156,7 @@ def _joined(faults: Mapping[str, tuple[Fault, ...]]) -> list[Fault]:
     ]
 
 
-def _loaded(reading: _Reading, case: rules.Case, examined: Examined) -> LoadedManifest:
+def _loaded(reading: _Reading, case: Case, examined: Examined) -> LoadedManifest:
     manifest = case.manifest
     return LoadedManifest(
         manifest=manifest,
@@ -167,7 +166,7 @@ def _loaded(reading: _Reading, case: rules.Case, examined: Examined) -> LoadedMa
         environment=case.environment,
         digest=_digest(manifest),
         engines={model: case.engine(model) for model in manifest.models},
-        operations=rules.operations(case),
+        operations=operations(case),
         off={provider: off_reason(lacks) for provider, lacks in examined.resolved.off.items()},
         secrets=tuple(examined.resolved.secrets),
         warnings=examined.warnings,

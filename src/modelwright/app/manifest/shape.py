@@ -10,7 +10,8 @@ from pydantic import WithJsonSchema
 from pydantic.fields import FieldInfo
 
 from modelwright.app.document.tree import Path, Scalar, scalar
-from modelwright.app.manifest.schema import Manifest, Section
+from modelwright.app.manifest.schema import Manifest
+from modelwright.app.manifest.sections.section import Section
 
 ANYTHING = "*"
 """In a path: every name."""

@@ -9,8 +9,8 @@ from typing import Any
 from pydantic_core import ErrorDetails
 
 from modelwright.app.document.tree import Path
-from modelwright.app.manifest.schema import DURATION_PATTERN, NAME_PATTERN, SIZE_PATTERN
 from modelwright.app.manifest.secret import MASK
+from modelwright.app.manifest.sections.section import DURATION_PATTERN, NAME_PATTERN, SIZE_PATTERN
 from modelwright.app.manifest.shape import keys_at, pattern_at
 from modelwright.core.nearest import nearest
 

@@ -1,0 +1,67 @@
+"""A manifest with what is known around it: what every rule is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from modelwright.app.document.finding import Finding
+from modelwright.app.document.tree import Path
+from modelwright.app.manifest.files import ENGINES, FileFacts
+from modelwright.app.manifest.schema import Manifest
+from modelwright.core.nearest import nearest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """What the rules need to know of a kind of provider."""
+
+    base_url: str = ""
+    operations: tuple[str, ...] = ()
+    needs_key: bool = True
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A manifest with what is known around it."""
+
+    manifest: Manifest
+    environment: str
+    kinds: Mapping[str, Kind]
+    files: Mapping[str, FileFacts]
+    """By model; a model whose files were not looked at is missing."""
+    unknown: Collection[Path] = ()
+    """Places whose value is not known here."""
+    off: Collection[str] = ()
+    """Optional providers that are off."""
+    declared: Mapping[str, Collection[str]] = field(default_factory=dict)
+    """Names under models, providers and endpoints, those with faults of their own included."""
+
+    def names(self, section: str) -> Collection[str]:
+        """Names that may be referred to."""
+        return {*self.declared.get(section, ()), *getattr(self.manifest, section)}
+
+    def engine(self, model: str) -> str:
+        """The kind of engine that runs a model; empty when it cannot be told."""
+        section = self.manifest.models.get(model)
+        if section is None:
+            return ""
+        facts = self.files.get(model, FileFacts())
+        return section.engine.kind or ENGINES.get(facts.format, "")
+
+
+Rules: TypeAlias = tuple[Callable[[Case], Iterator[Finding]], ...]
+
+
+def unknown_name(here: Path, name: str, *, section: str, known: Collection[str]) -> Finding:
+    """A reference to what is not there, with the nearest that is."""
+    close = nearest(name, known)
+    remedy = f"did you mean {close}?" if close else f"known: {', '.join(sorted(known)) or 'none'}"
+    return Finding(here, f"there is no {name!r} under `{section}`", remedy)
+
+
+def has_unknown(case: Case, under: Path) -> bool:
+    """Whether a value under this place is not known here."""
+    return any(path[: len(under)] == under for path in case.unknown)

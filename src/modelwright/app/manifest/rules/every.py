@@ -1,0 +1,28 @@
+"""Every rule between the parts of a manifest: pure, over values and facts, each yielding its findings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from modelwright.app.document.finding import Finding
+from modelwright.app.manifest.rules import doors, endpoints, models, providers
+from modelwright.app.manifest.rules.case import Case, Rules
+
+RULES: Rules = (
+    *models.RULES,
+    *providers.RULES,
+    *endpoints.RULES,
+    *doors.RULES,
+)
+
+
+def findings(case: Case) -> Iterator[Finding]:
+    """Everything that the rules find."""
+    for rule in RULES:
+        yield from rule(case)
+
+
+def warnings(case: Case) -> Iterator[Finding]:
+    """What works but should not stay."""
+    if case.environment == "development":
+        yield from providers.literal_keys(case)

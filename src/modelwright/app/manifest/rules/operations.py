@@ -1,0 +1,45 @@
+"""What an endpoint can answer, from what its variants can."""
+
+from __future__ import annotations
+
+from modelwright.app.manifest.rules.case import Case
+from modelwright.app.manifest.schema import Manifest
+from modelwright.app.manifest.sections.endpoints import VariantSection
+from modelwright.app.plugins import engine_row
+
+TEXT_OPERATIONS = ("chat", "completions")
+TEXT_WIRE = "openai"
+TENSOR_OPERATIONS = ("infer",)
+
+
+def operations_of(case: Case, variant: VariantSection) -> tuple[str, ...] | None:
+    """What a variant can answer; None when that cannot be told."""
+    if variant.serve:
+        engine = case.engine(variant.serve)
+        return operations_of_engine(engine) if engine else None
+    provider = case.manifest.providers.get(variant.provider)
+    kind = case.kinds.get(provider.kind) if provider else None
+    return kind.operations if kind else None
+
+
+def common_operations(case: Case, endpoint: str) -> tuple[str, ...]:
+    """What every variant of an endpoint can answer, in the order of the first."""
+    each = [operations_of(case, variant) or () for variant in case.manifest.endpoints[endpoint].variants.values()]
+    return tuple(operation for operation in each[0] if all(operation in other for other in each))
+
+
+def operations(case: Case) -> dict[str, tuple[str, ...]]:
+    """What each endpoint answers, the models' own ones included."""
+    own = {model: operations_of_engine(case.engine(model)) for model in served_alone(case.manifest)}
+    return own | {name: common_operations(case, name) for name in case.manifest.endpoints}
+
+
+def served_alone(manifest: Manifest) -> tuple[str, ...]:
+    """Models that no endpoint uses: each gets an endpoint of its own name."""
+    used = {variant.serve for endpoint in manifest.endpoints.values() for variant in endpoint.variants.values()}
+    return tuple(model for model in manifest.models if model not in used)
+
+
+def operations_of_engine(engine: str) -> tuple[str, ...]:
+    """What a model answers that this kind of engine runs."""
+    return TEXT_OPERATIONS if engine_row(engine).wire == TEXT_WIRE else TENSOR_OPERATIONS

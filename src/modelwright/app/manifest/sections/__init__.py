@@ -1,0 +1,1 @@
+"""The manifest's sections, a file per subject."""

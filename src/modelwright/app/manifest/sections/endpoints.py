@@ -1,0 +1,48 @@
+"""Names that clients call, and how each is answered."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from modelwright.app.manifest.sections.section import Duration, HeaderName, Name, Section
+
+
+class VariantSection(Section):
+    """One way to answer an endpoint: `provider` and `model`, or `serve`."""
+
+    provider: str = Field(default="", description="Name under providers.")
+    model: str = Field(default="", description="The provider's own name of the model.")
+    serve: str = Field(default="", description="Name under models.")
+    weight: float = Field(
+        default=1.0, ge=0, le=1e9, allow_inf_nan=False, description="Share of traffic, relative to the other variants."
+    )
+
+
+class SplitSection(Section):
+    """Whose hash chooses the variant."""
+
+    by: Literal["user", "key", "tenant", "call"] = Field(
+        default="user", description="What keeps its variant: a user, an API key, a tenant; or every call by itself."
+    )
+    header: HeaderName = Field(
+        default="", description="Header that names the user; otherwise the body's user field, then the key."
+    )
+
+
+class TimeoutSection(Section):
+    """Durations such as 500ms, 2s, 5m."""
+
+    connect: Duration = Field(default="2s", description="Until the connection stands.")
+    first_token: Duration = Field(default="60s", description="Until the first byte of the answer.")
+    idle: Duration = Field(default="30s", description="Between two pieces of a stream.")
+    total: Duration = Field(default="600s", description="The whole call.")
+
+
+class EndpointSection(Section):
+    """A name that clients call."""
+
+    variants: dict[Name, VariantSection] = Field(min_length=1, description="Ways to answer, by name.")
+    split: SplitSection = Field(default_factory=SplitSection, description="Whose hash chooses the variant.")
+    timeout: TimeoutSection = Field(default_factory=TimeoutSection, description="How long an answer may take.")

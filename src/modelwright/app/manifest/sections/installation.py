@@ -1,0 +1,43 @@
+"""The parts around the calls: doors, stores, what is told."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from modelwright.app.manifest.sections.section import Address, Section, Size
+
+
+class GatewaySection(Section):
+    """The doors."""
+
+    listen: Address = Field(default="127.0.0.1:8000", description="Public door; port 0 picks a free one.")
+    admin: Address = Field(default="127.0.0.1:8001", description="Admin API and /metrics; port 0 picks a free one.")
+    workers: int = Field(default=1, ge=1, le=64, description="Gateway processes.")
+    max_body: Size = Field(default="32MiB", description="Largest request body.")
+    max_in_flight: int = Field(
+        default=1024, ge=1, le=1 << 20, description="Calls that one worker holds at once; one more is answered 429."
+    )
+
+
+class StoreSection(Section):
+    """Where state is kept."""
+
+    database: Literal["sqlite"] = Field(default="sqlite", description="A file in the state directory.")
+    redis: Literal["none"] = Field(default="none", description="Counters and caches stay in the process.")
+
+
+class LogSection(Section):
+    """Log lines."""
+
+    format: Literal["json"] = Field(default="json", description="One JSON object per line.")
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least level of messages; a line per request is always written."
+    )
+
+
+class ObserveSection(Section):
+    """What is told about calls; content never is."""
+
+    log: LogSection = Field(default_factory=LogSection, description="Log lines.")

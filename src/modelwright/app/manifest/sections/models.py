@@ -1,0 +1,65 @@
+"""Artifacts of ours, and how they are run."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from modelwright.app.manifest.sections.section import Section, Size
+
+EngineKind = Literal["onnxruntime", "openvino-llm", "toy-tensor", "toy-text"]
+
+
+class EngineSection(Section):
+    """Which engine runs the model, and how."""
+
+    kind: EngineKind | None = Field(default=None, description="Engine; by default chosen from the file's content.")
+    threads: int = Field(
+        default=0, ge=0, le=256, description="Compute threads; 0 shares the machine's cores among the models."
+    )
+    precision: Literal["f32", "bf16", "f16"] = Field(
+        default="f32", description="Compute precision; never chosen silently."
+    )
+    context: int = Field(
+        default=0,
+        ge=0,
+        le=1 << 24,
+        description="Text models: tokens of prompt and answer together; 0 is the model's own.",
+    )
+    cache: Size = Field(default="256MiB", description="Text models: memory for the key-value cache.")
+    options: dict[str, Any] = Field(default_factory=dict, description="Settings handed to the engine as they are.")
+
+
+class BatchingSection(Section):
+    """How requests are joined and how many may wait."""
+
+    max_rows: int = Field(
+        default=32, ge=1, le=65536, description="Rows of one engine call; larger requests are split and rejoined."
+    )
+    queue_rows: int = Field(default=256, ge=1, le=1 << 24, description="Rows that may wait; one more is answered 429.")
+    queue_bytes: Size = Field(default="256MiB", description="Bytes that may wait.")
+    max_sequences: int = Field(default=16, ge=1, le=1024, description="Text models: answers that run at once.")
+
+
+class ScaleSection(Section):
+    """How many processes serve the model."""
+
+    min: int = Field(default=1, ge=1, le=64, description="Replicas, one process each.")
+
+
+class ModelSection(Section):
+    """An artifact of ours."""
+
+    source: str = Field(min_length=1, description="Path of the model file, relative to the manifest.")
+    digest: str = Field(
+        default="",
+        pattern=r"^(sha256:[0-9a-f]{64})?$",
+        description="Refuse to load anything else; `sha256:` and 64 hex digits.",
+    )
+    check: str = Field(default="", description="Path of a real request (JSON) that proves readiness.")
+    engine: EngineSection = Field(default_factory=EngineSection, description="Which engine runs the model, and how.")
+    batching: BatchingSection = Field(
+        default_factory=BatchingSection, description="How requests are joined and how many may wait."
+    )
+    scale: ScaleSection = Field(default_factory=ScaleSection, description="How many processes serve the model.")
