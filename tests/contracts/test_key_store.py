@@ -32,7 +32,11 @@ def row(
 
 async def test_keeps_every_field(store: KeyStore) -> None:
     kept = KeyRow(
-        key=Key(id="a", digest="0" * 64, name="ops", tenant="acme", role="admin", expires=5e9), created=1700000000.25
+        key=Key(
+            id="a", digest="0" * 64, name="ops", tenant="acme", role="admin", expires=5e9, endpoints=("chat", "digits")
+        ),
+        created=1700000000.25,
+        successor="z",
     )
     await store.add(kept)
     assert await store.list() == [kept]
@@ -81,6 +85,40 @@ async def test_revoking_keeps_the_row_and_says_when(store: KeyStore) -> None:
     assert revoked.revoked == 123.5
     assert revoked.key == row("a").key
     assert await store.list() == [revoked]
+
+
+async def test_a_successor_takes_the_name_and_ends_the_old_key(store: KeyStore) -> None:
+    await store.add(row("a", expires=500.0))
+    old = await store.replace("a", row("b", created=110.0), until=200.0)
+    assert (old.key.id, old.key.expires, old.successor) == ("a", 200.0, "b")
+    assert await store.list() == [row("b", created=110.0), old]
+    last = await store.replace("b", row("c", created=120.0), until=300.0)
+    assert (last.key.expires, last.successor) == (300.0, "c")
+    with pytest.raises(KeyNameTaken):
+        await store.add(row("d", created=150.0))
+
+
+async def test_replacing_never_makes_a_key_live_longer(store: KeyStore) -> None:
+    await store.add(row("a", expires=150.0))
+    assert (await store.replace("a", row("b", created=110.0), until=200.0)).key.expires == 150.0
+
+
+async def test_a_replacement_that_cannot_be_changes_nothing(store: KeyStore) -> None:
+    await store.add(row("a", expires=500.0))
+    await store.add(row("o", name="other"))
+    await store.revoke("o", at=105.0)
+    for which, created in (("z", 110.0), ("o", 110.0), ("a", 500.0)):
+        with pytest.raises(KeyNotFound):
+            await store.replace(which, row("b", created=created), until=600.0)
+    with pytest.raises(AccessError, match="exists"):
+        await store.replace("a", row("o", created=110.0), until=200.0)
+    kept = await store.list()
+    assert {found.key.id: found.key.expires for found in kept} == {"a": 500.0, "o": None}
+    await store.replace("a", row("b", created=110.0), until=200.0)
+    with pytest.raises(AccessError, match="rotated already") as refused:
+        await store.replace("a", row("c", created=120.0), until=130.0)
+    assert "b" in refused.value.hint
+    assert {found.key.id for found in await store.list()} == {"a", "b", "o"}
 
 
 async def test_only_a_live_key_can_be_revoked(store: KeyStore) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import socket
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Self
 
 import msgspec
 import pytest
@@ -15,6 +13,7 @@ import pytest
 from modelwright.core.contracts.snapshot import Endpoint, Variant
 from modelwright.core.split import choose, position
 from tests.e2e.clients import patient
+from tests.e2e.echo import Echo
 from tests.e2e.gateway_site import (
     KEY,
     PROVIDER_KEY,
@@ -46,43 +45,6 @@ def worker(provider: DevProvider, tmp_path_factory: pytest.TempPathFactory) -> I
 def fresh(provider: DevProvider, worker: GatewayWorker) -> None:
     provider.fails()
     worker.forget()
-
-
-class Echo:
-    """An upstream that shouts back whatever it was sent, headers and all, with any status."""
-
-    def __init__(self, status: int, *, as_event: bool = False) -> None:
-        self._server = socket.create_server(("127.0.0.1", 0))
-        self._status = status
-        self._event = as_event
-        self.base_url = f"http://127.0.0.1:{self._server.getsockname()[1]}/v1"
-        self._pool = ThreadPoolExecutor(1)
-        self._pool.submit(self._serve)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown(socket.SHUT_RDWR)
-        self._server.close()
-        self._pool.shutdown()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                client, _ = self._server.accept()
-            except OSError:
-                return
-            with client:
-                heard = b""
-                while b"\r\n\r\n" not in heard:
-                    heard += client.recv(65536)
-                told = json.dumps({"error": {"message": f"you sent {heard.decode('latin-1')}", "code": self._status}})
-                body = f"data: {told}\n\n" if self._event else told
-                kind = "text/event-stream" if self._event else "application/json"
-                status = 200 if self._event else self._status
-                head = f"HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}\r\n"
-                client.sendall(f"{head}x-secret: {PROVIDER_KEY}\r\nconnection: close\r\n\r\n{body}".encode())
 
 
 def test_the_key_reaches_the_provider_and_nobody_else(provider: DevProvider, worker: GatewayWorker) -> None:

@@ -13,6 +13,8 @@ from modelwright.core.ports.stores import KeyRow, KeyStore
 from modelwright.core.quantities import parse_duration
 
 ROLES = ("client", "admin")
+SCOPE = 64
+"""Endpoints that one key may name."""
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _CENTURY = 36_525 * 86_400.0
@@ -24,6 +26,7 @@ async def create_key(
     name: str,
     tenant: str,
     role: str,
+    endpoints: Sequence[str] = (),
     expires: float | None,
     pepper: bytes,
     random: Callable[[int], bytes],
@@ -31,14 +34,24 @@ async def create_key(
 ) -> tuple[KeyRow, str]:
     """Make a key and store its digest; the text in the answer exists nowhere else.
 
-    `expires` and `now` are Unix seconds; `random` gives that many unpredictable bytes. Raises AccessError for a name,
-    tenant or role that cannot be, and KeyNameTaken.
+    `endpoints` are those that it may call, none means all; `expires` and `now` are Unix seconds; `random` gives that
+    many unpredictable bytes. Raises AccessError for a name, tenant, role or endpoint that cannot be, and KeyNameTaken.
     """
     _check(name=name, tenant=tenant, role=role)
+    scope = tuple(dict.fromkeys(endpoints))
+    _check_scope(scope, role=role)
     if expires is not None and expires <= now:
         raise AccessError("the key would have expired already", hint="give a time that lies ahead", place="expires")
     key_id, text = compose_key(random(29))
-    key = Key(id=key_id, digest=key_digest(pepper, text), name=name, tenant=tenant, role=role, expires=expires)
+    key = Key(
+        id=key_id,
+        digest=key_digest(pepper, text),
+        name=name,
+        tenant=tenant,
+        role=role,
+        expires=expires,
+        endpoints=scope,
+    )
     row = KeyRow(key=key, created=now)
     await store.add(row)
     return row, text
@@ -49,7 +62,7 @@ async def revoke_key(store: KeyStore, which: str, *, now: float) -> KeyRow:
 
     Raises KeyNotFound, and AccessError when two tenants have a key of that name.
     """
-    return await store.revoke(_named(await store.list(), which, now=now), at=now)
+    return await store.revoke(named_key(await store.list(), which, now=now).key.id, at=now)
 
 
 def live_keys(rows: Iterable[KeyRow], *, now: float) -> tuple[Key, ...]:
@@ -71,14 +84,33 @@ def recognise(keys: Iterable[Key], digest: str, *, now: float) -> Key | None:
     return found if found is not None and (found.expires is None or found.expires > now) else None
 
 
-def lifetime(text: str) -> float:
+def named_key(rows: Sequence[KeyRow], which: str, *, now: float) -> KeyRow:
+    """The one key that is meant by an id or a name. An expired key may be named too, unless a live one bears the name.
+
+    Raises KeyNotFound, and AccessError when several have that name.
+    """
+    held = [row for row in rows if row.revoked is None]
+    for row in held:
+        if row.key.id == which:
+            return row
+    named = [row for row in held if row.key.name == which]
+    named = [row for row in named if is_live(row, now=now)] or named[:1]
+    if not named:
+        raise KeyNotFound(f"no live key has the id or name {which!r}", hint="see modelwright keys list")
+    if len(named) > 1:
+        ids = ", ".join(f"{row.key.id} (tenant {row.key.tenant})" for row in named)
+        raise AccessError(f"{which!r} names {len(named)} keys: {ids}", hint="give the id")
+    return named[0]
+
+
+def lifetime(text: str, *, place: str = "expires") -> float:
     """Seconds of `45m`, `12h` or `30d`; raises AccessError."""
     try:
         seconds = parse_duration(text.strip())
     except ValueError as error:
-        raise AccessError(f"{error}", hint="write 45m, 12h or 30d", place="expires") from None
+        raise AccessError(f"{error}", hint="write 45m, 12h or 30d", place=place) from None
     if not 0 < seconds <= _CENTURY:
-        raise AccessError(f"{text!r} is no lifetime of a key", hint="write 45m, 12h or 30d", place="expires")
+        raise AccessError(f"{text!r} is no lifetime of a key", hint="write 45m, 12h or 30d", place=place)
     return seconds
 
 
@@ -91,16 +123,14 @@ def _check(*, name: str, tenant: str, role: str) -> None:
         raise AccessError(f"{role!r} is no role", hint=f"use {' or '.join(ROLES)}", place="role")
 
 
-def _named(rows: Sequence[KeyRow], which: str, *, now: float) -> str:
-    """The id of the one key that is meant. An expired key may be named too, unless a live one bears the name."""
-    held = [row for row in rows if row.revoked is None]
-    if any(row.key.id == which for row in held):
-        return which
-    named = [row for row in held if row.key.name == which]
-    named = [row for row in named if is_live(row, now=now)] or named[:1]
-    if not named:
-        raise KeyNotFound(f"no live key has the id or name {which!r}", hint="see modelwright keys list")
-    if len(named) > 1:
-        ids = ", ".join(f"{row.key.id} (tenant {row.key.tenant})" for row in named)
-        raise AccessError(f"{which!r} names {len(named)} keys: {ids}", hint="revoke by id")
-    return named[0].key.id
+def _check_scope(endpoints: Sequence[str], *, role: str) -> None:
+    place = "endpoints"
+    if endpoints and role != "client":
+        raise AccessError(f"a key with the role {role} calls no endpoint", hint="leave the endpoints out", place=place)
+    if len(endpoints) > SCOPE:
+        hint = "leave them out to allow all, or make several keys"
+        raise AccessError(f"{len(endpoints)} endpoints are too many, at most {SCOPE}", hint=hint, place=place)
+    for endpoint in endpoints:
+        if not _NAME.fullmatch(endpoint):
+            hint = "use the name of an endpoint in the manifest, such as assistant"
+            raise AccessError(f"{endpoint!r} cannot be the name of an endpoint", hint=hint, place=place)

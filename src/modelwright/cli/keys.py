@@ -1,4 +1,4 @@
-"""`modelwright keys`: make, list and revoke API keys."""
+"""`modelwright keys`: make, rotate, list and revoke API keys."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from modelwright.app.keys.office import KeyOffice
-    from modelwright.app.keys.types import KeyFacts, Spread
+    from modelwright.app.keys.types import KeyFacts, KeyMade, Spread
 
 File = Annotated[Path, typer.Option("--file", "-f", help="The manifest.")]
 Environment = Annotated[
@@ -19,9 +19,9 @@ Environment = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print facts for programs.")]
 
 MANIFEST = Path("modelwright.yaml")
-COLUMNS = ("id", "name", "tenant", "role", "state", "created", "expires")
+COLUMNS = ("id", "name", "tenant", "role", "endpoints", "state", "created", "expires")
 
-app = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
+app = typer.Typer(help="Make, rotate, list and revoke API keys.", no_args_is_help=True)
 
 
 @app.command()
@@ -30,6 +30,10 @@ def create(
     *,
     tenant: Annotated[str, typer.Option(help="Whose key it is.")] = "default",
     role: Annotated[str, typer.Option(help="client calls endpoints, admin opens the admin door.")] = "client",
+    endpoint: Annotated[
+        list[str] | None,
+        typer.Option(help="An endpoint that it may call; may be given again. By default all.", metavar="NAME"),
+    ] = None,
     expires: Annotated[str | None, typer.Option(help="Lifetime such as 12h or 30d; by default for ever.")] = None,
     file: File = MANIFEST,
     env: Environment = None,
@@ -38,13 +42,36 @@ def create(
     """Make an API key and print it, this once; a running gateway knows it at once."""
     from modelwright.app.keys.types import KeyWish
 
-    made = _office(file, env).create(KeyWish(name=name, tenant=tenant, role=role, expires_in=expires))
+    wish = KeyWish(name=name, tenant=tenant, role=role, endpoints=tuple(endpoint or ()), expires_in=expires)
+    made = _office(file, env).create(wish)
     if as_json:
         print(made.model_dump_json(indent=2))
         return
-    print(f"{made.key}\n")
-    print(f"Key {made.name}: id {made.id}, tenant {made.tenant}, role {made.role}, {_lifetime(made)}.")
-    print("It is shown this once and stored nowhere: keep it safe.")
+    _show(made)
+    _tell(made.spread, "does not know it yet")
+
+
+@app.command()
+def rotate(
+    key: Annotated[str, typer.Argument(help="Id or name.", metavar="ID_OR_NAME")],
+    *,
+    overlap: Annotated[str, typer.Option(help="How long the old key goes on working; 0s ends it at once.")] = "24h",
+    expires: Annotated[
+        str | None, typer.Option(help="Lifetime of the new key; by default as long as the old one was made for.")
+    ] = None,
+    file: File = MANIFEST,
+    env: Environment = None,
+    as_json: Json = False,
+) -> None:
+    """Replace a key by a new one with the same rights and print that, this once; both work for the overlap."""
+    from modelwright.app.keys.types import RotationWish
+
+    made = _office(file, env).rotate(key, RotationWish(overlap=overlap, expires_in=expires))
+    if as_json:
+        print(made.model_dump_json(indent=2))
+        return
+    _show(made)
+    print(f"The old key, {made.replaces.id}, works until {_time(made.replaces.expires)}.")
     _tell(made.spread, "does not know it yet")
 
 
@@ -68,7 +95,14 @@ def list_keys(*, file: File = MANIFEST, env: Environment = None, as_json: Json =
     table = Table(*COLUMNS, box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for key in found:
         table.add_row(
-            key.id, key.name, key.tenant, key.role, key.state, _time(key.created), _time(key.expires) or "never"
+            key.id,
+            key.name,
+            key.tenant,
+            key.role,
+            ", ".join(key.endpoints) or ("all" if key.role == "client" else "none"),
+            f"rotated to {key.successor}" if key.successor and key.state == "live" else key.state,
+            _time(key.created),
+            _time(key.expires) or "never",
         )
     console_for(WIDE).print(table)
 
@@ -100,6 +134,14 @@ def _office(file: Path, env: str | None) -> KeyOffice:
         raise StartError(f"there is no manifest {file}", hint="go to its folder, or name it: -f FILE")
     environment = chosen_environment(env, process_environment())
     return KeyOffice(state_of(file), base=file.absolute().parent, environment=environment)
+
+
+def _show(made: KeyMade) -> None:
+    """The key, this once, and what it may do."""
+    scope = f", endpoints {', '.join(made.endpoints)}" if made.endpoints else ""
+    print(f"{made.key}\n")
+    print(f"Key {made.name}: id {made.id}, tenant {made.tenant}, role {made.role}{scope}, {_lifetime(made)}.")
+    print("It is shown this once and stored nowhere: keep it safe.")
 
 
 def _tell(spread: Spread | None, lag: str) -> None:

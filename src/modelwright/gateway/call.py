@@ -44,6 +44,8 @@ class Call(msgspec.Struct, eq=False):
     """Waits until the client leaves; only once the body was read."""
     version: str = ""
     """Of the model, when a V2 path names one."""
+    scope: tuple[str, ...] = ()
+    """Endpoints that the key may call; empty: all."""
     identified: bool = False
     """Somebody known makes this call: it belongs into the ledger."""
     body: bytes = b""

@@ -24,13 +24,14 @@ class Maker:
 
     async def __call__(
         self, name: str = "app", *, tenant: str = "default", role: str = "client", expires: float | None = None,
-        now: float = NOW,
+        endpoints: tuple[str, ...] = (), now: float = NOW,
     ) -> tuple[KeyRow, str]:  # fmt: skip
         return await create_key(
             self.store,
             name=name,
             tenant=tenant,
             role=role,
+            endpoints=endpoints,
             expires=expires,
             pepper=PEPPER,
             random=self.random.randbytes,
@@ -82,6 +83,28 @@ async def test_an_unknown_role_is_refused(create: Maker) -> None:
         await create(role="root")
 
 
+async def test_a_key_may_be_bound_to_endpoints(create: Maker) -> None:
+    row, _ = await create(endpoints=("chat", "digits", "chat"))
+    assert row.key.endpoints == ("chat", "digits")
+
+
+@pytest.mark.parametrize(
+    ("endpoints", "role", "problem"),
+    [
+        (("Chat",), "client", "'Chat' cannot be the name of an endpoint"),
+        (("",), "client", "cannot be the name"),
+        (tuple(f"e{number}" for number in range(65)), "client", "65 endpoints are too many, at most 64"),
+        (("chat",), "admin", "role admin calls no endpoint"),
+    ],
+)
+async def test_a_scope_that_cannot_be_is_refused(
+    create: Maker, endpoints: tuple[str, ...], role: str, problem: str
+) -> None:
+    with pytest.raises(AccessError, match=problem) as refused:
+        await create(role=role, endpoints=endpoints)
+    assert (refused.value.place, bool(refused.value.hint)) == ("endpoints", True)
+
+
 async def test_a_key_that_would_have_expired_is_refused(create: Maker) -> None:
     with pytest.raises(AccessError, match="expired already"):
         await create(expires=NOW)
@@ -101,7 +124,7 @@ async def test_a_name_in_two_tenants_must_be_revoked_by_id(create: Maker) -> Non
     two, _ = await create("app", tenant="two")
     with pytest.raises(AccessError, match=f"{two.key.id}.*{one.key.id}") as refused:
         await revoke_key(create.store, "app", now=NOW)
-    assert refused.value.hint == "revoke by id"
+    assert refused.value.hint == "give the id"
     assert len(live_keys(await create.store.list(), now=NOW)) == 2
 
 

@@ -28,7 +28,7 @@ Commands:
   status        Tell what runs, since when and how busy it is.
   check         Find every fault of a manifest; --write mends misspelt keys.
   explain       Tell which variant of an endpoint answers, and why.
-  keys          Create, list and revoke API keys.
+  keys          Create, rotate, list and revoke API keys.
   schema        Print the manifest's JSON Schema, for editors.
   dev-provider  Run an upstream for tests, faults on demand.
 """

@@ -16,8 +16,7 @@ class MemoryKeyStore:
 
     async def add(self, row: KeyRow) -> None:
         key = row.key
-        if key.id in self._rows or any(key.digest == other.key.digest for other in self._rows.values()):
-            raise AccessError(f"a key with the id {key.id} exists", hint="create it again")
+        self._check_new(row)
         for other in self._rows.values():
             if (other.key.tenant, other.key.name) == (key.tenant, key.name) and _live(other, at=row.created):
                 raise KeyNameTaken(
@@ -26,6 +25,19 @@ class MemoryKeyStore:
                     place="name",
                 )
         self._rows[key.id] = row
+
+    async def replace(self, key_id: str, successor: KeyRow, *, until: float) -> KeyRow:
+        row = self._rows.get(key_id)
+        if row is None or not _live(row, at=successor.created):
+            raise KeyNotFound(f"no live key has the id {key_id}", hint="see modelwright keys list")
+        if row.successor:
+            raise AccessError(f"key {key_id} was rotated already", hint=f"rotate its successor, {row.successor}")
+        self._check_new(successor)
+        expires = until if row.key.expires is None else min(until, row.key.expires)
+        key = msgspec.structs.replace(row.key, expires=expires)
+        self._rows[key_id] = old = msgspec.structs.replace(row, key=key, successor=successor.key.id)
+        self._rows[successor.key.id] = successor
+        return old
 
     async def revoke(self, key_id: str, *, at: float) -> KeyRow:
         row = self._rows.get(key_id)
@@ -36,6 +48,11 @@ class MemoryKeyStore:
 
     async def list(self) -> list[KeyRow]:
         return sorted(self._rows.values(), key=lambda row: (row.created, row.key.id), reverse=True)
+
+    def _check_new(self, row: KeyRow) -> None:
+        key = row.key
+        if key.id in self._rows or any(key.digest == other.key.digest for other in self._rows.values()):
+            raise AccessError(f"a key with the id {key.id} exists", hint="create it again")
 
 
 def _live(row: KeyRow, *, at: float) -> bool:

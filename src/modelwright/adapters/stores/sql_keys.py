@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Row, and_, insert, or_, select, update
+import msgspec
+from sqlalchemy import ColumnElement, Row, and_, case, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from modelwright.adapters.stores.database import Database
@@ -22,18 +23,7 @@ class SqlKeyStore:
 
     async def add(self, row: KeyRow) -> None:
         key = row.key
-        live = and_(keys.c.revoked.is_(None), or_(keys.c.expires.is_(None), keys.c.expires > row.created))
-        same = select(keys.c.id).where(keys.c.tenant == key.tenant, keys.c.name == key.name, live)
-        values = {
-            "id": key.id,
-            "digest": key.digest,
-            "name": key.name,
-            "tenant": key.tenant,
-            "role": key.role,
-            "created": row.created,
-            "expires": key.expires,
-            "revoked": row.revoked,
-        }
+        same = select(keys.c.id).where(keys.c.tenant == key.tenant, keys.c.name == key.name, _live(row.created))
         try:
             async with self._database.writer.begin() as connection:
                 holder = await connection.scalar(same)
@@ -43,9 +33,30 @@ class SqlKeyStore:
                         hint=f"choose another name, or revoke {holder} first",
                         place="name",
                     )
-                await connection.execute(insert(keys).values(values))
+                await connection.execute(insert(keys).values(_values(row)))
         except IntegrityError as error:
             raise AccessError(f"a key with the id {key.id} exists", hint="create it again") from error
+
+    async def replace(self, key_id: str, successor: KeyRow, *, until: float) -> KeyRow:
+        expires = case((keys.c.expires < until, keys.c.expires), else_=until)
+        change = (
+            update(keys)
+            .where(keys.c.id == key_id, _live(successor.created))
+            .values(expires=expires, successor=case((keys.c.successor == "", successor.key.id), else_=keys.c.successor))
+            .returning(keys)
+        )
+        try:
+            async with self._database.writer.begin() as connection:
+                found = (await connection.execute(change)).first()
+                if found is None:
+                    raise KeyNotFound(f"no live key has the id {key_id}", hint="see modelwright keys list")
+                if found.successor != successor.key.id:
+                    hint = f"rotate its successor, {found.successor}"
+                    raise AccessError(f"key {key_id} was rotated already", hint=hint)
+                await connection.execute(insert(keys).values(_values(successor)))
+        except IntegrityError as error:
+            raise AccessError(f"a key with the id {successor.key.id} exists", hint="create it again") from error
+        return _row(found)
 
     async def revoke(self, key_id: str, *, at: float) -> KeyRow:
         change = update(keys).where(keys.c.id == key_id, keys.c.revoked.is_(None)).values(revoked=at).returning(keys)
@@ -61,6 +72,16 @@ class SqlKeyStore:
             return [_row(row) for row in found]
 
 
+def _live(at: float) -> ColumnElement[bool]:
+    return and_(keys.c.revoked.is_(None), or_(keys.c.expires.is_(None), keys.c.expires > at))
+
+
+def _values(row: KeyRow) -> dict[str, Any]:
+    key = msgspec.structs.asdict(row.key)
+    return {**key, "created": row.created, "revoked": row.revoked, "successor": row.successor}
+
+
 def _row(row: Row[Any]) -> KeyRow:
-    key = Key(id=row.id, digest=row.digest, name=row.name, tenant=row.tenant, role=row.role, expires=row.expires)
-    return KeyRow(key=key, created=row.created, revoked=row.revoked)
+    fields = row._asdict()
+    own = {name: fields.pop(name) for name in ("created", "revoked", "successor")}
+    return KeyRow(key=Key(**{**fields, "endpoints": tuple(fields["endpoints"])}), **own)

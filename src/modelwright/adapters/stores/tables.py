@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import JSON, BigInteger, Boolean, Column, Double, Index, Integer, MetaData, String, Table, text
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration. A database that stands there needs no Alembic, which takes longer to import than to run."""
 
 metadata = MetaData()
@@ -20,6 +20,8 @@ keys = Table(
     Column("created", Double, nullable=False),
     Column("expires", Double),
     Column("revoked", Double),
+    Column("endpoints", JSON, nullable=False, server_default=text("'[]'")),
+    Column("successor", String, nullable=False, server_default=text("''")),
     Index("keys_tenant_name", "tenant", "name"),
 )
 

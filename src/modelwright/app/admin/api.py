@@ -16,7 +16,7 @@ from modelwright.adapters.stores.sql_ledger import SqlLedger
 from modelwright.app.admin.errors import envelope, status_for
 from modelwright.app.admin.view import View
 from modelwright.app.keys.desk import KeyDesk
-from modelwright.app.keys.types import KeyChanged, KeyFacts, KeyMade, KeyWish
+from modelwright.app.keys.types import KeyChanged, KeyFacts, KeyMade, KeyRotated, KeyWish, RotationWish
 from modelwright.core.contracts.ledger import OUTCOMES
 from modelwright.core.errors import ModelwrightError, Unprocessable
 
@@ -58,6 +58,11 @@ def _add_keys(api: FastAPI, desk: KeyDesk) -> None:
     async def create_key(wish: KeyWish) -> KeyMade:
         """Make a key; the answer is the only place where it is shown."""
         return await desk.create(wish)
+
+    @api.post("/keys/{which}/rotate", status_code=201)
+    async def rotate_key(which: str, wish: RotationWish) -> KeyRotated:
+        """Give a key a successor with the same rights; the answer is the only place where that is shown."""
+        return await desk.rotate(which, wish)
 
     @api.delete("/keys/{which}")
     async def revoke_key(which: str) -> KeyChanged:

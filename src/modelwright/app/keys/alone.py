@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from modelwright.app.admin.store import open_store
 from modelwright.app.keys.desk import KeyDesk
-from modelwright.app.keys.types import KeyChanged, KeyFacts, KeyMade, KeyWish
+from modelwright.app.keys.types import KeyChanged, KeyFacts, KeyMade, KeyRotated, KeyWish, RotationWish
 from modelwright.app.secret_files import PEPPER_NAME, pepper
 from modelwright.app.settings import Settings
 from modelwright.app.system import SystemClock
@@ -30,6 +30,10 @@ class Alone:
     def create(self, wish: KeyWish) -> KeyMade:
         """Make a key."""
         return asyncio.run(self._act(lambda desk: desk.create(wish)))
+
+    def rotate(self, which: str, wish: RotationWish) -> KeyRotated:
+        """Replace a key of this id or name by a new one."""
+        return asyncio.run(self._act(lambda desk: desk.rotate(which, wish)))
 
     def list(self) -> list[KeyFacts]:
         """All keys, the newest first."""

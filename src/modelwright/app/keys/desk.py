@@ -1,4 +1,4 @@
-"""Makes, lists and revokes keys for whoever may: the admin door, and the command line while nothing runs."""
+"""Makes, rotates, lists and revokes keys for whoever may: the admin door, and the command line while nothing runs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import os
 from collections.abc import Awaitable, Callable
 
 from modelwright.access.keys import create_key, lifetime, revoke_key
-from modelwright.app.keys.types import KeyChanged, KeyFacts, KeyMade, KeyWish, Spread
+from modelwright.access.rotate import overlap_of, rotate_key
+from modelwright.app.keys.types import KeyChanged, KeyFacts, KeyMade, KeyRotated, KeyWish, RotationWish, Spread
 from modelwright.core.contracts import events
 from modelwright.core.ports.clock import Clock
 from modelwright.core.ports.stores import KeyRow, KeyStore
@@ -51,6 +52,7 @@ class KeyDesk:
             name=wish.name,
             tenant=wish.tenant,
             role=wish.role,
+            endpoints=wish.endpoints,
             expires=expires,
             pepper=self._pepper,
             random=os.urandom,
@@ -58,6 +60,22 @@ class KeyDesk:
         )
         spread = await self._changed(row, "created")
         return KeyMade(**KeyFacts.of(row, now=now).model_dump(), key=text, spread=spread)
+
+    async def rotate(self, which: str, wish: RotationWish) -> KeyRotated:
+        """Give a key a successor; when this returns, the gateway knows both. Raises AccessError."""
+        now = self._clock.now()
+        rotated = await rotate_key(
+            self._store,
+            which,
+            overlap=overlap_of(wish.overlap),
+            life=None if wish.expires_in is None else lifetime(wish.expires_in),
+            pepper=self._pepper,
+            random=os.urandom,
+            now=now,
+        )
+        spread = await self._changed(rotated.new, "rotated")
+        facts = KeyFacts.of(rotated.new, now=now).model_dump()
+        return KeyRotated(**facts, key=rotated.text, spread=spread, replaces=KeyFacts.of(rotated.old, now=now))
 
     async def revoke(self, which: str) -> KeyChanged:
         """Revoke a key by id or name; when this returns, the gateway refuses it. Raises AccessError."""

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import msgspec
 from pydantic import TypeAdapter
 
-from modelwright.app.keys.types import KeyChanged, KeyFacts, KeyMade, KeyWish
+from modelwright.app.keys.types import KeyChanged, KeyFacts, KeyMade, KeyRotated, KeyWish, RotationWish
 from modelwright.app.supervise.ask import Answer, ask
 from modelwright.app.supervise.devices.runtime import running
 from modelwright.core.errors import AccessError, KeyNameTaken, KeyNotFound, ModelwrightError, NotRunning, StartError
@@ -55,6 +55,13 @@ class KeyOffice:
         if answer is not None:
             return KeyMade.model_validate_json(answer)
         return self._alone().create(wish)
+
+    def rotate(self, which: str, wish: RotationWish) -> KeyRotated:
+        """Replace a key of this id or name by a new one."""
+        answer = self._control("POST", f"/keys/{quote(which, safe='')}/rotate", wish.model_dump_json().encode())
+        if answer is not None:
+            return KeyRotated.model_validate_json(answer)
+        return self._alone().rotate(which, wish)
 
     def list(self) -> list[KeyFacts]:
         """All keys, the newest first."""

@@ -18,8 +18,20 @@ class KeyWish(BaseModel):
     name: str = Field(description="Unique among the tenant's live keys: lower-case letters, digits, hyphens.")
     tenant: str = Field(default="default", description="Whose key it is.")
     role: str = Field(default="client", description="client: calls endpoints. admin: opens the admin door.")
+    endpoints: tuple[str, ...] = Field(default=(), description="Endpoints that it may call; by default all.")
     expires_in: str | None = Field(
         default=None, description="Lifetime such as 12h or 30d; by default it does not expire."
+    )
+
+
+class RotationWish(BaseModel):
+    """A key to be replaced by a new one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    overlap: str = Field(default="24h", description="How long the old key goes on working; 0s ends it at once.")
+    expires_in: str | None = Field(
+        default=None, description="Lifetime of the new key; by default as long as the old one was made for."
     )
 
 
@@ -30,10 +42,12 @@ class KeyFacts(BaseModel):
     name: str
     tenant: str
     role: str
+    endpoints: tuple[str, ...] = Field(description="Endpoints that it may call; empty: all.")
     state: Literal["live", "expired", "revoked"]
     created: float
     expires: float | None
     revoked: float | None
+    successor: str = Field(description="Id of the key that takes its place, since it was rotated; empty: none.")
 
     @staticmethod
     def of(row: KeyRow, *, now: float) -> KeyFacts:
@@ -62,8 +76,15 @@ class KeyMade(KeyChanged):
     key: str = Field(description="The key itself: shown only here, stored nowhere.")
 
 
+class KeyRotated(KeyMade):
+    """A key that takes the place of another."""
+
+    replaces: KeyFacts = Field(description="The old key, which works until it expires.")
+
+
 def _facts(row: KeyRow, *, now: float) -> dict[str, Any]:
     key = row.key
     state = "live" if is_live(row, now=now) else "expired" if row.revoked is None else "revoked"
+    rights = {"tenant": key.tenant, "role": key.role, "endpoints": key.endpoints}
     times = {"created": row.created, "expires": key.expires, "revoked": row.revoked}
-    return {"id": key.id, "name": key.name, "tenant": key.tenant, "role": key.role, "state": state, **times}
+    return {"id": key.id, "name": key.name, **rights, "state": state, **times, "successor": row.successor}

@@ -76,12 +76,12 @@ class BatchFailed(Event, frozen=True, kw_only=True, tag="batch_failed"):
 
 
 class KeyChanged(Event, frozen=True, kw_only=True, tag="key_changed"):
-    """A key was created or revoked; `key` is its public id."""
+    """A key was created, rotated or revoked; `key` is its public id."""
 
     key: str
     tenant: str
     action: str
-    """created | revoked."""
+    """created | rotated | revoked."""
 
 
 CATALOGUE: tuple[type[Event], ...] = (

@@ -73,6 +73,8 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     """client | admin; an admin key opens the admin door, not the public one."""
     expires: float | None = None
     """Unix seconds."""
+    endpoints: tuple[str, ...] = ()
+    """Those that it may call; empty: all."""
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):

@@ -31,6 +31,8 @@ class KeyRow(msgspec.Struct, frozen=True, kw_only=True):
     key: Key
     created: float
     revoked: float | None = None
+    successor: str = ""
+    """Id of the key that takes its place, since it was rotated; it lives on for the overlap only."""
 
 
 class KeyStore(Protocol):
@@ -38,6 +40,13 @@ class KeyStore(Protocol):
 
     async def add(self, row: KeyRow) -> None:
         """Raises AccessError when a live key of that name exists in the tenant."""
+        ...
+
+    async def replace(self, key_id: str, successor: KeyRow, *, until: float) -> KeyRow:
+        """Add the successor of the same name, and let the old key expire at `until` if not before; the old one's row.
+
+        Both or nothing. Raises AccessError when no live key has this public id, or it has a successor already.
+        """
         ...
 
     async def revoke(self, key_id: str, *, at: float) -> KeyRow:

@@ -11,7 +11,7 @@ from modelwright.gateway.call import HeaderPairs, Reply
 from modelwright.gateway.http.paths import Match
 from modelwright.gateway.lanes import Lane, Route, lost_model
 from modelwright.gateway.live import Gateway
-from modelwright.gateway.policies.route import unknown_endpoint
+from modelwright.gateway.policies.route import out_of_scope, unknown_endpoint
 
 _ASK = Deadlines(connect=0.5, first_byte=1.0, idle=1.0)
 """A worker that does not answer such a question at once is not ready."""
@@ -42,14 +42,16 @@ class Views:
 
     async def _of_models(self, found: Match, headers: dict[bytes, bytes]) -> Reply:
         in_force = self._gateway.in_force()
-        in_force.authenticate.identify(headers)
-        routes = in_force.table.routes
+        key = in_force.authenticate.identify(headers)
+        routes, scope = in_force.table.routes, key.endpoints
         if found.view == "models":
-            data = [_card(route) for _, route in sorted(routes.items())]
+            data = [_card(route) for name, route in sorted(routes.items()) if not scope or name in scope]
             return _json({"object": "list", "data": data})
+        if scope and found.model not in scope:
+            raise out_of_scope(found.model[:128], key.id)
         route = routes.get(found.model)
         if route is None:
-            raise unknown_endpoint(found.model[:128], routes)
+            raise unknown_endpoint(found.model[:128], routes, scope)
         if found.view == "model":
             return _json(_card(route))
         return await self._ask(_own_lane(route), found)

@@ -32,6 +32,7 @@ class Authenticate:
         row = call.row
         row.key = key.id
         row.tenant = key.tenant
+        call.scope = key.endpoints
         call.identified = True
         return proceed(call)
 

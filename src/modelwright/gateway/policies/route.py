@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 
 from modelwright.core import split
-from modelwright.core.errors import ProviderOff, UnknownEndpoint, Unprocessable
+from modelwright.core.errors import Forbidden, ProviderOff, UnknownEndpoint, Unprocessable
 from modelwright.gateway.call import Call, Handler, Reply
 from modelwright.gateway.lanes import Lane, Route, Table
 
@@ -28,9 +28,11 @@ class ChooseRoute:
 
     def __call__(self, call: Call, proceed: Handler) -> Awaitable[Reply]:
         row = call.row
+        if call.scope and row.endpoint not in call.scope:
+            raise out_of_scope(row.endpoint, row.key)
         route = self._routes.get(row.endpoint)
         if route is None:
-            raise unknown_endpoint(row.endpoint, self._routes)
+            raise unknown_endpoint(row.endpoint, self._routes, call.scope)
         if call.operation not in route.endpoint.operations:
             raise _unfit(call.operation, route)
         lane = call.lane = route.lanes[0] if len(route.lanes) == 1 else self._choose(call, route)
@@ -55,9 +57,18 @@ class ChooseRoute:
         return route.lanes[split.choose(route.weights, split.position(self._salt, endpoint.name, subject))]
 
 
-def unknown_endpoint(name: str, routes: dict[str, Route]) -> UnknownEndpoint:
-    """The error that lists what there is."""
-    served = sorted(routes)
+def out_of_scope(name: str, key: str) -> Forbidden:
+    """The error of a key that may not call this endpoint; it does not say whether there is one."""
+    return Forbidden(
+        f"the API key {key} may not call endpoint {name!r}",
+        hint="see GET /v1/models for those that it may call, or ask the operator for a key",
+        param="model",
+    )
+
+
+def unknown_endpoint(name: str, routes: dict[str, Route], scope: tuple[str, ...] = ()) -> UnknownEndpoint:
+    """The error that lists what there is, and within the key's scope only."""
+    served = sorted(routes.keys() & scope if scope else routes)
     listed = ", ".join(served[:_LISTED]) + (", …" if len(served) > _LISTED else "")
     hint = f"one of {listed}" if served else "the manifest names no endpoint"
     return UnknownEndpoint(f"endpoint {name!r} is not served", hint=hint, param="model")

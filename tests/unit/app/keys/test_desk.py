@@ -2,7 +2,7 @@ import pytest
 
 from modelwright.adapters.stores.memory_keys import MemoryKeyStore
 from modelwright.app.keys.desk import KeyDesk
-from modelwright.app.keys.types import KeyWish, Spread
+from modelwright.app.keys.types import KeyWish, RotationWish, Spread
 from modelwright.core.contracts.events import Event, KeyChanged
 from modelwright.core.errors import AccessError, KeyNotFound
 from modelwright.core.keys import key_digest
@@ -68,3 +68,17 @@ async def test_lists_what_everybody_may_see(office: Office) -> None:
     states = {key.name: key.state for key in await office.desk.list()}
     assert states == {"a": "expired", "b": "live", "c": "revoked"}
     assert all("digest" not in key.model_dump() for key in await office.desk.list())
+
+
+async def test_rotating_a_key_tells_once_and_shows_old_and_new(office: Office) -> None:
+    made = await office.desk.create(KeyWish(name="app", endpoints=("chat",)))
+    rotated = await office.desk.rotate("app", RotationWish(overlap="1h"))
+    assert (rotated.name, rotated.endpoints, rotated.state) == ("app", ("chat",), "live")
+    assert (rotated.replaces.id, rotated.replaces.successor) == (made.id, rotated.id)
+    assert rotated.replaces.expires == office.clock.now() + 3600
+    assert (office.told, office.heard[-1]) == (2, KeyChanged(
+        at=office.clock.now(), key=rotated.id, tenant="default", action="rotated"
+    ))  # fmt: skip
+    with pytest.raises(AccessError):
+        await office.desk.rotate("app", RotationWish(overlap="soon"))
+    assert office.told == 2

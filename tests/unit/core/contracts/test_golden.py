@@ -105,7 +105,17 @@ SNAPSHOT = Snapshot(
         ),
         ProviderEntry(name="serving:small-chat", kind="serving", base_urls=("unix:/run/mw/serving-small-chat-0.sock",)),
     ),
-    keys=(Key(id="abcdefgh", digest="cd" * 32, name="app", tenant="acme", role="client", expires=1_800_000_000.0),),
+    keys=(
+        Key(
+            id="abcdefgh",
+            digest="cd" * 32,
+            name="app",
+            tenant="acme",
+            role="client",
+            expires=1_800_000_000.0,
+            endpoints=("assistant",),
+        ),
+    ),
 )
 RELEASE = Release(
     name="support",

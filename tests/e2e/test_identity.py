@@ -1,0 +1,161 @@
+"""Who may call what, over a real `modelwright up` with two gateway workers and a real upstream."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from modelwright.app.supervise.ask import ask
+from tests.e2e.clients import patient
+from tests.e2e.echo import Echo
+from tests.e2e.gateway_site import CHAT, PROVIDER_KEY, DevProvider
+from tests.e2e.running import Reply, Site, modelwright, running
+
+pytestmark = pytest.mark.e2e
+MANIFEST = """\
+schema: 1
+name: identity
+providers:
+  dev: {{kind: vllm, base_url: "{url}", keys: ["${{secret:PROVIDER_KEY}}"]}}
+endpoints:
+  assistant: {{variants: {{main: {{provider: dev, model: vendor-model}}}}}}
+  internal: {{variants: {{main: {{provider: dev, model: vendor-model}}}}}}
+gateway: {{workers: 2}}
+"""
+MODELS = "/v1/models"
+SECRETS = {"PROVIDER_KEY": PROVIDER_KEY}
+STATUSES = (200, 400, 401, 403, 404, 422, 429, 500, 503)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Two gateway workers and two endpoints; shared, so every test makes keys of its own."""
+    folder = tmp_path_factory.mktemp("identity")
+    with (
+        DevProvider() as provider,
+        running(
+            MANIFEST.format(url=provider.base_url), folder=folder, env={"PROVIDER_KEY": PROVIDER_KEY}
+        ) as running_site,
+    ):
+        yield running_site
+
+
+def keys(site: Site, *arguments: str) -> Any:
+    """`modelwright keys …` as facts."""
+    done = modelwright("keys", *arguments, "-f", str(site.manifest), "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def admin(site: Site, path: str) -> bytes:
+    """What control says to its owner."""
+    return ask(site.runtime / "control.sock", path, method="GET").body
+
+
+def bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
+
+
+def chat(site: Site, key: str, endpoint: str = "assistant") -> Reply:
+    body = {"model": endpoint, "messages": [{"role": "user", "content": "What is 3 plus 4?"}]}
+    return site.call("POST", CHAT, json.dumps(body).encode(), headers=bearer(key))
+
+
+def statuses(site: Site, key: str, number: int = 20) -> set[int]:
+    """Of calls over as many connections, so that every worker is met."""
+    return {site.call("GET", MODELS, headers=bearer(key)).status for _ in range(number)}
+
+
+def test_a_scoped_key_calls_and_sees_its_endpoints_only(site: Site) -> None:
+    key = keys(site, "create", "scoped", "--endpoint", "assistant")["key"]
+    assert chat(site, key).status == 200
+    refused = chat(site, key, "internal")
+    assert (refused.status, refused.json()["error"]["code"]) == (403, "forbidden")
+    assert "may not call endpoint 'internal'" in refused.json()["error"]["message"]
+    assert chat(site, key, "nobody").status == 403, "it is not told whether there is one"
+    seen = site.call("GET", MODELS, headers=bearer(key)).json()["data"]
+    assert [card["id"] for card in seen] == ["assistant"]
+    assert site.call("GET", f"{MODELS}/internal", headers=bearer(key)).status == 403
+    assert {card["id"] for card in site.call("GET", MODELS).json()["data"]} == {"assistant", "internal"}
+    listed = modelwright("keys", "list", "-f", str(site.manifest)).stdout
+    assert "assistant" in next(line for line in listed.splitlines() if "scoped" in line)
+
+
+def test_a_wrong_key_is_401_and_says_what_to_send(site: Site) -> None:
+    for headers in (
+        {"Authorization": "Bearer mw-aaaaaaaa-wrong"},
+        {"Authorization": ""},
+        {"Authorization": "Bearer x"},
+    ):
+        refused = site.call("GET", MODELS, headers=headers)
+        assert (refused.status, refused.json()["error"]["code"]) == (401, "unauthenticated")
+
+
+def test_a_rotated_key_works_for_the_overlap_and_no_longer_at_every_worker(site: Site) -> None:
+    old = keys(site, "create", "turning", "--endpoint", "assistant")
+    new = keys(site, "rotate", "turning", "--overlap", "4s")
+    assert (new["name"], new["endpoints"], new["replaces"]["id"]) == ("turning", ["assistant"], old["id"])
+    assert new["spread"]["confirmed"] == ["gateway-0", "gateway-1"]
+    assert statuses(site, new["key"]) == {200}
+    if time.time() < new["replaces"]["expires"] - 1:
+        assert statuses(site, old["key"], 4) == {200}
+    patient(lambda: time.time() > new["replaces"]["expires"], seconds=10)
+    assert statuses(site, old["key"]) == {401}
+    assert statuses(site, new["key"]) == {200}
+
+
+def test_a_key_that_is_rotated_without_overlap_is_dead_at_every_worker_when_the_command_returns(site: Site) -> None:
+    old = keys(site, "create", "at-once")
+    done = modelwright("keys", "rotate", old["id"], "--overlap", "0s", "-f", str(site.manifest))
+    assert f"The old key, {old['id']}, works until" in done.stdout
+    assert statuses(site, old["key"]) == {401}
+    assert statuses(site, done.stdout.splitlines()[0]) == {200}
+    again = modelwright("keys", "rotate", old["id"], "-f", str(site.manifest))
+    assert (again.returncode, "no live key" in again.stderr) == (9, True)
+
+
+def test_a_planted_provider_key_appears_in_no_output(tmp_path: Path) -> None:
+    with Echo(200) as echo:
+        with running(MANIFEST.format(url=echo.base_url), folder=tmp_path, env=SECRETS) as site:
+            said = [words for status in STATUSES for words in _cry(site, echo, status)]
+            said += [_words(site.call("GET", path)) for path in ("/docs", "/openapi.json", MODELS, "/readyz", "/v2")]
+            for command in (["status"], ["status", "--json"], ["explain", "assistant"], ["check"], ["keys", "list"]):
+                done = modelwright(*command, "-f", str(site.manifest), env={**os.environ, **SECRETS})
+                said.append(f"{command} {done.stdout}{done.stderr}".encode())
+            patient(lambda: admin(site, "/ledger/summary") != b"[]", waiting_for="the ledger")
+            said += [
+                admin(site, path) for path in ("/status", "/metrics", "/ledger?limit=1000", "/openapi.json", "/docs")
+            ]
+            said += [Path(f"/proc/{part.pid}/cmdline").read_bytes() for part in site.watch().parts if part.pid]
+            kept = [path for folder in (site.state, site.runtime) for path in folder.rglob("*") if path.is_file()]
+            said += [path.read_bytes() for path in kept]
+        said += [line.encode() for line in site.lines]
+        assert f"authorization: Bearer {PROVIDER_KEY}" in echo.heard[0], "the provider itself has got it"
+    assert {"modelwright.db", "snapshot.json"} <= {path.name for path in kept}
+    assert any(b"hold a secret" in words for words in said), "the echo was met"
+    encoded = base64.b64encode(PROVIDER_KEY.encode()).rstrip(b"=")
+    for spelling in (PROVIDER_KEY.encode(), quote(PROVIDER_KEY, safe="").encode(), encoded[:-1]):
+        assert not [words for words in said if spelling in words]
+
+
+def _cry(site: Site, echo: Echo, status: int) -> list[bytes]:
+    """What a client hears of an upstream that echoes the key as its answer and as an event, to a call and a stream."""
+    said: list[bytes] = []
+    for as_event in (False, True):
+        echo.says(status, as_event=as_event)
+        for stream in (False, True):
+            body = {"model": "assistant", "messages": [{"role": "user", "content": "Hi"}], "stream": stream}
+            said.append(_words(site.call("POST", CHAT, json.dumps(body).encode())))
+    return said
+
+
+def _words(reply: Reply) -> bytes:
+    return str(reply.headers).encode() + reply.body
