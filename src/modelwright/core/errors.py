@@ -11,6 +11,10 @@
     ├── AccessError              an access key cannot be made, found or revoked
     │   ├── KeyNameTaken
     │   └── KeyNotFound
+    ├── RegistryError            the registry cannot do it, or its files cannot be used
+    │   ├── NotRegistered        no such name, version or content
+    │   ├── VersionTaken         a version is there with other content
+    │   └── AliasHasMoved        an alias means something else than was expected
     └── CallError                one call fails; the doors turn `code` into a status (core/wire/status.py)
         ├── Malformed            the request cannot be read
         │   └── ContextTooLong   prompt and answer do not fit the model
@@ -137,6 +141,30 @@ class KeyNotFound(AccessError):
     """No live key has that id or name."""
 
     code = "key_not_found"
+
+
+class RegistryError(ModelwrightError):
+    """The registry cannot do it, or its files cannot be used."""
+
+    code = "registry_invalid"
+
+
+class NotRegistered(RegistryError):
+    """No such name, version, alias or content."""
+
+    code = "not_registered"
+
+
+class VersionTaken(RegistryError):
+    """A version of that name is registered with other content."""
+
+    code = "version_taken"
+
+
+class AliasHasMoved(RegistryError):
+    """An alias means something else than was expected."""
+
+    code = "alias_moved"
 
 
 class CallError(ModelwrightError):

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, BigInteger, Boolean, Column, Double, Index, Integer, MetaData, String, Table, text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    text,
+)
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest migration. A database that stands there needs no Alembic, which takes longer to import than to run."""
 
 metadata = MetaData()
@@ -80,4 +93,27 @@ serials = Table(
     metadata,
     Column("name", String, primary_key=True),
     Column("value", BigInteger, nullable=False),
+)
+
+registry_history = Table(
+    "registry_history",
+    metadata,
+    Column("kind", String, primary_key=True),
+    Column("line", String, primary_key=True),
+    # Counts the entries of a line from 0: who adds one says how many there were.
+    Column("number", Integer, primary_key=True),
+    Column("act", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("to", String, nullable=False),
+    Column("was", String, nullable=False),
+    Column("who", String, nullable=False),
+    Column("why", String, nullable=False),
+    Column("at", Double, nullable=False),
+)
+
+registry_contents = Table(
+    "registry_contents",
+    metadata,
+    Column("digest", String, primary_key=True),
+    Column("content", LargeBinary, nullable=False),
 )

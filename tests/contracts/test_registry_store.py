@@ -1,0 +1,117 @@
+"""One suite for every store of a registry: the fake in memory and the one over SQLite, which also outlives a kill."""
+
+import asyncio
+import hashlib
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from modelwright.adapters.stores.database import open_database
+from modelwright.adapters.stores.memory_registry import MemoryRegistryStore
+from modelwright.adapters.stores.sql_registry import SqlRegistryStore
+from modelwright.core.errors import NotRegistered
+from modelwright.core.ports.registry import ALIAS, VERSION, Entry, RegistryStore
+
+DYING_WRITER = Path(__file__).with_name("registry_writer.py")
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[RegistryStore]:
+    if request.param == "memory":
+        yield MemoryRegistryStore()
+        return
+    database = await open_database(tmp_path / "modelwright.db")
+    yield SqlRegistryStore(database)
+    await database.close()
+
+
+def digest(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def version(name: str, content: bytes = b"x", *, was: str = "") -> Entry:
+    return Entry(act=VERSION, name=name, to=digest(content), was=was, who="user:me", why="it is better", at=1.25)
+
+
+MOVED = Entry(act=ALIAS, name="live", to="v2", was="v1", who="key:abc", why="Grund: höher, 更好", at=1700000000.25)
+
+
+def die_while_writing(path: Path, moment: str) -> None:
+    """Run a process that puts a document and is killed at this moment."""
+    killed = subprocess.run([sys.executable, DYING_WRITER, path, moment], check=False, capture_output=True, text=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+
+
+async def test_keeps_every_field_and_the_order(store: RegistryStore) -> None:
+    assert await store.append("prompt", "support", version("v1"), after=0, content=b"x")
+    assert await store.append("prompt", "support", MOVED, after=1)
+    assert await store.read("prompt", "support") == (version("v1"), MOVED)
+
+
+async def test_an_unknown_name_has_no_history(store: RegistryStore) -> None:
+    assert await store.read("prompt", "support") == ()
+    assert await store.names("prompt") == ()
+
+
+async def test_names_are_sorted_and_kinds_are_apart(store: RegistryStore) -> None:
+    for kind, name in (("prompt", "b"), ("prompt", "a"), ("model", "c")):
+        assert await store.append(kind, name, version("v1"), after=0, content=b"x")
+    assert await store.names("prompt") == ("a", "b")
+    assert await store.names("model") == ("c",)
+    assert await store.read("model", "a") == ()
+
+
+async def test_a_writer_that_has_not_seen_the_last_entry_adds_nothing(store: RegistryStore) -> None:
+    assert await store.append("prompt", "support", version("v1"), after=0, content=b"x")
+    assert not await store.append("prompt", "support", version("v2", b"late"), after=0, content=b"late")
+    assert not await store.append("prompt", "support", version("v2", b"early"), after=2, content=b"early")
+    assert await store.read("prompt", "support") == (version("v1"),)
+    for content in (b"late", b"early"):
+        with pytest.raises(NotRegistered):
+            await store.content(digest(content))
+
+
+async def test_of_many_writers_at_once_one_comes_first(store: RegistryStore) -> None:
+    tries = [store.append("prompt", "support", version(f"v{number}"), after=0, content=b"x") for number in range(20)]
+    assert sum(await asyncio.gather(*tries)) == 1
+    assert len(await store.read("prompt", "support")) == 1
+
+
+async def test_a_document_is_found_by_its_digest(store: RegistryStore) -> None:
+    content = bytes(range(256)) * 100
+    assert await store.append("prompt", "support", version("v1", content), after=0, content=content)
+    assert await store.append("prompt", "other", version("v9", content), after=0, content=content)
+    assert await store.content(digest(content)) == content
+
+
+async def test_an_unknown_document_is_refused(store: RegistryStore) -> None:
+    with pytest.raises(NotRegistered, match="sha256:0"):
+        await store.content("sha256:0")
+
+
+@pytest.mark.parametrize("moment", ["document", "entry"])
+async def test_a_put_that_is_killed_in_the_middle_leaves_nothing(tmp_path: Path, moment: str) -> None:
+    path = tmp_path / "modelwright.db"
+    die_while_writing(path, moment)
+    database = await open_database(path)
+    store = SqlRegistryStore(database)
+    assert await store.names("prompt") == ("before",)
+    assert await store.read("prompt", "support") == ()
+    with pytest.raises(NotRegistered):
+        await store.content(digest(b"new" * 100_000))
+    assert await store.append("prompt", "support", version("v1"), after=0, content=b"x")
+    await database.close()
+
+
+async def test_a_put_that_has_returned_outlives_a_kill(tmp_path: Path) -> None:
+    path = tmp_path / "modelwright.db"
+    die_while_writing(path, "return")
+    database = await open_database(path)
+    store = SqlRegistryStore(database)
+    (entry,) = await store.read("prompt", "support")
+    assert await store.content(entry.to) == b"new" * 100_000
+    await database.close()
