@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from modelwright.app.references import NAME, BadReferenceError, Reference, fill
-from modelwright.core.errors import Fault, ManifestError, StartError
+from modelwright.core.errors import Fault, ManifestError, ModelwrightError, StartError
 
 ENVIRONMENTS = ("development", "test", "production")
 ENVIRONMENT_NAME = "MODELWRIGHT_ENV"
@@ -64,7 +65,8 @@ class Settings:
         self._base = base
         self._state = state or base / STATE
         self._env = process_environment() if env is None else env
-        self._files = [read_env_file(base / name) for name in (f".env.{environment}", ".env")]
+        self._env_files = (base / f".env.{environment}", base / ".env")
+        self._files = [read_env_file(path) for path in self._env_files]
         self._folders = (run_secrets, self._state / "secrets" / environment)
 
     def value(self, name: str) -> str | None:
@@ -84,6 +86,10 @@ class Settings:
             return fill(text, self._look_up)
         except BadReferenceError as error:
             raise StartError(error.problem, hint=error.remedy) from None
+
+    def files(self, secrets: Sequence[str]) -> tuple[Path, ...]:
+        """Every file that a variable or one of these secrets may be in, there or not."""
+        return (*self._env_files, *(folder / name for folder in self._folders for name in secrets))
 
     def where(self, name: str) -> str:
         """What to do about a missing variable, for an error's remedy."""
@@ -118,6 +124,20 @@ class Settings:
                 text = _read(path).rstrip("\r\n")
                 if text.strip():
                     yield text
+
+
+class FreshSecrets:
+    """Secrets as their files hold them at each look; while a file cannot be read, as they were before."""
+
+    def __init__(self, read: Callable[[], Settings], *, first: Settings) -> None:
+        self._read = read
+        self._last = first
+
+    def resolve(self, text: str) -> str:
+        """As `Settings.resolve`."""
+        with suppress(ModelwrightError):
+            self._last = self._read()
+        return self._last.resolve(text)
 
 
 def read_env_file(path: Path) -> dict[str, str]:

@@ -17,7 +17,7 @@ from modelwright.adapters.providers.table import dialect
 from modelwright.adapters.stores.spool import SpoolLedger
 from modelwright.app.parts import PartSpec
 from modelwright.app.secret_files import PEPPER_NAME, pepper
-from modelwright.app.settings import CA_BUNDLE_NAME, Settings
+from modelwright.app.settings import CA_BUNDLE_NAME, FreshSecrets, Settings
 from modelwright.app.system import SystemClock, resident_mb
 from modelwright.core.errors import StartError
 from modelwright.core.status import Busy
@@ -55,7 +55,9 @@ class GatewayParts:
                 transport=self.pool,
             ),
             dialects=dialect,
-            resolve=settings.resolve,
+            resolve=FreshSecrets(
+                lambda: Settings(Path(spec.base), environment=spec.environment, state=state), first=settings
+            ).resolve,
         )
         self.metrics = CallMetrics(version=version, readings=self._readings())
         self.registry = CollectorRegistry()

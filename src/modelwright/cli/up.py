@@ -20,9 +20,8 @@ def up(
         int | None, typer.Option(min=0, max=65535, help="Public port instead of the manifest's; 0 picks a free one.")
     ] = None,
     admin_port: Annotated[int | None, typer.Option(min=0, max=65535, help="Likewise for the admin port.")] = None,
-    grace: Annotated[
-        float, typer.Option(min=0, max=86400, help="Seconds that calls may take to end when it stops.")
-    ] = 30.0,
+    grace: Annotated[float, typer.Option(min=0, max=86400, help="Seconds that running calls may take to end.")] = 30.0,
+    watch: Annotated[bool, typer.Option(help="Apply changes of the manifest and its secrets while it runs.")] = True,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print facts for programs, one JSON object per line.")
     ] = False,
@@ -33,6 +32,7 @@ def up(
     with status 6. After a drain the status is 0, or 1 when a process had to be killed.
     """
     import sys
+    from contextlib import closing
     from importlib.metadata import version
 
     from modelwright.app.settings import chosen_environment, process_environment
@@ -51,6 +51,7 @@ def up(
         port=port,
         admin_port=admin_port,
         grace=grace,
+        watch=watch,
         to_files=live,
         version=version("modelwright"),
         place=Place(
@@ -59,9 +60,7 @@ def up(
             manifest="" if file == MANIFEST else str(file),
         ),
     )
-    try:
+    with closing(view):
         by_itself = bring_up(wish, view)
-    finally:
-        view.close()
     if not by_itself:
         raise typer.Exit(1)

@@ -15,8 +15,8 @@ from starlette.exceptions import HTTPException
 from modelwright.adapters.stores.sql_ledger import SqlLedger
 from modelwright.app.admin.errors import envelope, status_for
 from modelwright.app.admin.view import View
-from modelwright.app.keys.desk import KeyDesk
-from modelwright.app.keys.types import KeyChanged, KeyFacts, KeyMade, KeyRotated, KeyWish, RotationWish
+from modelwright.app.keys.desk import KeyDesk, Tell
+from modelwright.app.keys.types import KeyChanged, KeyFacts, KeyMade, KeyRotated, KeyWish, RotationWish, Spread
 from modelwright.core.contracts.ledger import OUTCOMES
 from modelwright.core.errors import ModelwrightError, Unprocessable
 
@@ -38,12 +38,13 @@ class RowFilter(BaseModel):
     outcome: str | None = None
 
 
-def create_api(desk: KeyDesk, ledger: SqlLedger, view: View) -> FastAPI:
+def create_api(desk: KeyDesk, ledger: SqlLedger, view: View, *, tell: Tell) -> FastAPI:
     """The application. Its interactive pages are off, since they load scripts from elsewhere; `/openapi.json` is on."""
     api = FastAPI(title="Modelwright admin", docs_url=None, redoc_url=None)
     _add_keys(api, desk)
     _add_ledger(api, ledger)
     _add_view(api, view)
+    _add_publishing(api, tell)
     _add_errors(api)
     return api
 
@@ -95,6 +96,13 @@ def _add_view(api: FastAPI, view: View) -> None:
     async def metrics() -> Response:
         """The sum over all workers."""
         return Response(await view.metrics(), headers={"content-type": TEXT})
+
+
+def _add_publishing(api: FastAPI, tell: Tell) -> None:
+    @api.post("/publish")
+    async def publish() -> Spread | None:
+        """Write the gateways' snapshot from the configuration as it is now, and have them take it."""
+        return await tell()
 
 
 def _add_errors(api: FastAPI) -> None:

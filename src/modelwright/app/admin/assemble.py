@@ -37,7 +37,8 @@ def assemble(
     """The application that stands behind the admin door."""
     runtime = Path(spec.runtime)
     workers = Workers(runtime, own=spec.name)
-    desk = KeyDesk(store.keys, pepper=pepper, clock=clock, tell=teller(publisher, workers), emit=emit)
+    tell = teller(publisher, workers)
+    desk = KeyDesk(store.keys, pepper=pepper, clock=clock, tell=tell, emit=emit)
     view = View(
         runtime,
         workers,
@@ -45,7 +46,7 @@ def assemble(
         busy=lambda: Busy(snapshot=publisher.serial, memory_mb=resident_mb()),
         metrics=ControlMetrics(readings),
     )
-    return create_api(desk, store.ledger, view)
+    return create_api(desk, store.ledger, view, tell=tell)
 
 
 def teller(publisher: Publisher, workers: Workers) -> Tell:

@@ -45,6 +45,8 @@ class LoadedManifest:
     """Optional providers that are off, and why: `set OPENAI_API_KEY`."""
     secrets: tuple[str, ...]
     """Names of the secrets that it refers to."""
+    files: tuple[Path, ...]
+    """What it was read from, and where its variables and secrets are looked for: some may not exist."""
     warnings: tuple[Fault, ...] = ()
     """What works but should not stay."""
     faults: tuple[Fault, ...] = ()
@@ -89,7 +91,7 @@ def load_manifest(
     faults = in_file_order([*reading.faults, *examined.faults])
     if faults or examined.case is None:
         raise ManifestError(faults)
-    return _loaded(reading, examined.case, examined)
+    return _loaded(reading, examined.case, examined, settings=settings)
 
 
 def check_manifest(path: str | Path, *, environment: str | None = None, env: Mapping[str, str] | None = None) -> Report:
@@ -156,7 +158,7 @@ def _joined(faults: Mapping[str, tuple[Fault, ...]]) -> list[Fault]:
     ]
 
 
-def _loaded(reading: _Reading, case: Case, examined: Examined) -> LoadedManifest:
+def _loaded(reading: _Reading, case: Case, examined: Examined, *, settings: Settings) -> LoadedManifest:
     manifest = case.manifest
     return LoadedManifest(
         manifest=manifest,
@@ -169,6 +171,7 @@ def _loaded(reading: _Reading, case: Case, examined: Examined) -> LoadedManifest
         operations=operations(case),
         off={provider: off_reason(lacks) for provider, lacks in examined.resolved.off.items()},
         secrets=tuple(examined.resolved.secrets),
+        files=(reading.path, *settings.files(tuple(examined.resolved.secrets))),
         warnings=examined.warnings,
     )
 

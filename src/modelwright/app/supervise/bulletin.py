@@ -44,6 +44,7 @@ class Bulletin:
         since: float,
     ) -> None:
         self._site = site
+        self._off = site.off
         self._claim = claim
         self._public = public
         self._admin = admin
@@ -78,6 +79,10 @@ class Bulletin:
                 self._audience.changed(part)
         self._look_at_start(status, settled=settled)
 
+    def renew(self, off: tuple[PartStatus, ...]) -> None:
+        """These providers are off from now on, and no others."""
+        self._off = off
+
     def say(self, line: str) -> None:
         """Something that is no part's state. Nobody there to hear it (a closed pipe, a lost terminal) is no fault."""
         with suppress(OSError):
@@ -90,7 +95,7 @@ class Bulletin:
             self._prepared.cancel()
 
     def _status(self, parts: Sequence[PartStatus]) -> Status:
-        everything = (*parts, *self._site.off)
+        everything = (*parts, *self._off)
         return Status(
             name=self._site.name,
             environment=self._site.environment,

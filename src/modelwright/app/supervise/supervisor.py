@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from modelwright.app.supervise.bulletin import Bulletin, Greeter
 from modelwright.app.supervise.devices.child import bound_log, worker_command
@@ -15,6 +16,7 @@ from modelwright.app.supervise.devices.lifelines import Lifelines
 from modelwright.app.supervise.devices.runtime import Claim
 from modelwright.app.supervise.machine import PartMachine
 from modelwright.app.supervise.part import Command, RunningPart, World
+from modelwright.app.supervise.renewal.configuration import Configuration
 from modelwright.app.supervise.site import TIERS, Audience, Site, Verdict
 from modelwright.core.ports.clock import Clock
 
@@ -68,6 +70,20 @@ class Supervisor:
         self._stopping = asyncio.Event()
         self._hurried = asyncio.Event()
         self._killed = False
+        self._beside: list[Callable[[], Coroutine[Any, Any, None]]] = [self._watch_logs]
+
+    def beside(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Do this too, from the first start until the drain begins."""
+        self._beside.append(work)
+
+    def renew(self, configuration: Configuration) -> None:
+        """The site runs by this from now on; its parts are the same."""
+        self._bulletin.renew(configuration.off)
+        self._tell()
+
+    def say(self, line: str) -> None:
+        """To whoever watches."""
+        self._bulletin.say(line)
 
     @property
     def verdict(self) -> Verdict | None:
@@ -91,10 +107,11 @@ class Supervisor:
             try:
                 for part in self._parts:
                     part.start()
-                watching = asyncio.create_task(self._watch_logs())
+                tasks = [asyncio.create_task(work()) for work in self._beside]
                 self._tell()
                 await self._stopping.wait()
-                watching.cancel()
+                for task in tasks:
+                    task.cancel()
                 await self._drain()
                 self._bulletin.say("stopped")
             finally:

@@ -30,6 +30,7 @@ def plan(found: Manifest, engines: dict[str, str], **options: Any) -> tuple[Part
         operations={},
         off={},
         secrets=(),
+        files=(),
     )
     return plan_parts(loaded, common=COMMON, cores=4, **options)
 

@@ -1,0 +1,105 @@
+"""One reading of the manifest as a run uses it: its parts, its snapshot and its release; it starts nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from modelwright.app.manifest.load import LoadedManifest
+from modelwright.app.manifest.schema import Manifest
+from modelwright.app.parts import PartSpec
+from modelwright.app.secret_files import salt
+from modelwright.app.snapshot import base_snapshot, release_record
+from modelwright.app.supervise.devices.runtime import Claim
+from modelwright.app.supervise.plan import plan_parts
+from modelwright.app.whole_file import write_whole
+from modelwright.core.contracts.release import Release, release_digest
+from modelwright.core.contracts.snapshot import Snapshot
+from modelwright.core.status import PartStatus
+
+FIXED = ("name", "gateway.listen", "gateway.admin", "gateway.workers", "store", "observe")
+"""Places of the manifest that a running site keeps as they were, besides what its models' workers are given."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Configuration:
+    """What a manifest means to a run."""
+
+    loaded: LoadedManifest
+    specs: tuple[PartSpec, ...]
+    snapshot: Snapshot
+    release: Release
+
+    @property
+    def off(self) -> tuple[PartStatus, ...]:
+        """Optional providers that are off, as parts of the status."""
+        return tuple(
+            PartStatus(name=provider.name, kind="provider", state="off", detail=provider.off)
+            for provider in self.snapshot.providers
+            if provider.off
+        )
+
+    def write(self, claim: Claim) -> None:
+        """Put it where control finds it, and keep the release: it is immutable, named by its content, written once."""
+        file = claim.state / "releases" / f"{self.snapshot.release.partition(':')[2]}.json"
+        if not file.exists():
+            file.parent.mkdir(mode=0o700, exist_ok=True)
+            write_whole(file, msgspec.json.encode(self.release))
+        write_whole(claim.runtime / "base.json", msgspec.json.encode(self.snapshot))
+
+
+def configure(loaded: LoadedManifest, claim: Claim, *, digests: Mapping[str, str], grace: float) -> Configuration:
+    """`digests` are those of the model files, `grace` the seconds that a drain may take. Raises OSError."""
+    release = release_record(loaded, digests)
+    snapshot = base_snapshot(loaded, runtime=claim.runtime, release=release_digest(release), salt=salt(claim.state))
+    return Configuration(
+        loaded=loaded,
+        specs=_specs(loaded, claim, release=snapshot.release, grace=grace),
+        snapshot=snapshot,
+        release=release,
+    )
+
+
+def fixed_changes(old: Configuration, new: Configuration) -> tuple[str, ...]:
+    """Places of the manifest whose change a running site cannot follow; empty when it can follow all of them."""
+    before, after = old.loaded.manifest, new.loaded.manifest
+    places = [place for place in FIXED if _at(before, place) != _at(after, place)]
+    asked, wanted = _models(old), _models(new)
+    changed = (name for name in {**asked, **wanted} if asked.get(name) != wanted.get(name))
+    return (*places, *(f"models.{name}" for name in changed))
+
+
+def _at(manifest: Manifest, place: str) -> object:
+    found: object = manifest
+    for name in place.split("."):
+        found = getattr(found, name)
+    return found
+
+
+def _models(configuration: Configuration) -> dict[str, list[PartSpec]]:
+    """What each model's workers are given of their own: what all parts share is no reason to start them anew."""
+    found: dict[str, list[PartSpec]] = {}
+    for spec in configuration.specs:
+        if spec.model is not None:
+            found.setdefault(spec.model.model, []).append(msgspec.structs.replace(spec, release="", log_level=""))
+    return found
+
+
+def _specs(loaded: LoadedManifest, claim: Claim, *, release: str, grace: float) -> tuple[PartSpec, ...]:
+    common = PartSpec(
+        name="",
+        kind="",
+        runtime=str(claim.runtime),
+        state=str(claim.state),
+        base=str(loaded.base_dir),
+        environment=loaded.environment,
+        grace=grace,
+        release=release,
+        log_level=loaded.manifest.observe.log.level,
+    )
+    checks = {model: path.read_text("utf-8") for model in loaded.manifest.models if (path := loaded.check(model))}
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return plan_parts(loaded, common=common, cores=cores, checks=checks)

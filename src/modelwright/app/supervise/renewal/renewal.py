@@ -1,0 +1,130 @@
+"""Follows the files that a run was configured by: a change is applied whole and without a restart, or refused whole."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+import msgspec
+
+from modelwright.app.supervise.ask import ask
+from modelwright.app.supervise.devices.runtime import Claim
+from modelwright.app.supervise.renewal.configuration import Configuration, fixed_changes
+from modelwright.core.errors import ManifestError, ModelwrightError
+
+LOOK = 0.5
+"""Seconds between two looks at the files; a change counts when two looks have seen the same."""
+WITHIN = 10.0
+"""Seconds that control may take to answer."""
+
+Marks: TypeAlias = tuple[tuple[int, int, int] | None, ...]
+
+
+class Site(Protocol):
+    """The running site that is told."""
+
+    def renew(self, configuration: Configuration) -> None:
+        """This is what it runs by from now on."""
+        ...
+
+    def say(self, line: str) -> None:
+        """Something that whoever watches should read."""
+        ...
+
+
+class _Spread(msgspec.Struct):
+    serial: int
+    confirmed: tuple[str, ...] = ()
+    unconfirmed: tuple[str, ...] = ()
+    problem: str = ""
+
+
+class Renewal:
+    """Beside one run; `read` is the manifest's reading, which raises what is wrong with it."""
+
+    def __init__(self, first: Configuration, *, claim: Claim, read: Callable[[], Configuration], site: Site) -> None:
+        self._in_force = first
+        self._claim = claim
+        self._read = read
+        self._site = site
+        self._owed = False
+        """The files are written, and control has not said yet that it took them."""
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        known = seen = marks_of(self._in_force.loaded.files)
+        while True:
+            await asyncio.sleep(LOOK)
+            marks = marks_of(self._in_force.loaded.files)
+            if marks != known and marks == seen:
+                await self._renew()
+                known = marks = marks_of(self._in_force.loaded.files)
+            elif self._owed:
+                await self._publish()
+            seen = marks
+
+    async def _renew(self) -> None:
+        name = self._in_force.loaded.path.name
+        try:
+            new = await asyncio.to_thread(self._read)
+        except ManifestError as error:
+            self._refuse(f"{name} was not applied, the site runs as before", str(error))
+            return
+        except (ModelwrightError, OSError, UnicodeDecodeError) as error:
+            self._refuse(f"{name} was not applied, the site runs as before: {error}")
+            return
+        fixed = fixed_changes(self._in_force, new)
+        if fixed:
+            places = ", ".join(fixed)
+            self._refuse(f"{name} was not applied, for {places} changed: stop and start `modelwright up` for that")
+            return
+        try:
+            new.write(self._claim)
+        except OSError as error:
+            self._refuse(f"{name} was not applied, the site runs as before: {error}")
+            return
+        self._in_force = new
+        self._site.renew(new)
+        for warning in new.loaded.warnings:
+            self._site.say(f"warning: {warning}")
+        self._owed = True
+        await self._publish()
+
+    async def _publish(self) -> None:
+        """Have control write the gateways' snapshot; it does that by itself when it starts anew."""
+        try:
+            answer = await asyncio.to_thread(
+                ask, self._claim.runtime / "control.sock", "/publish", method="POST", body=b"{}", within=WITHIN
+            )
+            spread = msgspec.json.decode(answer.body, type=_Spread)
+        except (OSError, msgspec.MsgspecError):
+            return
+        if spread.problem or not spread.serial:
+            return
+        self._owed = False
+        self._site.say(told(self._in_force, confirmed=spread.confirmed, unconfirmed=spread.unconfirmed))
+
+    def _refuse(self, *lines: str) -> None:
+        for line in lines:
+            self._site.say(line)
+
+
+def told(configuration: Configuration, *, confirmed: Sequence[str], unconfirmed: Sequence[str]) -> str:
+    """What is said of a change that was applied."""
+    line = f"{configuration.loaded.path.name} was applied without a restart: {', '.join(confirmed) or 'no worker yet'}"
+    return f"{line}; {', '.join(unconfirmed)} will follow within a second" if unconfirmed else line
+
+
+def marks_of(paths: Sequence[Path]) -> Marks:
+    """What tells one state of these files from another; a file that is not there has none."""
+    found: list[tuple[int, int, int] | None] = []
+    for path in paths:
+        try:
+            stat = path.stat()
+        except OSError:
+            found.append(None)
+        else:
+            found.append((stat.st_ino, stat.st_mtime_ns, stat.st_size))
+    return tuple(found)
