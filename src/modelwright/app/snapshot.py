@@ -7,9 +7,10 @@ from pathlib import Path
 
 from modelwright.app.manifest.load import LoadedManifest
 from modelwright.app.manifest.rules.operations import served_alone
+from modelwright.app.manifest.sections.cache import CacheSection
 from modelwright.app.manifest.sections.endpoints import EndpointSection, TimeoutSection, VariantSection
 from modelwright.core.contracts.release import Release
-from modelwright.core.contracts.snapshot import SERVING, Endpoint, ProviderEntry, Snapshot, Timeouts, Variant
+from modelwright.core.contracts.snapshot import SERVING, Caching, Endpoint, ProviderEntry, Snapshot, Timeouts, Variant
 from modelwright.core.quantities import parse_duration, parse_size
 
 LOCAL = "local"
@@ -32,6 +33,7 @@ def base_snapshot(loaded: LoadedManifest, *, runtime: Path | str, release: str, 
         split_salt=salt,
         max_body=parse_size(manifest.gateway.max_body),
         max_in_flight=manifest.gateway.max_in_flight,
+        cache_bytes=parse_size(manifest.store.cache),
         endpoints=tuple(endpoints(loaded)),
         providers=(*_own_providers(loaded, Path(runtime)), *_remote_providers(loaded)),
     )
@@ -75,6 +77,7 @@ def _endpoint(name: str, section: EndpointSection, operations: tuple[str, ...]) 
         split_by=section.split.by,
         split_header=section.split.header,
         timeouts=_timeouts(section.timeout),
+        cache=_caching(section.cache) if section.cache is not None else None,
     )
 
 
@@ -91,6 +94,10 @@ def _timeouts(section: TimeoutSection) -> Timeouts:
         idle=parse_duration(section.idle),
         total=parse_duration(section.total),
     )
+
+
+def _caching(section: CacheSection) -> Caching:
+    return Caching(ttl=parse_duration(section.exact.ttl), ignore=section.exact.ignore)
 
 
 def _own_providers(loaded: LoadedManifest, runtime: Path) -> Iterator[ProviderEntry]:

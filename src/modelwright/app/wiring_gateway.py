@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 from modelwright.adapters.http.dial import tls_context
 from modelwright.adapters.http.pool import Pool
 from modelwright.adapters.providers.table import dialect
+from modelwright.adapters.stores.memory_cache import MemoryCache
 from modelwright.adapters.stores.spool import SpoolLedger
 from modelwright.app.parts import PartSpec
 from modelwright.app.secret_files import PEPPER_NAME, pepper
@@ -46,8 +47,10 @@ class GatewayParts:
         self.pool = Pool(tls=upstream_tls(settings, Path(spec.base)))
         self.ledger = SpoolLedger(state / "spool", part=spec.name, boot=secrets.token_hex(4))
         self.in_flight = InFlight(clock)
+        self.cache = MemoryCache(clock.now)
         self.gateway = Gateway(
             Parts(
+                cache=self.cache,
                 clock=clock,
                 in_flight=self.in_flight,
                 ledger=self.ledger,
@@ -87,11 +90,14 @@ class GatewayParts:
         )
 
     def _readings(self) -> dict[str, Callable[[], float]]:
-        ledger, writer = self.ledger, self.writer
+        cache, ledger, writer = self.cache, self.ledger, self.writer
         return {
             "modelwright_in_flight": lambda: len(self.in_flight),
             "modelwright_upstream_connections": lambda: self.pool.open_connections,
             "modelwright_snapshot_serial": lambda: self.gateway.serial,
+            "modelwright_cache_entries": lambda: len(cache),
+            "modelwright_cache_bytes": lambda: cache.held,
+            "modelwright_cache_evicted_total": lambda: cache.evicted,
             "modelwright_ledger_waiting": lambda: ledger.waiting,
             "modelwright_ledger_intent_failures_total": lambda: ledger.intent_failures,
             "modelwright_ledger_outcome_failures_total": lambda: ledger.outcome_failures,

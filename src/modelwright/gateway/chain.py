@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+from modelwright.core.ports.cache import CacheStore
 from modelwright.core.ports.clock import Clock
 from modelwright.core.ports.http import Transport
 from modelwright.core.ports.stores import LedgerSink
@@ -13,6 +14,7 @@ from modelwright.gateway.inflight import InFlight
 from modelwright.gateway.lanes import Table
 from modelwright.gateway.policies.admit import Admit
 from modelwright.gateway.policies.authenticate import Authenticate
+from modelwright.gateway.policies.cache import Cache
 from modelwright.gateway.policies.dispatch import Dispatch
 from modelwright.gateway.policies.meter import Meter
 from modelwright.gateway.policies.read import Read
@@ -22,11 +24,19 @@ from modelwright.gateway.policies.route import ChooseRoute
 class Parts:
     """What policies ask for; the same objects for every snapshot."""
 
-    __slots__ = ("clock", "in_flight", "ledger", "pepper", "transport")
+    __slots__ = ("cache", "clock", "in_flight", "ledger", "pepper", "transport")
 
     def __init__(
-        self, *, clock: Clock, in_flight: InFlight, ledger: LedgerSink, pepper: bytes, transport: Transport
+        self,
+        *,
+        cache: CacheStore,
+        clock: Clock,
+        in_flight: InFlight,
+        ledger: LedgerSink,
+        pepper: bytes,
+        transport: Transport,
     ) -> None:
+        self.cache = cache
         self.clock = clock
         self.in_flight = in_flight
         self.ledger = ledger
@@ -36,6 +46,7 @@ class Parts:
 
 def build_chain(table: Table, parts: Parts, *, authenticate: Authenticate) -> Handler:
     """From the outermost to the innermost."""
+    keeps = any(endpoint.cache is not None for endpoint in table.snapshot.endpoints)
     return compose(
         [
             Meter(parts.ledger, parts.clock),
@@ -43,6 +54,7 @@ def build_chain(table: Table, parts: Parts, *, authenticate: Authenticate) -> Ha
             Admit(parts.in_flight, limit=table.snapshot.max_in_flight),
             Read(limit=table.snapshot.max_body),
             ChooseRoute(table),
+            *([Cache(table, parts.cache, parts.clock)] if keeps else ()),
             Dispatch(parts.transport, parts.ledger, parts.clock),
         ]
     )

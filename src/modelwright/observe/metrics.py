@@ -57,10 +57,25 @@ TOKENS = MetricRow(
 CHUNKS = MetricRow(
     "modelwright_stream_chunks_total", "counter", ("operation", "endpoint", "variant"), "Stream events passed on."
 )
+CACHE = MetricRow(
+    "modelwright_cache_calls_total",
+    "counter",
+    ("operation", "endpoint", "variant", "result"),
+    "Calls of endpoints that keep answers, by what the cache did (the ledger's `cache`).",
+)
+SAVED = MetricRow(
+    "modelwright_cache_saved_tokens_total",
+    "counter",
+    ("operation", "endpoint", "variant"),
+    "Tokens, input and output, that no provider had to count, since a kept answer was given.",
+)
 READINGS: tuple[MetricRow, ...] = (
     MetricRow("modelwright_in_flight", "gauge", (), "Calls under way."),
     MetricRow("modelwright_upstream_connections", "gauge", (), "Open connections to providers and models."),
     MetricRow("modelwright_snapshot_serial", "gauge", (), "Serial of the snapshot in force; 0 before the first."),
+    MetricRow("modelwright_cache_entries", "gauge", (), "Answers kept in the workers' memory."),
+    MetricRow("modelwright_cache_bytes", "gauge", (), "Their size."),
+    MetricRow("modelwright_cache_evicted_total", "counter", (), "Kept answers that went before their time: no room."),
     MetricRow("modelwright_ledger_waiting", "gauge", (), "Outcomes that are not on disk yet."),
     MetricRow("modelwright_ledger_intent_failures_total", "counter", (), "Calls refused: no intent could be written."),
     MetricRow("modelwright_ledger_outcome_failures_total", "counter", (), "Outcomes that had to wait for the disk."),
@@ -68,7 +83,7 @@ READINGS: tuple[MetricRow, ...] = (
     MetricRow("modelwright_log_lines_dropped_total", "counter", (), "Log lines given up: their reader is too slow."),
 )
 BUILD = MetricRow("modelwright_build_info", "gauge", ("version",), "Always 1; the version is in the label.")
-TABLE: tuple[MetricRow, ...] = (HTTP, CALLS, DURATION, FIRST_TOKEN, TOKENS, CHUNKS, *READINGS, BUILD)
+TABLE: tuple[MetricRow, ...] = (HTTP, CALLS, DURATION, FIRST_TOKEN, TOKENS, CHUNKS, CACHE, SAVED, *READINGS, BUILD)
 
 
 class CallMetrics:
@@ -110,6 +125,11 @@ class CallMetrics:
         yield _histogram(FIRST_TOKEN, ((labels[1:], one.first) for labels, one in series if one.first.count))
         yield _counter(TOKENS, _tokens(series))
         yield _counter(CHUNKS, ((labels[1:], one.chunks) for labels, one in series if one.chunks))
+        yield _counter(
+            CACHE,
+            (((*labels[1:], result), count) for labels, one in series for result, count in sorted(one.cache.items())),
+        )
+        yield _counter(SAVED, ((labels[1:], one.saved) for labels, one in series if one.saved))
         for row in READINGS:
             value = self._readings[row.name]()
             yield _counter(row, [((), value)]) if row.kind == "counter" else _gauge(row, (), value)
@@ -128,7 +148,7 @@ class CallMetrics:
 class _Series:
     """The numbers of one wire, operation, endpoint and variant."""
 
-    __slots__ = ("chunks", "duration", "ends", "first", "tokens")
+    __slots__ = ("cache", "chunks", "duration", "ends", "first", "saved", "tokens")
 
     def __init__(self) -> None:
         self.ends: dict[tuple[str, int], int] = {}
@@ -136,6 +156,8 @@ class _Series:
         self.first = _Buckets()
         self.tokens = [0, 0, 0, 0]
         self.chunks = 0
+        self.cache: dict[str, int] = {}
+        self.saved = 0
 
     def add(self, row: LedgerRow) -> None:
         end = (row.outcome, row.status)
@@ -145,6 +167,9 @@ class _Series:
             self.first.add(row.first_token_ms / 1000)
         if row.chunks:
             self.chunks += row.chunks
+        if row.cache:
+            self.cache[row.cache] = self.cache.get(row.cache, 0) + 1
+            self.saved += row.saved_tokens or 0
         if row.input_tokens is not None or row.output_tokens is not None:
             tokens = self.tokens
             tokens[0] += row.input_tokens or 0

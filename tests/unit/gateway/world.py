@@ -11,6 +11,7 @@ import msgspec
 
 from modelwright.adapters.http.fake import FakeTransport, Scripted
 from modelwright.adapters.providers.table import dialect
+from modelwright.adapters.stores.memory_cache import MemoryCache
 from modelwright.adapters.stores.memory_ledger import MemoryLedger
 from modelwright.core.contracts.events import Event, RequestFinished
 from modelwright.core.contracts.snapshot import Endpoint, Key, ProviderEntry, Snapshot, Timeouts, Variant
@@ -105,12 +106,14 @@ class World:
 
     def __init__(self, script: Sequence[Scripted] | Callable[[Any], Scripted] = (), **changes: Any) -> None:
         self.clock = ManualClock()
+        self.cache = MemoryCache(self.clock.now)
         self.ledger = MemoryLedger()
         self.upstream = FakeTransport(script)
         self.in_flight = InFlight(self.clock)
         self.events: list[Event] = []
         self.gateway = Gateway(
             Parts(
+                cache=self.cache,
                 clock=self.clock,
                 in_flight=self.in_flight,
                 ledger=self.ledger,

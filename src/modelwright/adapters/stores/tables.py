@@ -17,7 +17,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest migration. A database that stands there needs no Alembic, which takes longer to import than to run."""
 
 metadata = MetaData()
@@ -74,6 +74,9 @@ ledger = Table(
     Column("bytes_out", BigInteger, nullable=False),
     Column("chunks", BigInteger, nullable=False),
     Column("attempts", Integer, nullable=False),
+    Column("cache", String, nullable=False, server_default=text("''")),
+    Column("saved", String),
+    Column("saved_tokens", BigInteger),
     Column("tags", JSON, nullable=False),
     # Not of the contract: whose spool the row came from, to find the intents of a writer that died.
     Column("writer", String, nullable=False),

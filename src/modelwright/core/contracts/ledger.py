@@ -93,6 +93,12 @@ class LedgerRow(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Stream events passed on."""
     attempts: int = 0
     """Upstream requests made for this call."""
+    cache: str = ""
+    """hit | miss | bypass; empty when the endpoint keeps no answers."""
+    saved: str | None = None
+    """What a kept answer had cost, as an exact decimal in `currency`: saved by this hit. None: unpriced, or no hit."""
+    saved_tokens: int | None = None
+    """Input and output tokens that the provider had counted for it."""
     tags: dict[str, str] = {}
     """What the client's `x-modelwright-tags` said."""
 

@@ -47,6 +47,15 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True):
     weight: float = 1.0
 
 
+class Caching(msgspec.Struct, frozen=True, kw_only=True):
+    """How an endpoint's answers are kept."""
+
+    ttl: float
+    """Seconds."""
+    ignore: tuple[str, ...] = ()
+    """Fields of a request that cannot change the answer."""
+
+
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """A name that clients call."""
 
@@ -59,6 +68,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     split_header: str = ""
     """Header that names the user; empty: the body's `user` field, then the key."""
     timeouts: Timeouts = Timeouts()
+    cache: Caching | None = None
+    """None: every call is asked anew."""
 
 
 class Key(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,6 +108,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes."""
     max_in_flight: int
     """Calls that one worker holds at once; one more is answered 429."""
+    cache_bytes: int = 64 << 20
+    """Memory of one worker for kept answers."""
     endpoints: tuple[Endpoint, ...] = ()
     providers: tuple[ProviderEntry, ...] = ()
     keys: tuple[Key, ...] = ()

@@ -52,9 +52,11 @@ endpoints:
   zero: {variants: {a: {provider: opnai, model: m, weight: 0}}}
   none: {variants: {}}
   both: {variants: {a: {serve: chat, model: m}, b: {}, c: {provider: openai}}}
-  limits: {variants: {a: {serve: chat}}, timeout: {total: 300, connect: 0s, idle: soon}, cache: {exact: {ttl: 1h}}}
+  limits: {variants: {a: {serve: chat}}, timeout: {total: 300, connect: 0s, idle: soon}}
+  cached: {variants: {a: {serve: chat}}, cache: {exact: {ttl: 1, ignore: [seed]}}}
   mixed: {variants: {a: {serve: chat}, b: {serve: tensors}}}
   digits: {variants: {a: {serve: chat}}}
+  tensor-cache: {variants: {a: {serve: tensors}}, cache: {exact: {}}}
   limits: {}
 access: {auth: none, limits: {}}
 store: {redis: "redis://localhost"}

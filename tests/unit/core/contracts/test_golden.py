@@ -27,6 +27,7 @@ from modelwright.core.contracts.ledger import LEDGER_VERSION, OUTCOMES, LedgerRo
 from modelwright.core.contracts.release import RELEASE_VERSION, Release, release_digest
 from modelwright.core.contracts.snapshot import (
     SNAPSHOT_VERSION,
+    Caching,
     Endpoint,
     Key,
     ProviderEntry,
@@ -69,6 +70,9 @@ ROW = LedgerRow(
     bytes_out=6789,
     chunks=35,
     attempts=2,
+    cache="hit",
+    saved="0.00034",
+    saved_tokens=46,
     tags={"task": "summary"},
 )
 SNAPSHOT = Snapshot(
@@ -81,6 +85,7 @@ SNAPSHOT = Snapshot(
     split_salt="00ff",
     max_body=33_554_432,
     max_in_flight=1024,
+    cache_bytes=67_108_864,
     endpoints=(
         Endpoint(
             name="assistant",
@@ -92,6 +97,7 @@ SNAPSHOT = Snapshot(
             split_by="user",
             split_header="x-user-id",
             timeouts=Timeouts(connect=2, first_token=20, idle=15, total=300),
+            cache=Caching(ttl=3600, ignore=("user",)),
         ),
     ),
     providers=(

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from modelwright.app.manifest.sections.cache import CacheSection
 from modelwright.app.manifest.sections.section import Duration, HeaderName, Name, Section
 
 
@@ -46,3 +47,6 @@ class EndpointSection(Section):
     variants: dict[Name, VariantSection] = Field(min_length=1, description="Ways to answer, by name.")
     split: SplitSection = Field(default_factory=SplitSection, description="Whose hash chooses the variant.")
     timeout: TimeoutSection = Field(default_factory=TimeoutSection, description="How long an answer may take.")
+    cache: CacheSection | None = Field(
+        default=None, description="Whether answers are kept and given again; left out, every call is asked anew."
+    )

@@ -26,6 +26,7 @@ class StoreSection(Section):
 
     database: Literal["sqlite"] = Field(default="sqlite", description="A file in the state directory.")
     redis: Literal["none"] = Field(default="none", description="Counters and caches stay in the process.")
+    cache: Size = Field(default="64MiB", description="Memory of each gateway worker for kept answers.")
 
 
 class LogSection(Section):

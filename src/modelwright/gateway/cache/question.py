@@ -1,0 +1,77 @@
+"""What is asked, as far as the cache is concerned: the endpoint's rule and the key under which an answer stands."""
+
+from __future__ import annotations
+
+import msgspec
+
+from modelwright.core.contracts.snapshot import Caching
+from modelwright.gateway.cache.keys import Seed, canonical, read_fields
+from modelwright.gateway.call import Call
+from modelwright.gateway.lanes import Table
+
+OPERATIONS = frozenset({"chat", "completions", "embeddings"})
+_LIMITS = ("max_tokens", "max_completion_tokens")
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """How one endpoint's answers are kept."""
+
+    caching: Caching
+    seeds: dict[str, Seed]
+    """By variant."""
+
+
+class Question(msgspec.Struct, frozen=True):
+    """One call's."""
+
+    rule: Rule
+    tenant: str
+    operation: str
+    stream: bool
+    body: bytes
+    """Canonical."""
+    limited: bool
+    """It says how long the answer may be."""
+
+    def key(self, variant: str) -> bytes:
+        """Under which the answer of a variant stands."""
+        return self.rule.seeds[variant].key(self.tenant, self.operation, self.body, stream=self.stream)
+
+
+def read_rules(table: Table) -> dict[str, Rule]:
+    """The rules of a snapshot's endpoints that keep answers, by name."""
+    snapshot = table.snapshot
+    providers = {provider.name: provider for provider in snapshot.providers}
+    return {
+        endpoint.name: Rule(
+            endpoint.cache,
+            {
+                variant.name: Seed(
+                    table.salt,
+                    endpoint=endpoint.name,
+                    variant=variant,
+                    provider=providers[variant.provider],
+                    release=snapshot.release,
+                )
+                for variant in endpoint.variants
+            },
+        )
+        for endpoint in snapshot.endpoints
+        if endpoint.cache is not None
+    }
+
+
+def read_question(call: Call, rule: Rule) -> Question | None:
+    """What this call asks; None when its body can be read in two ways."""
+    fields = read_fields(call.body)
+    if fields is None:
+        return None
+    row = call.row
+    return Question(
+        rule,
+        row.tenant,
+        call.operation,
+        row.stream,
+        canonical(fields, rule.caching.ignore),
+        any(name in fields for name in _LIMITS),
+    )

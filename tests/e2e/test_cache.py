@@ -1,0 +1,245 @@
+"""Kept answers through real gateways: the official SDK, two tenants, every parameter, answers that must not stay."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import openai
+import pytest
+
+from modelwright.app.dev_provider.answers import text_of as words
+from modelwright.core.contracts.snapshot import Caching
+from tests.e2e.clients import patient
+from tests.e2e.gateway_site import (
+    KEY,
+    QUESTION,
+    DevProvider,
+    GatewayWorker,
+    chat_endpoint,
+    events,
+    key,
+    snapshot,
+    text_of,
+)
+from tests.e2e.running import ROOT, Site, running
+
+pytestmark = pytest.mark.e2e
+
+GUIDE = (ROOT / "docs" / "guide" / "caching.md").read_text("utf-8")
+TOKENS = 8
+OTHER_SECRET, OTHER = key(7, tenant="others")
+
+
+def block(language: str) -> str:
+    """The first one of the guide."""
+    found = re.search(rf"^```{language}\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)
+    assert found
+    return found[1]
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[DevProvider]:
+    with DevProvider("--tokens", str(TOKENS)) as running_one:
+        yield running_one
+
+
+@pytest.fixture(scope="module")
+def site(provider: DevProvider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The guide's manifest, with the dev provider in place of its provider."""
+    manifest = block("yaml").replace("http://10.0.0.7:8000/v1", provider.base_url)
+    with running(manifest, folder=tmp_path_factory.mktemp("site")) as running_one:
+        yield running_one
+
+
+@pytest.fixture(scope="module")
+def worker(provider: DevProvider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayWorker]:
+    known = snapshot(provider.base_url)
+    keeping = msgspec.structs.replace(
+        known, endpoints=(chat_endpoint(cache=Caching(ttl=600.0)),), keys=(*known.keys, OTHER)
+    )
+    with GatewayWorker(tmp_path_factory.mktemp("gateway"), keeping) as running_one:
+        yield running_one
+
+
+@pytest.fixture
+def client(site: Site) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{site.public}/v1", api_key=site.key, max_retries=0) as made:
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def fresh(provider: DevProvider) -> None:
+    provider.fails()
+
+
+def asked(what: str, **more: Any) -> dict[str, Any]:
+    """A question that no other test asks."""
+    return {**QUESTION, "messages": [{"role": "user", "content": what}], **more}
+
+
+def mark(headers: Any) -> str:
+    return headers["x-modelwright-cache"]
+
+
+def test_the_guides_example_prints_what_it_says(site: Site) -> None:
+    env = {**os.environ, "OPENAI_BASE_URL": f"{site.public}/v1", "OPENAI_API_KEY": site.key}
+    found = subprocess.run(
+        [sys.executable, "-c", block("python")], capture_output=True, text=True, env=env, check=False
+    )
+    assert found.stdout == block("text"), found.stderr
+
+
+def test_the_official_client_gets_the_same_answer_again(
+    provider: DevProvider, site: Site, client: openai.OpenAI
+) -> None:
+    def ask() -> Any:
+        return client.chat.completions.with_raw_response.create(
+            model="assistant", messages=[{"role": "user", "content": "whole"}], temperature=0.5
+        )
+
+    first, again = ask(), ask()
+    assert (mark(first.headers), mark(again.headers), again.headers["age"]) == ("miss", "hit", "0")
+    assert again.parse() == first.parse()
+    assert again.headers["x-modelwright-call"] != first.headers["x-modelwright-call"]
+    assert len(provider.requests) == 1
+    call = again.headers["x-modelwright-call"]
+    rows: list[dict[str, Any]] = []
+
+    def written() -> bool:
+        rows[:] = [row for row in ledger(site) if row["call"] == call]
+        return bool(rows)
+
+    patient(written, seconds=10, waiting_for="the row of the hit")
+    usage = first.parse().usage
+    assert (rows[0]["cache"], rows[0]["input_tokens"], rows[0]["attempts"]) == ("hit", 0, 0)
+    assert rows[0]["saved_tokens"] == usage.total_tokens
+
+
+def ledger(site: Site) -> list[dict[str, Any]]:
+    command = ["curl", "-sf", "--unix-socket", str(site.runtime / "control.sock"), "http://control/ledger?limit=50"]
+    return msgspec.json.decode(subprocess.run(command, capture_output=True, check=True).stdout)
+
+
+def test_the_official_client_gets_a_stream_again_as_a_stream(provider: DevProvider, client: openai.OpenAI) -> None:
+    def ask(**more: Any) -> list[Any]:
+        stream = client.chat.completions.create(
+            model="assistant", messages=[{"role": "user", "content": "stream"}], stream=True, **more
+        )
+        return list(stream)
+
+    first, again, counted = ask(), ask(), ask(stream_options={"include_usage": True})
+    assert again == first
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in again) == words(TOKENS)
+    assert counted[:-1] == first
+    assert counted[-1].choices == []
+    assert counted[-1].usage.completion_tokens == TOKENS
+    (request,) = provider.requests
+    assert request["body"]["stream"]
+
+
+def test_no_answer_reaches_another_tenant(provider: DevProvider, worker: GatewayWorker) -> None:
+    question = asked("whose?")
+    mine = worker.post(question)
+    theirs = worker.post(question, secret=OTHER_SECRET)
+    assert [mark(one.headers) for one in (mine, theirs)] == ["miss", "miss"]
+    assert mine.json()["id"] != theirs.json()["id"]
+    assert worker.post(question, secret=KEY).body == mine.body
+    assert worker.post(question, secret=OTHER_SECRET).body == theirs.body
+    assert len(provider.requests) == 2
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"temperature": 0.1},
+        {"top_p": 0.5},
+        {"max_tokens": 3},
+        {"seed": 2},
+        {"n": 2},
+        {"stop": ["a"]},
+        {"tools": []},
+        {"response_format": {"type": "json_object"}},
+        {"user": "u2"},
+        {"a_field_that_nobody_knows": {"nested": [1]}},
+        {"stream": True},
+    ],
+    ids=str,
+)
+def test_every_parameter_counts(provider: DevProvider, worker: GatewayWorker, more: dict[str, Any]) -> None:
+    plain = asked(f"parameters {sorted(more)}")
+    assert mark(worker.post(plain).headers) == "miss"
+    assert mark(worker.post({**plain, **more}).headers) == "miss"
+    assert mark(worker.post(plain).headers) == "hit"
+    assert mark(worker.post({**more, **plain}).headers) == "hit"
+    assert len(provider.requests) == 2
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("fault", ["500", "503", "400", "429", "empty", "error@2", "cut@2", "refuse"])
+def test_only_complete_successes_are_kept(
+    provider: DevProvider,
+    worker: GatewayWorker,
+    fault: str,
+    stream: bool,  # noqa: FBT001
+) -> None:
+    question = asked(f"{fault} {stream}", stream=stream)
+    provider.fails(f"{fault}x1")
+    broken = worker.post(question)
+    good = worker.post(question)
+    again = worker.post(question)
+    assert [mark(one.headers) for one in (good, again)] == ["miss", "hit"]
+    assert again.body == good.body != broken.body
+    said = text_of(again.body) if stream else again.json()["choices"][0]["message"]["content"]
+    assert said == words(TOKENS)
+    assert len(provider.requests) == 2
+
+
+def test_a_stream_whose_client_left_is_not_kept(provider: DevProvider, worker: GatewayWorker) -> None:
+    question = asked("leaving")
+    with DevProvider("--tokens", "200", "--delay", "5ms") as slow:
+        entry = worker.latest.providers[0]
+        worker.change(providers=(msgspec.structs.replace(entry, base_urls=(slow.base_url,)),))
+        with worker.streaming(question) as wire:
+            wire.head()
+            next(wire.chunks())
+        patient(lambda: worker.busy().in_flight == 0, seconds=10)
+        assert mark(worker.stream(question)[1]) == "miss"
+        _, headers, body = worker.stream(question)
+        assert mark(headers) == "hit"
+        assert events(body)[-1] == "[DONE]"
+        worker.change(providers=(msgspec.structs.replace(entry, base_urls=(provider.base_url,)),))
+
+
+def test_metrics_count_what_was_saved(provider: DevProvider, worker: GatewayWorker) -> None:
+    question = asked("counted")
+    tokens = worker.post(question).json()["usage"]["total_tokens"]
+    labels = 'endpoint="chat",operation="chat",'
+    hits = f'modelwright_cache_calls_total{{{labels}result="hit",variant="main"}}'
+    saved = f'modelwright_cache_saved_tokens_total{{{labels}variant="main"}}'
+
+    def value(name: str) -> float:
+        return float(next((line.split()[-1] for line in worker.metrics().splitlines() if line.startswith(name)), 0))
+
+    before = value(hits), value(saved)
+    worker.post(question)
+    assert (value(hits), value(saved)) == (before[0] + 1, before[1] + tokens)
+    assert value("modelwright_cache_entries") > 0
+    assert value("modelwright_cache_bytes") > 0
+    assert provider.requests
+
+
+def test_nothing_of_a_kept_answer_is_written_down(worker: GatewayWorker) -> None:
+    question = asked("a planted question 8d1f")
+    worker.post(question)
+    assert mark(worker.post(question).headers) == "hit"
+    for path in [worker.log, *Path(worker.spool).glob("*.jsonl")]:
+        content = path.read_bytes()
+        assert b"8d1f" not in content
+        assert b"Same question" not in content
