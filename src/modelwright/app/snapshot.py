@@ -9,8 +9,18 @@ from modelwright.app.manifest.load import LoadedManifest
 from modelwright.app.manifest.rules.operations import served_alone
 from modelwright.app.manifest.sections.cache import CacheSection
 from modelwright.app.manifest.sections.endpoints import EndpointSection, TimeoutSection, VariantSection
+from modelwright.app.manifest.sections.routing import RetriesSection
 from modelwright.core.contracts.release import Release
-from modelwright.core.contracts.snapshot import SERVING, Caching, Endpoint, ProviderEntry, Snapshot, Timeouts, Variant
+from modelwright.core.contracts.snapshot import (
+    SERVING,
+    Caching,
+    Endpoint,
+    ProviderEntry,
+    Retries,
+    Snapshot,
+    Timeouts,
+    Variant,
+)
 from modelwright.core.quantities import parse_duration, parse_size
 
 LOCAL = "local"
@@ -78,6 +88,8 @@ def _endpoint(name: str, section: EndpointSection, operations: tuple[str, ...]) 
         split_header=section.split.header,
         timeouts=_timeouts(section.timeout),
         cache=_caching(section.cache) if section.cache is not None else None,
+        retries=_retries(section.retries),
+        fallback=section.fallback,
     )
 
 
@@ -98,6 +110,14 @@ def _timeouts(section: TimeoutSection) -> Timeouts:
 
 def _caching(section: CacheSection) -> Caching:
     return Caching(ttl=parse_duration(section.exact.ttl), ignore=section.exact.ignore)
+
+
+def _retries(section: RetriesSection) -> Retries:
+    return Retries(
+        attempts=section.attempts,
+        backoff=parse_duration(section.backoff),
+        longest=parse_duration(section.longest),
+    )
 
 
 def _own_providers(loaded: LoadedManifest, runtime: Path) -> Iterator[ProviderEntry]:

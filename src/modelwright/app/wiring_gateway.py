@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import random
 import secrets
 import ssl
 from collections.abc import Callable
@@ -48,6 +50,11 @@ class GatewayParts:
         self.ledger = SpoolLedger(state / "spool", part=spec.name, boot=secrets.token_hex(4))
         self.in_flight = InFlight(clock)
         self.cache = MemoryCache(clock.now)
+        self.metrics = CallMetrics(version=version, readings=self._readings())
+        lines = EventLines(spec.name)
+        self.listener = Listener(
+            numbers=self.metrics.hear, lines=lambda events: self.writer.write(lines.encode(events))
+        )
         self.gateway = Gateway(
             Parts(
                 cache=self.cache,
@@ -56,19 +63,17 @@ class GatewayParts:
                 ledger=self.ledger,
                 pepper=pepper(state, configured=settings.secret(PEPPER_NAME)),
                 transport=self.pool,
+                chance=random.random,
+                sleep=asyncio.sleep,
+                emit=self.listener.emit,
             ),
             dialects=dialect,
             resolve=FreshSecrets(
                 lambda: Settings(Path(spec.base), environment=spec.environment, state=state), first=settings
             ).resolve,
         )
-        self.metrics = CallMetrics(version=version, readings=self._readings())
         self.registry = CollectorRegistry()
         self.registry.register(self.metrics)
-        lines = EventLines(spec.name)
-        self.listener = Listener(
-            numbers=self.metrics.hear, lines=lambda events: self.writer.write(lines.encode(events))
-        )
         self.door = Door(
             self.gateway,
             clock=clock,

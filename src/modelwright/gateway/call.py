@@ -61,6 +61,8 @@ class Call(msgspec.Struct, eq=False):
     """Waits for the client to leave, once the call has lasted a moment."""
     stopped: CallError | None = None
     """Why the call was cancelled from outside."""
+    answered: int = 0
+    """Status of the upstream's answer, when it was no success."""
     begun: bool = False
     """Bytes of the answer's body have come."""
     streaming: bool = False

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
+from modelwright.core.contracts.events import Event
 from modelwright.core.ports.cache import CacheStore
 from modelwright.core.ports.clock import Clock
 from modelwright.core.ports.http import Transport
@@ -18,13 +19,14 @@ from modelwright.gateway.policies.cache import Cache
 from modelwright.gateway.policies.dispatch import Dispatch
 from modelwright.gateway.policies.meter import Meter
 from modelwright.gateway.policies.read import Read
+from modelwright.gateway.policies.retry import Retry
 from modelwright.gateway.policies.route import ChooseRoute
 
 
 class Parts:
     """What policies ask for; the same objects for every snapshot."""
 
-    __slots__ = ("cache", "clock", "in_flight", "ledger", "pepper", "transport")
+    __slots__ = ("cache", "chance", "clock", "emit", "in_flight", "ledger", "pepper", "sleep", "transport")
 
     def __init__(
         self,
@@ -35,29 +37,46 @@ class Parts:
         ledger: LedgerSink,
         pepper: bytes,
         transport: Transport,
+        chance: Callable[[], float],
+        sleep: Callable[[float], Awaitable[object]],
+        emit: Callable[[Event], None],
     ) -> None:
+        """`chance` draws evenly from [0, 1), such as random.random; `emit` takes what policies have to tell."""
         self.cache = cache
         self.clock = clock
         self.in_flight = in_flight
         self.ledger = ledger
         self.pepper = pepper
         self.transport = transport
+        self.chance = chance
+        self.sleep = sleep
+        self.emit = emit
 
 
 def build_chain(table: Table, parts: Parts, *, authenticate: Authenticate) -> Handler:
-    """From the outermost to the innermost."""
-    keeps = any(endpoint.cache is not None for endpoint in table.snapshot.endpoints)
-    return compose(
-        [
-            Meter(parts.ledger, parts.clock),
-            authenticate,
-            Admit(parts.in_flight, limit=table.snapshot.max_in_flight),
-            Read(limit=table.snapshot.max_body),
-            ChooseRoute(table),
-            *([Cache(table, parts.cache, parts.clock)] if keeps else ()),
-            Dispatch(parts.transport, parts.ledger, parts.clock),
-        ]
-    )
+    """From the outermost to the innermost; what the manifest does not ask for is not there."""
+    policies: list[Policy] = [
+        Meter(parts.ledger, parts.clock),
+        authenticate,
+        Admit(parts.in_flight, limit=table.snapshot.max_in_flight),
+        Read(limit=table.snapshot.max_body),
+        ChooseRoute(table),
+    ]
+    if any(endpoint.cache is not None for endpoint in table.snapshot.endpoints):
+        policies.append(Cache(table, parts.cache, parts.clock))
+    persistent = {name: route for name, route in table.routes.items() if route.persists}
+    if persistent:
+        policies.append(
+            Retry(
+                persistent,
+                parts.ledger,
+                clock=parts.clock,
+                chance=parts.chance,
+                sleep=parts.sleep,
+                emit=parts.emit,
+            )
+        )
+    return compose([*policies, Dispatch(parts.transport, parts.ledger, parts.clock)])
 
 
 def compose(policies: Sequence[Policy]) -> Handler:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import asyncio
 
-from modelwright.core.errors import CallError, Malformed, Overloaded, ProviderTimeout, Stopped, UpstreamStalled
+from modelwright.core.errors import (
+    CallError,
+    Malformed,
+    Overloaded,
+    ProviderError,
+    ProviderTimeout,
+    Stopped,
+    UpstreamStalled,
+)
 from modelwright.core.ports.clock import Clock
 from modelwright.gateway.call import Call
 
@@ -46,9 +54,7 @@ class InFlight:
     def leave(self, call: Call) -> None:
         """The call is over; calls that never entered are ignored."""
         self._calls.discard(call)
-        if call.replica is not None:
-            call.replica.in_flight -= 1
-            call.replica = None
+        leave_replica(call)
         if call.watcher is not None:
             call.watcher.cancel()
 
@@ -75,6 +81,23 @@ def stop(call: Call, why: CallError) -> None:
     if call.stopped is None and call.task is not None:
         call.stopped = why
         call.task.cancel()
+
+
+def leave_replica(call: Call) -> None:
+    """The call keeps no replica busy any more."""
+    if call.replica is not None:
+        call.replica.in_flight -= 1
+        call.replica = None
+
+
+def too_slow(call: Call) -> ProviderError | None:
+    """Why a call was cancelled, when that was only the upstream's slowness: the cancellation is taken back."""
+    stopped = call.stopped
+    if not isinstance(stopped, ProviderError):
+        return None
+    if call.task is not None:
+        call.task.uncancel()
+    return stopped
 
 
 async def _watch(call: Call) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from itertools import cycle
+from collections.abc import Callable, Collection
 
 import msgspec
 
@@ -11,6 +10,7 @@ from modelwright.core.contracts.snapshot import SERVING, Endpoint, Key, Provider
 from modelwright.core.errors import ModelUnavailable, ModelwrightError, StartError
 from modelwright.core.ports.http import Deadlines
 from modelwright.core.ports.providers import Dialect
+from modelwright.gateway.routing.standing import Standing
 
 Dialects = Callable[[ProviderEntry, str], Dialect]
 """Makes the dialect of one base URL; raises ModelwrightError when the entry does not fit."""
@@ -42,7 +42,6 @@ class Lane:
     """One variant, ready to be asked."""
 
     __slots__ = (
-        "_keys",
         "deadlines",
         "header",
         "model",
@@ -51,7 +50,7 @@ class Lane:
         "patient",
         "provider",
         "replicas",
-        "secrets",
+        "standing",
         "total",
         "variant",
     )
@@ -66,8 +65,7 @@ class Lane:
         self.own = provider.kind == SERVING
         self.off = provider.off
         self.replicas = replicas
-        self.secrets: tuple[str, ...] = ()
-        self._keys = cycle(("",))
+        self.standing = Standing()
         limits = endpoint.timeouts
         self.deadlines = Deadlines(connect=limits.connect, first_byte=limits.first_token, idle=limits.idle)
         # A stream's first content may take as long as its head: from the head on, the gateway itself looks at the time.
@@ -76,14 +74,14 @@ class Lane:
         )
         self.total = limits.total
 
-    def use_keys(self, keys: Iterable[str]) -> None:
-        """Take turns with these keys from now on."""
-        self.secrets = tuple(keys)
-        self._keys = cycle(self.secrets or ("",))
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What no client may see."""
+        return self.standing.ring.keys
 
-    def next_key(self) -> str:
-        """The key whose turn it is; empty when the provider needs none."""
-        return next(self._keys)
+    def admits(self) -> bool:
+        """Whether a call may be sent there now."""
+        return not self.off and any(replica.up for replica in self.replicas)
 
     def pick(self) -> Replica:
         """The ready replica that has the least in flight; raises ModelUnavailable when none is up.
@@ -107,6 +105,13 @@ class Route(msgspec.Struct, frozen=True):
     weights: tuple[float, ...]
     split_header: bytes
     """Lower case; empty when none names the user."""
+    fallback: tuple[Lane, ...] = ()
+
+    @property
+    def persists(self) -> bool:
+        """Whether a failed call may be tried again, here or elsewhere."""
+        tried = self.endpoint.retries.attempts > 0 or bool(self.fallback)
+        return tried or any(len(lane.standing.ring) > 1 for lane in self.lanes)
 
 
 class Table(msgspec.Struct, frozen=True):
@@ -131,19 +136,29 @@ def lost_model(model: str) -> ModelUnavailable:
 
 
 class Replicas:
-    """Keeps each replica's state across snapshots."""
+    """Keeps each replica's and each provider's state across snapshots."""
 
     def __init__(self, dialects: Dialects) -> None:
         self._dialects = dialects
         self._known: dict[tuple[str, str], tuple[ProviderEntry, Replica]] = {}
+        self._standings: dict[str, Standing] = {}
 
     def of(self, provider: ProviderEntry) -> tuple[Replica, ...]:
         """One per base URL; the same objects as long as the entry, its keys aside, stays the same."""
         entry = msgspec.structs.replace(provider, keys=(), off="")
         return tuple(self._one(entry, url) for url in provider.base_urls or ("",))
 
-    def keep_only(self, providers: Iterable[ProviderEntry]) -> None:
+    def standing(self, provider: str, keys: tuple[str, ...]) -> Standing:
+        """What is known of a provider with these keys; with others only its budget stays."""
+        known = self._standings.get(provider)
+        if known is None or known.ring.keys != keys:
+            known = self._standings[provider] = Standing(keys, budget=known.budget if known is not None else None)
+        return known
+
+    def keep_only(self, providers: Collection[ProviderEntry]) -> None:
         """Forget what the snapshot in force does not name."""
+        names = {provider.name for provider in providers}
+        self._standings = {name: known for name, known in self._standings.items() if name in names}
         live = {(provider.name, url) for provider in providers for url in provider.base_urls or ("",)}
         self._known = {key: known for key, known in self._known.items() if key in live}
 
@@ -175,21 +190,23 @@ class _Provider:
 
     def __init__(self, entry: ProviderEntry, replicas: Replicas, resolve: Resolve) -> None:
         self.off = entry.off
-        self.keys: tuple[str, ...] = ()
         self.entry = entry
+        self.standing = Standing()
         self.replicas = () if entry.off else replicas.of(entry)
         self.own_replicas = self.replicas if entry.kind == SERVING else ()
         if self.off:
             return
         try:
-            self.keys = tuple(_usable(resolve(key)) for key in entry.keys)
+            keys = tuple(_usable(resolve(key)) for key in entry.keys)
         except ModelwrightError as error:
             self.off = error.hint or error.message
+        else:
+            self.standing = replicas.standing(entry.name, keys)
 
     def lane(self, variant: Variant, endpoint: Endpoint) -> Lane:
         lane = Lane(variant, endpoint, provider=self.entry, replicas=self.replicas)
         lane.off = self.off
-        lane.use_keys(self.keys)
+        lane.standing = self.standing
         return lane
 
 
@@ -212,9 +229,18 @@ def _route(endpoint: Endpoint, providers: dict[str, _Provider]) -> Route:
         )
     if not any(variant.weight > 0 for variant in endpoint.variants):
         raise StartError("no variant has a weight above zero", hint="give one", place=f"endpoint {endpoint.name}")
+    lanes = {variant.name: providers[variant.provider].lane(variant, endpoint) for variant in endpoint.variants}
+    strangers = [name for name in endpoint.fallback if name not in lanes]
+    if strangers:
+        raise StartError(
+            f"falls back on {strangers[0]!r}, which is none of its variants",
+            hint="let the control process write the snapshot again",
+            place=f"endpoint {endpoint.name}",
+        )
     return Route(
         endpoint=endpoint,
-        lanes=tuple(providers[variant.provider].lane(variant, endpoint) for variant in endpoint.variants),
+        lanes=tuple(lanes.values()),
         weights=tuple(variant.weight for variant in endpoint.variants),
         split_header=endpoint.split_header.lower().encode("latin-1", "replace"),
+        fallback=tuple(lanes[name] for name in endpoint.fallback),
     )

@@ -13,6 +13,7 @@ from modelwright.core.wire import openai
 from modelwright.core.wire.sse import DONE, EventSplitter, event_bytes, event_data
 from modelwright.gateway.call import Call
 from modelwright.gateway.failures import failures_of
+from modelwright.gateway.inflight import too_slow
 
 HELD = 64 << 10
 """Bytes of role-only events and comments that wait for the first content; past it they are sent."""
@@ -143,12 +144,10 @@ class Relay:
         """The failure to tell the client of; a cancellation goes on, unless the call was only too slow."""
         if isinstance(error, CallError):
             return error
-        stopped = self._call.stopped
-        if not isinstance(stopped, ProviderError):
+        slow = too_slow(self._call)
+        if slow is None:
             raise error
-        if self._call.task is not None:
-            self._call.task.uncancel()
-        return stopped
+        return slow
 
 
 def note_usage(row: LedgerRow, usage: Usage) -> None:

@@ -9,7 +9,7 @@ from queue import Empty, SimpleQueue
 
 import msgspec
 
-from modelwright.core.contracts.events import Event, PartChanged, RequestFinished, SnapshotRefused
+from modelwright.core.contracts.events import AttemptFailed, Event, PartChanged, RequestFinished, SnapshotRefused
 
 HELD = 8 << 20
 """Bytes of lines that wait for a slow reader; past it the oldest are dropped, and counted."""
@@ -38,6 +38,8 @@ def level_of(event: Event) -> str:
             if not event.error:
                 return "info"
             return "error" if event.status >= 500 else "warning"
+        case AttemptFailed():
+            return "warning"
         case SnapshotRefused():
             return "error"
         case PartChanged():

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 import msgspec
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from modelwright.core.contracts.events import Event, RequestFinished
+from modelwright.core.contracts.events import AttemptFailed, Event, RequestFinished
 from modelwright.core.contracts.ledger import LedgerRow
 
 OTHER = "_other"
@@ -69,6 +69,12 @@ SAVED = MetricRow(
     ("operation", "endpoint", "variant"),
     "Tokens, input and output, that no provider had to count, since a kept answer was given.",
 )
+FAILED_ATTEMPTS = MetricRow(
+    "modelwright_failed_attempts_total",
+    "counter",
+    ("operation", "endpoint", "variant", "outcome"),
+    "Upstream requests that failed unseen: another one was made for the same call.",
+)
 READINGS: tuple[MetricRow, ...] = (
     MetricRow("modelwright_in_flight", "gauge", (), "Calls under way."),
     MetricRow("modelwright_upstream_connections", "gauge", (), "Open connections to providers and models."),
@@ -83,7 +89,8 @@ READINGS: tuple[MetricRow, ...] = (
     MetricRow("modelwright_log_lines_dropped_total", "counter", (), "Log lines given up: their reader is too slow."),
 )
 BUILD = MetricRow("modelwright_build_info", "gauge", ("version",), "Always 1; the version is in the label.")
-TABLE: tuple[MetricRow, ...] = (HTTP, CALLS, DURATION, FIRST_TOKEN, TOKENS, CHUNKS, CACHE, SAVED, *READINGS, BUILD)
+COUNTS = (CALLS, DURATION, FIRST_TOKEN, TOKENS, CHUNKS, CACHE, SAVED, FAILED_ATTEMPTS)
+TABLE: tuple[MetricRow, ...] = (HTTP, *COUNTS, *READINGS, BUILD)
 
 
 class CallMetrics:
@@ -107,7 +114,9 @@ class CallMetrics:
                 key = (event.path, event.status)
                 http[key] = http.get(key, 0) + 1
                 if event.call is not None:
-                    self._call(event.call)
+                    self._series_of(event.call).add(event.call)
+            elif type(event) is AttemptFailed:
+                self._series_of(event.attempt).add_attempt(event.attempt)
 
     def collect(self) -> Iterator[Metric]:
         """Every family of the table."""
@@ -130,27 +139,36 @@ class CallMetrics:
             (((*labels[1:], result), count) for labels, one in series for result, count in sorted(one.cache.items())),
         )
         yield _counter(SAVED, ((labels[1:], one.saved) for labels, one in series if one.saved))
+        yield _counter(
+            FAILED_ATTEMPTS,
+            (
+                ((*labels[1:], outcome), count)
+                for labels, one in series
+                for outcome, count in sorted(one.attempts.items())
+            ),
+        )
         for row in READINGS:
             value = self._readings[row.name]()
             yield _counter(row, [((), value)]) if row.kind == "counter" else _gauge(row, (), value)
         yield _gauge(BUILD, (self._version,), 1)
 
-    def _call(self, row: LedgerRow) -> None:
+    def _series_of(self, row: LedgerRow) -> _Series:
         endpoint = row.endpoint if row.variant else OTHER
         wire = "v2" if row.operation == "infer" else "openai"
         labels = (wire, row.operation, endpoint, row.variant)
         series = self._series.get(labels)
         if series is None:
             series = self._series[labels] = _Series()
-        series.add(row)
+        return series
 
 
 class _Series:
     """The numbers of one wire, operation, endpoint and variant."""
 
-    __slots__ = ("cache", "chunks", "duration", "ends", "first", "saved", "tokens")
+    __slots__ = ("attempts", "cache", "chunks", "duration", "ends", "first", "saved", "tokens")
 
     def __init__(self) -> None:
+        self.attempts: dict[str, int] = {}
         self.ends: dict[tuple[str, int], int] = {}
         self.duration = _Buckets()
         self.first = _Buckets()
@@ -170,6 +188,14 @@ class _Series:
         if row.cache:
             self.cache[row.cache] = self.cache.get(row.cache, 0) + 1
             self.saved += row.saved_tokens or 0
+        self._add_tokens(row)
+
+    def add_attempt(self, row: LedgerRow) -> None:
+        """An attempt is no call and nobody waited for its end alone; what it cost is counted."""
+        self.attempts[row.outcome] = self.attempts.get(row.outcome, 0) + 1
+        self._add_tokens(row)
+
+    def _add_tokens(self, row: LedgerRow) -> None:
         if row.input_tokens is not None or row.output_tokens is not None:
             tokens = self.tokens
             tokens[0] += row.input_tokens or 0

@@ -38,9 +38,9 @@ def with_provider(**changes: object) -> Snapshot:
 
 def test_keys_are_looked_up_and_take_turns() -> None:
     found = lane(table(with_provider(keys=("secret:a", "b"))))
-    assert [found.next_key() for _ in range(4)] == ["a", "b", "a", "b"]
+    assert [found.standing.ring.take(0.0) for _ in range(4)] == ["a", "b", "a", "b"]
     assert found.secrets == ("a", "b")
-    assert lane(table(with_provider(keys=()))).next_key() == ""
+    assert lane(table(with_provider(keys=()))).standing.ring.take(0.0) == ""
 
 
 def test_a_missing_secret_turns_off_its_provider_alone() -> None:

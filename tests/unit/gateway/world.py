@@ -111,6 +111,8 @@ class World:
         self.upstream = FakeTransport(script)
         self.in_flight = InFlight(self.clock)
         self.events: list[Event] = []
+        self.waits: list[float] = []
+        """Seconds that policies have waited; the clock went on by as much."""
         self.gateway = Gateway(
             Parts(
                 cache=self.cache,
@@ -119,6 +121,9 @@ class World:
                 ledger=self.ledger,
                 pepper=PEPPER,
                 transport=self.upstream,
+                chance=lambda: 0.5,
+                sleep=self._sleep,
+                emit=self.events.append,
             ),
             dialects=dialect,
             resolve=lambda reference: reference,
@@ -180,6 +185,11 @@ class World:
 
         await self.door(scope, receive, send)
         return heard
+
+    async def _sleep(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        self.clock.advance(seconds)
+        await asyncio.sleep(0)
 
     def finished(self) -> RequestFinished:
         """The one event of the only request."""

@@ -4,12 +4,14 @@ import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from modelwright.core.contracts.events import (
     CATALOGUE,
+    AttemptFailed,
     Event,
     ModelLoaded,
     PartChanged,
@@ -46,7 +48,8 @@ def test_a_line_is_one_json_object_with_part_and_level_first() -> None:
 
 
 def test_every_event_of_the_catalogue_has_a_line() -> None:
-    samples = {int: 1, float: 1.0, str: "x"}
+    row = LedgerRow(call="c", at=1.0, operation="chat", endpoint="e")
+    samples: dict[Any, Any] = {int: 1, float: 1.0, str: "x", LedgerRow: row}
     for kind in CATALOGUE:
         fields = {field.name: field.type for field in msgspec.structs.fields(kind)}
         event = kind(**{name: samples[type_] for name, type_ in fields.items() if type_ in samples})
@@ -61,6 +64,7 @@ def test_every_event_of_the_catalogue_has_a_line() -> None:
         (finished(status=404, error="unknown_path"), "warning"),
         (finished(status=502, error="provider_error"), "error"),
         (finished(error="client_disconnect"), "warning"),
+        (AttemptFailed(at=1.0, attempt=LedgerRow(call="c.1", at=1.0, operation="chat", endpoint="e")), "warning"),
         (SnapshotRefused(at=1.0, problem="p"), "error"),
         (PartChanged(at=1.0, part="p", state="ready"), "info"),
         (PartChanged(at=1.0, part="p", state="died"), "error"),

@@ -6,7 +6,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from modelwright.core.contracts.events import Event, RequestFinished, SnapshotApplied
+from modelwright.core.contracts.events import AttemptFailed, Event, RequestFinished, SnapshotApplied
 from modelwright.core.contracts.ledger import LedgerRow
 from modelwright.observe import listener
 from modelwright.observe.listener import Listener
@@ -168,3 +168,15 @@ def test_an_ear_that_fails_does_not_end_the_listening(caplog: pytest.LogCaptureF
         written = asyncio.run(scene())
     assert [event.at for event in written] == [2.0, 3.0]
     assert "events could not be heard" in caplog.text
+
+
+def test_attempts_that_failed_are_no_calls_and_their_tokens_count() -> None:
+    collector = metrics()
+    attempt = LedgerRow(
+        call="c.1", at=1.0, operation="chat", endpoint="chat", variant="main", outcome="provider_error",
+        attempt_of="c", input_tokens=5,
+    )  # fmt: skip
+    collector.hear([AttemptFailed(at=1.0, attempt=attempt)])
+    assert value(collector, "modelwright_failed_attempts_total", variant="main", outcome="provider_error") == 1
+    assert value(collector, "modelwright_tokens_total", variant="main", direction="input") == 5
+    assert value(collector, "modelwright_calls_total") == 0

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from operator import itemgetter
 from typing import Any
 
 import msgspec
-from sqlalchemy import Select, delete, func, select, text, update
+from sqlalchemy import Select, case, delete, func, or_, select, text, update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -58,8 +59,9 @@ class SqlLedger:
     ) -> None:
         """Take rows in and note that `file` is done up to `offset`.
 
-        An outcome replaces an intent and an unresolved row; nothing replaces an outcome. Rows that no database can
-        hold go to `refuse` before the others are committed. Raises SQLAlchemy's DBAPIError, with nothing changed, when
+        An outcome replaces an intent and an unresolved row; nothing replaces an outcome. A later intent of the same
+        call, before its next attempt, replaces the one before. Rows that no database can hold go to `refuse` before
+        the others are committed. Raises SQLAlchemy's DBAPIError, with nothing changed, when
         the database is locked, full or damaged.
         """
         try:
@@ -89,20 +91,25 @@ class SqlLedger:
     async def newest(
         self, *, limit: int, call: str | None = None, tenant: str | None = None, outcome: str | None = None
     ) -> list[LedgerRow]:
-        """Rows that match, the newest call first."""
+        """Rows that match, the newest call first; those of a call are its own and those of its attempts."""
         wanted: Select[Any] = select(*(ledger.c[name] for name in FIELDS)).order_by(ledger.c.call.desc()).limit(limit)
-        for column, value in ((ledger.c.call, call), (ledger.c.tenant, tenant), (ledger.c.outcome, outcome)):
+        if call is not None:
+            wanted = wanted.where(or_(ledger.c.call == call, ledger.c.attempt_of == call))
+        for column, value in ((ledger.c.tenant, tenant), (ledger.c.outcome, outcome)):
             if value is not None:
                 wanted = wanted.where(column == value)
         async with self._database.reader.connect() as connection:
             return [LedgerRow(**row._mapping) for row in await connection.execute(wanted)]  # noqa: SLF001 - SQLAlchemy's public name
 
     async def totals(self) -> list[Total]:
-        """Counts and sums over the whole ledger, by endpoint, variant and outcome."""
+        """Counts and sums over the whole ledger, by endpoint, variant and outcome.
+
+        An attempt that another one followed is no call, but its tokens count where they were spent.
+        """
         by = (ledger.c.endpoint, ledger.c.variant, ledger.c.outcome)
         counts = ("input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens")
         sums = (func.coalesce(func.sum(ledger.c[name]), 0).label(name) for name in counts)
-        wanted = select(*by, func.count().label("calls"), *sums).group_by(*by).order_by(*by)
+        wanted = select(*by, func.sum(_IS_CALL).label("calls"), *sums).group_by(*by).order_by(*by)
         async with self._database.reader.connect() as connection:
             return [Total(**row._mapping) for row in await connection.execute(wanted)]  # noqa: SLF001 - as above
 
@@ -128,7 +135,7 @@ class SqlLedger:
 
 
 def _latest(rows: Iterable[LedgerRow]) -> list[LedgerRow]:
-    """One row per call: its first outcome, otherwise its intent. Most calls begin and end within one read."""
+    """One row per call: its first outcome, otherwise its last intent. Most begin and end within one read."""
     found: dict[str, LedgerRow] = {}
     for row in rows:
         known = found.get(row.call)
@@ -140,7 +147,7 @@ def _latest(rows: Iterable[LedgerRow]) -> list[LedgerRow]:
 def _values(row: LedgerRow, writer: str) -> tuple[Any, ...]:
     values = [*msgspec.structs.astuple(row), writer]
     values[_TAGS] = msgspec.json.encode(row.tags).decode()
-    return tuple(values)
+    return _in_columns(values)
 
 
 async def _note(connection: AsyncConnection, *, file: str, offset: int) -> None:
@@ -154,7 +161,14 @@ async def _resolve(connection: AsyncConnection, writers: Collection[str]) -> int
 
 
 _TAGS = FIELDS.index("tags")
+_in_columns = itemgetter(*((*FIELDS, "writer").index(column.name) for column in ledger.c))
+"""From the order of the row's fields to that of the columns, in which the one hot statement takes them."""
 _OPEN = text("ledger.outcome = 'intent'")
+_IS_CALL = case((ledger.c.attempt_of == "", 1), else_=0)
+_REPLACES = text(
+    "excluded.outcome <> 'intent' AND ledger.outcome IN ('intent', 'unresolved')"
+    " OR excluded.outcome = 'intent' AND ledger.outcome = 'intent' AND excluded.attempts > ledger.attempts"
+)
 
 
 def _upsert() -> str:
@@ -163,10 +177,10 @@ def _upsert() -> str:
     statement = new.on_conflict_do_update(
         index_elements=["call"],
         set_={column.name: new.excluded[column.name] for column in ledger.c if column.name != "call"},
-        where=text("ledger.outcome IN ('intent', 'unresolved') AND excluded.outcome <> 'intent'"),
+        where=_REPLACES,
     )
     compiled = statement.compile(dialect=sqlite.dialect(paramstyle="qmark"))
-    if tuple(compiled.positiontup or ()) != (*FIELDS, "writer"):
+    if tuple(compiled.positiontup or ()) != tuple(column.name for column in ledger.c):
         raise AssertionError("the ledger's columns and the row's fields differ")
     return str(compiled)
 

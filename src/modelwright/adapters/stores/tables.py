@@ -17,7 +17,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0004"
+HEAD = "0005"
 """The newest migration. A database that stands there needs no Alembic, which takes longer to import than to run."""
 
 metadata = MetaData()
@@ -41,7 +41,6 @@ keys = Table(
 ledger = Table(
     "ledger",
     metadata,
-    # In the order of the row's fields, which is the order in which the ledger's one hot statement takes them.
     Column("v", Integer, nullable=False),
     # A UUIDv7: in order of the primary key is in order of time.
     Column("call", String, primary_key=True),
@@ -80,7 +79,10 @@ ledger = Table(
     Column("tags", JSON, nullable=False),
     # Not of the contract: whose spool the row came from, to find the intents of a writer that died.
     Column("writer", String, nullable=False),
+    # Added later, each at the end, where a migration puts it.
+    Column("attempt_of", String, nullable=False, server_default=text("''")),
     Index("ledger_open_intents", "writer", sqlite_where=text("outcome = 'intent'")),
+    Index("ledger_attempts", "attempt_of", sqlite_where=text("attempt_of <> ''")),
     sqlite_with_rowid=False,
 )
 

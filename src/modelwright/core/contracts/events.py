@@ -33,6 +33,12 @@ class RequestFinished(Event, frozen=True, kw_only=True, tag="request_finished"):
     call: LedgerRow | None = None
 
 
+class AttemptFailed(Event, frozen=True, kw_only=True, tag="attempt_failed"):
+    """An upstream request failed before the answer had begun, and another one is made for the same call."""
+
+    attempt: LedgerRow
+
+
 class SnapshotApplied(Event, frozen=True, kw_only=True, tag="snapshot_applied"):
     """A gateway worker answers by this snapshot from now on."""
 
@@ -86,6 +92,7 @@ class KeyChanged(Event, frozen=True, kw_only=True, tag="key_changed"):
 
 CATALOGUE: tuple[type[Event], ...] = (
     RequestFinished,
+    AttemptFailed,
     SnapshotApplied,
     SnapshotRefused,
     PartChanged,

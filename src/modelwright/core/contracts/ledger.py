@@ -2,6 +2,9 @@
 
 A row is written twice: as an intent before the call is dispatched and as the outcome after it. Both lines carry the
 same `call`; the outcome replaces the intent. An intent whose writer died is `unresolved`.
+
+Every upstream request has one row. The call's own row describes the last one; each that failed before it has a row of
+its own, which names the call in `attempt_of` and is no call itself: it has no intent, since the call's stands for it.
 """
 
 from __future__ import annotations
@@ -30,13 +33,25 @@ OUTCOMES = (
 )
 
 
+_ERRORS = frozenset(OUTCOMES) - {"intent", "unresolved"}
+_FAILED = frozenset({"internal", "draining"})
+
+
+def outcome_of(code: str) -> str:
+    """The outcome of a call that ended by an error of this code."""
+    if code in _ERRORS:
+        return code
+    return "failed" if code in _FAILED else "refused"
+
+
 class LedgerRow(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One call. Times are Unix seconds, durations milliseconds; a count is None when it is not known."""
 
     v: int = LEDGER_VERSION
     """Version of this contract; left out of a line while it is 1."""
     call: str
-    """UUIDv7; the ledger's own key, so that a repeated request id cannot make a call free."""
+    """UUIDv7; the ledger's own key, so that a repeated request id cannot make a call free. Of an attempt the call's
+    with its number, such as `….1`."""
     request_id: str = ""
     """The client's `x-request-id`, or the call id."""
     at: float
@@ -64,7 +79,7 @@ class LedgerRow(msgspec.Struct, kw_only=True, omit_defaults=True):
     outcome: str = "intent"
     """How it ended; one of OUTCOMES."""
     status: int = 0
-    """HTTP status that the client got."""
+    """HTTP status that the client got; of an attempt, the one that it would have been."""
     error: str = ""
     """Code of the error (core/errors.py), empty when ok."""
     input_tokens: int | None = None
@@ -101,6 +116,8 @@ class LedgerRow(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Input and output tokens that the provider had counted for it."""
     tags: dict[str, str] = {}
     """What the client's `x-modelwright-tags` said."""
+    attempt_of: str = ""
+    """The call that this row is an earlier, failed attempt of; its tokens and cost count, it is no call itself."""
 
 
 class Usage(msgspec.Struct, kw_only=True, frozen=True):

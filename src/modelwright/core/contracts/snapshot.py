@@ -22,6 +22,17 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
     total: float = 600.0
 
 
+class Retries(msgspec.Struct, frozen=True, kw_only=True):
+    """When a failed request is sent again; seconds."""
+
+    attempts: int = 0
+    """How often at most; 2 makes three requests."""
+    backoff: float = 0.25
+    """Bound of the first random wait; it doubles with each."""
+    longest: float = 8.0
+    """Bound of every random wait; and, where another variant is ready, of what an upstream may ask to wait for."""
+
+
 class ProviderEntry(msgspec.Struct, frozen=True, kw_only=True):
     """Somebody who serves an API; `kind` is a row of the provider table, or SERVING."""
 
@@ -70,6 +81,9 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     timeouts: Timeouts = Timeouts()
     cache: Caching | None = None
     """None: every call is asked anew."""
+    retries: Retries = Retries()
+    fallback: tuple[str, ...] = ()
+    """Variants that are asked in this order when the chosen one fails before the answer has begun."""
 
 
 class Key(msgspec.Struct, frozen=True, kw_only=True):

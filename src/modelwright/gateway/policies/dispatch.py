@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from modelwright.core.errors import CallError, ProviderError
 from modelwright.core.ports.clock import Clock
 from modelwright.core.ports.http import Transport, UpstreamResponse
@@ -9,6 +11,7 @@ from modelwright.core.ports.providers import AnswerHead, Outbound
 from modelwright.core.ports.stores import LedgerSink
 from modelwright.gateway.call import Call, Handler, HeaderPairs, Reply
 from modelwright.gateway.failures import failures_of
+from modelwright.gateway.inflight import too_slow
 from modelwright.gateway.lanes import Lane
 from modelwright.gateway.stream import Relay, note_usage
 
@@ -24,7 +27,7 @@ _TRACE = (b"traceparent", b"tracestate")
 
 
 class Dispatch:
-    """Innermost: at most one upstream request per call."""
+    """Innermost: makes at most one upstream request each time that it is asked."""
 
     def __init__(self, transport: Transport, ledger: LedgerSink, clock: Clock) -> None:
         self._send = transport.send
@@ -35,16 +38,18 @@ class Dispatch:
         lane = call.lane
         if lane is None:
             raise RuntimeError("a call was dispatched before it had a route")
+        now = self._monotonic()
         replica = lane.pick()
         dialect = replica.dialect
-        request = dialect.request(_outbound(call, lane))
+        key = lane.standing.ring.take(now)
+        request = dialect.request(_outbound(call, lane, key))
         row = call.row
         self._ledger.intent(row)
-        row.attempts = 1
+        row.attempts += 1
         call.replica = replica
         replica.in_flight += 1
         if row.stream:
-            call.quiet_until = self._monotonic() + lane.deadlines.first_byte
+            call.quiet_until = now + lane.deadlines.first_byte
         try:
             response = await self._send(request, lane.patient if row.stream else lane.deadlines)
             replica.reached = True
@@ -58,7 +63,13 @@ class Dispatch:
                 _take_note(call, dialect.answer(body))
             return Reply(response.status, headers=headers, body=body)
         except CallError as error:
-            raise failures_of(call).of(error) from None
+            failure = failures_of(call).of(error)
+        except asyncio.CancelledError:
+            failure = too_slow(call)
+            if failure is None:
+                raise
+        lane.standing.ring.refused(key, error=failure, now=self._monotonic())
+        raise failure
 
     async def _streamed(self, call: Call, response: UpstreamResponse, headers: HeaderPairs) -> Reply:
         lane = call.lane
@@ -85,7 +96,8 @@ def _take_note(call: Call, told: AnswerHead | None) -> None:
 
 async def _refused(call: Call, response: UpstreamResponse) -> Reply:
     """An answer that is no success passes as it is, or becomes one of our errors."""
-    status, row = response.status, call.row
+    row = call.row
+    status = call.answered = response.status
     body = await response.read(MAX_ERROR)
     error = failures_of(call).of_status(status, response.headers, body)
     if error is not None:
@@ -98,7 +110,8 @@ async def _refused(call: Call, response: UpstreamResponse) -> Reply:
     return Reply(status, headers=[pair for pair in response.headers if pair[0] in _PASS_BACK], body=body)
 
 
-def _outbound(call: Call, lane: Lane) -> Outbound:
+def _outbound(call: Call, lane: Lane, api_key: str) -> Outbound:
+    """What this lane is asked; the call itself stays the client's, since another lane may come after."""
     head = call.head
     streams = call.row.stream
     return Outbound(
@@ -109,7 +122,7 @@ def _outbound(call: Call, lane: Lane) -> Outbound:
         version=call.version,
         stream=streams,
         ask_usage=streams and head is not None and not head.asks_usage,
-        api_key=lane.next_key(),
+        api_key=api_key,
         headers=_pass_on(call, lane),
     )
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-from modelwright.core.contracts.ledger import OUTCOMES
+from modelwright.core.contracts.ledger import outcome_of
 from modelwright.core.errors import CallError, Draining
 from modelwright.core.ports.clock import Clock
 from modelwright.core.ports.stores import LedgerSink
 from modelwright.core.wire.status import status_of
 from modelwright.gateway.call import Call, Handler, Reply
 
-_KNOWN = frozenset(OUTCOMES) - {"intent", "unresolved"}
-_FAILED = frozenset({"internal", "draining"})
 DRAINED = "the gateway is stopping"
 
 
@@ -77,10 +75,4 @@ def _describe(call: Call, error: CallError) -> None:
     row.error = error.code
     if row.status < 400:
         row.status = row.status if call.streaming else status_of(error)
-    row.outcome = _outcome(error)
-
-
-def _outcome(error: CallError) -> str:
-    if error.code in _KNOWN:
-        return error.code
-    return "failed" if error.code in _FAILED else "refused"
+    row.outcome = outcome_of(error.code)

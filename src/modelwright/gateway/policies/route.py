@@ -36,6 +36,8 @@ class ChooseRoute:
         if call.operation not in route.endpoint.operations:
             raise _unfit(call.operation, route)
         lane = call.lane = route.lanes[0] if len(route.lanes) == 1 else self._choose(call, route)
+        if lane.off:
+            lane = call.lane = next((other for other in route.fallback if not other.off), lane)
         row.variant = lane.variant
         row.provider = lane.provider
         row.model = lane.model

@@ -93,3 +93,26 @@ async def test_every_field_comes_back_as_it_went_in(ledger: SqlLedger, found: Le
     found.call = f"{next(NUMBERS)} {found.call}"
     await take(ledger, [found])
     assert await ledger.newest(limit=2, call=found.call) == [found]
+
+
+async def test_an_attempt_is_no_call_but_its_tokens_count(ledger: SqlLedger) -> None:
+    rows = [
+        row("01", attempts=0, variant="main"),
+        row("01.1", "upstream_truncated", attempt_of="01", attempts=1, variant="main", input_tokens=7),
+        row("01", attempts=1, variant="canary"),
+        row("01", "ok", attempts=2, variant="canary", input_tokens=3),
+    ]
+    await take(ledger, rows)
+    found = [(total.variant, total.calls, total.input_tokens) for total in await ledger.totals()]
+    assert found == [("canary", 1, 3), ("main", 0, 7)]
+    assert [kept.call for kept in await ledger.newest(limit=9, call="01")] == ["01.1", "01"]
+
+
+async def test_an_unresolved_call_tells_of_its_last_attempt(ledger: SqlLedger) -> None:
+    first, second = row("01", attempts=0, variant="main"), row("01", attempts=1, variant="canary")
+    for lines in ([first], [second], [first], [first, second]):
+        await take(ledger, lines)
+    assert [(kept.outcome, kept.variant) for kept in await ledger.newest(limit=9)] == [("intent", "canary")]
+    await ledger.finish("f.jsonl", writer="f", last=True)
+    await take(ledger, [first, second])
+    assert [(kept.outcome, kept.variant) for kept in await ledger.newest(limit=9)] == [("unresolved", "canary")]

@@ -14,6 +14,7 @@ import pytest
 from modelwright.core.contracts.events import (
     CATALOGUE,
     EVENTS_VERSION,
+    AttemptFailed,
     BatchFailed,
     Event,
     KeyChanged,
@@ -31,6 +32,7 @@ from modelwright.core.contracts.snapshot import (
     Endpoint,
     Key,
     ProviderEntry,
+    Retries,
     Snapshot,
     Timeouts,
     Variant,
@@ -41,7 +43,7 @@ CALL = "0190b8a4-5b1c-7d2e-8f00-123456789abc"
 DIGEST = "sha256:" + "ab" * 32
 
 ROW = LedgerRow(
-    call=CALL,
+    call=f"{CALL}.1",
     request_id="req-1",
     at=1_700_000_000.25,
     operation="chat",
@@ -69,12 +71,14 @@ ROW = LedgerRow(
     bytes_in=345,
     bytes_out=6789,
     chunks=35,
-    attempts=2,
+    attempts=1,
     cache="hit",
     saved="0.00034",
     saved_tokens=46,
     tags={"task": "summary"},
+    attempt_of=CALL,
 )
+LAST = msgspec.structs.replace(ROW, call=CALL, attempts=2, attempt_of="")
 SNAPSHOT = Snapshot(
     serial=7,
     name="support",
@@ -98,6 +102,8 @@ SNAPSHOT = Snapshot(
             split_header="x-user-id",
             timeouts=Timeouts(connect=2, first_token=20, idle=15, total=300),
             cache=Caching(ttl=3600, ignore=("user",)),
+            retries=Retries(attempts=2, backoff=0.5, longest=4),
+            fallback=("stable", "canary"),
         ),
     ),
     providers=(
@@ -142,8 +148,9 @@ EVENTS: tuple[Event, ...] = (
         client="192.0.2.1",
         request_id="req-1",
         error="upstream_truncated",
-        call=ROW,
+        call=LAST,
     ),
+    AttemptFailed(at=1.5, attempt=ROW),
     SnapshotApplied(at=1.5, serial=7, endpoints=1, keys=1),
     SnapshotRefused(at=1.5, problem="version 2 is newer than 1"),
     PartChanged(at=1.5, part="serving-small-chat-0", state="ready", pid=1234, detail="small-chat"),

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from modelwright.app.document.finding import Finding
-from modelwright.app.manifest.rules import doors, endpoints, models, providers
+from modelwright.app.manifest.rules import doors, endpoints, models, providers, routing
 from modelwright.app.manifest.rules.case import Case, Rules
 
 RULES: Rules = (
     *models.RULES,
     *providers.RULES,
     *endpoints.RULES,
+    *routing.RULES,
     *doors.RULES,
 )
 

@@ -1,0 +1,1 @@
+"""Where a call goes and what happens when it fails there: pure rules over values, times handed in."""
