@@ -7,21 +7,25 @@ from pathlib import Path
 
 from modelwright.app.manifest.load import LoadedManifest
 from modelwright.app.manifest.rules.operations import served_alone
+from modelwright.app.manifest.schema import Manifest
 from modelwright.app.manifest.sections.cache import CacheSection
 from modelwright.app.manifest.sections.endpoints import EndpointSection, TimeoutSection, VariantSection
+from modelwright.app.manifest.sections.limits import LimitSection
 from modelwright.app.manifest.sections.routing import RetriesSection
 from modelwright.core.contracts.release import Release
 from modelwright.core.contracts.snapshot import (
     SERVING,
     Caching,
     Endpoint,
+    Limit,
+    Limits,
     ProviderEntry,
     Retries,
     Snapshot,
     Timeouts,
     Variant,
 )
-from modelwright.core.quantities import parse_duration, parse_size
+from modelwright.core.quantities import parse_duration, parse_rates, parse_size
 
 LOCAL = "local"
 """The target of `modelwright up`."""
@@ -44,6 +48,7 @@ def base_snapshot(loaded: LoadedManifest, *, runtime: Path | str, release: str, 
         max_body=parse_size(manifest.gateway.max_body),
         max_in_flight=manifest.gateway.max_in_flight,
         cache_bytes=parse_size(manifest.store.cache),
+        limits=limits(manifest),
         endpoints=tuple(endpoints(loaded)),
         providers=(*_own_providers(loaded, Path(runtime)), *_remote_providers(loaded)),
     )
@@ -69,6 +74,16 @@ def endpoints(loaded: LoadedManifest) -> Iterator[Endpoint]:
         yield _endpoint(model, alone, loaded.operations[model])
 
 
+def limits(manifest: Manifest) -> Limits:
+    """All limits, each as a value of its own."""
+    access = manifest.access
+    return Limits(
+        each=tuple(limit for by, section in access.limits.items() for limit in _limits(by, section)),
+        time_zone=access.counting.time_zone,
+        trusted=manifest.gateway.trusted_proxies,
+    )
+
+
 def provider_of(model: str) -> str:
     """The name of the provider entry that stands for our own workers of a model."""
     return f"{SERVING}:{model}"
@@ -91,6 +106,14 @@ def _endpoint(name: str, section: EndpointSection, operations: tuple[str, ...]) 
         retries=_retries(section.retries),
         fallback=section.fallback,
     )
+
+
+def _limits(by: str, section: LimitSection) -> Iterator[Limit]:
+    for of, text in (("requests", section.requests), ("tokens", section.tokens)):
+        for amount, per in parse_rates(text) if text else ():
+            yield Limit(by=by, of=of, amount=amount, per=per)
+    if section.concurrency is not None:
+        yield Limit(by=by, of="concurrency", amount=section.concurrency)
 
 
 def _variant(name: str, section: VariantSection) -> Variant:

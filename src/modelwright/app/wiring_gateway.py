@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 
 from modelwright.adapters.http.dial import tls_context
 from modelwright.adapters.http.pool import Pool
+from modelwright.adapters.limits.memory import MemoryLimits
 from modelwright.adapters.providers.table import dialect
 from modelwright.adapters.stores.memory_cache import MemoryCache
 from modelwright.adapters.stores.spool import SpoolLedger
@@ -61,6 +62,7 @@ class GatewayParts:
                 clock=clock,
                 in_flight=self.in_flight,
                 ledger=self.ledger,
+                limiter=MemoryLimits(clock.now),
                 pepper=pepper(state, configured=settings.secret(PEPPER_NAME)),
                 transport=self.pool,
                 chance=random.random,

@@ -21,6 +21,7 @@
         ├── UnknownPath, MethodNotAllowed
         ├── Unauthenticated, Forbidden, UnknownEndpoint, TooLarge, Unprocessable
         ├── Overloaded           our own bound was reached; carries retry_after
+        ├── RateLimited          a limit that the manifest sets for the caller; carries retry_after
         ├── LedgerUnavailable    the call cannot be written down, so it is not made
         ├── ProviderOff          an optional provider whose settings are missing
         ├── ModelUnavailable     our own engine is loading or was lost; retryable
@@ -244,6 +245,12 @@ class Overloaded(CallError):
     """Our own bound was reached; nothing was started."""
 
     code = "overloaded"
+
+
+class RateLimited(CallError):
+    """The caller has used up a limit that the manifest sets (the provider's own is `provider_rate_limited`)."""
+
+    code = "rate_limited"
 
 
 class LedgerUnavailable(CallError):

@@ -1,4 +1,4 @@
-"""Durations such as `500ms` and sizes such as `32MiB`, as people write them; it knows no field and no limit."""
+"""Durations (`500ms`), sizes (`32MiB`) and rates (`600/min`) as people write them; it knows no field and no limit."""
 
 from __future__ import annotations
 
@@ -13,8 +13,13 @@ BYTES = {
 }  # fmt: skip
 DURATION_PATTERN = rf"^\d{{1,9}}(\.\d{{1,9}})?({'|'.join(SECONDS)})$"
 SIZE_PATTERN = rf"^\d{{1,15}}(\.\d{{1,9}})?({'|'.join(BYTES)})$"
+RATES = {"min": "minute", "minute": "minute", "hour": "hour", "day": "day", "month": "month"}
+THOUSANDS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
+_RATE = rf"\d{{1,12}}(\.\d{{1,6}})?[{''.join(THOUSANDS)}]?\s*/\s*({'|'.join(RATES)})"
+RATES_PATTERN = rf"^{_RATE}(\s*,\s*{_RATE})*$"
 _DURATION = re.compile(DURATION_PATTERN, re.ASCII)
 _SIZE = re.compile(SIZE_PATTERN, re.ASCII)
+_ONE_RATE = re.compile(r"(\d+(?:\.\d+)?)([kMG]?)\s*/\s*([a-z]+)", re.ASCII)
 _NUMBER = re.compile(r"\d+(\.\d+)?", re.ASCII)
 
 
@@ -37,3 +42,22 @@ def parse_size(text: str) -> int:
         raise ValueError(f"{text!r} is not a size; write such as 512KiB, 32MiB or 2GiB")
     number, unit = text[: match.start(2)], BYTES[match[2]]
     return int(number) * unit if number.isdigit() else int(float(number) * unit)
+
+
+def parse_rates(text: str) -> list[tuple[int, str]]:
+    """(amount, minute | hour | day | month) of each rate in `600/min` or `60/min, 10k/day`; raises ValueError."""
+    found: list[tuple[int, str]] = []
+    for piece in text.split(","):
+        match = _ONE_RATE.fullmatch(piece.strip())
+        if match is None or match[3] not in RATES:
+            raise ValueError(
+                f"{piece.strip()!r} is no rate; write such as 600/min, 20k/day or, of several, 60/min, 1k/day"
+            )
+        amount = float(match[1]) * THOUSANDS[match[2]]
+        if amount < 1 or amount != int(amount):
+            raise ValueError(f"{piece.strip()!r} is no whole number above 0; write such as 600/min")
+        found.append((int(amount), RATES[match[3]]))
+    windows = [per for _, per in found]
+    if len(set(windows)) < len(windows):
+        raise ValueError(f"{text!r} names a window twice; keep one rate of each")
+    return found

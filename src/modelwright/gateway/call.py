@@ -73,6 +73,10 @@ class Call(msgspec.Struct, eq=False):
     """How a stream ended, when not well."""
     settled: bool = False
     """The outcome is written."""
+    client: str = ""
+    """Address of who is connected, without its port; empty on a Unix socket."""
+    told: tuple[tuple[bytes, bytes], ...] = ()
+    """Headers that go on the answer, whether it is good or an error."""
     at_end: tuple[Callable[[LedgerRow], None], ...] = ()
     """What policies want to do once the outcome is known, just before it is written; called once, in this order."""
 

@@ -9,6 +9,7 @@ from modelwright.core.contracts.events import Event
 from modelwright.core.ports.cache import CacheStore
 from modelwright.core.ports.clock import Clock
 from modelwright.core.ports.http import Transport
+from modelwright.core.ports.limits import Limiter
 from modelwright.core.ports.stores import LedgerSink
 from modelwright.gateway.call import Call, Handler, Policy, Reply
 from modelwright.gateway.inflight import InFlight
@@ -17,6 +18,7 @@ from modelwright.gateway.policies.admit import Admit
 from modelwright.gateway.policies.authenticate import Authenticate
 from modelwright.gateway.policies.cache import Cache
 from modelwright.gateway.policies.dispatch import Dispatch
+from modelwright.gateway.policies.limit import Limit
 from modelwright.gateway.policies.meter import Meter
 from modelwright.gateway.policies.read import Read
 from modelwright.gateway.policies.retry import Retry
@@ -26,7 +28,7 @@ from modelwright.gateway.policies.route import ChooseRoute
 class Parts:
     """What policies ask for; the same objects for every snapshot."""
 
-    __slots__ = ("cache", "chance", "clock", "emit", "in_flight", "ledger", "pepper", "sleep", "transport")
+    __slots__ = ("cache", "chance", "clock", "emit", "in_flight", "ledger", "limiter", "pepper", "sleep", "transport")
 
     def __init__(
         self,
@@ -35,6 +37,7 @@ class Parts:
         clock: Clock,
         in_flight: InFlight,
         ledger: LedgerSink,
+        limiter: Limiter,
         pepper: bytes,
         transport: Transport,
         chance: Callable[[], float],
@@ -44,6 +47,7 @@ class Parts:
         """`chance` draws evenly from [0, 1), such as random.random; `emit` takes what policies have to tell."""
         self.cache = cache
         self.clock = clock
+        self.limiter = limiter
         self.in_flight = in_flight
         self.ledger = ledger
         self.pepper = pepper
@@ -62,6 +66,8 @@ def build_chain(table: Table, parts: Parts, *, authenticate: Authenticate) -> Ha
         Read(limit=table.snapshot.max_body),
         ChooseRoute(table),
     ]
+    if table.snapshot.limits.each:
+        policies.append(Limit(table.snapshot.limits, parts.limiter))
     if any(endpoint.cache is not None for endpoint in table.snapshot.endpoints):
         policies.append(Cache(table, parts.cache, parts.clock))
     persistent = {name: route for name, route in table.routes.items() if route.persists}

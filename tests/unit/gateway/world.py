@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from modelwright.adapters.http.fake import FakeTransport, Scripted
+from modelwright.adapters.limits.memory import MemoryLimits
 from modelwright.adapters.providers.table import dialect
 from modelwright.adapters.stores.memory_cache import MemoryCache
 from modelwright.adapters.stores.memory_ledger import MemoryLedger
@@ -119,6 +120,7 @@ class World:
                 clock=self.clock,
                 in_flight=self.in_flight,
                 ledger=self.ledger,
+                limiter=MemoryLimits(self.clock.now),
                 pepper=PEPPER,
                 transport=self.upstream,
                 chance=lambda: 0.5,

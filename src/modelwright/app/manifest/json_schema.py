@@ -60,6 +60,8 @@ def _or_null(field: _Schema) -> _Schema:
     choices = inner.get("anyOf", [])
     if any("$ref" in choice for choice in choices):  # a section that may be left out
         return {**described, "anyOf": [_renamed(choice) for choice in choices]}
+    if isinstance(inner.get("additionalProperties"), dict) and "propertyNames" in inner:
+        inner["additionalProperties"] = {"anyOf": [_renamed(inner["additionalProperties"]), {"type": "null"}]}
     return {**described, "anyOf": [_renamed(inner), {"type": "null"}]}
 
 

@@ -102,6 +102,28 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     """Those that it may call; empty: all."""
 
 
+class Limit(msgspec.Struct, frozen=True, kw_only=True):
+    """How much one tenant, key, user, client address or endpoint may use."""
+
+    by: str
+    """tenant | key | user | address | endpoint: each one has the whole amount for itself."""
+    of: str
+    """requests | tokens | concurrency."""
+    amount: int
+    per: str = ""
+    """minute | hour | day | month; empty for concurrency."""
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """All limits, and what is to be known to keep them."""
+
+    each: tuple[Limit, ...] = ()
+    time_zone: str = "UTC"
+    """Whose calendar has the days and months."""
+    trusted: tuple[str, ...] = ()
+    """Networks of proxies whose word about a client's address is taken."""
+
+
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """All of it; workers swap the whole value at once."""
 
@@ -127,3 +149,4 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     endpoints: tuple[Endpoint, ...] = ()
     providers: tuple[ProviderEntry, ...] = ()
     keys: tuple[Key, ...] = ()
+    limits: Limits = Limits()

@@ -31,6 +31,20 @@ class RequestHead(msgspec.Struct, frozen=True):
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     user: str | None = None
+    max_tokens: Any = None
+    max_completion_tokens: Any = None
+    n: Any = None
+
+    @property
+    def most_tokens(self) -> int | None:
+        """Tokens that one answer may have at most; None when the client names no limit."""
+        most = self.max_tokens if self.max_completion_tokens is None else self.max_completion_tokens
+        return most if type(most) is int else None
+
+    @property
+    def answers(self) -> int:
+        """How many answers the client wants of one prompt."""
+        return self.n if type(self.n) is int and self.n > 0 else 1
 
     @property
     def asks_usage(self) -> bool:

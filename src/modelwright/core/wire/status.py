@@ -13,6 +13,7 @@ STATUS: dict[str, int] = {
     "too_large": 413,
     "unprocessable": 422,
     "overloaded": 429,
+    "rate_limited": 429,
     "provider_rate_limited": 429,
     "client_disconnect": 499,
     "engine_failed": 500,

@@ -81,6 +81,7 @@ class Door:
         )
         body = exchange.body = Body(receive, declared=headers.get(b"content-length"), budget=self._budget)
         call = Call(row, found.operation, headers, exchange.started, body.read, body.gone, found.version)
+        call.client = exchange.client
         exchange.call = call
         if b"x-modelwright-tags" in headers:
             row.tags = read_tags(headers[b"x-modelwright-tags"])

@@ -122,6 +122,8 @@ class Exchange:
             headers.append((b"x-modelwright-call", call_id))
             if call.lane is not None:
                 headers.append(call.lane.header)
+            if call.told:
+                headers += call.told
 
 
 def _error_headers(error: CallError) -> HeaderPairs:

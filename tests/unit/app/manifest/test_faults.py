@@ -24,6 +24,7 @@ gateway:
   workers: "4"
   max_body: 32
   max_in_flight: 0
+  trusted_proxies: [10.0.0.1/8]
 prompts: {a: {source: b}}
 models:
   digits:
@@ -58,7 +59,10 @@ endpoints:
   digits: {variants: {a: {serve: chat}}}
   tensor-cache: {variants: {a: {serve: tensors}}, cache: {exact: {}}}
   limits: {}
-access: {auth: none, limits: {}}
+access:
+  auth: none
+  limits: {key: {requests: 600/s, tokens: "1/min, 2/min", concurrency: 0}, adress: {requests: 0.5/min}, user: {}}
+  counting: {time_zone: Mars/Olympus}
 store: {redis: "redis://localhost"}
 environments:
   prodution: {}

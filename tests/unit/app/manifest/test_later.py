@@ -40,7 +40,7 @@ endpoints:
     rollout: {steps: [10%, 50%, 100%], pause: 10m, on_no_data: hold}
 access:
   auth: required
-  limits: {key: {requests: 600/min}}
+  limits: {key: {requests: 600/min, tokens: 100k/min, concurrency: 50}, address: {requests: 60/min}}
   oidc: {company: {issuer: "https://login.example.com", audience: modelwright}}
 gateway: {listen: "127.0.0.1:8000", grpc: "127.0.0.1:8081", admin: "127.0.0.1:8001", workers: 1, max_body: 32MiB}
 store: {database: sqlite, redis: none}
@@ -55,7 +55,7 @@ backup: {every: 1d, keep: 14, to: "s3://bucket/path"}
 targets:
   edge-1: {kind: docker, host: "ssh://deploy@host.example.com", keep_releases: 5}
 environments:
-  production: {target: edge-1, gateway: {workers: 4}, store: {database: "${secret:DATABASE_URL}"}}
+  production: {target: edge-1, gateway: {workers: 4}, store: {database: "${secret:DATABASE_URL}", redis: "${secret:R}"}}
 """
 
 
@@ -91,7 +91,7 @@ def test_none_of_them_is_in_the_schema(path: Path) -> None:
 def test_the_whole_design_is_understood(write: Write) -> None:
     faults = check_manifest(write(DESIGN), env={}).faults
     assert len(faults) > 25
-    understood = ("is not available in this version", "`${secret:DATABASE_URL}` cannot stand here")
+    understood = ("is not available in this version", "`${secret:DATABASE_URL}` cannot", "`${secret:R}` cannot")
     assert not [fault for fault in faults if not any(words in fault.problem for words in understood)]
 
 

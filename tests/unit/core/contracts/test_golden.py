@@ -31,6 +31,8 @@ from modelwright.core.contracts.snapshot import (
     Caching,
     Endpoint,
     Key,
+    Limit,
+    Limits,
     ProviderEntry,
     Retries,
     Snapshot,
@@ -127,6 +129,14 @@ SNAPSHOT = Snapshot(
             expires=1_800_000_000.0,
             endpoints=("assistant",),
         ),
+    ),
+    limits=Limits(
+        each=(
+            Limit(by="key", of="requests", amount=600, per="minute"),
+            Limit(by="tenant", of="concurrency", amount=50),
+        ),
+        time_zone="Europe/Berlin",
+        trusted=("10.0.0.0/8",),
     ),
 )
 RELEASE = Release(

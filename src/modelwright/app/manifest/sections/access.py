@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from modelwright.app.manifest.sections.limits import CountingSection, LimitSection, Subject
 from modelwright.app.manifest.sections.section import Section
 
 
@@ -15,3 +16,8 @@ class AccessSection(Section):
     auth: Literal["required", "optional", "none"] = Field(
         default="required", description="Whether a call needs an API key; none is for loopback only."
     )
+    limits: dict[Subject, LimitSection] = Field(
+        default_factory=dict,
+        description="How much each tenant, key, user, address and endpoint may use; a call must pass all limits.",
+    )
+    counting: CountingSection = Field(default_factory=CountingSection, description="How limits are counted.")

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from modelwright.app.manifest.sections.section import Address, Section, Size
+from modelwright.app.manifest.sections.section import Address, Network, Section, Size
 
 
 class GatewaySection(Section):
@@ -14,6 +14,11 @@ class GatewaySection(Section):
 
     listen: Address = Field(default="127.0.0.1:8000", description="Public door; port 0 picks a free one.")
     admin: Address = Field(default="127.0.0.1:8001", description="Admin API and /metrics; port 0 picks a free one.")
+    trusted_proxies: tuple[Network, ...] = Field(
+        default=(),
+        strict=False,
+        description="Networks of proxies whose X-Forwarded-For tells a client's address, such as 10.0.0.0/8.",
+    )
     workers: int = Field(default=1, ge=1, le=64, description="Gateway processes.")
     max_body: Size = Field(default="32MiB", description="Largest request body.")
     max_in_flight: int = Field(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, WithJsonSchema, model_validator
@@ -32,12 +33,21 @@ def _address(text: str) -> str:
     return text
 
 
+def _network(text: str) -> str:
+    try:
+        return str(ip_network(text))
+    except ValueError:
+        raise ValueError(f"{text!r} is no network; write such as 10.0.0.0/8, 192.0.2.7 or fd00::/8") from None
+
+
 Duration = Annotated[str, AfterValidator(_duration), WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN})]
 """Above zero: 500ms, 2s, 5m, 1h."""
 Size = Annotated[str, AfterValidator(_size), WithJsonSchema({"type": "string", "pattern": SIZE_PATTERN})]
 """Above zero: 512KiB, 32MiB, 2GiB."""
 Address = Annotated[str, AfterValidator(_address), WithJsonSchema({"type": "string", "pattern": r":\d{1,5}$"})]
 """host:port; IPv6 as [::1]:8000."""
+Network = Annotated[str, AfterValidator(_network)]
+"""10.0.0.0/8, fd00::/8, or one address."""
 HeaderName = Annotated[str, StringConstraints(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]{0,128}$", to_lower=True)]
 
 

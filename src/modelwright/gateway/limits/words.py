@@ -1,0 +1,69 @@
+"""How clients are told of limits: the `x-ratelimit-*` headers as OpenAI's SDKs read them, and the refusal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from modelwright.core.errors import RateLimited
+from modelwright.core.limits import Ask, Rule, Standing
+from modelwright.gateway.call import HeaderPairs
+
+_NAMES = {
+    of: tuple(f"x-ratelimit-{what}-{of}".encode() for what in ("limit", "remaining", "reset"))
+    for of in ("requests", "tokens")
+}
+_WHOSE = {
+    "tenant": "this tenant",
+    "key": "this key",
+    "user": "this user",
+    "address": "this address",
+    "endpoint": "this endpoint",
+}
+
+
+def headers(standings: Sequence[Standing]) -> HeaderPairs:
+    """Of several limits on requests, or on tokens, those of the one that leaves the least."""
+    told: HeaderPairs = []
+    tightest: dict[str, Standing] = {}
+    for standing in standings:
+        of = standing.rule.of
+        known = tightest.get(of)
+        if known is None or standing.remaining < known.remaining:
+            tightest[of] = standing
+    for of, standing in tightest.items():
+        limit, remaining, reset = _NAMES[of]
+        told.append((limit, b"%d" % standing.rule.amount))
+        told.append((remaining, b"%d" % standing.remaining))
+        told.append((reset, duration(standing.reset)))
+    return told
+
+
+def duration(seconds: float) -> bytes:
+    """As OpenAI writes it: `120ms`, `1s`, `6m0s`, `24h0m0s`."""
+    if seconds < 1:
+        return b"%dms" % max(0, round(seconds * 1000))
+    whole = -int(-seconds // 1)
+    if whole < 60:
+        return b"%ds" % whole
+    if whole < 3600:
+        return b"%dm%ds" % divmod(whole, 60)
+    hours, rest = divmod(whole, 3600)
+    return b"%dh%dm%ds" % (hours, *divmod(rest, 60))
+
+
+def refusal(ask: Ask, wait: float) -> RateLimited:
+    """The error of a call that a limit is in the way of; `wait` is 0 when no waiting helps."""
+    rule = ask.rule
+    limit = f"the limit of {_described(rule)} for {_WHOSE[rule.by]}"
+    if not wait:
+        return RateLimited(
+            f"the request may take {ask.amount} {rule.of}, more than {limit} ever allows",
+            hint="send a shorter prompt or a smaller max_tokens",
+        )
+    return RateLimited(f"{limit} is reached", hint="send again after the time in Retry-After", retry_after=wait)
+
+
+def _described(rule: Rule) -> str:
+    if rule.of == "concurrency":
+        return f"{rule.amount} calls at once"
+    return f"{rule.amount} {rule.of} per {rule.per}"

@@ -1,0 +1,165 @@
+"""Limits over a real `modelwright up`, asked by OpenAI's own SDK, with a real upstream behind it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+
+from modelwright.core.contracts.snapshot import Limit, Limits
+from tests.e2e.clients import patient
+from tests.e2e.gateway_site import DevProvider, GatewayWorker, key, snapshot
+from tests.e2e.running import ROOT, Site, modelwright, running
+
+pytestmark = pytest.mark.e2e
+GUIDE = ROOT / "docs" / "guide" / "keys-and-budgets.md"
+MANIFEST = """\
+schema: 1
+name: limits
+providers:
+  dev: {{kind: vllm, base_url: "{url}"}}
+endpoints:
+  chat: {{variants: {{main: {{provider: dev, model: vendor-model}}}}}}
+access: {{limits: {limits}}}
+"""
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[DevProvider]:
+    with DevProvider("--delay", "50ms") as running_provider:
+        yield running_provider
+
+
+@pytest.fixture(scope="module")
+def worker(tmp_path_factory: pytest.TempPathFactory, provider: DevProvider) -> Iterator[GatewayWorker]:
+    with GatewayWorker(tmp_path_factory.mktemp("limits"), snapshot(provider.base_url)) as running_worker:
+        yield running_worker
+
+
+NUMBERS = count(1)
+
+
+@contextmanager
+def limited(worker: GatewayWorker, *each: Limit) -> Iterator[openai.OpenAI]:
+    """A client with a key and a tenant of its own, under these limits."""
+    number = next(NUMBERS)
+    secret, known = key(number, tenant=f"tenant-{number}")
+    worker.change(limits=Limits(each=each), keys=(known,))
+    with openai.OpenAI(base_url=f"http://127.0.0.1:{worker.port}/v1", api_key=secret, max_retries=0) as asking:
+        yield asking
+
+
+def per_hour(amount: int, *, of: str = "requests", by: str = "key") -> Limit:
+    return Limit(by=by, of=of, amount=amount, per="hour")
+
+
+def client(site: Site) -> openai.OpenAI:
+    return openai.OpenAI(base_url=f"{site.public}/v1", api_key=site.key, max_retries=0)
+
+
+def ask(asking: openai.OpenAI, **options: Any) -> Any:
+    """One call; its answer with the headers."""
+    return asking.chat.completions.with_raw_response.create(
+        **{"model": "chat", "messages": [{"role": "user", "content": "Hi"}], **options}
+    )
+
+
+def status(asking: openai.OpenAI, **options: Any) -> int:
+    try:
+        return ask(asking, **options).status_code
+    except openai.APIStatusError as error:
+        return error.status_code
+
+
+def test_the_guide_is_right(tmp_path: Path, provider: DevProvider) -> None:
+    (block,) = re.findall(r"^```yaml\n(.*?)^```", GUIDE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    text = f"schema: 1\nname: guide\n{block}".replace("http://127.0.0.1:9009/v1", provider.base_url)
+    told = dict(re.findall(r"^(x-ratelimit-[a-z-]+): (.*)$", GUIDE.read_text("utf-8"), re.MULTILINE))
+    with running(text, folder=tmp_path) as site, client(site) as asking:
+        patient(lambda: status(asking, max_tokens=10**6) == 429, waiting_for="the gateway")
+        first = ask(asking)
+        assert set(told) == {name for name in first.headers if name.startswith("x-ratelimit-")}
+        assert first.headers["x-ratelimit-limit-requests"] == told["x-ratelimit-limit-requests"] == "3"
+        assert first.headers["x-ratelimit-remaining-requests"] == told["x-ratelimit-remaining-requests"]
+        assert re.fullmatch(r"1m[0-3]s", first.headers["x-ratelimit-reset-requests"])
+        assert int(first.headers["x-ratelimit-remaining-tokens"]) == int(told["x-ratelimit-remaining-tokens"])
+        assert int(ask(asking).headers["x-ratelimit-remaining-tokens"]) > 95_000
+        ask(asking)
+        with pytest.raises(openai.RateLimitError) as caught:
+            ask(asking)
+        assert caught.value.code == "rate_limited"
+        assert 50 < int(caught.value.response.headers["retry-after"]) <= 63
+
+
+def test_parallel_calls_pass_no_more_than_the_limit(tmp_path: Path, provider: DevProvider) -> None:
+    provider.fails()
+    text = MANIFEST.format(url=provider.base_url, limits="{key: {requests: 20/hour}, tenant: {tokens: 100k/day}}")
+    with running(text, folder=tmp_path) as site, client(site) as asking, ThreadPoolExecutor(50) as pool:
+        statuses = list(pool.map(lambda _: status(asking), range(200)))
+    assert sorted(set(statuses)) == [200, 429]
+    assert statuses.count(200) == 20 == len(provider.requests)
+
+
+def test_two_workers_that_would_count_apart_are_refused_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "modelwright.yaml"
+    text = MANIFEST.format(url="http://127.0.0.1:9/v1", limits="{key: {requests: 1/min}}")
+    path.write_text(f"{text}gateway: {{workers: 2}}\n")
+    for verb in ("check", "up"):
+        found = modelwright(verb, "-f", str(path))
+        assert found.returncode != 0
+        told = found.stdout + found.stderr
+        assert "access.limits" in told
+        assert "2 gateway workers would each count for themselves" in told
+        assert "gateway.workers: 1" in told
+
+
+def test_our_own_refusal_is_told_apart_from_the_providers(worker: GatewayWorker, provider: DevProvider) -> None:
+    provider.fails("429x1")
+    with limited(worker, per_hour(1)) as asking:
+        with pytest.raises(openai.RateLimitError) as theirs:
+            ask(asking)
+        with pytest.raises(openai.RateLimitError) as ours:
+            ask(asking)
+    assert (theirs.value.code, ours.value.code) == ("provider_rate_limited", "rate_limited")
+    assert int(ours.value.response.headers["retry-after"]) > 3000
+
+
+def test_a_call_that_one_limit_refuses_takes_nothing_of_another(worker: GatewayWorker, provider: DevProvider) -> None:
+    provider.fails()
+    with limited(worker, per_hour(3), per_hour(1, by="user"), per_hour(100_000, of="tokens", by="tenant")) as asking:
+        assert [status(asking, user="a") for _ in range(5)] == [200, 429, 429, 429, 429]
+        assert [status(asking, user=user) for user in "bcd"] == [200, 200, 429]
+
+
+def test_a_failed_call_keeps_none_of_its_tokens(worker: GatewayWorker, provider: DevProvider) -> None:
+    with limited(worker, per_hour(5000, of="tokens")) as asking:
+        for fault in ("500", "refuse", "401", "429"):
+            provider.fails(fault)
+            assert status(asking, max_tokens=4000) >= 429
+        provider.fails()
+        answer = ask(asking, max_tokens=4000)
+        used = answer.parse().usage.total_tokens
+        left = int(ask(asking, max_tokens=0).headers["x-ratelimit-remaining-tokens"])
+    assert 5000 - used - 100 < left < 5000 - used
+
+
+def test_the_place_of_a_client_that_leaves_is_free_at_once(worker: GatewayWorker, provider: DevProvider) -> None:
+    provider.fails("stall@1")
+    with limited(worker, Limit(by="endpoint", of="concurrency", amount=4)) as asking:
+        streams = [iter(ask(asking, stream=True, timeout=60).parse()) for _ in range(4)]
+        for stream in streams:
+            next(stream)
+        assert status(asking) == 429
+        assert worker.busy().in_flight == 4
+        asking.close()  # all four clients leave in mid-stream
+        patient(lambda: worker.busy().in_flight == 0, seconds=10, waiting_for="the clients to be gone")
+    provider.fails()
+    with limited(worker, Limit(by="endpoint", of="concurrency", amount=4)) as asking, ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(lambda _: status(asking), range(4))) == [200] * 4
