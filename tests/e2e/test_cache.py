@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,8 @@ import openai
 import pytest
 
 from modelwright.app.dev_provider.answers import text_of as words
-from modelwright.core.contracts.snapshot import Caching
+from modelwright.core.contracts.snapshot import Caching, Retries, Variant
+from tests.contracts.asgi_server import Wire
 from tests.e2e.clients import patient
 from tests.e2e.gateway_site import (
     KEY,
@@ -24,6 +27,7 @@ from tests.e2e.gateway_site import (
     GatewayWorker,
     chat_endpoint,
     events,
+    head_of,
     key,
     snapshot,
     text_of,
@@ -201,6 +205,32 @@ def test_only_complete_successes_are_kept(
     assert len(provider.requests) == 2
 
 
+def test_an_answer_stands_under_what_has_answered_and_not_under_what_was_asked(
+    provider: DevProvider, worker: GatewayWorker
+) -> None:
+    question = asked("who answers?")
+    variants = tuple(Variant(name=name, provider="dev", model=name) for name in ("first", "second"))
+    two = chat_endpoint(
+        variants=(variants[0], msgspec.structs.replace(variants[1], weight=0.0)),
+        fallback=("first", "second"),
+        retries=Retries(attempts=0),
+        cache=Caching(ttl=600.0),
+    )
+    before = worker.latest.endpoints
+    worker.change(endpoints=(two,))
+    provider.fails("500x1")
+    answers = [worker.post(question) for _ in range(3)]
+    assert [one.json()["model"] for one in answers] == ["second", "first", "first"]
+    assert [mark(one.headers) for one in answers] == ["miss", "miss", "hit"]
+    assert [one.headers["x-modelwright-variant"] for one in answers] == ["second", "first", "first"]
+    turned = msgspec.structs.replace(two, variants=(msgspec.structs.replace(variants[0], weight=0.0), variants[1]))
+    worker.change(endpoints=(turned,))
+    again = worker.post(question)
+    assert (mark(again.headers), again.body) == ("hit", answers[0].body)
+    assert [request["body"]["model"] for request in provider.requests] == ["first", "second", "first"]
+    worker.change(endpoints=before)
+
+
 def test_a_stream_whose_client_left_is_not_kept(provider: DevProvider, worker: GatewayWorker) -> None:
     question = asked("leaving")
     with DevProvider("--tokens", "200", "--delay", "5ms") as slow:
@@ -215,6 +245,35 @@ def test_a_stream_whose_client_left_is_not_kept(provider: DevProvider, worker: G
         assert mark(headers) == "hit"
         assert events(body)[-1] == "[DONE]"
         worker.change(providers=(msgspec.structs.replace(entry, base_urls=(provider.base_url,)),))
+
+
+def test_equal_calls_at_once_share_one_request(provider: DevProvider, worker: GatewayWorker) -> None:
+    question = asked("at once")
+    provider.fails("slow@500msx1")
+    worker.forget()
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda _: worker.post(question), range(20)))
+    assert len(provider.requests) == 1
+    assert len({one.body for one in answers}) == 1
+    assert sorted(mark(one.headers) for one in answers) == ["miss", *["shared"] * 19]
+    patient(lambda: len(worker.outcomes()) == 20, seconds=10)
+    assert sorted((row.cache, row.attempts) for row in worker.outcomes()) == [("miss", 1), *[("shared", 0)] * 19]
+
+
+def test_the_request_goes_on_when_the_first_client_leaves(provider: DevProvider, worker: GatewayWorker) -> None:
+    question = asked("first leaves")
+    content = json.dumps(question).encode()
+    provider.fails("slow@900msx1")
+    with ThreadPoolExecutor(1) as pool:
+        with Wire(worker.port) as first:
+            first.send(head_of(length=len(content)) + content)
+            patient(lambda: len(provider.requests) == 1, seconds=10)
+            second = pool.submit(worker.post, question)
+            patient(lambda: worker.busy().in_flight == 2, seconds=10)
+        answer = second.result(timeout=20)
+    assert (answer.status, mark(answer.headers)) == (200, "shared")
+    (request,) = provider.requests
+    assert not request["client_gone"]
 
 
 def test_metrics_count_what_was_saved(provider: DevProvider, worker: GatewayWorker) -> None:

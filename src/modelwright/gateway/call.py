@@ -59,6 +59,10 @@ class Call(msgspec.Struct, eq=False):
     task: asyncio.Task[object] | None = None
     watcher: asyncio.Task[None] | None = None
     """Waits for the client to leave, once the call has lasted a moment."""
+    needed: int = 0
+    """Other calls that wait for this one's answer: while there are any, it goes on without its client."""
+    deserted: bool = False
+    """Its client has left all the same."""
     stopped: CallError | None = None
     """Why the call was cancelled from outside."""
     answered: int = 0

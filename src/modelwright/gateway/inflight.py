@@ -100,10 +100,16 @@ def too_slow(call: Call) -> ProviderError | None:
     return stopped
 
 
+def give_up(call: Call) -> None:
+    """Stop a call that nobody waits for any more."""
+    stop(call, Stopped("the client left before the answer was complete"))
+
+
 async def _watch(call: Call) -> None:
     await call.client_gone()
-    if not call.ended:
-        stop(call, Stopped("the client left before the answer was complete"))
+    call.deserted = True
+    if not call.ended and not call.needed:
+        give_up(call)
 
 
 def _too_quiet(call: Call) -> CallError:

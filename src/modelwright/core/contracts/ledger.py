@@ -109,9 +109,9 @@ class LedgerRow(msgspec.Struct, kw_only=True, omit_defaults=True):
     attempts: int = 0
     """Upstream requests made for this call."""
     cache: str = ""
-    """hit | miss | bypass; empty when the endpoint keeps no answers."""
+    """hit | miss | bypass | shared (the answer of an equal call under way); empty: this endpoint keeps no answers."""
     saved: str | None = None
-    """What a kept answer had cost, as an exact decimal in `currency`: saved by this hit. None: unpriced, or no hit."""
+    """What the answer had cost those who asked for it, an exact decimal: saved by a hit. None: unpriced, or no hit."""
     saved_tokens: int | None = None
     """Input and output tokens that the provider had counted for it."""
     tags: dict[str, str] = {}

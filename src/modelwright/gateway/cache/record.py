@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 
-from modelwright.core.contracts.ledger import LedgerRow, Usage
+from modelwright.core.contracts.ledger import LedgerRow
 from modelwright.core.ports.cache import CacheStore, Kept
 from modelwright.core.wire.openai_ends import END, is_whole, read_recorded, usage_event
 from modelwright.gateway.cache.question import Question
+from modelwright.gateway.cache.saving import HEADER, tokens_of, usage_of
 from modelwright.gateway.call import Call, HeaderPairs, Reply
 
 LONGEST = 4 << 20
 """Bytes of a stream that are taken down; a longer one is not kept."""
-HEADER = b"x-modelwright-cache"
 
 
 class Record:
@@ -100,31 +100,6 @@ def replayed(call: Call, kept: Kept, *, age: float) -> Reply:
     call.streaming = True
     call.row.chunks = kept.chunks + bool(asked and kept.usage)
     return Reply(200, headers=headers, chunks=_once(call, kept.body + (kept.usage if asked else b"") + END))
-
-
-def note_saved(row: LedgerRow, *, tokens: int | None, cost: str | None, currency: str) -> None:
-    """Write into the row of a call that asked nobody what it would have used."""
-    row.input_tokens = row.output_tokens = 0
-    row.saved_tokens = tokens
-    row.saved = cost
-    row.currency = currency
-
-
-def usage_of(row: LedgerRow) -> Usage:
-    """What the provider counted."""
-    return Usage(
-        input_tokens=row.input_tokens,
-        cached_tokens=row.cached_tokens,
-        output_tokens=row.output_tokens,
-        reasoning_tokens=row.reasoning_tokens,
-    )
-
-
-def tokens_of(row: LedgerRow) -> int | None:
-    """Input and output together; None when neither is known."""
-    if row.input_tokens is None and row.output_tokens is None:
-        return None
-    return (row.input_tokens or 0) + (row.output_tokens or 0)
 
 
 def content_type(headers: HeaderPairs) -> bytes:
