@@ -66,11 +66,11 @@ class MemoryLimits:
             more = actual(ask, spent) - ask.amount
             if not more:
                 continue
-            if slot in balance.slots:
+            if more > 0 and ask.rule.slides and slot < ask.rule.window.at(self._now())[1]:
+                self._charge(ask, more)  # its slot has left the window: the rest counts from now on
+            elif slot in balance.slots:
                 balance.slots[slot] += more
                 balance.used += more
-            elif more > 0 and ask.rule.slides:  # its slot has left the window: the rest counts from now on
-                self._charge(ask, more)
 
     def _charge(self, ask: Ask, amount: int) -> None:
         window = ask.rule.window
