@@ -17,6 +17,7 @@ from modelwright.core.contracts.snapshot import (
     SERVING,
     Caching,
     Endpoint,
+    Issuer,
     Limit,
     Limits,
     ProviderEntry,
@@ -51,6 +52,7 @@ def base_snapshot(loaded: LoadedManifest, *, runtime: Path | str, release: str, 
         limits=limits(manifest),
         endpoints=tuple(endpoints(loaded)),
         providers=(*_own_providers(loaded, Path(runtime)), *_remote_providers(loaded)),
+        issuers=tuple(_issuers(loaded)),
     )
 
 
@@ -158,4 +160,22 @@ def _remote_providers(loaded: LoadedManifest) -> Iterator[ProviderEntry]:
             keys=tuple(key.reveal() for key in provider.keys),
             options=provider.options,
             off=loaded.off.get(name, ""),
+        )
+
+
+def _issuers(loaded: LoadedManifest) -> Iterator[Issuer]:
+    """Without their keys, which control reads."""
+    for name, section in loaded.manifest.access.oidc.items():
+        yield Issuer(
+            name=name,
+            issuer=section.issuer,
+            audience=section.audience,
+            algorithms=section.algorithms,
+            leeway=parse_duration(section.leeway),
+            tenant=section.tenant,
+            tenant_claim=section.claims.tenant,
+            user_claim=section.claims.user,
+            scope_claim=section.claims.scope,
+            scopes=section.scopes,
+            admin=section.admin,
         )

@@ -6,27 +6,27 @@ import asyncio
 import os
 import random
 import secrets
-import ssl
 from collections.abc import Callable
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
-from modelwright.adapters.http.dial import tls_context
 from modelwright.adapters.http.pool import Pool
 from modelwright.adapters.limits.memory import MemoryLimits
 from modelwright.adapters.providers.table import dialect
 from modelwright.adapters.stores.memory_cache import MemoryCache
 from modelwright.adapters.stores.spool import SpoolLedger
+from modelwright.app.issuers.library import keyring
 from modelwright.app.parts import PartSpec
 from modelwright.app.secret_files import PEPPER_NAME, pepper
-from modelwright.app.settings import CA_BUNDLE_NAME, FreshSecrets, Settings
+from modelwright.app.settings import FreshSecrets, Settings
 from modelwright.app.system import SystemClock, resident_mb
-from modelwright.core.errors import StartError
+from modelwright.app.workers.upstream_tls import upstream_tls
 from modelwright.core.status import Busy
 from modelwright.gateway.chain import Parts
 from modelwright.gateway.http.door import Door
+from modelwright.gateway.identity.renewal import Renewal
 from modelwright.gateway.ids import CallIds
 from modelwright.gateway.inflight import InFlight
 from modelwright.gateway.live import Gateway
@@ -61,9 +61,11 @@ class GatewayParts:
                 cache=self.cache,
                 clock=clock,
                 in_flight=self.in_flight,
+                keyrings=keyring,
                 ledger=self.ledger,
                 limiter=MemoryLimits(clock.now),
                 pepper=pepper(state, configured=settings.secret(PEPPER_NAME)),
+                renewal=Renewal(self.pool, str(Path(spec.runtime, "control.sock")), clock=clock),
                 transport=self.pool,
                 chance=random.random,
                 sleep=asyncio.sleep,
@@ -111,22 +113,3 @@ class GatewayParts:
             "modelwright_ledger_lost_total": lambda: ledger.lost,
             "modelwright_log_lines_dropped_total": lambda: writer.dropped + self.listener.dropped,
         }
-
-
-def upstream_tls(settings: Settings, base: Path) -> Callable[[], ssl.SSLContext]:
-    """How upstreams' certificates are checked; a file of authorities is read at once, so that no call finds it wrong.
-
-    A relative path is one from `base`, the manifest's directory. Raises StartError.
-    """
-    named = settings.value(CA_BUNDLE_NAME)
-    if named is None:
-        return tls_context
-    path = base / named
-    try:
-        context = tls_context(ca_bundle=str(path))
-    except OSError as error:
-        reason = "it holds no certificate in PEM form" if isinstance(error, ssl.SSLError) else error.strerror
-        raise StartError(
-            f"{path} cannot be used: {reason}", hint="name a PEM file of authorities, or unset it", place=CA_BUNDLE_NAME
-        ) from error
-    return lambda: context

@@ -1,9 +1,10 @@
-"""Listening addresses `host:port`, IPv6 ones as `[host]:port`; it resolves no name and opens nothing."""
+"""Addresses `host:port`, IPv6 ones as `[host]:port`, and whom they can be trusted to; it resolves and opens nothing."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
+from urllib.parse import urlsplit
 
 _HOST = re.compile(r"(?=.{1,253}$)[A-Za-z0-9]([-A-Za-z0-9]{0,62})(\.[A-Za-z0-9][-A-Za-z0-9]{0,62})*\.?", re.ASCII)
 
@@ -26,6 +27,16 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def is_sealed(url: str) -> bool:
+    """Whether nobody on the way can change what is read there: https, or http on this very machine."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        return False
+    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host)))
 
 
 def join_address(host: str, port: int) -> str:

@@ -22,6 +22,7 @@
         ├── Unauthenticated, Forbidden, UnknownEndpoint, TooLarge, Unprocessable
         ├── Overloaded           our own bound was reached; carries retry_after
         ├── RateLimited          a limit that the manifest sets for the caller; carries retry_after
+        ├── IdentityUnavailable  who calls cannot be told now
         ├── LedgerUnavailable    the call cannot be written down, so it is not made
         ├── ProviderOff          an optional provider whose settings are missing
         ├── ModelUnavailable     our own engine is loading or was lost; retryable
@@ -251,6 +252,12 @@ class RateLimited(CallError):
     """The caller has used up a limit that the manifest sets (the provider's own is `provider_rate_limited`)."""
 
     code = "rate_limited"
+
+
+class IdentityUnavailable(CallError):
+    """Whether this key or token is good cannot be told now: its source is away. Those known before go on working."""
+
+    code = "identity_unavailable"
 
 
 class LedgerUnavailable(CallError):

@@ -11,6 +11,7 @@ import msgspec
 
 from modelwright.core.contracts.ledger import LedgerRow
 from modelwright.core.errors import CallError
+from modelwright.core.identity import ANONYMOUS, Caller
 from modelwright.core.wire.openai import RequestHead
 from modelwright.gateway.lanes import Lane, Replica
 
@@ -44,8 +45,8 @@ class Call(msgspec.Struct, eq=False):
     """Waits until the client leaves; only once the body was read."""
     version: str = ""
     """Of the model, when a V2 path names one."""
-    scope: tuple[str, ...] = ()
-    """Endpoints that the key may call; empty: all."""
+    caller: Caller = ANONYMOUS
+    """Who calls, once that is known."""
     identified: bool = False
     """Somebody known makes this call: it belongs into the ledger."""
     body: bytes = b""

@@ -11,7 +11,9 @@ from modelwright.core.ports.clock import Clock
 from modelwright.core.ports.http import Transport
 from modelwright.core.ports.limits import Limiter
 from modelwright.core.ports.stores import LedgerSink
+from modelwright.core.ports.tokens import Keyrings
 from modelwright.gateway.call import Call, Handler, Policy, Reply
+from modelwright.gateway.identity.renewal import Renewal
 from modelwright.gateway.inflight import InFlight
 from modelwright.gateway.lanes import Table
 from modelwright.gateway.policies.admit import Admit
@@ -28,7 +30,20 @@ from modelwright.gateway.policies.route import ChooseRoute
 class Parts:
     """What policies ask for; the same objects for every snapshot."""
 
-    __slots__ = ("cache", "chance", "clock", "emit", "in_flight", "ledger", "limiter", "pepper", "sleep", "transport")
+    __slots__ = (
+        "cache",
+        "chance",
+        "clock",
+        "emit",
+        "in_flight",
+        "keyrings",
+        "ledger",
+        "limiter",
+        "pepper",
+        "renewal",
+        "sleep",
+        "transport",
+    )
 
     def __init__(
         self,
@@ -36,9 +51,11 @@ class Parts:
         cache: CacheStore,
         clock: Clock,
         in_flight: InFlight,
+        keyrings: Keyrings,
         ledger: LedgerSink,
         limiter: Limiter,
         pepper: bytes,
+        renewal: Renewal,
         transport: Transport,
         chance: Callable[[], float],
         sleep: Callable[[float], Awaitable[object]],
@@ -49,8 +66,10 @@ class Parts:
         self.clock = clock
         self.limiter = limiter
         self.in_flight = in_flight
+        self.keyrings = keyrings
         self.ledger = ledger
         self.pepper = pepper
+        self.renewal = renewal
         self.transport = transport
         self.chance = chance
         self.sleep = sleep

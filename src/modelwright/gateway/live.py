@@ -6,8 +6,9 @@ from modelwright.core.contracts.snapshot import Snapshot
 from modelwright.core.errors import ModelUnavailable, StartError
 from modelwright.gateway.call import Handler
 from modelwright.gateway.chain import Parts, build_chain
+from modelwright.gateway.identity.tokens import Tokens
 from modelwright.gateway.lanes import Dialects, Replica, Replicas, Resolve, Table, build_table
-from modelwright.gateway.policies.authenticate import Authenticate
+from modelwright.gateway.policies.authenticate import Authenticate, Renew
 
 
 class InForce:
@@ -15,9 +16,9 @@ class InForce:
 
     __slots__ = ("authenticate", "chain", "table")
 
-    def __init__(self, table: Table, parts: Parts) -> None:
+    def __init__(self, table: Table, parts: Parts, *, tokens: Tokens | None, renew: Renew) -> None:
         self.table = table
-        self.authenticate = Authenticate(table, pepper=parts.pepper, clock=parts.clock)
+        self.authenticate = Authenticate(table, pepper=parts.pepper, clock=parts.clock, tokens=tokens, renew=renew)
         self.chain: Handler = build_chain(table, parts, authenticate=self.authenticate)
 
 
@@ -32,6 +33,7 @@ class Gateway:
         self._replicas = Replicas(dialects)
         self._resolve = resolve
         self._in_force: InForce | None = None
+        self._tokens: Tokens | None = None
 
     def apply(self, snapshot: Snapshot) -> None:
         """Answer by this snapshot from now on; raises ModelwrightError and keeps the one before when it is unusable."""
@@ -41,7 +43,8 @@ class Gateway:
                 hint="wait for the next one",
             )
         table = build_table(snapshot, replicas=self._replicas, resolve=self._resolve)
-        self._in_force = InForce(table, self.parts)
+        self._tokens = self._tokens_of(snapshot)
+        self._in_force = InForce(table, self.parts, tokens=self._tokens, renew=self._renew)
 
     @property
     def serial(self) -> int:
@@ -65,3 +68,16 @@ class Gateway:
                 "the gateway waits for its first snapshot", hint="it is starting; try again", retry_after=1.0
             )
         return self._in_force
+
+    def _tokens_of(self, snapshot: Snapshot) -> Tokens | None:
+        """What is remembered of tokens stays as long as their issuers do."""
+        if not snapshot.issuers:
+            return None
+        if self._tokens is not None and self._tokens.issuers == snapshot.issuers:
+            return self._tokens
+        return Tokens(snapshot.issuers, keyrings=self.parts.keyrings, clock=self.parts.clock)
+
+    async def _renew(self, issuer: str) -> Authenticate:
+        """Have an issuer's keys read again; who knows callers then."""
+        await self.parts.renewal.ask(issuer)
+        return self.in_force().authenticate

@@ -8,7 +8,7 @@ import pytest
 from modelwright.app.manifest.load import LoadedManifest, load_manifest
 from modelwright.app.snapshot import base_snapshot, release_record
 from modelwright.core.contracts.release import release_digest
-from modelwright.core.contracts.snapshot import Endpoint, ProviderEntry, Snapshot, Timeouts, Variant
+from modelwright.core.contracts.snapshot import Endpoint, Issuer, ProviderEntry, Snapshot, Timeouts, Variant
 
 FILE = """
 schema: 1
@@ -26,7 +26,7 @@ endpoints:
       canary: {serve: chat, weight: 10}
     split: {by: user, header: X-User-Id}
     timeout: {connect: 500ms, first_token: 20s, idle: 15s, total: 5m}
-access: {auth: optional}
+access: {auth: optional, oidc: {company: {issuer: "https://i", audience: a, leeway: 5s, scopes: {s: [assistant]}}}}
 gateway: {max_body: 1MiB, max_in_flight: 7}
 """
 
@@ -85,6 +85,7 @@ def test_a_snapshot_holds_all_that_a_gateway_needs_and_no_secret(loaded: LoadedM
                 off="set B",
             ),
         ),
+        issuers=(Issuer(name="company", issuer="https://i", audience="a", leeway=5.0, scopes={"s": ("assistant",)}),),
     )
     assert b"topsecret" not in msgspec.json.encode(snapshot)
 

@@ -14,12 +14,14 @@ from modelwright.adapters.limits.memory import MemoryLimits
 from modelwright.adapters.providers.table import dialect
 from modelwright.adapters.stores.memory_cache import MemoryCache
 from modelwright.adapters.stores.memory_ledger import MemoryLedger
+from modelwright.adapters.tokens.jose import JoseKeyring
 from modelwright.core.contracts.events import Event, RequestFinished
 from modelwright.core.contracts.snapshot import Endpoint, Key, ProviderEntry, Snapshot, Timeouts, Variant
 from modelwright.core.keys import compose_key, key_digest
 from modelwright.core.ports.clock import ManualClock
 from modelwright.gateway.chain import Parts
 from modelwright.gateway.http.door import Door
+from modelwright.gateway.identity.renewal import Renewal
 from modelwright.gateway.inflight import InFlight
 from modelwright.gateway.live import Gateway
 
@@ -119,9 +121,11 @@ class World:
                 cache=self.cache,
                 clock=self.clock,
                 in_flight=self.in_flight,
+                keyrings=JoseKeyring,
                 ledger=self.ledger,
                 limiter=MemoryLimits(self.clock.now),
                 pepper=PEPPER,
+                renewal=Renewal(self.upstream, "/run/control.sock", clock=self.clock),
                 transport=self.upstream,
                 chance=lambda: 0.5,
                 sleep=self._sleep,

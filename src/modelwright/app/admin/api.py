@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from modelwright.adapters.stores.sql_ledger import SqlLedger
 from modelwright.app.admin.errors import envelope, status_for
 from modelwright.app.admin.view import View
+from modelwright.app.issuers.watch import IssuerWatch
 from modelwright.app.keys.desk import KeyDesk, Tell
 from modelwright.app.keys.types import KeyChanged, KeyFacts, KeyMade, KeyRotated, KeyWish, RotationWish, Spread
 from modelwright.core.contracts.ledger import OUTCOMES
@@ -38,13 +39,14 @@ class RowFilter(BaseModel):
     outcome: str | None = None
 
 
-def create_api(desk: KeyDesk, ledger: SqlLedger, view: View, *, tell: Tell) -> FastAPI:
+def create_api(desk: KeyDesk, ledger: SqlLedger, view: View, *, issuers: IssuerWatch, tell: Tell) -> FastAPI:
     """The application. Its interactive pages are off, since they load scripts from elsewhere; `/openapi.json` is on."""
     api = FastAPI(title="Modelwright admin", docs_url=None, redoc_url=None)
     _add_keys(api, desk)
     _add_ledger(api, ledger)
     _add_view(api, view)
     _add_publishing(api, tell)
+    _add_issuers(api, issuers)
     _add_errors(api)
     return api
 
@@ -103,6 +105,20 @@ def _add_publishing(api: FastAPI, tell: Tell) -> None:
     async def publish() -> Spread | None:
         """Write the gateways' snapshot from the configuration as it is now, and have them take it."""
         return await tell()
+
+
+def _add_issuers(api: FastAPI, issuers: IssuerWatch) -> None:
+    @api.get("/issuers")
+    async def list_issuers() -> Response:
+        """Issuers of tokens, with their public keys' ids."""
+        return _json(issuers.listed())
+
+    @api.post("/issuers/{name}/read")
+    async def read_issuer(name: str) -> Response:
+        """Read an issuer's keys now, at most every two seconds; the gateways have them when this returns."""
+        if not await issuers.read(name):
+            raise HTTPException(404, f"the manifest names no issuer {name!r}")
+        return _json(issuers.listed())
 
 
 def _add_errors(api: FastAPI) -> None:

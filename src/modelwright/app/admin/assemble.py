@@ -13,6 +13,7 @@ from modelwright.app.admin.publish import Publisher
 from modelwright.app.admin.store import Store
 from modelwright.app.admin.view import View
 from modelwright.app.admin.workers import Workers
+from modelwright.app.issuers.watch import IssuerWatch
 from modelwright.app.keys.desk import KeyDesk, Tell
 from modelwright.app.keys.types import Spread
 from modelwright.app.parts import PartSpec
@@ -29,6 +30,7 @@ def assemble(
     store: Store,
     *,
     publisher: Publisher,
+    issuers: IssuerWatch,
     pepper: bytes,
     clock: Clock,
     emit: Callable[[Event], None],
@@ -38,6 +40,7 @@ def assemble(
     runtime = Path(spec.runtime)
     workers = Workers(runtime, own=spec.name)
     tell = teller(publisher, workers)
+    issuers.told = tell
     desk = KeyDesk(store.keys, pepper=pepper, clock=clock, tell=tell, emit=emit)
     view = View(
         runtime,
@@ -46,7 +49,7 @@ def assemble(
         busy=lambda: Busy(snapshot=publisher.serial, memory_mb=resident_mb()),
         metrics=ControlMetrics(readings),
     )
-    return create_api(desk, store.ledger, view, tell=tell)
+    return create_api(desk, store.ledger, view, issuers=issuers, tell=tell)
 
 
 def teller(publisher: Publisher, workers: Workers) -> Tell:

@@ -1,4 +1,4 @@
-"""Writes the snapshot that gateway workers answer by: the supervisor's base and the live keys; it tells nobody."""
+"""Writes the snapshot that gateway workers answer by: the supervisor's base with keys and issuers; it tells nobody."""
 
 from __future__ import annotations
 
@@ -10,19 +10,23 @@ import msgspec
 
 from modelwright.access.keys import live_keys
 from modelwright.app.whole_file import write_whole
-from modelwright.core.contracts.snapshot import Key, Snapshot
+from modelwright.core.contracts.snapshot import Issuer, Key, Snapshot
 from modelwright.core.errors import StartError
 from modelwright.core.ports.clock import Clock
 from modelwright.core.ports.stores import KeyStore
 
 NextSerial = Callable[[int], Awaitable[int]]
 """Gives a serial past this one, that was never given before."""
+Fill = Callable[[tuple[Issuer, ...]], tuple[Issuer, ...]]
+"""The issuers with their keys, as these are known now."""
 
 
 class Publisher:
     """The only writer of `snapshot.json`."""
 
-    def __init__(self, runtime: Path, store: KeyStore, *, next_serial: NextSerial, clock: Clock) -> None:
+    def __init__(
+        self, runtime: Path, store: KeyStore, *, next_serial: NextSerial, clock: Clock, issuers: Fill = tuple
+    ) -> None:
         self.live: tuple[Key, ...] = ()
         """Keys as of the last look at the store."""
         self.serial = 0
@@ -33,6 +37,7 @@ class Publisher:
         self._store = store
         self._next_serial = next_serial
         self._clock = clock
+        self._issuers = issuers
         self._turn = asyncio.Lock()
 
     async def publish(self) -> int:
@@ -42,7 +47,8 @@ class Publisher:
             self.live = live_keys(await self._store.list(), now=self._clock.now())
             base = self._read_base()
             serial = await self._next_serial(max(base.serial, self.serial))
-            snapshot = msgspec.structs.replace(base, serial=serial, keys=self.live)
+            issuers = self._issuers(base.issuers)
+            snapshot = msgspec.structs.replace(base, serial=serial, keys=self.live, issuers=issuers)
             write_whole(self._runtime / "snapshot.json", msgspec.json.encode(snapshot), durable=True)
             self.serial, self.behind = serial, False
             return serial

@@ -39,7 +39,6 @@ LATER: tuple[Later, ...] = (
     Later((*_MODEL, "scale", "max"), "remove it and set `min`, the number of replicas"),
     Later((*_MODEL, "scale", "on"), "remove it and set `min`, the number of replicas"),
     Later((*_MODEL, "scale", "idle"), "remove it and set `min`, the number of replicas"),
-    Later(("access", "oidc"), "remove it and give out API keys: modelwright keys create"),
     Later(("gateway", "grpc"), "remove it and use V2 over HTTP"),
     Later(("observe", "otlp"), "remove it and scrape /metrics"),
     Later(("observe", "sentry"), "remove it and read the logs"),

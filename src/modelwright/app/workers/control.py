@@ -6,23 +6,27 @@ Its first act is the snapshot, since nobody answers calls without one; the libra
 from __future__ import annotations
 
 import asyncio
+import ssl
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 
+from modelwright.adapters.http.pool import Pool
 from modelwright.adapters.stores.ingest import Ingest
 from modelwright.adapters.stores.spool_reader import SpoolReader
 from modelwright.app.admin.chores import Chores
 from modelwright.app.admin.door import AdminDoor, Asgi
 from modelwright.app.admin.publish import Publisher
 from modelwright.app.admin.store import Store, open_store
+from modelwright.app.issuers.watch import IssuerWatch
 from modelwright.app.lifecycle import start_worker
 from modelwright.app.parts import Notice, PartSpec
 from modelwright.app.secret_files import PEPPER_NAME, pepper
 from modelwright.app.settings import Settings
 from modelwright.app.system import SystemClock
+from modelwright.app.workers.upstream_tls import upstream_tls
 from modelwright.core.contracts.events import Event
 from modelwright.core.contracts.snapshot import Key
 from modelwright.observe.lines import EventLines, LineWriter
@@ -45,6 +49,7 @@ class ControlWorker:
         configure_logging(spec.name, write=self._writer.write, level=spec.log_level)
         settings = Settings(Path(spec.base), environment=spec.environment, state=self._state)
         self._pepper = pepper(self._state, configured=settings.secret(PEPPER_NAME))
+        self._tls = upstream_tls(settings, Path(spec.base))
         self._run: _Run | None = None
         self._door = AdminDoor(pepper=self._pepper, live=self._live, clock=self._clock)
 
@@ -54,7 +59,7 @@ class ControlWorker:
 
     async def start(self) -> Notice:
         store = await open_store(self._state, patience=PATIENCE)
-        run = self._run = _Run(store, self._spec, clock=self._clock)
+        run = self._run = _Run(store, self._spec, clock=self._clock, tls=self._tls)
         await run.publisher.publish()
         run.begin()
         self._door.api = await asyncio.to_thread(self._load_api, run)
@@ -75,6 +80,7 @@ class ControlWorker:
             self._spec,
             run.store,
             publisher=run.publisher,
+            issuers=run.issuers,
             pepper=self._pepper,
             clock=self._clock,
             emit=self._emit,
@@ -91,27 +97,34 @@ class ControlWorker:
 class _Run:
     """What works while the database is open."""
 
-    def __init__(self, store: Store, spec: PartSpec, *, clock: SystemClock) -> None:
+    def __init__(self, store: Store, spec: PartSpec, *, clock: SystemClock, tls: Callable[[], ssl.SSLContext]) -> None:
         self.store = store
+        self._pool = Pool(tls=tls)
+        self.issuers = IssuerWatch(Path(spec.state), self._pool, clock=clock)
         self.publisher = Publisher(
             Path(spec.runtime),
             store.keys,
             next_serial=partial(store.serials.next, "snapshot"),
             clock=clock,
+            issuers=self.issuers.filled,
         )
+        self.issuers.told = self.publisher.publish
         self._ingest = Ingest(SpoolReader(Path(spec.state) / "spool", clock=clock), store.ledger)
         self._chores = Chores(self._ingest, self.publisher)
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: tuple[asyncio.Task[None], ...] = ()
 
     def begin(self) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._chores.run())
+        loop = asyncio.get_running_loop()
+        self._tasks = (loop.create_task(self._chores.run()), loop.create_task(self.issuers.run()))
 
     async def end(self) -> None:
         """Take in what the other workers have left, then close."""
         self._chores.finish()
-        if self._task is not None:
-            await self._task
+        self.issuers.finish()
+        if self._tasks:
+            await asyncio.gather(*self._tasks)
             await self._chores.round()
+        await self._pool.close()
         await self.store.close()
 
     def readings(self) -> Mapping[str, Callable[[], float]]:

@@ -124,6 +124,32 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Networks of proxies whose word about a client's address is taken."""
 
 
+class Issuer(msgspec.Struct, frozen=True, kw_only=True):
+    """An OIDC issuer whose tokens are accepted, with its public keys as they were last read."""
+
+    name: str
+    issuer: str
+    """The URL that stands in its tokens."""
+    audience: str
+    algorithms: tuple[str, ...] = ()
+    """Those that it may sign with; empty: every asymmetric one."""
+    leeway: float = 30.0
+    """Seconds by which clocks may differ."""
+    tenant: str = "default"
+    """Whose calls these are, when no claim says so."""
+    tenant_claim: str = ""
+    user_claim: str = "sub"
+    scope_claim: str = "scope"
+    scopes: dict[str, tuple[str, ...]] = {}
+    """Endpoints that a scope lets its bearer call, `*` is all; empty: every token may call all."""
+    admin: str = ""
+    """The scope that opens the admin door."""
+    keys: tuple[dict[str, str], ...] = ()
+    """JSON Web Keys, their public parts only."""
+    problem: str = ""
+    """Why the keys could not be read when that was tried last; those read before stay."""
+
+
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """All of it; workers swap the whole value at once."""
 
@@ -150,3 +176,4 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     providers: tuple[ProviderEntry, ...] = ()
     keys: tuple[Key, ...] = ()
     limits: Limits = Limits()
+    issuers: tuple[Issuer, ...] = ()

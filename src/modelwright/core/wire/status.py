@@ -24,6 +24,7 @@ STATUS: dict[str, int] = {
     "upstream_truncated": 502,
     "model_unavailable": 503,
     "draining": 503,
+    "identity_unavailable": 503,
     "ledger_unavailable": 503,
     "provider_off": 503,
     "provider_timeout": 504,

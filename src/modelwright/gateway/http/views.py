@@ -42,13 +42,13 @@ class Views:
 
     async def _of_models(self, found: Match, headers: dict[bytes, bytes]) -> Reply:
         in_force = self._gateway.in_force()
-        key = in_force.authenticate.identify(headers)
-        routes, scope = in_force.table.routes, key.endpoints
+        caller = await in_force.authenticate.identify_patiently(headers)
+        routes, scope = in_force.table.routes, caller.endpoints
         if found.view == "models":
             data = [_card(route) for name, route in sorted(routes.items()) if not scope or name in scope]
             return _json({"object": "list", "data": data})
         if scope and found.model not in scope:
-            raise out_of_scope(found.model[:128], key.id)
+            raise out_of_scope(found.model[:128], caller.id)
         route = routes.get(found.model)
         if route is None:
             raise unknown_endpoint(found.model[:128], routes, scope)

@@ -1,67 +1,123 @@
-"""Policy: whose call it is; API keys by their peppered digest, nothing that knows users or passwords."""
+"""Policy: whose call it is, by an API key's peppered digest or an issuer's token; it knows no users and passwords."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
-from modelwright.core.contracts.snapshot import Key
-from modelwright.core.errors import Forbidden, Unauthenticated
-from modelwright.core.keys import key_digest
+from modelwright.core.errors import Forbidden, IdentityUnavailable, Unauthenticated
+from modelwright.core.identity import ANONYMOUS, Caller, caller_of_key
+from modelwright.core.keys import PREFIX, key_digest
 from modelwright.core.ports.clock import Clock
+from modelwright.core.ports.tokens import SigningKeyMissing
 from modelwright.gateway.call import Call, Handler, Reply
 from modelwright.gateway.lanes import Table
 
-ANONYMOUS = Key(id="", digest="")
+if TYPE_CHECKING:
+    from modelwright.gateway.identity.tokens import Tokens
+
 REMEMBERED = 4096
 """Secrets whose key is known without another digest; they are forgotten with the snapshot."""
 _SEND = "send the header 'Authorization: Bearer mw-…' or 'X-API-Key: mw-…'"
+_KEY = PREFIX.encode()
+
+Renew = Callable[[str], Awaitable["Authenticate"]]
+"""Has the keys of an issuer, by its name, read again if that may be; the policy that is in force then."""
 
 
 class Authenticate:
-    """Puts key and tenant into the call's row."""
+    """Puts the caller into the call, and key and tenant into its row."""
 
-    def __init__(self, table: Table, *, pepper: bytes, clock: Clock) -> None:
+    def __init__(
+        self, table: Table, *, pepper: bytes, clock: Clock, tokens: Tokens | None = None, renew: Renew | None = None
+    ) -> None:
+        """`tokens` are those of the snapshot's issuers; None when it names none."""
         self._keys = table.keys
         self._rule = table.snapshot.auth
         self._pepper = pepper
         self._now = clock.now
-        self._remembered: dict[bytes, Key] = {}
+        self._tokens = tokens
+        self._renew = renew
+        self._remembered: dict[bytes, Caller] = {}
 
     def __call__(self, call: Call, proceed: Handler) -> Awaitable[Reply]:
-        key = self.identify(call.headers)
-        row = call.row
-        row.key = key.id
-        row.tenant = key.tenant
-        call.scope = key.endpoints
-        call.identified = True
-        return proceed(call)
+        try:
+            caller = self.identify(call.headers)
+        except SigningKeyMissing as missing:
+            return self._proceed_later(missing, call, proceed)
+        return _proceed(caller, call, proceed)
 
-    def identify(self, headers: dict[bytes, bytes]) -> Key:
-        """The key of a request; raises Unauthenticated or Forbidden."""
+    def identify(self, headers: dict[bytes, bytes]) -> Caller:
+        """Who sends a request; raises Unauthenticated, Forbidden, IdentityUnavailable or SigningKeyMissing."""
         if self._rule == "none":
             return ANONYMOUS
         secret = _presented(headers)
-        key = self._remembered.get(secret)
-        if key is None:
+        caller = self._remembered.get(secret)
+        if caller is None:
             if not secret and self._rule == "optional":
                 return ANONYMOUS
-            key = self._find(secret)
+            if self._tokens is not None and secret and not secret.startswith(_KEY):
+                return _client(self._tokens.caller(secret), "token")
+            caller = self._find(secret)
             if len(self._remembered) >= REMEMBERED:
                 self._remembered.clear()
-            self._remembered[secret] = key
-        if key.expires is not None and key.expires <= self._now():
-            raise Unauthenticated(f"the API key {key.id} has expired", hint="ask the operator for a new key")
-        return key
+            self._remembered[secret] = caller
+        if caller.expires is not None and caller.expires <= self._now():
+            raise Unauthenticated(f"the API key {caller.id} has expired", hint="ask the operator for a new key")
+        return caller
 
-    def _find(self, secret: bytes) -> Key:
+    async def identify_patiently(self, headers: dict[bytes, bytes]) -> Caller:
+        """Likewise; a token whose signing key is missing waits until the issuer was asked for its keys."""
+        try:
+            return self.identify(headers)
+        except SigningKeyMissing as missing:
+            return await self._identify_anew(missing, headers)
+
+    async def _proceed_later(self, missing: SigningKeyMissing, call: Call, proceed: Handler) -> Reply:
+        return await _proceed(await self._identify_anew(missing, call.headers), call, proceed)
+
+    async def _identify_anew(self, missing: SigningKeyMissing, headers: dict[bytes, bytes]) -> Caller:
+        issuer = missing.issuer
+        if self._renew is not None:
+            newer = await self._renew(issuer.name)
+            try:
+                return newer.identify(headers)
+            except SigningKeyMissing as still:
+                issuer = still.issuer
+        if issuer.problem or not issuer.keys:
+            raise IdentityUnavailable(
+                f"the signing keys of issuer {issuer.name} cannot be read now", hint="try again", retry_after=2.0
+            )
+        raise Unauthenticated(
+            f"the token is signed by a key that issuer {issuer.name} does not publish",
+            hint="ask the issuer for a new token",
+        )
+
+    def _find(self, secret: bytes) -> Caller:
         if not secret:
             raise Unauthenticated("no API key was sent", hint=_SEND)
         key = self._keys.get(key_digest(self._pepper, secret))
         if key is None:
             raise Unauthenticated("the API key is not known or was revoked", hint="ask the operator for a key")
-        if key.role != "client":
-            raise Forbidden(f"a key with the role {key.role} may not call endpoints", hint="use a client's key")
-        return key
+        return _client(caller_of_key(key), "key")
+
+
+def _proceed(caller: Caller, call: Call, proceed: Handler) -> Awaitable[Reply]:
+    row = call.row
+    row.key = caller.id
+    row.tenant = caller.tenant
+    row.user = caller.user
+    call.caller = caller
+    call.identified = True
+    return proceed(call)
+
+
+def _client(caller: Caller, what: str) -> Caller:
+    """Raises Forbidden for whoever may not call endpoints."""
+    if "client" not in caller.roles:
+        role = caller.roles[0]
+        raise Forbidden(f"a {what} with the role {role} may not call endpoints", hint=f"use a client's {what}")
+    return caller
 
 
 def _presented(headers: dict[bytes, bytes]) -> bytes:

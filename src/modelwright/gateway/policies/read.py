@@ -23,7 +23,7 @@ class Read:
         if call.operation != "infer":
             head = call.head = openai.read_head(body)
             row.endpoint = head.model[:_SHOWN]
-            if head.user:
+            if head.user and not row.user:
                 row.user = head.user[:_SHOWN]
             if head.stream and call.operation in _STREAMS:
                 row.stream = True

@@ -28,11 +28,12 @@ class ChooseRoute:
 
     def __call__(self, call: Call, proceed: Handler) -> Awaitable[Reply]:
         row = call.row
-        if call.scope and row.endpoint not in call.scope:
+        scope = call.caller.endpoints
+        if scope and row.endpoint not in scope:
             raise out_of_scope(row.endpoint, row.key)
         route = self._routes.get(row.endpoint)
         if route is None:
-            raise unknown_endpoint(row.endpoint, self._routes, call.scope)
+            raise unknown_endpoint(row.endpoint, self._routes, scope)
         if call.operation not in route.endpoint.operations:
             raise _unfit(call.operation, route)
         lane = call.lane = route.lanes[0] if len(route.lanes) == 1 else self._choose(call, route)
@@ -51,7 +52,7 @@ class ChooseRoute:
         subject = split.subject(
             endpoint.split_by,
             header=call.headers.get(route.split_header, b"").decode("latin-1") if route.split_header else "",
-            user=call.head.user or "" if call.head is not None else "",
+            user=call.caller.user or (call.head.user or "" if call.head is not None else ""),
             tenant=row.tenant,
             key=row.key,
             call=row.call,
@@ -59,11 +60,12 @@ class ChooseRoute:
         return route.lanes[split.choose(route.weights, split.position(self._salt, endpoint.name, subject))]
 
 
-def out_of_scope(name: str, key: str) -> Forbidden:
-    """The error of a key that may not call this endpoint; it does not say whether there is one."""
+def out_of_scope(name: str, caller: str) -> Forbidden:
+    """The error of a caller who may not call this endpoint; it does not say whether there is one."""
+    what = "token of" if "/" in caller else "API key"
     return Forbidden(
-        f"the API key {key} may not call endpoint {name!r}",
-        hint="see GET /v1/models for those that it may call, or ask the operator for a key",
+        f"the {what} {caller} may not call endpoint {name!r}",
+        hint="see GET /v1/models for those that it may call, or ask the operator",
         param="model",
     )
 

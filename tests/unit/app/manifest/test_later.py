@@ -90,7 +90,7 @@ def test_none_of_them_is_in_the_schema(path: Path) -> None:
 
 def test_the_whole_design_is_understood(write: Write) -> None:
     faults = check_manifest(write(DESIGN), env={}).faults
-    assert len(faults) > 25
+    assert len(faults) > 10
     understood = ("is not available in this version", "`${secret:DATABASE_URL}` cannot", "`${secret:R}` cannot")
     assert not [fault for fault in faults if not any(words in fault.problem for words in understood)]
 

@@ -28,6 +28,7 @@ def problems(write: Write, text: str) -> list[tuple[str, str]]:
         CHAT + "providers: {p: {kind: openai, base_url: 'http://10.0.0.7/v1'}}",
         CHAT + "providers: {p: {kind: vllm, base_url: 'http://[::1]:8000'}}",
         "models: {chat: {source: ./check.json, engine: {kind: toy-text}}}",
+        CHAT + "access: {oidc: {a: {issuer: 'http://127.0.0.1:9/a', audience: b, scopes: {x.y: [chat], z: ['*']}}}}",
     ],
 )
 def test_what_is_right(write: Write, text: str) -> None:
@@ -45,6 +46,14 @@ models: {m: {source: ./chat.gguf, check: ./chat.gguf}} | models.m.check | is not
 models: {m: {source: ./digits.onnx, engine: {context: 8}}} | models.m.engine.context | is for text models
 access: {auth: none}; gateway: {listen: '0.0.0.0:80'} | access.auth | lets everybody call
 access: {auth: none}; gateway: {listen: '[::]:80'} | access.auth | lets everybody call
+access: {auth: none, oidc: {a: {issuer: 'https://a', audience: b}}} | access.oidc | no token is looked at
+access: {oidc: {a: {issuer: 'http://a', audience: b}}} | access.oidc.a.issuer | is http, so that anybody
+access: {oidc: {a: {issuer: 'login', audience: b}}} | access.oidc.a.issuer | is not http(s)
+access: {oidc: {a: {issuer: 'https://a/?b', audience: b}}} | access.oidc.a.issuer | has a query
+access: {oidc: {a: &i {issuer: 'https://i', audience: b}, c: *i}} | access.oidc.c.issuer | of a
+access: {oidc: {a: {issuer: 'https://a', audience: b, scopes: {s: [none]}}}} | access.oidc.a.scopes.s[0] | no 'none'
+access: {oidc: {a: {issuer: 'https://a', audience: b, algorithms: [HS256]}}} | access.oidc.a.algorithms[0] | HS256
+access: {oidc: {a: {issuer: 'https://a', audience: b, algorithms: [none]}}} | access.oidc.a.algorithms[0] | none
 gateway: {listen: 'localhost:80', admin: '127.0.0.1:80'} | gateway.admin | same port
 gateway: {listen: '0.0.0.0:80', admin: '10.0.0.7:80'} | gateway.admin | same port
 providers: {p: {kind: nobody}} | providers.p.kind | no kind of provider

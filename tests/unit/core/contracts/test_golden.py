@@ -30,6 +30,7 @@ from modelwright.core.contracts.snapshot import (
     SNAPSHOT_VERSION,
     Caching,
     Endpoint,
+    Issuer,
     Key,
     Limit,
     Limits,
@@ -137,6 +138,21 @@ SNAPSHOT = Snapshot(
         ),
         time_zone="Europe/Berlin",
         trusted=("10.0.0.0/8",),
+    ),
+    issuers=(
+        Issuer(
+            name="company",
+            issuer="https://login.example.com",
+            audience="modelwright",
+            algorithms=("ES256",),
+            leeway=30.0,
+            tenant="default",
+            tenant_claim="org",
+            scopes={"llm.chat": ("assistant",)},
+            admin="llm.admin",
+            keys=({"kty": "EC", "kid": "1", "crv": "P-256", "x": "AA", "y": "AA"},),
+            problem="it cannot be reached",
+        ),
     ),
 )
 RELEASE = Release(

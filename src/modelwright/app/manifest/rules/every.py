@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from modelwright.app.document.finding import Finding
-from modelwright.app.manifest.rules import doors, endpoints, limits, models, providers, routing
+from modelwright.app.manifest.rules import access, doors, endpoints, limits, models, providers, routing
 from modelwright.app.manifest.rules.case import Case, Rules
 
 RULES: Rules = (
@@ -15,6 +15,7 @@ RULES: Rules = (
     *routing.RULES,
     *doors.RULES,
     *limits.RULES,
+    *access.RULES,
 )
 
 

@@ -46,12 +46,12 @@ def _base_url(case: Case, here: Path, *, provider: ProviderSection, kind: Kind) 
             remedy = "write such as `base_url: http://10.0.0.7:8000/v1`"
             yield Finding(here, f"{provider.kind} has no address of its own, and `base_url` is missing", remedy)
         return
-    problem = _url_problem(provider.base_url)
+    problem = url_problem(provider.base_url)
     if problem:
         yield Finding(place, problem, "write such as http://10.0.0.7:8000/v1; a key belongs under `keys`")
 
 
-def _url_problem(text: str) -> str:
+def url_problem(text: str) -> str:
     """Says nothing of the address itself, which may hold a password."""
     try:
         url = urlsplit(text)

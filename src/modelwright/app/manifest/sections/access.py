@@ -2,12 +2,41 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from modelwright.app.manifest.sections.limits import CountingSection, LimitSection, Subject
-from modelwright.app.manifest.sections.section import Section
+from modelwright.app.manifest.sections.section import Duration, Name, Section
+
+Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"]
+"""Asymmetric ones only: nobody else could tell a token of the issuer from one of our own making."""
+
+
+class ClaimsSection(Section):
+    """Which claims of a token say who calls; `realm_access.roles` leads into an object."""
+
+    user: str = Field(default="sub", min_length=1, description="The claim that names the user.")
+    tenant: str = Field(default="", description="The claim that names the tenant; by default all have `tenant`.")
+    scope: str = Field(default="scope", min_length=1, description="The claim that lists scopes: a text or a list.")
+
+
+class OidcSection(Section):
+    """An issuer whose tokens are accepted beside API keys."""
+
+    issuer: str = Field(min_length=1, description="Its URL, as it stands in its tokens' iss; keys by discovery.")
+    audience: str = Field(min_length=1, description="What must stand in its tokens' aud.")
+    algorithms: tuple[Algorithm, ...] = Field(
+        default=(), strict=False, description="Those that it signs with; empty: every asymmetric one."
+    )
+    leeway: Duration = Field(default="30s", description="How far clocks may differ.")
+    tenant: Name = Field(default="default", description="Whose calls these are, when no claim says so.")
+    claims: ClaimsSection = Field(default_factory=ClaimsSection, description="Which claims say who calls.")
+    scopes: dict[str, Annotated[tuple[str, ...], Field(strict=False)]] = Field(
+        default_factory=dict,
+        description="Endpoints that a scope lets its bearer call, * is all; by default every token may call all.",
+    )
+    admin: str = Field(default="", description="The scope that opens the admin door; by default none does.")
 
 
 class AccessSection(Section):
@@ -21,3 +50,4 @@ class AccessSection(Section):
         description="How much each tenant, key, user, address and endpoint may use; a call must pass all limits.",
     )
     counting: CountingSection = Field(default_factory=CountingSection, description="How limits are counted.")
+    oidc: dict[Name, OidcSection] = Field(default_factory=dict, description="Issuers of tokens, by name.")

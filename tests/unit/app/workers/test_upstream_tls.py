@@ -6,7 +6,7 @@ import pytest
 
 from modelwright.adapters.http.dial import tls_context
 from modelwright.app.settings import CA_BUNDLE_NAME, Settings
-from modelwright.app.wiring_gateway import upstream_tls
+from modelwright.app.workers.upstream_tls import upstream_tls
 from modelwright.core.errors import StartError
 
 

@@ -1,0 +1,1 @@
+"""Libraries that verify and sign tokens."""

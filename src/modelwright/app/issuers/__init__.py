@@ -1,0 +1,1 @@
+"""Issuers of tokens: control reads their public keys and puts them into the snapshot."""

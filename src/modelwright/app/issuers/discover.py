@@ -1,0 +1,65 @@
+"""Reads the public keys of an OIDC issuer: discovery, then the key set; it keeps nothing and decides no rhythm."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from modelwright.core.addresses import is_sealed
+from modelwright.core.errors import ProviderError
+from modelwright.core.ports.http import Deadlines, Origin, Transport, UpstreamRequest
+
+WELL_KNOWN = "/.well-known/openid-configuration"
+MOST_BYTES = 1 << 20
+MOST_KEYS = 64
+_MEMBERS = frozenset({"kty", "kid", "use", "alg", "n", "e", "crv", "x", "y"})
+"""Of a key: the public ones that a signature needs."""
+_WITHIN = Deadlines(connect=2.0, first_byte=2.0, idle=2.0)
+_PORTS = {"https": 443, "http": 80}
+
+JsonWebKey = dict[str, str]
+
+
+async def read_keys(transport: Transport, issuer: str) -> tuple[JsonWebKey, ...]:
+    """The keys that an issuer publishes, their public parts, in its order.
+
+    Raises CallError, with words for the operator, when it cannot be asked or its answer is not to be trusted.
+    """
+    found = await _get(transport, issuer.rstrip("/") + WELL_KNOWN)
+    if found.get("issuer") != issuer:
+        raise ProviderError("its discovery document names another issuer", hint="write the issuer as it is named there")
+    address = found.get("jwks_uri")
+    if not isinstance(address, str) or not is_sealed(address):
+        raise ProviderError("its discovery document names no key set over https (jwks_uri)")
+    listed = (await _get(transport, address)).get("keys")
+    keys = tuple(key for each in (listed if isinstance(listed, list) else [])[:MOST_KEYS] if (key := _public(each)))
+    if not keys:
+        raise ProviderError("its key set holds no public key")
+    return keys
+
+
+def _public(key: Any) -> JsonWebKey:
+    """Empty for what is no public key."""
+    if not isinstance(key, dict) or key.get("kty") not in {"RSA", "EC", "OKP"}:
+        return {}
+    return {name: value for name, value in key.items() if name in _MEMBERS and isinstance(value, str)}
+
+
+async def _get(transport: Transport, url: str) -> dict[str, Any]:
+    parts = urlsplit(url)
+    origin = Origin(scheme=parts.scheme, host=parts.hostname or "", port=parts.port or _PORTS[parts.scheme])
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    request = UpstreamRequest(origin=origin, method="GET", target=target, headers=((b"accept", b"application/json"),))
+    answer = await transport.send(request, _WITHIN)
+    try:
+        if answer.status != 200:
+            raise ProviderError(f"{url} answered {answer.status}")
+        body = await answer.read(MOST_BYTES)
+    finally:
+        answer.close()
+    try:
+        return msgspec.json.decode(body, type=dict[str, Any])
+    except (msgspec.MsgspecError, RecursionError):
+        raise ProviderError(f"{url} did not answer by a JSON object") from None

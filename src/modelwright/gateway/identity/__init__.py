@@ -1,0 +1,1 @@
+"""Who calls, by a token."""
