@@ -276,6 +276,28 @@ def test_the_request_goes_on_when_the_first_client_leaves(provider: DevProvider,
     assert not request["client_gone"]
 
 
+@pytest.mark.parametrize("more", [{}, {"encoding_format": "float"}, {"dimensions": 5}], ids=str)
+def test_a_batch_asks_only_for_the_vectors_that_are_not_kept(
+    provider: DevProvider, client: openai.OpenAI, more: dict[str, Any]
+) -> None:
+    def embed(*texts: str) -> tuple[str, Any]:
+        raw = client.embeddings.with_raw_response.create(model="assistant", input=list(texts), **more)
+        return mark(raw.headers), raw.parse()
+
+    first, again, mixed = embed("a", "b"), embed("b", "a"), embed("c", "a", "d", "b", "c")
+    assert [found for found, _ in (first, again, mixed)] == ["miss", "hit", "partial"]
+    assert [request["body"]["input"] for request in provider.requests] == [["a", "b"], ["c", "d"]]
+    known = dict(zip("ab", first[1].data, strict=True))
+    assert [row.index for row in mixed[1].data] == list(range(5))
+    assert [row.embedding for row in again[1].data] == [known["b"].embedding, known["a"].embedding]
+    assert mixed[1].data[1].embedding == known["a"].embedding
+    assert mixed[1].data[3].embedding == known["b"].embedding
+    assert mixed[1].data[0].embedding == mixed[1].data[4].embedding != known["a"].embedding
+    assert again[1].usage == first[1].usage
+    assert mixed[1].usage.prompt_tokens == 5
+    assert len(mixed[1].data[2].embedding) == more.get("dimensions", 16)
+
+
 def test_metrics_count_what_was_saved(provider: DevProvider, worker: GatewayWorker) -> None:
     question = asked("counted")
     tokens = worker.post(question).json()["usage"]["total_tokens"]

@@ -109,7 +109,7 @@ class LedgerRow(msgspec.Struct, kw_only=True, omit_defaults=True):
     attempts: int = 0
     """Upstream requests made for this call."""
     cache: str = ""
-    """hit | miss | bypass | shared (the answer of an equal call under way); empty: this endpoint keeps no answers."""
+    """hit | partial | miss | bypass | shared (by an equal call under way); empty: this endpoint keeps no answers."""
     saved: str | None = None
     """What the answer had cost those who asked for it, an exact decimal: saved by a hit. None: unpriced, or no hit."""
     saved_tokens: int | None = None

@@ -16,6 +16,8 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     body: bytes
     """A whole body; of a stream its events before the end mark."""
     content_type: bytes = b""
+    around: bytes = b""
+    """Of a vector: the answer that it came in, without vectors and counts."""
     usage: bytes = b""
     """Of a stream: the event with its usage, for clients that ask for it."""
     chunks: int = 0

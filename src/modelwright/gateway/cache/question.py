@@ -19,6 +19,8 @@ class Rule(msgspec.Struct, frozen=True):
     caching: Caching
     seeds: dict[str, Seed]
     """By variant."""
+    mixes: bool
+    """Kept vectors and new ones may stand in one answer: it is certain who gives the new ones."""
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -55,6 +57,7 @@ def read_rules(table: Table) -> dict[str, Rule]:
                 )
                 for variant in endpoint.variants
             },
+            not endpoint.fallback,
         )
         for endpoint in snapshot.endpoints
         if endpoint.cache is not None

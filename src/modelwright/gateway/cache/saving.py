@@ -2,17 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from decimal import Decimal
+
 from modelwright.core.contracts.ledger import LedgerRow, Usage
+from modelwright.core.ports.cache import Kept
+from modelwright.core.wire.openai_vectors import shares
 
 HEADER = b"x-modelwright-cache"
+_DIGITS = 12
+"""After the point, of a cost: as in every price."""
 
 
-def note_saved(row: LedgerRow, *, tokens: int | None, cost: str | None, currency: str) -> None:
-    """Write into the row of a call that asked nobody what it would have used."""
-    row.input_tokens = row.output_tokens = 0
-    row.saved_tokens = tokens
-    row.saved = cost
-    row.currency = currency
+def note_saved(row: LedgerRow, kept: Sequence[Kept]) -> None:
+    """Write into a call's row what these answers have spared it."""
+    if not kept:
+        return
+    tokens = [one.tokens for one in kept if one.tokens is not None]
+    if tokens:
+        row.saved_tokens = sum(tokens)
+    costs = [one.cost for one in kept if one.cost is not None]
+    currencies = {one.currency for one in kept}
+    if len(costs) == len(kept) and len(currencies) == 1:
+        row.saved = plain(sum(map(Decimal, costs), Decimal()))
+        row.currency = currencies.pop()
+
+
+def shared_cost(cost: str | None, sizes: Sequence[int]) -> list[str | None]:
+    """A cost in parts after these sizes, which add up to it exactly."""
+    if cost is None:
+        return [None] * len(sizes)
+    units = int(Decimal(cost).scaleb(_DIGITS))
+    return [plain(Decimal(part).scaleb(-_DIGITS)) for part in shares(units, sizes)]
+
+
+def plain(amount: Decimal) -> str:
+    """An amount without an exponent and without idle zeros."""
+    text = f"{amount:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def usage_of(row: LedgerRow) -> Usage:

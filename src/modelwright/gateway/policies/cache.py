@@ -4,16 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from functools import partial
+from typing import Protocol
 
 from modelwright.core.ports.cache import CacheStore
 from modelwright.core.ports.clock import Clock
+from modelwright.gateway.cache.batch import Batch, read_inputs_of
 from modelwright.gateway.cache.flight import Flight, shared
-from modelwright.gateway.cache.question import OPERATIONS, Question, Rule, read_question, read_rules
-from modelwright.gateway.cache.record import Record, replayed
-from modelwright.gateway.cache.saving import HEADER, note_saved
+from modelwright.gateway.cache.question import OPERATIONS, Rule, read_question, read_rules
+from modelwright.gateway.cache.saving import HEADER
+from modelwright.gateway.cache.text import Text
 from modelwright.gateway.cache.wishes import read_wishes
 from modelwright.gateway.call import Call, Handler, Reply
 from modelwright.gateway.lanes import Table
+
+
+class Asking(Protocol):
+    """One call's question."""
+
+    def key(self, variant: str) -> bytes:
+        """The same for equal questions only."""
+        ...
+
+    async def look(self, call: Call, *, oldest: float) -> Reply | None:
+        """What is kept, if it answers all and is not older than so many seconds; the row says what was found."""
+        ...
+
+    async def ask(self, call: Call, proceed: Handler) -> Reply:
+        """Ask for what is not kept, and keep it if it turns out to be a complete success."""
+        ...
 
 
 class Cache:
@@ -34,51 +52,41 @@ class Cache:
 
     async def _answer(self, call: Call, proceed: Handler, rule: Rule) -> Reply:
         wishes = read_wishes(call.headers.get(b"cache-control"))
-        question = None if wishes.no_store else read_question(call, rule)
+        asking = None if wishes.no_store else self._read(call, rule)
         row = call.row
-        if question is None:
+        if asking is None:
             row.cache = "bypass"
-            return _marked(await proceed(call), b"bypass")
+            return _marked(await proceed(call), "bypass")
         if wishes.no_cache:
             row.cache = "bypass"
-            return _marked(await self._ask(call, proceed, question), b"bypass")
-        key = question.key(row.variant)
-        found = await self._kept(call, key, oldest=min(wishes.max_age, rule.caching.ttl))
-        if found is not None:
-            return found
-        row.cache = "miss"
+            return _marked(await asking.ask(call, proceed), "bypass")
+        kept = await asking.look(call, oldest=min(wishes.max_age, rule.caching.ttl))
+        if kept is not None:
+            return kept
         if row.stream:  # one slow reader would hold back all others
-            return _marked(await self._ask(call, proceed, question), b"miss")
+            return _marked(await asking.ask(call, proceed), row.cache)
+        return await self._together(call, proceed, asking)
+
+    async def _together(self, call: Call, proceed: Handler, asking: Asking) -> Reply:
+        """Ask, or wait for an equal call that is asking."""
+        key = asking.key(call.row.variant)
         while (flight := self._flights.get(key)) is not None:
             landed = await flight.join()
             if landed is not None:
                 return shared(call, landed)
-        flight = self._flights[key] = Flight(call, forget=lambda: self._flights.pop(key, None))
+        flight = self._flights[key] = Flight(call, forget=partial(self._flights.pop, key, None))
         call.at_end = (*call.at_end, flight)
-        return _marked(await self._ask(call, partial(flight.lead, proceed=proceed), question), b"miss")
+        return _marked(await flight.lead(call, partial(asking.ask, proceed=proceed)), call.row.cache)
 
-    async def _kept(self, call: Call, key: bytes, *, oldest: float) -> Reply | None:
-        """The answer that is kept, if it is not older than so many seconds."""
-        (kept,) = await self._store.get((key,))
-        if kept is None:
-            return None
-        age = self._now() - kept.at
-        if age > oldest:
-            return None
-        row = call.row
-        row.cache = "hit"
-        note_saved(row, tokens=kept.tokens, cost=kept.cost, currency=kept.currency)
-        return replayed(call, kept, age=age)
-
-    async def _ask(self, call: Call, proceed: Handler, question: Question) -> Reply:
-        """Ask, and keep what comes if it is a complete success."""
-        record = Record(question, self._store, at=self._now())
-        call.at_end = (*call.at_end, record)
-        reply = await proceed(call)
-        record.take(call, reply)
-        return reply
+    def _read(self, call: Call, rule: Rule) -> Asking | None:
+        """None when it cannot be said for certain what is asked."""
+        if call.operation == "embeddings":
+            inputs = read_inputs_of(call, rule)
+            return None if inputs is None else Batch(inputs, self._store, now=self._now)
+        question = read_question(call, rule)
+        return None if question is None else Text(question, self._store, now=self._now)
 
 
-def _marked(reply: Reply, mark: bytes) -> Reply:
-    reply.headers.append((HEADER, mark))
+def _marked(reply: Reply, mark: str) -> Reply:
+    reply.headers.append((HEADER, mark.encode()))
     return reply

@@ -1,48 +1,65 @@
-"""Takes an answer down while it passes, and keeps it once it is known to be a complete success; and gives it again."""
+"""A question for words: its answer is taken down while it passes, kept once it is a complete success, given again."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 
 from modelwright.core.contracts.ledger import LedgerRow
 from modelwright.core.ports.cache import CacheStore, Kept
 from modelwright.core.wire.openai_ends import END, is_whole, read_recorded, usage_event
 from modelwright.gateway.cache.question import Question
-from modelwright.gateway.cache.saving import HEADER, tokens_of, usage_of
-from modelwright.gateway.call import Call, HeaderPairs, Reply
+from modelwright.gateway.cache.saving import HEADER, note_saved, tokens_of, usage_of
+from modelwright.gateway.call import Call, Handler, HeaderPairs, Reply
 
 LONGEST = 4 << 20
 """Bytes of a stream that are taken down; a longer one is not kept."""
 
 
-class Record:
-    """Of one call; told of the outcome by the meter, just before that is written."""
+class Text:
+    """One call that asks for words; told of the outcome by the meter."""
 
-    __slots__ = ("_at", "_body", "_content_type", "_pieces", "_question", "_room", "_store")
+    __slots__ = ("_at", "_body", "_content_type", "_now", "_question", "_room", "_store")
 
-    def __init__(self, question: Question, store: CacheStore, *, at: float) -> None:
-        """`at`: Unix seconds of now."""
+    def __init__(self, question: Question, store: CacheStore, *, now: Callable[[], float]) -> None:
+        """`now` gives Unix seconds."""
         self._question = question
         self._store = store
-        self._at = at
+        self._now = now
+        self._at = 0.0
         self._body = b""
         self._content_type = b""
-        self._pieces: list[bytes] = []
         self._room = LONGEST
 
-    def take(self, call: Call, reply: Reply) -> None:
-        """Look at a reply on its way; a stream is taken down as it passes."""
-        if reply.status != 200 or (reply.chunks is not None) != call.row.stream:
-            return
-        self._content_type = content_type(reply.headers)
-        if reply.chunks is None:
-            self._body = reply.body
-        else:
-            reply.chunks = self._passed(call, reply.chunks)
+    def key(self, variant: str) -> bytes:
+        return self._question.key(variant)
 
-    def __call__(self, row: LedgerRow) -> None:
+    async def look(self, call: Call, *, oldest: float) -> Reply | None:
+        row = call.row
+        (kept,) = await self._store.get((self.key(row.variant),))
+        age = self._now() - kept.at if kept is not None else 0.0
+        if kept is None or age > oldest:
+            row.cache = "miss"
+            return None
+        row.cache = "hit"
+        row.input_tokens = row.output_tokens = 0
+        note_saved(row, (kept,))
+        return _replayed(call, kept, age=age)
+
+    async def ask(self, call: Call, proceed: Handler) -> Reply:
+        self._at = self._now()
+        call.at_end = (*call.at_end, self._keep)
+        reply = await proceed(call)
+        if reply.status == 200 and (reply.chunks is not None) == call.row.stream:
+            self._content_type = content_type(reply.headers)
+            if reply.chunks is None:
+                self._body = reply.body
+            else:
+                reply.chunks = self._passed(call, reply.chunks)
+        return reply
+
+    def _keep(self, row: LedgerRow) -> None:
         """The outcome: what is complete and well is kept under the variant that has answered."""
-        if row.outcome != "ok" or row.status != 200:
+        if row.outcome != "ok" or row.status != 200 or not self._body:
             return
         kept = self._streamed(row) if row.stream else self._whole(row)
         if kept is not None:
@@ -50,7 +67,7 @@ class Record:
             self._store.put([(question.key(row.variant), kept)], ttl=question.rule.caching.ttl)
 
     async def _passed(self, call: Call, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-        pieces = self._pieces
+        pieces: list[bytes] = []
         try:
             async for chunk in chunks:
                 self._room -= len(chunk)
@@ -63,12 +80,12 @@ class Record:
             await chunks.aclose()
 
     def _whole(self, row: LedgerRow) -> Kept | None:
-        if not self._body or not is_whole(self._body, limited=self._question.limited):
+        if not is_whole(self._body, limited=self._question.limited):
             return None
         return self._kept(row, body=self._body)
 
     def _streamed(self, row: LedgerRow) -> Kept | None:
-        recorded = read_recorded(self._body, limited=self._question.limited) if self._body else None
+        recorded = read_recorded(self._body, limited=self._question.limited)
         if recorded is None:
             return None
         usage = recorded.usage or usage_event(recorded.first, usage_of(row))
@@ -87,7 +104,7 @@ class Record:
         )
 
 
-def replayed(call: Call, kept: Kept, *, age: float) -> Reply:
+def _replayed(call: Call, kept: Kept, *, age: float) -> Reply:
     """The same answer again."""
     headers: HeaderPairs = [
         (b"content-type", kept.content_type),
