@@ -103,6 +103,7 @@ def _endpoint(name: str, section: EndpointSection, operations: tuple[str, ...]) 
         variants=tuple(_variant(label, variant) for label, variant in section.variants.items()),
         split_by=section.split.by,
         split_header=section.split.header,
+        override_header=section.split.override,
         timeouts=_timeouts(section.timeout),
         cache=_caching(section.cache) if section.cache is not None else None,
         retries=_retries(section.retries),

@@ -105,6 +105,8 @@ class Route(msgspec.Struct, frozen=True):
     weights: tuple[float, ...]
     split_header: bytes
     """Lower case; empty when none names the user."""
+    override: bytes
+    """Lower case; the header that names the variant, empty when none does."""
     fallback: tuple[Lane, ...] = ()
 
     @property
@@ -242,5 +244,6 @@ def _route(endpoint: Endpoint, providers: dict[str, _Provider]) -> Route:
         lanes=tuple(lanes.values()),
         weights=tuple(variant.weight for variant in endpoint.variants),
         split_header=endpoint.split_header.lower().encode("latin-1", "replace"),
+        override=endpoint.override_header.lower().encode("latin-1", "replace"),
         fallback=tuple(lanes[name] for name in endpoint.fallback),
     )

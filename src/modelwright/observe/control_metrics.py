@@ -15,6 +15,7 @@ ROWS: tuple[MetricRow, ...] = (
     MetricRow(
         "modelwright_ledger_rejected_lines_total", "counter", (), "Spool lines set aside, since they are no rows."
     ),
+    MetricRow("modelwright_feedback_total", "counter", (), "Judgements of answers that were taken in."),
     MetricRow("modelwright_ledger_unresolved_total", "counter", (), "Calls whose worker died before their outcome."),
     MetricRow("modelwright_ledger_behind", "gauge", (), "1 while the database cannot take the ledger's rows."),
     MetricRow("modelwright_keys", "gauge", (), "Live API keys."),

@@ -25,6 +25,8 @@ class Progress(msgspec.Struct):
 
     rows: int = 0
     """Lines taken in; a call has two."""
+    feedback: int = 0
+    """Judgements taken in."""
     rejected: int = 0
     """Lines set aside, since they are no rows."""
     unresolved: int = 0
@@ -85,6 +87,7 @@ class Ingest:
                 self._set_aside(file.name, offset, lines)
             await self._ledger.apply(
                 lines.rows,
+                said=lines.said,
                 file=file.name,
                 writer=writer_of(file.name),
                 offset=end,
@@ -92,6 +95,7 @@ class Ingest:
             )
             self._offsets[file.name] = offset = end
             self.progress.rows += len(lines.rows)
+            self.progress.feedback += len(lines.said)
 
     async def _finish(self, name: str) -> None:
         writer = writer_of(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from modelwright.core.contracts.feedback import Feedback
 from modelwright.core.contracts.ledger import LedgerRow
 from modelwright.core.errors import LedgerUnavailable
 
@@ -13,6 +14,7 @@ class MemoryLedger:
 
     def __init__(self) -> None:
         self.lines: list[LedgerRow] = []
+        self.said: list[Feedback] = []
         self.full = False
         """While true no intent can be written, and outcomes wait."""
         self._waiting: list[LedgerRow] = []
@@ -27,6 +29,11 @@ class MemoryLedger:
         self._waiting.append(msgspec.structs.replace(row))
         if not self.full:
             self.tend()
+
+    def feedback(self, said: Feedback) -> None:
+        if self.full:
+            raise LedgerUnavailable("the ledger cannot be written", hint="this is a test", retry_after=5.0)
+        self.said.append(said)
 
     def tend(self) -> None:
         """Write what waits."""

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 
+from modelwright.core.contracts.feedback import Feedback
 from modelwright.core.contracts.ledger import LedgerRow
 from modelwright.core.errors import LedgerUnavailable
 
@@ -57,11 +58,13 @@ class SpoolLedger:
             self._write(self._encode(row) + b"\n")
         except OSError as error:
             self.intent_failures += 1
-            raise LedgerUnavailable(
-                f"the ledger cannot be written ({error.strerror})",
-                hint="the operator must make room in or give access to the spool directory; nothing was dispatched",
-                retry_after=5.0,
-            ) from None
+            raise _unavailable(error, "nothing was dispatched") from None
+
+    def feedback(self, said: Feedback) -> None:
+        try:
+            self._write(self._encode(said) + b"\n")
+        except OSError as error:
+            raise _unavailable(error, "nothing was kept") from None
 
     def outcome(self, row: LedgerRow) -> None:
         line = self._encode(row) + b"\n"
@@ -143,3 +146,11 @@ class SpoolLedger:
         if self._descriptor >= 0:
             os.close(self._descriptor)
         self._descriptor, self._size, self._torn = descriptor, 0, False
+
+
+def _unavailable(error: OSError, done: str) -> LedgerUnavailable:
+    return LedgerUnavailable(
+        f"the ledger cannot be written ({error.strerror})",
+        hint=f"the operator must make room in or give access to the spool directory; {done}",
+        retry_after=5.0,
+    )

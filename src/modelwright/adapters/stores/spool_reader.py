@@ -14,6 +14,7 @@ from typing import Self
 
 import msgspec
 
+from modelwright.core.contracts.feedback import FEEDBACK_VERSION, Feedback
 from modelwright.core.contracts.ledger import LEDGER_VERSION, OUTCOMES, LedgerRow
 from modelwright.core.ports.clock import Clock
 
@@ -24,6 +25,8 @@ YOUNG = 60.0
 """Seconds in which an empty file without a lock is left alone: its writer may be about to take the lock."""
 _SUFFIX = ".jsonl"
 
+_FEEDBACK = b'{"feedback":'
+_feedback_decoder = msgspec.json.Decoder(Feedback)
 _decoder = msgspec.json.Decoder(LedgerRow)
 
 
@@ -31,6 +34,7 @@ class Lines(msgspec.Struct, frozen=True):
     """What a piece of a spool file holds."""
 
     rows: list[LedgerRow]
+    said: list[Feedback]
     bad: list[bytes]
     """Lines that are no rows, as they are."""
     problem: str
@@ -45,17 +49,21 @@ def read_lines(data: bytes, *, ended: bool) -> Lines:
     if end == 0 and len(data) >= CHUNK:
         end = len(data)
     rows: list[LedgerRow] = []
+    said: list[Feedback] = []
     bad: list[bytes] = []
     problem = ""
     for line in data[:end].split(b"\n"):
         if not line:
             continue
         try:
-            rows.append(_row(line))
+            if line.startswith(_FEEDBACK):
+                said.append(_said(line))
+            else:
+                rows.append(_row(line))
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             problem = problem or str(error)
             bad.append(line)
-    return Lines(rows=rows, bad=bad, problem=problem, consumed=end)
+    return Lines(rows=rows, said=said, bad=bad, problem=problem, consumed=end)
 
 
 def writer_of(name: str) -> str:
@@ -136,6 +144,13 @@ class SpoolFile:
         except BlockingIOError:
             return False
         return True
+
+
+def _said(line: bytes) -> Feedback:
+    said = _feedback_decoder.decode(line)
+    if said.feedback > FEEDBACK_VERSION:
+        raise ValueError(f"written in version {said.feedback} of feedback, which is newer than {FEEDBACK_VERSION}")
+    return said
 
 
 def _row(line: bytes) -> LedgerRow:

@@ -13,7 +13,9 @@ from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from modelwright.adapters.stores.database import Database
+from modelwright.adapters.stores.sql_feedback import keep_feedback
 from modelwright.adapters.stores.tables import ledger, spool_offsets
+from modelwright.core.contracts.feedback import Feedback
 from modelwright.core.contracts.ledger import LedgerRow
 
 FIELDS = LedgerRow.__struct_fields__
@@ -52,6 +54,7 @@ class SqlLedger:
         self,
         rows: Sequence[LedgerRow],
         *,
+        said: Sequence[Feedback] = (),
         file: str,
         writer: str,
         offset: int,
@@ -69,9 +72,10 @@ class SqlLedger:
             async with self._database.writer.begin() as connection:
                 if values:
                     await connection.exec_driver_sql(_UPSERT, values)
+                await keep_feedback(connection, said)
                 await _note(connection, file=file, offset=offset)
         except ROW_FAULTS:
-            await self._apply_each(rows, file=file, writer=writer, offset=offset, refuse=refuse)
+            await self._apply_each(rows, said=said, file=file, writer=writer, offset=offset, refuse=refuse)
 
     async def finish(self, file: str, *, writer: str, last: bool) -> int:
         """Forget a file that was read to its end; with the `last` one of a writer its open intents become unresolved.
@@ -117,6 +121,7 @@ class SqlLedger:
         self,
         rows: Sequence[LedgerRow],
         *,
+        said: Sequence[Feedback],
         file: str,
         writer: str,
         offset: int,
@@ -129,6 +134,7 @@ class SqlLedger:
                     await connection.exec_driver_sql(_UPSERT, _values(row, writer))
                 except ROW_FAULTS:
                     refused.append(row)
+            await keep_feedback(connection, said)
             await _note(connection, file=file, offset=offset)
             if refused:
                 refuse(refused)

@@ -17,7 +17,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0005"
+HEAD = "0006"
 """The newest migration. A database that stands there needs no Alembic, which takes longer to import than to run."""
 
 metadata = MetaData()
@@ -83,6 +83,20 @@ ledger = Table(
     Column("attempt_of", String, nullable=False, server_default=text("''")),
     Index("ledger_open_intents", "writer", sqlite_where=text("outcome = 'intent'")),
     Index("ledger_attempts", "attempt_of", sqlite_where=text("attempt_of <> ''")),
+    sqlite_with_rowid=False,
+)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    # Who says something of a call of another tenant says it for himself: it joins no row of the ledger.
+    Column("call", String, primary_key=True),
+    Column("tenant", String, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("key", String, nullable=False),
+    Column("score", Double, nullable=False),
+    Column("comment", String, nullable=False),
+    Column("at", Double, nullable=False),
     sqlite_with_rowid=False,
 )
 

@@ -11,6 +11,7 @@ from modelwright.app.admin.api import create_api
 from modelwright.app.admin.door import Asgi
 from modelwright.app.admin.publish import Publisher
 from modelwright.app.admin.store import Store
+from modelwright.app.admin.variants import add_variants
 from modelwright.app.admin.view import View
 from modelwright.app.admin.workers import Workers
 from modelwright.app.issuers.watch import IssuerWatch
@@ -18,6 +19,8 @@ from modelwright.app.keys.desk import KeyDesk, Tell
 from modelwright.app.keys.types import Spread
 from modelwright.app.parts import PartSpec
 from modelwright.app.system import resident_mb
+from modelwright.app.variants.desk import VariantDesk
+from modelwright.app.variants.weights import LiveWeights
 from modelwright.core.contracts.events import Event
 from modelwright.core.errors import ModelwrightError
 from modelwright.core.ports.clock import Clock
@@ -34,6 +37,7 @@ def assemble(
     pepper: bytes,
     clock: Clock,
     emit: Callable[[Event], None],
+    weights: LiveWeights,
     readings: Mapping[str, Callable[[], float]],
 ) -> Asgi:
     """The application that stands behind the admin door."""
@@ -49,7 +53,10 @@ def assemble(
         busy=lambda: Busy(snapshot=publisher.serial, memory_mb=resident_mb()),
         metrics=ControlMetrics(readings),
     )
-    return create_api(desk, store.ledger, view, issuers=issuers, tell=tell)
+    variants = VariantDesk(publisher.base, weights, store.variants, clock=clock, tell=tell)
+    api = create_api(desk, store.ledger, view, issuers=issuers, tell=tell)
+    add_variants(api, variants)
+    return api
 
 
 def teller(publisher: Publisher, workers: Workers) -> Tell:

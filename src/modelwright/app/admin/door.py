@@ -16,6 +16,7 @@ OPEN = frozenset({"/metrics", "/healthz", "/readyz"})
 """Paths that want no key over TCP either: counts and names, no content and no secret."""
 
 MOST_BODY = 1 << 20
+_WHO = "modelwright.who"
 
 Asgi = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -42,7 +43,7 @@ class AdminDoor:
                 await self._readiness(send)
                 return
             if not (_local(scope) or path in OPEN):
-                self._check(dict(scope["headers"]))
+                scope[_WHO] = self._check(dict(scope["headers"])).id
             _check_size(dict(scope["headers"]))
         except ModelwrightError as error:
             await send_error(send, error)
@@ -54,8 +55,8 @@ class AdminDoor:
             raise Unavailable("control is stopping", hint="ask again when it has started anew")
         await send_json(send, 200, b'{"status":"ready"}')
 
-    def _check(self, headers: dict[bytes, bytes]) -> None:
-        """Raises Unauthenticated or Forbidden."""
+    def _check(self, headers: dict[bytes, bytes]) -> Key:
+        """The admin's key; raises Unauthenticated or Forbidden."""
         secret = _presented(headers)
         if not secret:
             hint = "make one by 'modelwright keys create NAME --role admin' and send 'Authorization: Bearer mw-…'"
@@ -67,6 +68,12 @@ class AdminDoor:
             raise Unauthenticated("the key is not known, was revoked or has expired", hint=hint)
         if key.role != "admin":
             raise Forbidden(f"a key with the role {key.role} does not open the admin door", hint="use an admin's key")
+        return key
+
+
+def who_asks(scope: Any, said: str) -> str:
+    """Who stands in a history: over TCP the key's id, over the Unix socket what its user says of himself."""
+    return scope.get(_WHO) or said or "local"
 
 
 def _check_size(headers: dict[bytes, bytes]) -> None:

@@ -10,23 +10,27 @@ import msgspec
 
 from modelwright.access.keys import live_keys
 from modelwright.app.whole_file import write_whole
-from modelwright.core.contracts.snapshot import Issuer, Key, Snapshot
+from modelwright.core.contracts.snapshot import Key, Snapshot
 from modelwright.core.errors import StartError
 from modelwright.core.ports.clock import Clock
 from modelwright.core.ports.stores import KeyStore
 
 NextSerial = Callable[[int], Awaitable[int]]
 """Gives a serial past this one, that was never given before."""
-Fill = Callable[[tuple[Issuer, ...]], tuple[Issuer, ...]]
-"""The issuers with their keys, as these are known now."""
+Refine = Callable[[Snapshot], Awaitable[Snapshot]]
+
+
+async def _as_it_is(snapshot: Snapshot) -> Snapshot:
+    return snapshot
 
 
 class Publisher:
     """The only writer of `snapshot.json`."""
 
     def __init__(
-        self, runtime: Path, store: KeyStore, *, next_serial: NextSerial, clock: Clock, issuers: Fill = tuple
+        self, runtime: Path, store: KeyStore, *, next_serial: NextSerial, clock: Clock, refine: Refine = _as_it_is
     ) -> None:
+        """`refine` makes of the manifest's snapshot the one in force."""
         self.live: tuple[Key, ...] = ()
         """Keys as of the last look at the store."""
         self.serial = 0
@@ -37,7 +41,7 @@ class Publisher:
         self._store = store
         self._next_serial = next_serial
         self._clock = clock
-        self._issuers = issuers
+        self._refine = refine
         self._turn = asyncio.Lock()
 
     async def publish(self) -> int:
@@ -45,15 +49,15 @@ class Publisher:
         async with self._turn:
             self.behind = True
             self.live = live_keys(await self._store.list(), now=self._clock.now())
-            base = self._read_base()
+            base = await self._refine(self.base())
             serial = await self._next_serial(max(base.serial, self.serial))
-            issuers = self._issuers(base.issuers)
-            snapshot = msgspec.structs.replace(base, serial=serial, keys=self.live, issuers=issuers)
+            snapshot = msgspec.structs.replace(base, serial=serial, keys=self.live)
             write_whole(self._runtime / "snapshot.json", msgspec.json.encode(snapshot), durable=True)
             self.serial, self.behind = serial, False
             return serial
 
-    def _read_base(self) -> Snapshot:
+    def base(self) -> Snapshot:
+        """The manifest's snapshot, without keys. Raises StartError."""
         path = self._runtime / "base.json"
         try:
             return msgspec.json.decode(path.read_bytes(), type=Snapshot)

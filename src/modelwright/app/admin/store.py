@@ -6,18 +6,22 @@ from pathlib import Path
 
 from modelwright.adapters.stores.database import Database, open_database
 from modelwright.adapters.stores.owner_lock import OwnerLock
+from modelwright.adapters.stores.sql_feedback import SqlVariants
 from modelwright.adapters.stores.sql_keys import SqlKeyStore
 from modelwright.adapters.stores.sql_ledger import SqlLedger
+from modelwright.adapters.stores.sql_registry import SqlRegistryStore
 from modelwright.adapters.stores.sql_serials import SqlSerials
 
 
 class Store:
-    """Keys, ledger and serials over one database."""
+    """Keys, ledger, registry and serials over one database."""
 
     def __init__(self, database: Database, lock: OwnerLock) -> None:
         self.keys = SqlKeyStore(database)
         self.ledger = SqlLedger(database)
         self.serials = SqlSerials(database)
+        self.registry = SqlRegistryStore(database)
+        self.variants = SqlVariants(database)
         self._database = database
         self._lock = lock
 

@@ -13,6 +13,8 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 
+import msgspec
+
 from modelwright.adapters.http.pool import Pool
 from modelwright.adapters.stores.ingest import Ingest
 from modelwright.adapters.stores.spool_reader import SpoolReader
@@ -26,11 +28,13 @@ from modelwright.app.parts import Notice, PartSpec
 from modelwright.app.secret_files import PEPPER_NAME, pepper
 from modelwright.app.settings import Settings
 from modelwright.app.system import SystemClock
+from modelwright.app.variants.weights import KIND, LiveWeights, with_weights
 from modelwright.app.workers.upstream_tls import upstream_tls
 from modelwright.core.contracts.events import Event
-from modelwright.core.contracts.snapshot import Key
+from modelwright.core.contracts.snapshot import Key, Snapshot
 from modelwright.observe.lines import EventLines, LineWriter
 from modelwright.observe.logging import configure_logging
+from modelwright.registry.registry import Registry
 
 PATIENCE = 30.0
 """Seconds to wait for a command that holds the database."""
@@ -84,6 +88,7 @@ class ControlWorker:
             pepper=self._pepper,
             clock=self._clock,
             emit=self._emit,
+            weights=run.weights,
             readings=run.readings(),
         )
 
@@ -101,17 +106,23 @@ class _Run:
         self.store = store
         self._pool = Pool(tls=tls)
         self.issuers = IssuerWatch(Path(spec.state), self._pool, clock=clock)
+        self.weights = LiveWeights(Registry(KIND, store=store.registry, clock=clock))
         self.publisher = Publisher(
             Path(spec.runtime),
             store.keys,
             next_serial=partial(store.serials.next, "snapshot"),
             clock=clock,
-            issuers=self.issuers.filled,
+            refine=self._in_force,
         )
         self.issuers.told = self.publisher.publish
         self._ingest = Ingest(SpoolReader(Path(spec.state) / "spool", clock=clock), store.ledger)
         self._chores = Chores(self._ingest, self.publisher)
         self._tasks: tuple[asyncio.Task[None], ...] = ()
+
+    async def _in_force(self, base: Snapshot) -> Snapshot:
+        """The manifest's snapshot with live weights and with the issuers' keys, as these are known now."""
+        weighed = with_weights(base, await self.weights.all())
+        return msgspec.structs.replace(weighed, issuers=self.issuers.filled(weighed.issuers))
 
     def begin(self) -> None:
         loop = asyncio.get_running_loop()
@@ -131,6 +142,7 @@ class _Run:
         progress = self._ingest.progress
         return {
             "modelwright_ledger_lines_total": lambda: progress.rows,
+            "modelwright_feedback_total": lambda: progress.feedback,
             "modelwright_ledger_rejected_lines_total": lambda: progress.rejected,
             "modelwright_ledger_unresolved_total": lambda: progress.unresolved,
             "modelwright_ledger_behind": lambda: bool(self._chores.trouble),

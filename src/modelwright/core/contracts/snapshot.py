@@ -78,6 +78,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """user | key | tenant | call: whose hash chooses the variant."""
     split_header: str = ""
     """Header that names the user; empty: the body's `user` field, then the key."""
+    override_header: str = ""
+    """Header in which a caller names the variant; empty: nobody can."""
     timeouts: Timeouts = Timeouts()
     cache: Caching | None = None
     """None: every call is asked anew."""

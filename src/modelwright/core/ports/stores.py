@@ -6,6 +6,7 @@ from typing import Protocol
 
 import msgspec
 
+from modelwright.core.contracts.feedback import Feedback
 from modelwright.core.contracts.ledger import LedgerRow
 from modelwright.core.contracts.snapshot import Key
 
@@ -22,6 +23,10 @@ class LedgerSink(Protocol):
 
         Never raises and never blocks: what cannot be written is kept and written later.
         """
+        ...
+
+    def feedback(self, said: Feedback) -> None:
+        """What somebody thought of an answer; raises LedgerUnavailable when it cannot be written."""
         ...
 
 

@@ -13,6 +13,7 @@ from modelwright.core.ports.clock import Clock
 from modelwright.gateway.call import Call, Reply
 from modelwright.gateway.http.body import Body, BodyBudget, Receive
 from modelwright.gateway.http.exchange import Exchange, Send
+from modelwright.gateway.http.feedback import FeedbackView
 from modelwright.gateway.http.paths import Match, match
 from modelwright.gateway.http.tags import read_tags
 from modelwright.gateway.http.views import Views
@@ -44,6 +45,7 @@ class Door:
         self._in_flight = gateway.parts.in_flight
         self._budget = BodyBudget()
         self._views = Views(gateway, version=version)
+        self._feedback = FeedbackView(gateway, clock)
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Answer one HTTP request (ASGI)."""
@@ -53,6 +55,8 @@ class Door:
             exchange.template = found.template
             if found.operation:
                 reply = await self._call(exchange, receive, found)
+            elif found.view == "feedback":
+                reply = await self._feedback.answer(exchange.headers, self._body(exchange, receive))
             else:
                 reply = await self._views.answer(found, exchange.headers)
             await exchange.answer(reply)
@@ -79,13 +83,18 @@ class Door:
             endpoint=found.model,
             release=self._release,
         )
-        body = exchange.body = Body(receive, declared=headers.get(b"content-length"), budget=self._budget)
+        body = self._body(exchange, receive)
         call = Call(row, found.operation, headers, exchange.started, body.read, body.gone, found.version)
         call.client = exchange.client
         exchange.call = call
         if b"x-modelwright-tags" in headers:
             row.tags = read_tags(headers[b"x-modelwright-tags"])
         return self._gateway.in_force().chain(call)
+
+    def _body(self, exchange: Exchange, receive: Receive) -> Body:
+        declared = exchange.headers.get(b"content-length")
+        body = exchange.body = Body(receive, declared=declared, budget=self._budget)
+        return body
 
     def _finish(self, exchange: Exchange) -> None:
         """Whatever the end was: give the place back and tell of it."""

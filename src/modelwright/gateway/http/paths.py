@@ -29,6 +29,7 @@ class Match(msgspec.Struct, frozen=True):
 
 _FIXED: dict[str, tuple[str, Match]] = {
     **{path: ("POST", Match(path, operation=operation)) for path, operation in openai.PATHS.items()},
+    "/v1/feedback": ("POST", Match("/v1/feedback", view="feedback")),
     "/v1/models": ("GET", Match("/v1/models", view="models")),
     "/v2": ("GET", Match("/v2", view="server")),
     "/v2/health/live": ("GET", Match("/v2/health/live", view="live")),

@@ -36,9 +36,13 @@ class ChooseRoute:
             raise unknown_endpoint(row.endpoint, self._routes, scope)
         if call.operation not in route.endpoint.operations:
             raise _unfit(call.operation, route)
-        lane = call.lane = route.lanes[0] if len(route.lanes) == 1 else self._choose(call, route)
+        if route.override and route.override in call.headers:
+            lane = _named(call.headers[route.override], route)
+        else:
+            lane = route.lanes[0] if len(route.lanes) == 1 else self._choose(call, route)
         if lane.off:
-            lane = call.lane = next((other for other in route.fallback if not other.off), lane)
+            lane = next((other for other in route.fallback if not other.off), lane)
+        call.lane = lane
         row.variant = lane.variant
         row.provider = lane.provider
         row.model = lane.model
@@ -68,6 +72,17 @@ def out_of_scope(name: str, caller: str) -> Forbidden:
         hint="see GET /v1/models for those that it may call, or ask the operator",
         param="model",
     )
+
+
+def _named(variant: bytes, route: Route) -> Lane:
+    """The lane that a tester asks for, whatever its weight."""
+    name = variant.decode("latin-1")
+    for lane in route.lanes:
+        if lane.variant == name:
+            return lane
+    known = ", ".join(lane.variant for lane in route.lanes)
+    problem = f"endpoint {route.endpoint.name!r} has no variant {name[:64]!r}"
+    raise Unprocessable(problem, hint=f"name one of {known} in {route.override.decode('latin-1')}")
 
 
 def unknown_endpoint(name: str, routes: dict[str, Route], scope: tuple[str, ...] = ()) -> UnknownEndpoint:

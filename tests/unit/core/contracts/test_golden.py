@@ -103,6 +103,7 @@ SNAPSHOT = Snapshot(
             ),
             split_by="user",
             split_header="x-user-id",
+            override_header="x-variant",
             timeouts=Timeouts(connect=2, first_token=20, idle=15, total=300),
             cache=Caching(ttl=3600, ignore=("user",)),
             retries=Retries(attempts=2, backoff=0.5, longest=4),

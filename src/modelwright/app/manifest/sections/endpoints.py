@@ -31,6 +31,9 @@ class SplitSection(Section):
     header: HeaderName = Field(
         default="", description="Header that names the user; otherwise the body's user field, then the key."
     )
+    override: HeaderName = Field(
+        default="", description="Header by which a tester names the variant that answers; by default nobody can."
+    )
 
 
 class TimeoutSection(Section):

@@ -1,0 +1,141 @@
+"""The admin's verbs on variants: look at them, shift their weights, go back; control does them, nobody else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from modelwright.adapters.stores.sql_feedback import SqlVariants
+from modelwright.app.keys.desk import Tell
+from modelwright.app.variants.types import RollbackWish, WeightsChanged, WeightsWish
+from modelwright.app.variants.weights import Change, LiveWeights, checked, shares, with_weights
+from modelwright.core.contracts.snapshot import Endpoint, Snapshot
+from modelwright.core.errors import UnknownEndpoint, Unprocessable
+from modelwright.core.experiments.observations import Observation, observe
+from modelwright.core.nearest import nearest
+from modelwright.core.ports.clock import Clock
+from modelwright.core.quantities import parse_duration
+from modelwright.registry.registry import By
+
+MOST = 200_000
+"""Calls that one look goes through, the newest first."""
+
+
+class VariantView(msgspec.Struct, frozen=True, kw_only=True):
+    """One variant as it stands and as it was seen."""
+
+    variant: str
+    provider: str
+    model: str
+    weight: float
+    """In force."""
+    manifest_weight: float | None
+    """None for a variant that the manifest does not name any more."""
+    share: float
+    """Of the endpoint's calls, 0 to 1."""
+    seen: Observation
+
+
+class EndpointView(msgspec.Struct, frozen=True, kw_only=True):
+    """An endpoint's variants over a period."""
+
+    endpoint: str
+    since: float
+    """Unix seconds."""
+    calls: int
+    whole: bool
+    """False when only the newest calls of the period were looked at."""
+    variants: tuple[VariantView, ...]
+
+
+class VariantDesk:
+    """Raises UnknownEndpoint, Unprocessable and RegistryError."""
+
+    def __init__(
+        self, base: Callable[[], Snapshot], live: LiveWeights, seen: SqlVariants, *, clock: Clock, tell: Tell
+    ) -> None:
+        """`base` is the manifest's snapshot."""
+        self._base = base
+        self._live = live
+        self._seen = seen
+        self._clock = clock
+        self._tell = tell
+
+    async def look(self, endpoint: str | None, *, within: str) -> list[EndpointView]:
+        """One endpoint, or all; `within` is a duration such as 24h."""
+        try:
+            since = self._clock.now() - parse_duration(within)
+        except ValueError as error:
+            raise Unprocessable(str(error), hint="write such as 30m, 24h or 7d", param="since") from None
+        base = self._base()
+        wanted = [self._find(base, endpoint)] if endpoint is not None else list(base.endpoints)
+        now = with_weights(base, await self._live.all())
+        in_force = {each.name: each for each in now.endpoints}
+        return [await self._view(each, in_force[each.name], since=since) for each in wanted]
+
+    async def weigh(self, endpoint: str, wish: WeightsWish, *, who: str) -> WeightsChanged:
+        """When this returns, the gateways answer by the new weights."""
+        base = self._find(self._base(), endpoint)
+        if not wish.weights:
+            return await self._set(endpoint, {}, By(who, wish.why))
+        live = (await self._live.all()).get(endpoint, {})
+        present = with_weights(msgspec.structs.replace(self._base(), endpoints=(base,)), {endpoint: live}).endpoints[0]
+        return await self._set(endpoint, checked(present, wish.weights), By(who, wish.why))
+
+    async def roll_back(self, endpoint: str, wish: RollbackWish, *, who: str) -> WeightsChanged:
+        """To the weights before the present ones; before the first change those are the manifest's."""
+        self._find(self._base(), endpoint)
+        history = await self._live.history(endpoint)
+        if not history:
+            raise Unprocessable(
+                f"the weights of {endpoint} are the manifest's and were never changed", hint="there is no way back"
+            )
+        before = history[1].weights if len(history) > 1 else {}
+        return await self._set(endpoint, before, By(who, wish.why))
+
+    async def history(self, endpoint: str) -> list[Change]:
+        """The newest first."""
+        self._find(self._base(), endpoint)
+        return await self._live.history(endpoint)
+
+    async def _set(self, endpoint: str, weights: dict[str, float], by: By) -> WeightsChanged:
+        await self._live.set(endpoint, weights, by=by)
+        spread = await self._tell()
+        now = with_weights(self._base(), await self._live.all())
+        found = self._find(now, endpoint)
+        return WeightsChanged(
+            endpoint=endpoint,
+            weights={variant.name: variant.weight for variant in found.variants},
+            spread=spread,
+        )
+
+    async def _view(self, manifest: Endpoint, now: Endpoint, *, since: float) -> EndpointView:
+        rows = await self._seen.seen(manifest.name, since=since, limit=MOST)
+        parts = dict(zip((each.name for each in now.variants), shares([v.weight for v in now.variants]), strict=True))
+        of_manifest = {variant.name: variant.weight for variant in manifest.variants}
+        known = {variant.name: variant for variant in now.variants}
+        views = [
+            VariantView(
+                variant=seen.variant,
+                provider=known[seen.variant].provider if seen.variant in known else "",
+                model=known[seen.variant].model if seen.variant in known else "",
+                weight=known[seen.variant].weight if seen.variant in known else 0.0,
+                manifest_weight=of_manifest.get(seen.variant),
+                share=parts.get(seen.variant, 0.0),
+                seen=seen,
+            )
+            for seen in observe(rows, tuple(known))
+        ]
+        return EndpointView(
+            endpoint=manifest.name, since=since, calls=len(rows), whole=len(rows) < MOST, variants=tuple(views)
+        )
+
+    @staticmethod
+    def _find(snapshot: Snapshot, name: str) -> Endpoint:
+        known = {endpoint.name: endpoint for endpoint in snapshot.endpoints}
+        if name not in known:
+            close = nearest(name, known)
+            hint = f"did you mean {close}?" if close else f"known: {', '.join(known)}"
+            raise UnknownEndpoint(f"there is no endpoint {name!r}", hint=hint)
+        return known[name]

@@ -1,0 +1,1 @@
+"""How variants compare: what was seen of them, and how far that can be trusted."""
