@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import msgspec
+
 from modelwright.app.manifest.load import LoadedManifest
 from modelwright.app.manifest.rules.operations import served_alone
 from modelwright.app.manifest.schema import Manifest
@@ -12,6 +14,7 @@ from modelwright.app.manifest.sections.cache import CacheSection
 from modelwright.app.manifest.sections.endpoints import EndpointSection, TimeoutSection, VariantSection
 from modelwright.app.manifest.sections.limits import LimitSection
 from modelwright.app.manifest.sections.routing import RetriesSection
+from modelwright.app.prices.book import PriceBook
 from modelwright.core.contracts.release import Release
 from modelwright.core.contracts.snapshot import (
     SERVING,
@@ -32,10 +35,13 @@ LOCAL = "local"
 """The target of `modelwright up`."""
 
 
-def base_snapshot(loaded: LoadedManifest, *, runtime: Path | str, release: str, salt: str, serial: int = 1) -> Snapshot:
+def base_snapshot(
+    loaded: LoadedManifest, *, runtime: Path | str, release: str, salt: str, prices: PriceBook, serial: int = 1
+) -> Snapshot:
     """The snapshot without API keys, which control adds.
 
-    `runtime` is the directory of the workers' sockets, `release` the digest of the release record, `salt` hex digits.
+    `runtime` is the directory of the workers' sockets, `release` the digest of the release record, `salt` hex digits,
+    `prices` says what each variant costs.
     """
     manifest = loaded.manifest
     return Snapshot(
@@ -50,7 +56,7 @@ def base_snapshot(loaded: LoadedManifest, *, runtime: Path | str, release: str, 
         max_in_flight=manifest.gateway.max_in_flight,
         cache_bytes=parse_size(manifest.store.cache),
         limits=limits(manifest),
-        endpoints=tuple(endpoints(loaded)),
+        endpoints=tuple(_priced(endpoint, loaded, prices) for endpoint in endpoints(loaded)),
         providers=(*_own_providers(loaded, Path(runtime)), *_remote_providers(loaded)),
         issuers=tuple(_issuers(loaded)),
     )
@@ -84,6 +90,15 @@ def limits(manifest: Manifest) -> Limits:
         time_zone=access.counting.time_zone,
         trusted=manifest.gateway.trusted_proxies,
     )
+
+
+def _priced(endpoint: Endpoint, loaded: LoadedManifest, prices: PriceBook) -> Endpoint:
+    """Nobody asks a provider that is off, so nobody looks its prices up."""
+    variants = (
+        variant if variant.provider in loaded.off else msgspec.structs.replace(variant, price=prices.of(variant).price)
+        for variant in endpoint.variants
+    )
+    return msgspec.structs.replace(endpoint, variants=tuple(variants))
 
 
 def provider_of(model: str) -> str:

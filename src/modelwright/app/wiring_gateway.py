@@ -93,6 +93,7 @@ class GatewayParts:
             in_flight=len(self.in_flight),
             calls=self.gateway.calls,
             errors=self.gateway.errors,
+            unpriced=self.gateway.unpriced,
             connections=self.pool.open_connections,
             snapshot=self.gateway.serial,
             memory_mb=resident_mb(),

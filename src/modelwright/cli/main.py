@@ -29,6 +29,7 @@ VERBS: tuple[Verb, ...] = (
     Verb("check", "modelwright.cli.check", "check", "Find every fault of a manifest; --write mends misspelt keys."),
     Verb("explain", "modelwright.cli.explain", "explain", "Tell which variant of an endpoint answers, and why."),
     Verb("variants", "modelwright.cli.variants", "app", "Compare variants and shift traffic between them."),
+    Verb("prices", "modelwright.cli.prices", "prices", "Tell what every variant costs, and where its price stands."),
     Verb("keys", "modelwright.cli.keys", "app", "Create, rotate, list and revoke API keys."),
     Verb("schema", "modelwright.cli.schema", "schema", "Print the manifest's JSON Schema, for editors."),
     Verb(

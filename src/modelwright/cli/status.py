@@ -41,6 +41,9 @@ def status(
     console.print(headline(found, time.time()), soft_wrap=True, highlight=False)
     console.print()
     console.print(table(found, now=time.time(), width=console.width))
+    unpriced = sum(part.busy.unpriced for part in found.parts if part.busy is not None)
+    if unpriced:
+        console.print(f"\nThe cost of {unpriced} calls is not known; see `modelwright prices`.", soft_wrap=True)
 
 
 def console_for(wide: int) -> Console:

@@ -12,6 +12,8 @@ class Busy(msgspec.Struct, frozen=True, kw_only=True):
     calls: int = 0
     errors: int = 0
     """Calls that ended with an outcome other than ok."""
+    unpriced: int = 0
+    """Calls whose cost is not known (gateway)."""
     queued: int = 0
     """Rows or sequences waiting for the engine."""
     connections: int = 0

@@ -10,6 +10,7 @@ from modelwright.core.contracts.snapshot import SERVING, Endpoint, Key, Provider
 from modelwright.core.errors import ModelUnavailable, ModelwrightError, StartError
 from modelwright.core.ports.http import Deadlines
 from modelwright.core.ports.providers import Dialect
+from modelwright.core.prices import ceiling
 from modelwright.gateway.routing.standing import Standing
 
 Dialects = Callable[[ProviderEntry, str], Dialect]
@@ -42,12 +43,14 @@ class Lane:
     """One variant, ready to be asked."""
 
     __slots__ = (
+        "ceiling",
         "deadlines",
         "header",
         "model",
         "off",
         "own",
         "patient",
+        "price",
         "provider",
         "replicas",
         "standing",
@@ -61,6 +64,8 @@ class Lane:
         self.variant = variant.name
         self.header = (b"x-modelwright-variant", variant.name.encode())
         self.model = variant.model
+        self.price = variant.price
+        self.ceiling = None if variant.price is None else ceiling(variant.price)
         self.provider = provider.name
         self.own = provider.kind == SERVING
         self.off = provider.off

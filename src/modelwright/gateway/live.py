@@ -30,6 +30,7 @@ class Gateway:
         self.draining = False
         self.calls = 0
         self.errors = 0
+        self.unpriced = 0
         self._replicas = Replicas(dialects)
         self._resolve = resolve
         self._in_force: InForce | None = None

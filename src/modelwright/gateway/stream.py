@@ -154,6 +154,7 @@ def note_usage(row: LedgerRow, usage: Usage) -> None:
     """Write token counts into the row."""
     row.input_tokens = usage.input_tokens
     row.cached_tokens = usage.cached_tokens
+    row.cache_write_tokens = usage.cache_write_tokens
     row.output_tokens = usage.output_tokens
     row.reasoning_tokens = usage.reasoning_tokens
 

@@ -11,6 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 
 from modelwright.core.contracts.events import AttemptFailed, Event, RequestFinished
 from modelwright.core.contracts.ledger import LedgerRow
+from modelwright.core.prices import UNIT, read_money
 
 OTHER = "_other"
 """Label of every endpoint name that nothing is served under: clients choose names, but not the number of series."""
@@ -75,6 +76,18 @@ FAILED_ATTEMPTS = MetricRow(
     ("operation", "endpoint", "variant", "outcome"),
     "Upstream requests that failed unseen: another one was made for the same call.",
 )
+UNPRICED = MetricRow(
+    "modelwright_unpriced_calls_total",
+    "counter",
+    ("operation", "endpoint", "variant"),
+    "Calls, and failed attempts, whose cost is not known: there is no price, or a count that it needs is missing.",
+)
+COST = MetricRow(
+    "modelwright_cost_total",
+    "counter",
+    ("operation", "endpoint", "variant", "currency"),
+    "What calls have cost, rounded to a float here; the ledger is exact.",
+)
 READINGS: tuple[MetricRow, ...] = (
     MetricRow("modelwright_in_flight", "gauge", (), "Calls under way."),
     MetricRow("modelwright_upstream_connections", "gauge", (), "Open connections to providers and models."),
@@ -89,7 +102,7 @@ READINGS: tuple[MetricRow, ...] = (
     MetricRow("modelwright_log_lines_dropped_total", "counter", (), "Log lines given up: their reader is too slow."),
 )
 BUILD = MetricRow("modelwright_build_info", "gauge", ("version",), "Always 1; the version is in the label.")
-COUNTS = (CALLS, DURATION, FIRST_TOKEN, TOKENS, CHUNKS, CACHE, SAVED, FAILED_ATTEMPTS)
+COUNTS = (CALLS, DURATION, FIRST_TOKEN, TOKENS, CHUNKS, CACHE, SAVED, FAILED_ATTEMPTS, COST, UNPRICED)
 TABLE: tuple[MetricRow, ...] = (HTTP, *COUNTS, *READINGS, BUILD)
 
 
@@ -147,6 +160,8 @@ class CallMetrics:
                 for outcome, count in sorted(one.attempts.items())
             ),
         )
+        yield _counter(COST, _costs(series))
+        yield _counter(UNPRICED, ((labels[1:], one.unpriced) for labels, one in series if one.unpriced))
         for row in READINGS:
             value = self._readings[row.name]()
             yield _counter(row, [((), value)]) if row.kind == "counter" else _gauge(row, (), value)
@@ -165,7 +180,7 @@ class CallMetrics:
 class _Series:
     """The numbers of one wire, operation, endpoint and variant."""
 
-    __slots__ = ("attempts", "cache", "chunks", "duration", "ends", "first", "saved", "tokens")
+    __slots__ = ("attempts", "cache", "chunks", "costs", "duration", "ends", "first", "saved", "tokens", "unpriced")
 
     def __init__(self) -> None:
         self.attempts: dict[str, int] = {}
@@ -176,6 +191,9 @@ class _Series:
         self.chunks = 0
         self.cache: dict[str, int] = {}
         self.saved = 0
+        self.costs: dict[str, int] = {}
+        """Units by currency."""
+        self.unpriced = 0
 
     def add(self, row: LedgerRow) -> None:
         end = (row.outcome, row.status)
@@ -188,14 +206,18 @@ class _Series:
         if row.cache:
             self.cache[row.cache] = self.cache.get(row.cache, 0) + 1
             self.saved += row.saved_tokens or 0
-        self._add_tokens(row)
+        self._add_spent(row)
 
     def add_attempt(self, row: LedgerRow) -> None:
         """An attempt is no call and nobody waited for its end alone; what it cost is counted."""
         self.attempts[row.outcome] = self.attempts.get(row.outcome, 0) + 1
-        self._add_tokens(row)
+        self._add_spent(row)
 
-    def _add_tokens(self, row: LedgerRow) -> None:
+    def _add_spent(self, row: LedgerRow) -> None:
+        if row.cost is None:
+            self.unpriced += 1
+        elif row.currency:
+            self.costs[row.currency] = self.costs.get(row.currency, 0) + read_money(row.cost)
         if row.input_tokens is not None or row.output_tokens is not None:
             tokens = self.tokens
             tokens[0] += row.input_tokens or 0
@@ -233,6 +255,12 @@ def _tokens(series: Sequence[tuple[Labels, _Series]]) -> Iterator[tuple[Labels, 
         for direction, count in zip(DIRECTIONS, one.tokens, strict=True):
             if count:
                 yield (*labels[1:], direction), count
+
+
+def _costs(series: Sequence[tuple[Labels, _Series]]) -> Iterator[tuple[Labels, float]]:
+    for labels, one in series:
+        for currency, units in one.costs.items():
+            yield (*labels[1:], currency), units / UNIT
 
 
 def _counter(row: MetricRow, values: Iterator[tuple[Labels, float]] | list[tuple[Labels, float]]) -> Metric:

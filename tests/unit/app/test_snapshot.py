@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from modelwright.app.manifest.load import LoadedManifest, load_manifest
+from modelwright.app.prices.book import PriceBook
 from modelwright.app.snapshot import base_snapshot, release_record
 from modelwright.core.contracts.release import release_digest
 from modelwright.core.contracts.snapshot import Endpoint, Issuer, ProviderEntry, Snapshot, Timeouts, Variant
@@ -38,8 +39,13 @@ def loaded(tmp_path: Path) -> LoadedManifest:
     return load_manifest(tmp_path / "modelwright.yaml", env={"KEY": "sk-topsecret", "LITERAL": "a${b"})
 
 
+def made(loaded: LoadedManifest, *, release: str, salt: str, serial: int = 1) -> Snapshot:
+    book = PriceBook(loaded.manifest, at=0.0)
+    return base_snapshot(loaded, runtime="/run/mw", release=release, salt=salt, prices=book, serial=serial)
+
+
 def test_a_snapshot_holds_all_that_a_gateway_needs_and_no_secret(loaded: LoadedManifest) -> None:
-    snapshot = base_snapshot(loaded, runtime="/run/mw", release="sha256:r", salt="ab" * 32, serial=3)
+    snapshot = made(loaded, release="sha256:r", salt="ab" * 32, serial=3)
     assert snapshot == Snapshot(
         serial=3,
         name="test",
@@ -55,8 +61,8 @@ def test_a_snapshot_holds_all_that_a_gateway_needs_and_no_secret(loaded: LoadedM
                 name="assistant",
                 operations=("chat", "completions"),
                 variants=(
-                    Variant(name="stable", provider="openai", model="gpt", weight=90.0),
-                    Variant(name="canary", provider="serving:chat", model="chat", weight=10.0),
+                    Variant(name="stable", provider="openai", model="gpt", weight=90),
+                    Variant(name="canary", provider="serving:chat", model="chat", weight=10),
                 ),
                 split_by="user",
                 split_header="x-user-id",
@@ -91,7 +97,7 @@ def test_a_snapshot_holds_all_that_a_gateway_needs_and_no_secret(loaded: LoadedM
 
 
 def test_the_timeouts_of_the_schema_are_those_of_the_contract(loaded: LoadedManifest) -> None:
-    snapshot = base_snapshot(loaded, runtime="/run/mw", release="", salt="")
+    snapshot = made(loaded, release="", salt="")
     assert snapshot.endpoints[1].timeouts == Timeouts()
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from operator import itemgetter
 from typing import Any
 
 import msgspec
-from sqlalchemy import Select, case, delete, func, or_, select, text, update
+from sqlalchemy import BigInteger, ColumnElement, Label, Select, case, cast, delete, func, or_, select, text, update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -17,6 +17,7 @@ from modelwright.adapters.stores.sql_feedback import keep_feedback
 from modelwright.adapters.stores.tables import ledger, spool_offsets
 from modelwright.core.contracts.feedback import Feedback
 from modelwright.core.contracts.ledger import LedgerRow
+from modelwright.core.prices import UNIT, money
 
 FIELDS = LedgerRow.__struct_fields__
 UNRESOLVED = "unresolved"
@@ -26,12 +27,18 @@ ROW_FAULTS = (DataError, IntegrityError, OverflowError, UnicodeError)
 
 
 class Total(msgspec.Struct, frozen=True, kw_only=True):
-    """Calls of one endpoint, variant and outcome; unknown token counts add nothing."""
+    """Calls of one endpoint, variant, outcome and currency; unknown token counts add nothing."""
 
     endpoint: str
     variant: str
     outcome: str
+    currency: str
+    """Empty where nothing was charged and nothing reserved."""
     calls: int
+    cost: str
+    """Exact decimal: what the calls have cost, and what the unresolved ones had reserved."""
+    unpriced: int
+    """Calls, and failed attempts, of which neither is known; they add nothing to the cost."""
     input_tokens: int
     cached_tokens: int
     output_tokens: int
@@ -106,16 +113,18 @@ class SqlLedger:
             return [LedgerRow(**row._mapping) for row in await connection.execute(wanted)]  # noqa: SLF001 - SQLAlchemy's public name
 
     async def totals(self) -> list[Total]:
-        """Counts and sums over the whole ledger, by endpoint, variant and outcome.
+        """Counts and sums over the whole ledger, by endpoint, variant, outcome and currency.
 
-        An attempt that another one followed is no call, but its tokens count where they were spent.
+        An attempt that another one followed is no call, but its tokens and its cost count where they were spent.
         """
-        by = (ledger.c.endpoint, ledger.c.variant, ledger.c.outcome)
+        by = (ledger.c.endpoint, ledger.c.variant, ledger.c.outcome, ledger.c.currency)
         counts = ("input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens")
-        sums = (func.coalesce(func.sum(ledger.c[name]), 0).label(name) for name in counts)
-        wanted = select(*by, func.sum(_IS_CALL).label("calls"), *sums).group_by(*by).order_by(*by)
+        sums = [func.coalesce(func.sum(ledger.c[name]), 0).label(name) for name in counts]
+        unpriced = func.count().filter(_CHARGED.is_(None), ledger.c.outcome != "intent").label("unpriced")
+        wanted = select(*by, func.sum(_IS_CALL).label("calls"), *sums, *_money_sums(_CHARGED), unpriced)
         async with self._database.reader.connect() as connection:
-            return [Total(**row._mapping) for row in await connection.execute(wanted)]  # noqa: SLF001 - as above
+            found = await connection.execute(wanted.group_by(*by).order_by(*by))
+            return [_total(dict(row._mapping)) for row in found]  # noqa: SLF001 - as above
 
     async def _apply_each(
         self,
@@ -156,6 +165,24 @@ def _values(row: LedgerRow, writer: str) -> tuple[Any, ...]:
     return _in_columns(values)
 
 
+def _money_sums(column: ColumnElement[str | None]) -> Iterator[Label[int]]:
+    """Exact sums of decimals that stand there as text: of what is before the point and of two times six digits after.
+
+    A sum over the whole number of units would pass 64 bits at nine million dollars.
+    """
+    point = func.instr(column, ".")
+    whole = case((point > 0, func.substr(column, 1, point - 1)), else_=column)
+    digits = case((point > 0, func.substr(func.substr(column, point + 1) + "000000000000", 1, 12)), else_="0")
+    parts = {"whole": whole, "upper": func.substr(digits, 1, 6), "lower": func.substr(digits, 7, 6)}
+    for name, part in parts.items():
+        yield func.coalesce(func.sum(cast(part, BigInteger)), 0).label(name)
+
+
+def _total(values: dict[str, Any]) -> Total:
+    units = values.pop("whole") * UNIT + values.pop("upper") * 10**6 + values.pop("lower")
+    return Total(**values, cost=money(units))
+
+
 async def _note(connection: AsyncConnection, *, file: str, offset: int) -> None:
     new = sqlite.insert(spool_offsets).values(file=file, offset=offset)
     await connection.execute(new.on_conflict_do_update(index_elements=["file"], set_={"offset": offset}))
@@ -169,6 +196,9 @@ async def _resolve(connection: AsyncConnection, writers: Collection[str]) -> int
 _TAGS = FIELDS.index("tags")
 _in_columns = itemgetter(*((*FIELDS, "writer").index(column.name) for column in ledger.c))
 """From the order of the row's fields to that of the columns, in which the one hot statement takes them."""
+_CHARGED: ColumnElement[str | None] = case(
+    (ledger.c.outcome == UNRESOLVED, func.nullif(ledger.c.reserved, "")), else_=ledger.c.cost
+)
 _OPEN = text("ledger.outcome = 'intent'")
 _IS_CALL = case((ledger.c.attempt_of == "", 1), else_=0)
 _REPLACES = text(

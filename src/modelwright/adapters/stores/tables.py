@@ -17,7 +17,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0006"
+HEAD = "0007"
 """The newest migration. A database that stands there needs no Alembic, which takes longer to import than to run."""
 
 metadata = MetaData()
@@ -81,6 +81,7 @@ ledger = Table(
     Column("writer", String, nullable=False),
     # Added later, each at the end, where a migration puts it.
     Column("attempt_of", String, nullable=False, server_default=text("''")),
+    Column("cache_write_tokens", BigInteger),
     Index("ledger_open_intents", "writer", sqlite_where=text("outcome = 'intent'")),
     Index("ledger_attempts", "attempt_of", sqlite_where=text("attempt_of <> ''")),
     sqlite_with_rowid=False,

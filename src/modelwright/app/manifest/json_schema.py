@@ -57,6 +57,8 @@ def _or_null(field: _Schema) -> _Schema:
     inner.pop("minProperties", None)
     for name, entry in inner.get("patternProperties", {}).items():
         inner["patternProperties"] = {name: {"anyOf": [_renamed(entry), {"type": "null"}]}}
+    if isinstance(inner.get("additionalProperties"), dict) and "$ref" in inner["additionalProperties"]:
+        inner["additionalProperties"] = {"anyOf": [_renamed(inner["additionalProperties"]), {"type": "null"}]}
     choices = inner.get("anyOf", [])
     if any("$ref" in choice for choice in choices):  # a section that may be left out
         return {**described, "anyOf": [_renamed(choice) for choice in choices]}

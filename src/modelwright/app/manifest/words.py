@@ -36,6 +36,7 @@ _FORMS = {
         "is no name",
         "write 1 to 63 lower-case letters, digits and hyphens, a letter or digit at both ends",
     ),
+    r"^[A-Z]{3}$": ("is no currency", "write its ISO 4217 code, such as USD"),
     r"^(sha256:[0-9a-f]{64})?$": ("is no digest", "write `sha256:` and 64 hex digits, as sha256sum prints them"),
 }
 

@@ -86,12 +86,14 @@ class LedgerRow(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Of the prompt, cached ones included."""
     cached_tokens: int | None = None
     """Of the prompt, those that the provider had in its cache."""
+    cache_write_tokens: int | None = None
+    """Of the prompt, those that the provider wrote into its cache."""
     output_tokens: int | None = None
     """Of the answer, reasoning included."""
     reasoning_tokens: int | None = None
     """Of the answer, those that the client does not see."""
     cost: str | None = None
-    """Exact decimal; None means unpriced."""
+    """Exact decimal; None means unpriced: never taken for 0."""
     currency: str = ""
     """ISO 4217, of cost and reservation."""
     reserved: str = ""
@@ -121,9 +123,11 @@ class LedgerRow(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class Usage(msgspec.Struct, kw_only=True, frozen=True):
-    """Token counts as a provider reports them; None is unknown, never zero."""
+    """Counts as a provider reports them, with the row's meanings; None is unknown, never zero."""
 
     input_tokens: int | None = None
     cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    """None also where they are of several prices, such as of several lifetimes."""
     output_tokens: int | None = None
     reasoning_tokens: int | None = None

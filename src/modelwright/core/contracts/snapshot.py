@@ -48,6 +48,53 @@ class ProviderEntry(msgspec.Struct, frozen=True, kw_only=True):
     """Why an optional provider is off, such as `set OPENAI_API_KEY`; empty when on."""
 
 
+class Rates(msgspec.Struct, frozen=True, kw_only=True):
+    """What a token costs, in whole 1e-12 units of a currency, so that products and sums are exact."""
+
+    input: int | None = None
+    """Of the prompt; None: not known, so that a call with such tokens is unpriced."""
+    cached: int | None = None
+    """Of the prompt, read from the provider's cache; None: as any other."""
+    written: int | None = None
+    """Of the prompt, written into the provider's cache; None: as any other."""
+    output: int | None = None
+    """Of the answer; None: not known."""
+    reasoning: int | None = None
+    """Of the answer, not seen by the client; None: as any other."""
+
+
+class RatesAbove(Rates, frozen=True, kw_only=True):
+    """Rates of every token of a call whose prompt is longer than `above` tokens."""
+
+    above: int
+
+
+class RatesAt(Rates, frozen=True, kw_only=True):
+    """Rates between two times of day, in seconds since midnight UTC; past midnight when the end is the smaller."""
+
+    begin: int
+    end: int
+
+
+class Price(Rates, frozen=True, kw_only=True):
+    """What a variant's calls cost."""
+
+    currency: str = "USD"
+    """ISO 4217."""
+    request: int = 0
+    """Units per call."""
+    steps: tuple[RatesAbove, ...] = ()
+    """In rising order; the last one that a prompt is above replaces the rates."""
+    hours: tuple[RatesAt, ...] = ()
+    """The first one that the call's arrival falls into replaces the rates."""
+    until: float | None = None
+    """Unix seconds from which another price holds, that this value does not know."""
+    source: str = "manifest"
+    """manifest, or the name and version of a price list."""
+    dated: str = ""
+    """Date of the price list's data, such as 2026-11-09."""
+
+
 class Variant(msgspec.Struct, frozen=True, kw_only=True):
     """One way to answer an endpoint."""
 
@@ -56,6 +103,8 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     """The name that the provider knows."""
     weight: float = 1.0
+    price: Price | None = None
+    """None: its calls are unpriced."""
 
 
 class Caching(msgspec.Struct, frozen=True, kw_only=True):

@@ -34,6 +34,7 @@ class RequestHead(msgspec.Struct, frozen=True):
     max_tokens: Any = None
     max_completion_tokens: Any = None
     n: Any = None
+    service_tier: Any = None
 
     @property
     def most_tokens(self) -> int | None:
@@ -54,6 +55,7 @@ class RequestHead(msgspec.Struct, frozen=True):
 
 class _TokenDetails(msgspec.Struct):
     cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
 
 
@@ -63,6 +65,7 @@ class _Usage(msgspec.Struct):
     prompt_tokens_details: _TokenDetails | None = None
     completion_tokens_details: _TokenDetails | None = None
     prompt_cache_hit_tokens: int | None = None  # DeepSeek's name of cached input
+    cached_tokens: int | None = None  # Moonshot's
 
 
 class _Choice(msgspec.Struct):
@@ -231,13 +234,16 @@ def _usage(answer: _Answer) -> Usage | None:
 
 
 def _counts(usage: _Usage) -> Usage:
-    cached = usage.prompt_tokens_details.cached_tokens if usage.prompt_tokens_details else usage.prompt_cache_hit_tokens
-    reasoning = usage.completion_tokens_details.reasoning_tokens if usage.completion_tokens_details else None
+    prompt, answer = usage.prompt_tokens_details, usage.completion_tokens_details
+    cached = prompt.cached_tokens if prompt else None
+    if cached is None:
+        cached = usage.prompt_cache_hit_tokens if usage.prompt_cache_hit_tokens is not None else usage.cached_tokens
     return Usage(
         input_tokens=usage.prompt_tokens,
         cached_tokens=cached,
+        cache_write_tokens=prompt.cache_write_tokens if prompt else None,
         output_tokens=usage.completion_tokens,
-        reasoning_tokens=reasoning,
+        reasoning_tokens=answer.reasoning_tokens if answer else None,
     )
 
 

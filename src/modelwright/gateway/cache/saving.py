@@ -47,6 +47,7 @@ def usage_of(row: LedgerRow) -> Usage:
     return Usage(
         input_tokens=row.input_tokens,
         cached_tokens=row.cached_tokens,
+        cache_write_tokens=row.cache_write_tokens,
         output_tokens=row.output_tokens,
         reasoning_tokens=row.reasoning_tokens,
     )

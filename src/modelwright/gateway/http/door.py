@@ -108,6 +108,7 @@ class Door:
                 error = row.error
                 gateway.calls += 1
                 gateway.errors += row.outcome != "ok"
+                gateway.unpriced += row.cost is None
         self._emit(
             RequestFinished(
                 at=self._now(),

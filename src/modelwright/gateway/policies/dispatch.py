@@ -10,6 +10,7 @@ from modelwright.core.ports.http import Transport, UpstreamResponse
 from modelwright.core.ports.providers import AnswerHead, Outbound
 from modelwright.core.ports.stores import LedgerSink
 from modelwright.gateway.call import Call, Handler, HeaderPairs, Reply
+from modelwright.gateway.charges import reserve
 from modelwright.gateway.failures import failures_of
 from modelwright.gateway.inflight import too_slow
 from modelwright.gateway.lanes import Lane
@@ -44,6 +45,8 @@ class Dispatch:
         key = lane.standing.ring.take(now)
         request = dialect.request(_outbound(call, lane, key))
         row = call.row
+        if lane.ceiling is not None:
+            reserve(call, lane.ceiling)
         self._ledger.intent(row)
         row.attempts += 1
         call.replica = replica

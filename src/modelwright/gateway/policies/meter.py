@@ -10,6 +10,7 @@ from modelwright.core.ports.clock import Clock
 from modelwright.core.ports.stores import LedgerSink
 from modelwright.core.wire.status import status_of
 from modelwright.gateway.call import Call, Handler, Reply
+from modelwright.gateway.charges import settle, told
 
 DRAINED = "the gateway is stopping"
 
@@ -44,6 +45,7 @@ class Meter:
         if reply.chunks is None:
             row.bytes_out = len(reply.body)
             self._settle(call, call.failure)
+            reply.headers += told(call)
         else:
             reply.settle = self._settle_stream
         return reply
@@ -64,6 +66,7 @@ class Meter:
                 row.outcome = "ok"
         else:
             _describe(call, error)
+        settle(call, row)
         for tell in call.at_end:
             tell(row)
         if call.identified:

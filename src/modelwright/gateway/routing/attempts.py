@@ -10,6 +10,7 @@ from modelwright.core.contracts.ledger import LedgerRow, outcome_of
 from modelwright.core.errors import CallError, ProviderAuth, ProviderRateLimited
 from modelwright.core.wire.status import status_of
 from modelwright.gateway.call import Call, Reply
+from modelwright.gateway.charges import settle
 from modelwright.gateway.inflight import leave_replica
 from modelwright.gateway.lanes import Lane
 from modelwright.gateway.routing.again import Verdict, verdict, verdict_of_status
@@ -67,7 +68,7 @@ def attempt_row(call: Call, failed: Failed, *, began: float, now: float) -> Ledg
         outcome, code, status = outcome_of(error.code), error.code, status_of(error)
     else:
         outcome, code, status = row.outcome, row.error, reply.status if reply is not None else 0
-    return msgspec.structs.replace(
+    attempt = msgspec.structs.replace(
         row,
         call=f"{row.call}.{row.attempts}",
         attempt_of=row.call,
@@ -80,6 +81,8 @@ def attempt_row(call: Call, failed: Failed, *, began: float, now: float) -> Ledg
         attempts=1,
         cache="",
     )
+    settle(call, attempt)
+    return attempt
 
 
 def start_over(call: Call, lane: Lane) -> None:
@@ -88,6 +91,8 @@ def start_over(call: Call, lane: Lane) -> None:
     call.lane = lane
     row.variant, row.provider, row.model = lane.variant, lane.provider, lane.model
     row.outcome, row.error, row.status = "intent", "", 0
-    row.input_tokens = row.cached_tokens = row.output_tokens = row.reasoning_tokens = None
+    row.input_tokens = row.cached_tokens = row.cache_write_tokens = None
+    row.output_tokens = row.reasoning_tokens = None
+    row.reserved = row.currency = ""
     row.first_token_ms = None
     row.chunks = 0

@@ -1,3 +1,4 @@
+from decimal import Decimal
 from itertools import count
 
 import pytest
@@ -43,7 +44,11 @@ async def test_sums_by_endpoint_variant_and_outcome(filled: SqlLedger) -> None:
     def total(variant: str, outcome: str, calls: int, counts: tuple[int, int, int, int]) -> Total:
         names = ("input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens")
         named = dict(zip(names, counts, strict=True))
-        return Total(endpoint="assistant", variant=variant, outcome=outcome, calls=calls, **named)
+        unpriced = 0 if outcome == "intent" else calls
+        return Total(
+            endpoint="assistant", variant=variant, outcome=outcome, currency="", calls=calls, cost="0",
+            unpriced=unpriced, **named,
+        )  # fmt: skip
 
     nothing = (0, 0, 0, 0)
     assert await filled.totals() == [
@@ -51,10 +56,36 @@ async def test_sums_by_endpoint_variant_and_outcome(filled: SqlLedger) -> None:
         total("canary", "provider_timeout", 1, nothing),
         total("main", "ok", 2, (11, 2, 5, 1)),
         Total(
-            endpoint="digits", variant="", outcome="ok", calls=1,
+            endpoint="digits", variant="", outcome="ok", currency="", calls=1, cost="0", unpriced=1,
             input_tokens=0, cached_tokens=0, output_tokens=0, reasoning_tokens=0,
         ),
     ]  # fmt: skip
+
+
+async def test_costs_are_summed_exactly_and_currencies_never_mix(ledger: SqlLedger) -> None:
+    tiny, huge = "0.000000000001", "9223372.036854775807"
+    dollars = [row(f"1{n}", "ok", cost=huge, currency="USD") for n in range(9)]
+    rows = [
+        *dollars,
+        row("21", "ok", cost=tiny, currency="USD"),
+        row("22", "ok", cost="7", currency="USD"),
+        row("23", "ok", cost=None, currency="USD"),
+        row("31", "ok", cost="0.10", currency="CNY"),
+        row("32", "ok", cost="0.20", currency="CNY"),
+    ]
+    await take(ledger, rows)
+    found = {total.currency: total for total in await ledger.totals()}
+    assert Decimal(found["USD"].cost) == 9 * Decimal(huge) + Decimal(tiny) + 7
+    assert (found["USD"].calls, found["USD"].unpriced) == (12, 1)
+    assert (found["CNY"].cost, found["CNY"].unpriced) == ("0.3", 0)
+
+
+async def test_a_call_without_an_outcome_is_charged_at_its_reservation(ledger: SqlLedger) -> None:
+    await take(ledger, [row("41", reserved="0.25", currency="USD"), row("42")])
+    assert [(total.cost, total.unpriced) for total in await ledger.totals()] == [("0", 0), ("0", 0)]
+    await ledger.finish("f.jsonl", writer="f", last=True)
+    found = {total.currency: (total.outcome, total.cost, total.unpriced) for total in await ledger.totals()}
+    assert found == {"": ("unresolved", "0", 1), "USD": ("unresolved", "0.25", 0)}
 
 
 async def test_remembers_how_far_a_file_was_read(filled: SqlLedger) -> None:

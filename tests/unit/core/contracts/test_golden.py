@@ -34,7 +34,10 @@ from modelwright.core.contracts.snapshot import (
     Key,
     Limit,
     Limits,
+    Price,
     ProviderEntry,
+    RatesAbove,
+    RatesAt,
     Retries,
     Snapshot,
     Timeouts,
@@ -64,6 +67,7 @@ ROW = LedgerRow(
     error="upstream_truncated",
     input_tokens=12,
     cached_tokens=4,
+    cache_write_tokens=2,
     output_tokens=34,
     reasoning_tokens=0,
     cost="0.00012",
@@ -82,6 +86,20 @@ ROW = LedgerRow(
     attempt_of=CALL,
 )
 LAST = msgspec.structs.replace(ROW, call=CALL, attempts=2, attempt_of="")
+PRICE = Price(
+    currency="USD",
+    input=150_000,
+    cached=75_000,
+    written=187_500,
+    output=600_000,
+    reasoning=600_000,
+    request=1_000_000_000,
+    steps=(RatesAbove(above=200_000, input=300_000, output=900_000),),
+    hours=(RatesAt(begin=1800, end=59_400, input=75_000, output=300_000),),
+    until=1_800_000_000.0,
+    source="genai-prices 0.2.3 (openai: gpt-4o-mini)",
+    dated="2026-11-09",
+)
 SNAPSHOT = Snapshot(
     serial=7,
     name="support",
@@ -98,7 +116,7 @@ SNAPSHOT = Snapshot(
             name="assistant",
             operations=("chat", "completions"),
             variants=(
-                Variant(name="stable", provider="openai", model="gpt-4o-mini", weight=9),
+                Variant(name="stable", provider="openai", model="gpt-4o-mini", weight=9, price=PRICE),
                 Variant(name="canary", provider="serving:small-chat", model="small-chat"),
             ),
             split_by="user",

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from modelwright.app.document.finding import Finding
-from modelwright.app.manifest.rules import access, doors, endpoints, limits, models, providers, routing
+from modelwright.app.manifest.rules import access, doors, endpoints, limits, models, prices, providers, routing
 from modelwright.app.manifest.rules.case import Case, Rules
 
 RULES: Rules = (
     *models.RULES,
     *providers.RULES,
+    *prices.RULES,
     *endpoints.RULES,
     *routing.RULES,
     *doors.RULES,
@@ -27,5 +28,6 @@ def findings(case: Case) -> Iterator[Finding]:
 
 def warnings(case: Case) -> Iterator[Finding]:
     """What works but should not stay."""
+    yield from prices.unused_prices(case)
     if case.environment == "development":
         yield from providers.literal_keys(case)

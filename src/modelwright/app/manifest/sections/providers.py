@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from modelwright.app.manifest.secret import Secret
+from modelwright.app.manifest.sections.prices import TokenPriceSection
 from modelwright.app.manifest.sections.section import Section
 
 
@@ -19,4 +20,8 @@ class ProviderSection(Section):
     optional: bool = Field(default=False, description="Off, and said so, while one of its variables is missing.")
     options: dict[str, str] = Field(
         default_factory=dict, description="What the vendor asks for, such as azure-openai's api_version."
+    )
+    prices: dict[str, TokenPriceSection] = Field(
+        default_factory=dict,
+        description="What its models cost, by the provider's own names; they come before every price list.",
     )

@@ -11,10 +11,12 @@ import msgspec
 from modelwright.app.manifest.load import LoadedManifest
 from modelwright.app.manifest.schema import Manifest
 from modelwright.app.parts import PartSpec
+from modelwright.app.prices.book import PriceBook
 from modelwright.app.secret_files import salt
 from modelwright.app.snapshot import base_snapshot, release_record
 from modelwright.app.supervise.devices.runtime import Claim
 from modelwright.app.supervise.plan import plan_parts
+from modelwright.app.system import SystemClock
 from modelwright.app.whole_file import write_whole
 from modelwright.core.contracts.release import Release, release_digest
 from modelwright.core.contracts.snapshot import Snapshot
@@ -54,7 +56,13 @@ class Configuration:
 def configure(loaded: LoadedManifest, claim: Claim, *, digests: Mapping[str, str], grace: float) -> Configuration:
     """`digests` are those of the model files, `grace` the seconds that a drain may take. Raises OSError."""
     release = release_record(loaded, digests)
-    snapshot = base_snapshot(loaded, runtime=claim.runtime, release=release_digest(release), salt=salt(claim.state))
+    snapshot = base_snapshot(
+        loaded,
+        runtime=claim.runtime,
+        release=release_digest(release),
+        salt=salt(claim.state),
+        prices=PriceBook(loaded.manifest, at=SystemClock().now()),
+    )
     return Configuration(
         loaded=loaded,
         specs=_specs(loaded, claim, release=snapshot.release, grace=grace),

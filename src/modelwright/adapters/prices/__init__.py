@@ -1,0 +1,1 @@
+"""Published price lists, one small file each."""

@@ -1,0 +1,59 @@
+"""What must be true of prices: each names an amount, whole in the smallest unit, for a model that somebody asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from modelwright.app.document.finding import Finding
+from modelwright.app.document.tree import Path
+from modelwright.app.manifest.rules.case import Case, Rules, has_unknown
+from modelwright.app.manifest.sections.prices import PER, TokenPriceSection
+from modelwright.core.nearest import nearest
+from modelwright.core.prices import units
+
+_PARTS = {"cached_input": "input", "cache_write": "input", "reasoning": "output"}
+"""Tokens that are part of others."""
+
+
+def _token_prices(case: Case) -> Iterator[Finding]:
+    for name, provider in case.manifest.providers.items():
+        for model, section in provider.prices.items():
+            here: Path = ("providers", name, "prices", model)
+            if not has_unknown(case, here):
+                yield from _token_price(here, section)
+
+
+def _token_price(here: Path, section: TokenPriceSection) -> Iterator[Finding]:
+    given = section.amounts()
+    if not given:
+        yield Finding(here, "names no amount", "write `input` and `output`, or `request`; 0 is free")
+    for word, amount in given.items():
+        try:
+            units(amount, per=1 if word == "request" else PER[section.per])
+        except ValueError as error:
+            problem, _, remedy = str(error).partition("; ")
+            yield Finding((*here, word), problem, remedy)
+        whole = _PARTS.get(word)
+        if whole is not None and whole not in given:
+            yield Finding(
+                (*here, word), f"`{word}` stands without `{whole}`, of which it is a part", f"write `{whole}`"
+            )
+
+
+def unused_prices(case: Case) -> Iterator[Finding]:
+    """Prices of models that no variant names: misspelt, as a rule."""
+    asked = {
+        (variant.provider, variant.model)
+        for endpoint in case.manifest.endpoints.values()
+        for variant in endpoint.variants.values()
+    }
+    for name, provider in case.manifest.providers.items():
+        models = {model for owner, model in asked if owner == name}
+        for model in provider.prices:
+            if model not in models:
+                close = nearest(model, models)
+                remedy = f"did you mean {close}?" if close else "remove it, or name the model in a variant"
+                yield Finding(("providers", name, "prices", model), "no variant names this model", remedy, on_key=True)
+
+
+RULES: Rules = (_token_prices,)

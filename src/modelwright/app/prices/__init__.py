@@ -1,0 +1,1 @@
+"""What every variant costs, and where its price stands."""

@@ -1,0 +1,55 @@
+"""What a call may cost before it is sent, and what it has cost when it ends, written into its row; pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from modelwright.core.contracts.ledger import LedgerRow
+from modelwright.core.prices import Ceiling, charged, money, reservation
+from modelwright.gateway.call import Call, HeaderPairs
+
+_PLAIN_TIERS = frozenset({"auto", "default", "standard", "on_demand"})
+
+
+def reserved(call: Call, rates: Ceiling) -> int:
+    """Units that the call may cost at most at these rates, as far as its request tells."""
+    head = call.head
+    if head is None:
+        return reservation(rates, prompt_bytes=0, max_tokens=0)
+    limit = 0 if call.operation == "embeddings" else head.most_tokens
+    return reservation(rates, prompt_bytes=len(call.body), max_tokens=limit, answers=head.answers)
+
+
+def reserve(call: Call, rates: Ceiling) -> None:
+    """Write the reservation into the row, before its intent."""
+    row = call.row
+    row.reserved = money(reserved(call, rates))
+    row.currency = rates.currency
+
+
+def settle(call: Call, row: LedgerRow) -> None:
+    """Write the cost into a row of the call's, by the lane that it has now; none when nobody can know it.
+
+    Outcome and counts must be there. The row is the call's own, or that of an attempt that another one follows.
+    """
+    lane = call.lane
+    price = lane.price if lane is not None else None
+    if call.head is not None and call.head.service_tier is not None and not _is_plain(call.head.service_tier):
+        price = None
+    units = charged(row, price)
+    if units is not None:
+        row.cost = money(units)
+
+
+def told(call: Call) -> HeaderPairs:
+    """The headers of an answer whose cost is known; what failed before it is in rows of its own."""
+    row = call.row
+    if row.cost is None:
+        return []
+    cost = (b"x-modelwright-cost", row.cost.encode())
+    return [cost, (b"x-modelwright-currency", row.currency.encode())] if row.currency else [cost]
+
+
+def _is_plain(tier: Any) -> bool:
+    """Whether a service tier is the one that prices are told for."""
+    return isinstance(tier, str) and tier in _PLAIN_TIERS
