@@ -3,24 +3,39 @@
 import asyncio
 import inspect
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from uuid import uuid4
 
 import pytest
 
 from modelwright.adapters.limits.memory import MemoryLimits
+from modelwright.adapters.limits.redis import Away, RedisLimits
+from modelwright.app.system import SystemClock
 from modelwright.core.contracts.snapshot import Limit
 from modelwright.core.limits import Ask, Rule, Spent, Verdict, zone_of
 from modelwright.core.ports.limits import Limiter
+from tests.making.redis_server import RedisServer
 
 HOUR = Rule(Limit(by="key", of="requests", amount=10, per="hour"), zone_of("UTC"))
 TOKENS = Rule(Limit(by="tenant", of="tokens", amount=1000, per="month"), zone_of("Asia/Shanghai"))
 PLACES = Rule(Limit(by="key", of="concurrency", amount=2), zone_of("UTC"))
 
 
-@pytest.fixture
-def limiter() -> Limiter:
-    return MemoryLimits(time.time)
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with RedisServer(tmp_path_factory.mktemp("redis")) as running:
+        yield running
+
+
+@pytest.fixture(params=["memory", "redis"])
+async def limiter(request: pytest.FixtureRequest, server: RedisServer) -> AsyncIterator[Limiter]:
+    if request.param == "memory":
+        yield MemoryLimits(time.time)
+        return
+    away = Away(rates="closed", after=5.0)
+    limits = RedisLimits(server.url, site=uuid4().hex, place="a", clock=SystemClock(), away=away)
+    yield limits
+    await limits.close()
 
 
 async def reserve(limiter: Limiter, *asks: Ask, call: str = "") -> Verdict:

@@ -56,6 +56,7 @@ def base_snapshot(
         max_in_flight=manifest.gateway.max_in_flight,
         cache_bytes=parse_size(manifest.store.cache),
         limits=limits(manifest),
+        redis="" if manifest.store.redis is None else manifest.store.redis.reveal(),
         endpoints=tuple(_priced(endpoint, loaded, prices) for endpoint in endpoints(loaded)),
         providers=(*_own_providers(loaded, Path(runtime)), *_remote_providers(loaded)),
         issuers=tuple(_issuers(loaded)),
@@ -89,6 +90,9 @@ def limits(manifest: Manifest) -> Limits:
         each=tuple(limit for by, section in access.limits.items() for limit in _limits(by, section)),
         time_zone=access.counting.time_zone,
         trusted=manifest.gateway.trusted_proxies,
+        workers=manifest.gateway.workers,
+        down_after=parse_duration(access.counting.store_down.after),
+        rates_down=access.counting.store_down.rates,
     )
 
 

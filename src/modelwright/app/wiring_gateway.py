@@ -13,7 +13,6 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 
 from modelwright.adapters.http.pool import Pool
-from modelwright.adapters.limits.memory import MemoryLimits
 from modelwright.adapters.providers.table import dialect
 from modelwright.adapters.stores.memory_cache import MemoryCache
 from modelwright.adapters.stores.spool import SpoolLedger
@@ -22,6 +21,7 @@ from modelwright.app.parts import PartSpec
 from modelwright.app.secret_files import PEPPER_NAME, pepper
 from modelwright.app.settings import FreshSecrets, Settings
 from modelwright.app.system import SystemClock, resident_mb
+from modelwright.app.workers.limiters import Limiters
 from modelwright.app.workers.upstream_tls import upstream_tls
 from modelwright.core.status import Busy
 from modelwright.gateway.chain import Parts
@@ -56,6 +56,10 @@ class GatewayParts:
         self.listener = Listener(
             numbers=self.metrics.hear, lines=lambda events: self.writer.write(lines.encode(events))
         )
+        resolve = FreshSecrets(
+            lambda: Settings(Path(spec.base), environment=spec.environment, state=state), first=settings
+        ).resolve
+        self.limiters = Limiters(clock=clock, resolve=resolve, place=f"{state.resolve()}/{spec.name}")
         self.gateway = Gateway(
             Parts(
                 cache=self.cache,
@@ -63,7 +67,7 @@ class GatewayParts:
                 in_flight=self.in_flight,
                 keyrings=keyring,
                 ledger=self.ledger,
-                limiter=MemoryLimits(clock.now),
+                limiters=self.limiters.of,
                 pepper=pepper(state, configured=settings.secret(PEPPER_NAME)),
                 renewal=Renewal(self.pool, str(Path(spec.runtime, "control.sock")), clock=clock),
                 transport=self.pool,
@@ -72,9 +76,7 @@ class GatewayParts:
                 emit=self.listener.emit,
             ),
             dialects=dialect,
-            resolve=FreshSecrets(
-                lambda: Settings(Path(spec.base), environment=spec.environment, state=state), first=settings
-            ).resolve,
+            resolve=resolve,
         )
         self.registry = CollectorRegistry()
         self.registry.register(self.metrics)
@@ -108,6 +110,7 @@ class GatewayParts:
             "modelwright_cache_entries": lambda: len(cache),
             "modelwright_cache_bytes": lambda: cache.held,
             "modelwright_cache_evicted_total": lambda: cache.evicted,
+            "modelwright_limits_away": lambda: self.limiters.away,
             "modelwright_ledger_waiting": lambda: ledger.waiting,
             "modelwright_ledger_intent_failures_total": lambda: ledger.intent_failures,
             "modelwright_ledger_outcome_failures_total": lambda: ledger.outcome_failures,

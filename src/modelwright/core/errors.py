@@ -23,6 +23,7 @@
         ├── Overloaded           our own bound was reached; carries retry_after
         ├── RateLimited          a limit that the manifest sets for the caller; carries retry_after
         ├── IdentityUnavailable  who calls cannot be told now
+        ├── LimitsUnavailable    limits cannot be counted now, and the manifest says to refuse then
         ├── LedgerUnavailable    the call cannot be written down, so it is not made
         ├── ProviderOff          an optional provider whose settings are missing
         ├── ModelUnavailable     our own engine is loading or was lost; retryable
@@ -258,6 +259,12 @@ class IdentityUnavailable(CallError):
     """Whether this key or token is good cannot be told now: its source is away. Those known before go on working."""
 
     code = "identity_unavailable"
+
+
+class LimitsUnavailable(CallError):
+    """What counts the limits is away, and the manifest says to refuse calls then; nothing was started."""
+
+    code = "limits_unavailable"
 
 
 class LedgerUnavailable(CallError):

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 from modelwright.core.contracts.events import Event
+from modelwright.core.contracts.snapshot import Snapshot
 from modelwright.core.ports.cache import CacheStore
 from modelwright.core.ports.clock import Clock
 from modelwright.core.ports.http import Transport
@@ -38,7 +39,7 @@ class Parts:
         "in_flight",
         "keyrings",
         "ledger",
-        "limiter",
+        "limiters",
         "pepper",
         "renewal",
         "sleep",
@@ -53,7 +54,7 @@ class Parts:
         in_flight: InFlight,
         keyrings: Keyrings,
         ledger: LedgerSink,
-        limiter: Limiter,
+        limiters: Callable[[Snapshot], Limiter],
         pepper: bytes,
         renewal: Renewal,
         transport: Transport,
@@ -61,10 +62,12 @@ class Parts:
         sleep: Callable[[float], Awaitable[object]],
         emit: Callable[[Event], None],
     ) -> None:
-        """`chance` draws evenly from [0, 1), such as random.random; `emit` takes what policies have to tell."""
+        """`limiters` gives who keeps a snapshot's limits, `chance` draws evenly from [0, 1), such as random.random;
+        `emit` takes what policies have to tell.
+        """
         self.cache = cache
         self.clock = clock
-        self.limiter = limiter
+        self.limiters = limiters
         self.in_flight = in_flight
         self.keyrings = keyrings
         self.ledger = ledger
@@ -86,7 +89,7 @@ def build_chain(table: Table, parts: Parts, *, authenticate: Authenticate) -> Ha
         ChooseRoute(table),
     ]
     if table.snapshot.limits.each:
-        policies.append(Limit(table.snapshot.limits, parts.limiter))
+        policies.append(Limit(table.snapshot.limits, parts.limiters(table.snapshot)))
     if any(endpoint.cache is not None for endpoint in table.snapshot.endpoints):
         policies.append(Cache(table, parts.cache, parts.clock))
     persistent = {name: route for name, route in table.routes.items() if route.persists}

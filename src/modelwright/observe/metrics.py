@@ -95,6 +95,7 @@ READINGS: tuple[MetricRow, ...] = (
     MetricRow("modelwright_cache_entries", "gauge", (), "Answers kept in the workers' memory."),
     MetricRow("modelwright_cache_bytes", "gauge", (), "Their size."),
     MetricRow("modelwright_cache_evicted_total", "counter", (), "Kept answers that went before their time: no room."),
+    MetricRow("modelwright_limits_away", "gauge", (), "1 while Redis, which counts the limits, does not answer."),
     MetricRow("modelwright_ledger_waiting", "gauge", (), "Outcomes that are not on disk yet."),
     MetricRow("modelwright_ledger_intent_failures_total", "counter", (), "Calls refused: no intent could be written."),
     MetricRow("modelwright_ledger_outcome_failures_total", "counter", (), "Outcomes that had to wait for the disk."),

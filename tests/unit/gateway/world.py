@@ -19,6 +19,7 @@ from modelwright.core.contracts.events import Event, RequestFinished
 from modelwright.core.contracts.snapshot import Endpoint, Key, ProviderEntry, Snapshot, Timeouts, Variant
 from modelwright.core.keys import compose_key, key_digest
 from modelwright.core.ports.clock import ManualClock
+from modelwright.core.ports.limits import Limiter
 from modelwright.gateway.chain import Parts
 from modelwright.gateway.http.door import Door
 from modelwright.gateway.identity.renewal import Renewal
@@ -116,6 +117,7 @@ class World:
         self.events: list[Event] = []
         self.waits: list[float] = []
         """Seconds that policies have waited; the clock went on by as much."""
+        self.limiter: Limiter = MemoryLimits(self.clock.now)
         self.gateway = Gateway(
             Parts(
                 cache=self.cache,
@@ -123,7 +125,7 @@ class World:
                 in_flight=self.in_flight,
                 keyrings=JoseKeyring,
                 ledger=self.ledger,
-                limiter=MemoryLimits(self.clock.now),
+                limiters=lambda _: self.limiter,
                 pepper=PEPPER,
                 renewal=Renewal(self.upstream, "/run/control.sock", clock=self.clock),
                 transport=self.upstream,

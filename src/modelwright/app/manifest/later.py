@@ -46,7 +46,6 @@ LATER: tuple[Later, ...] = (
 )
 
 VALUES: tuple[tuple[Path, re.Pattern[str], str], ...] = (
-    (("store", "redis"), re.compile(r"(?!none$).+"), "write `none`; one machine needs no Redis"),
     (("store", "database"), re.compile(r"(?!sqlite$).+"), "write `sqlite`"),
     (
         (*_MODEL, "source"),

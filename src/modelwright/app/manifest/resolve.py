@@ -72,7 +72,7 @@ class Resolver:
                 values.append(piece)
                 continue
             if piece.kind == "secret":
-                problem = f"`{piece}` cannot stand here; a secret may stand under `keys` of a provider"
+                problem = f"`{piece}` cannot stand here; a secret may be a provider's key or `store.redis`"
                 remedy = f"write `${{env:{piece.name}}}` if the value is no secret"
                 return self._blame(path, node, problem=problem, remedy=remedy)
             value = self._look_up(path, node, reference=piece)
@@ -168,8 +168,8 @@ class Resolver:
 
 
 def is_key(path: Path) -> bool:
-    """Whether a provider's API key stands here."""
-    return len(path) == 4 and path[0] == "providers" and path[2] == "keys"
+    """Whether a secret may stand here: a provider's API key, or the address of Redis."""
+    return (len(path) == 4 and path[0] == "providers" and path[2] == "keys") or path == ("store", "redis")
 
 
 def off_reason(lacks: list[str]) -> str:

@@ -173,6 +173,12 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Whose calendar has the days and months."""
     trusted: tuple[str, ...] = ()
     """Networks of proxies whose word about a client's address is taken."""
+    workers: int = 1
+    """Gateway workers that share the limits."""
+    down_after: float = 0.025
+    """Seconds without an answer after which Redis counts as away."""
+    rates_down: str = "share"
+    """While Redis is away: share (each worker its part) | open | closed."""
 
 
 class Issuer(msgspec.Struct, frozen=True, kw_only=True):
@@ -228,3 +234,5 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     keys: tuple[Key, ...] = ()
     limits: Limits = Limits()
     issuers: tuple[Issuer, ...] = ()
+    redis: str = ""
+    """Reference to the address of Redis, or one without a password; empty: each worker counts for itself."""

@@ -26,6 +26,7 @@ STATUS: dict[str, int] = {
     "draining": 503,
     "identity_unavailable": 503,
     "ledger_unavailable": 503,
+    "limits_unavailable": 503,
     "provider_off": 503,
     "provider_timeout": 504,
     "upstream_stalled": 504,

@@ -25,6 +25,9 @@ def problems(write: Write, text: str) -> list[tuple[str, str]]:
         CHAT + "access: {auth: none}",
         CHAT + "access: {auth: none}\ngateway: {listen: '[::1]:0', admin: 'localhost:0'}",
         CHAT + "gateway: {listen: '0.0.0.0:8000'}",
+        CHAT + "gateway: {workers: 2}\naccess: {limits: {key: {}}}",
+        CHAT + "gateway: {workers: 2}\naccess: {limits: {key: {requests: 1/min}}}\nstore: {redis: 'redis://h'}",
+        CHAT + "access: {limits: {key: {requests: '1/min, 1.5k / day', tokens: 3M/month}}}\nstore: {redis: none}",
         CHAT + "providers: {p: {kind: openai, base_url: 'http://10.0.0.7/v1'}}",
         CHAT + "providers: {p: {kind: vllm, base_url: 'http://[::1]:8000'}}",
         "models: {chat: {source: ./check.json, engine: {kind: toy-text}}}",
@@ -55,6 +58,10 @@ access: {oidc: {a: {issuer: 'https://a', audience: b, scopes: {s: [none]}}}} | a
 access: {oidc: {a: {issuer: 'https://a', audience: b, algorithms: [HS256]}}} | access.oidc.a.algorithms[0] | HS256
 access: {oidc: {a: {issuer: 'https://a', audience: b, algorithms: [none]}}} | access.oidc.a.algorithms[0] | none
 gateway: {listen: 'localhost:80', admin: '127.0.0.1:80'} | gateway.admin | same port
+gateway: {workers: 2}; access: {limits: {key: {requests: 1/min}}} | access.limits | 2 gateway workers would each count
+store: {redis: 'http://h'} | store.redis | is no address of Redis
+store: {redis: 'redis://:pw@h'} | store.redis | holds a password
+store: {redis: 'redis://h?password=pw'} | store.redis | holds a password
 gateway: {listen: '0.0.0.0:80', admin: '10.0.0.7:80'} | gateway.admin | same port
 providers: {p: {kind: nobody}} | providers.p.kind | no kind of provider
 providers: {p: {kind: serving}} | providers.p.kind | no kind of provider

@@ -157,6 +157,9 @@ SNAPSHOT = Snapshot(
         ),
         time_zone="Europe/Berlin",
         trusted=("10.0.0.0/8",),
+        workers=2,
+        down_after=0.05,
+        rates_down="closed",
     ),
     issuers=(
         Issuer(
@@ -173,6 +176,7 @@ SNAPSHOT = Snapshot(
             problem="it cannot be reached",
         ),
     ),
+    redis="${secret:REDIS_URL}",
 )
 RELEASE = Release(
     name="support",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from modelwright.app.document.finding import Finding
 from modelwright.app.manifest.rules.case import Case, Rules
@@ -12,9 +13,33 @@ def _one_counts_for_all(case: Case) -> Iterator[Finding]:
     manifest = case.manifest
     workers = manifest.gateway.workers
     limited = any(section.model_fields_set for section in manifest.access.limits.values())
-    if limited and workers > 1 and manifest.store.redis == "none" and ("store", "redis") not in case.unknown:
+    if limited and workers > 1 and manifest.store.redis is None and ("store", "redis") not in case.unknown:
         problem = f"{workers} gateway workers would each count for themselves, so that {workers} times the limits pass"
-        yield Finding(("access", "limits"), problem, "write `gateway.workers: 1`", on_key=True)
+        yield Finding(
+            ("access", "limits"),
+            problem,
+            "write `gateway.workers: 1`, or `store.redis: ${secret:REDIS_URL}`",
+            on_key=True,
+        )
 
 
-RULES: Rules = (_one_counts_for_all,)
+def _redis(case: Case) -> Iterator[Finding]:
+    redis, place = case.manifest.store.redis, ("store", "redis")
+    if redis is None or not redis.is_literal or place in case.unknown:
+        return
+    text = redis.reveal()
+    if not _is_address(text):
+        yield Finding(place, "is no address of Redis", "write such as redis://host:6379/0")
+    elif urlsplit(text).password is not None or "password=" in urlsplit(text).query:
+        yield Finding(place, "holds a password", "put the address into the environment, write `${secret:REDIS_URL}`")
+
+
+def _is_address(text: str) -> bool:
+    try:
+        url = urlsplit(text)
+        return url.scheme in {"redis", "rediss", "unix"} and bool(url.hostname or url.path) and url.port != 0
+    except ValueError:
+        return False
+
+
+RULES: Rules = (_one_counts_for_all, _redis)

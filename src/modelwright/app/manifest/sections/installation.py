@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
+from modelwright.app.manifest.secret import Secret
 from modelwright.app.manifest.sections.section import Address, Network, Section, Size
+
+
+def _none(text: Any) -> Any:
+    return None if text == "none" else text
+
+
+Redis = Annotated[Secret | None, BeforeValidator(_none), WithJsonSchema({"type": "string", "minLength": 1})]
+"""An address of Redis, or `none`."""
 
 
 class GatewaySection(Section):
@@ -30,7 +39,10 @@ class StoreSection(Section):
     """Where state is kept."""
 
     database: Literal["sqlite"] = Field(default="sqlite", description="A file in the state directory.")
-    redis: Literal["none"] = Field(default="none", description="Counters and caches stay in the process.")
+    redis: Redis | None = Field(
+        default=None,
+        description="Where several gateway workers count their limits, as ${secret:REDIS_URL}; none: in each process.",
+    )
     cache: Size = Field(default="64MiB", description="Memory of each gateway worker for kept answers.")
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, WithJsonSchema
 
-from modelwright.app.manifest.sections.section import Section
+from modelwright.app.manifest.sections.section import Duration, Section
 from modelwright.core.limits import zone_of
 from modelwright.core.quantities import RATES_PATTERN, parse_rates
 
@@ -41,7 +41,20 @@ class LimitSection(Section):
     concurrency: int | None = Field(default=None, ge=1, le=1 << 20, description="Calls under way at once.")
 
 
+class StoreDownSection(Section):
+    """What is done while Redis is away."""
+
+    after: Duration = Field(default="25ms", description="How long a call waits for Redis before it counts as away.")
+    rates: Literal["share", "open", "closed"] = Field(
+        default="share",
+        description="Requests, tokens, concurrency: each worker grants its share of the limit, or all pass, or none.",
+    )
+
+
 class CountingSection(Section):
     """How limits are counted."""
 
     time_zone: TimeZone = Field(default="UTC", description="Whose calendar the days and months of limits follow.")
+    store_down: StoreDownSection = Field(
+        default_factory=StoreDownSection, description="What is done while Redis is away."
+    )

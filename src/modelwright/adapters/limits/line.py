@@ -1,0 +1,224 @@
+"""One connection to Redis on which the commands of many calls travel together; late answers count as none.
+
+It knows scripts and replies, not what they mean. What may be lost is asked for, what may not is posted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections import deque
+from collections.abc import Mapping, Sequence
+from itertools import chain, repeat
+from typing import Any, TypeAlias
+
+from redis.asyncio import ConnectionPool
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import NoScriptError, RedisError, ResponseError
+
+MERCY = 0.005
+"""Seconds more in which an answer that has come already is read: the delay may have been our own."""
+OPENING = 1.0
+"""Seconds that connecting may take; only the first time do calls wait for it."""
+PAUSES = (0.05, 0.1, 0.25, 0.5, 1.0)
+"""Seconds between two tries to connect again."""
+TOGETHER = 64
+"""Commands that are sent as one piece."""
+POSTED = 100_000
+"""Commands kept while Redis is away; past it the oldest are given up."""
+
+Command: TypeAlias = tuple[str, Sequence[str], Sequence[str | int]]
+"""(script, keys, arguments)."""
+log = logging.getLogger("modelwright.limits")
+
+
+class AwayError(Exception):
+    """There is no answer; `sent` says whether the command may have been run, or may still be."""
+
+    def __init__(self, *, sent: bool) -> None:
+        super().__init__("Redis is away")
+        self.sent = sent
+
+
+class Line:
+    """Breaks at the first late answer: from then on every question is answered `AwayError` at once."""
+
+    def __init__(self, url: str, *, scripts: Mapping[str, str], patience: float) -> None:
+        """`patience`: seconds within which Redis answers, or it counts as away. Raises ValueError for no address."""
+        self.patience = patience
+        self._pool = ConnectionPool.from_url(url, socket_timeout=None, socket_connect_timeout=OPENING)
+        self._scripts = scripts
+        self._digests = {name: _digest(text) for name, text in scripts.items()}
+        self._connection: AbstractConnection | None = None
+        self._asked: deque[tuple[Command, asyncio.Future[Any]]] = deque()
+        self._posted: deque[Command] = deque(maxlen=POSTED)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._busy = False
+        self._opened = False
+        self._told = False
+        self._closed = False
+        self.breaks = 0
+        """How often it broke."""
+
+    @property
+    def up(self) -> bool:
+        """Whether Redis answers, as far as is known."""
+        return self._connection is not None
+
+    def ask(self, command: Command) -> asyncio.Future[Any]:
+        """The reply to come; AwayError when there is none in time."""
+        future = asyncio.get_running_loop().create_future()
+        if self._closed or (self._opened and self._connection is None):
+            future.set_exception(AwayError(sent=False))
+            return future
+        self._asked.append((command, future))
+        self._go()
+        return future
+
+    def post(self, command: Command) -> None:
+        """Deliver it, now or when Redis is back; more than once when an answer was lost."""
+        self._posted.append(command)
+        self._go()
+
+    def open(self) -> None:
+        """Connect, if nobody has yet."""
+        self._go()
+
+    async def close(self) -> None:
+        """Deliver what is posted if that takes no time, and let go."""
+        if self._connection is not None and self._tasks:
+            await asyncio.wait(self._tasks, timeout=OPENING)
+        self._closed = True
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._break(())
+        await self._pool.aclose()
+
+    def _go(self) -> None:
+        if not self._busy and not self._closed:
+            self._busy = True
+            task = asyncio.get_running_loop().create_task(self._work())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _work(self) -> None:
+        """Connect if need be, and send until nothing is left."""
+        try:
+            while self._connection is None or self._asked or self._posted:
+                if self._connection is None:
+                    await self._connect()
+                else:
+                    await self._turn()
+        finally:
+            self._busy = False
+
+    async def _connect(self) -> None:
+        """Until it succeeds."""
+        for pause in chain(PAUSES, repeat(PAUSES[-1])):
+            connection = self._pool.make_connection()
+            try:
+                async with asyncio.timeout(OPENING):
+                    await connection.connect()
+                    for text in self._scripts.values():
+                        await connection.send_command("SCRIPT", "LOAD", text)
+                        await connection.read_response()
+            except (RedisError, OSError, TimeoutError) as error:
+                await connection.disconnect(nowait=True)
+                self._tell("Redis cannot be reached, limits follow the rule for that: %s", error)
+                self._opened = True
+                self._fail(self._asked, sent=False)
+                await asyncio.sleep(pause)
+            else:
+                self._connection, self._opened = connection, True
+                if self._told:
+                    log.warning("Redis keeps the limits again")
+                self._told = False
+                return
+
+    async def _turn(self) -> None:
+        """Send what has gathered and hand out the replies, or break."""
+        asked = [self._asked.popleft() for _ in range(min(len(self._asked), TOGETHER))]
+        posted = [self._posted.popleft() for _ in range(min(len(self._posted), TOGETHER))]
+        commands = [*posted, *(command for command, _ in asked)]  # what was given back is there for the next
+        try:
+            replies = await self._within_deadline(commands)
+        except (RedisError, OSError, TimeoutError, asyncio.CancelledError) as error:
+            self._posted.extendleft(reversed(posted))
+            self._break(asked)
+            if self._closed:
+                raise
+            self._tell("Redis does not answer, limits follow the rule for that: %s", error)
+            return
+        for (_, future), reply in zip(asked, replies[len(posted) :], strict=True):
+            if future.done():
+                continue
+            if isinstance(reply, ResponseError):
+                future.set_exception(AwayError(sent=False))
+            else:
+                future.set_result(reply)
+
+    async def _within_deadline(self, commands: Sequence[Command]) -> list[Any]:
+        connection, task = self._connection, asyncio.current_task()
+        if connection is None or task is None:
+            raise ConnectionError
+        loop = asyncio.get_running_loop()
+        late = False
+
+        def cut() -> None:
+            nonlocal late
+            late = True
+            task.cancel()
+
+        def look_again() -> None:
+            nonlocal timer
+            timer = loop.call_later(MERCY, cut)
+
+        timer = loop.call_later(self.patience, look_again)
+        try:
+            packed = [("EVALSHA", self._digests[name], len(keys), *keys, *args) for name, keys, args in commands]
+            await connection.send_packed_command(connection.pack_commands(packed), check_health=False)
+            return [await self._reply(connection) for _ in commands]
+        except asyncio.CancelledError:
+            if late:
+                task.uncancel()
+                raise TimeoutError("it is late") from None
+            raise
+        finally:
+            timer.cancel()
+
+    async def _reply(self, connection: AbstractConnection) -> Any:
+        try:
+            return await connection.read_response()
+        except NoScriptError:
+            raise
+        except ResponseError as error:
+            self._tell("Redis refuses what limits need: %s", error)
+            return error
+
+    def _tell(self, words: str, error: BaseException) -> None:
+        """Once per outage."""
+        if not self._told:
+            log.error(words, error)
+        self._told = True
+
+    def _break(self, asked: Sequence[tuple[Command, asyncio.Future[Any]]]) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self.breaks += 1
+            task = asyncio.get_running_loop().create_task(connection.disconnect(nowait=True))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        self._fail(deque(asked), sent=True)
+        self._fail(self._asked, sent=False)
+
+    def _fail(self, asked: deque[tuple[Command, asyncio.Future[Any]]], *, sent: bool) -> None:
+        while asked:
+            _, future = asked.popleft()
+            if not future.done():
+                future.set_exception(AwayError(sent=sent))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
