@@ -7,6 +7,8 @@ import re
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -14,9 +16,19 @@ import pytest
 
 from modelwright.app.supervise.ask import ask
 from modelwright.core.contracts.ledger import LedgerRow
-from modelwright.core.contracts.snapshot import Retries
+from modelwright.core.contracts.snapshot import BreakerRule, Retries, Variant
 from tests.e2e.clients import patient
-from tests.e2e.gateway_site import CHAT, DevProvider, GatewayWorker, chat_endpoint, events, remote, snapshot, text_of
+from tests.e2e.gateway_site import (
+    CHAT,
+    QUESTION,
+    DevProvider,
+    GatewayWorker,
+    chat_endpoint,
+    events,
+    remote,
+    snapshot,
+    text_of,
+)
 from tests.e2e.running import ROOT, Reply, Site, running
 
 pytestmark = pytest.mark.e2e
@@ -33,6 +45,7 @@ MORE = """
     variants: {main: {provider: first, model: large}, spare: {provider: second, model: small, weight: 0}}
     fallback: [spare]
     cache: {exact: {ttl: 1h}}
+  guarded: {variants: {main: {provider: ill, model: large}}}
   keyed: {variants: {main: {provider: locked, model: large}}}
   holed:
     variants: {main: {provider: hole, model: large}, spare: {provider: second, model: small, weight: 0}}
@@ -87,6 +100,7 @@ def site(
     others = f"""
   locked: {{kind: vllm, base_url: "{locked.base_url}", keys: ["${{secret:DEAD}}", "${{secret:LIVE}}"]}}
   hole: {{kind: vllm, base_url: "http://127.0.0.1:{hole}/v1"}}
+  ill: {{kind: vllm, base_url: "{first.base_url}", breaker: {{failures: 3, rest: 500ms}}}}
 endpoints:"""
     text = manifest.replace("\nendpoints:", others) + MORE
     folder = tmp_path_factory.mktemp("routing")
@@ -237,6 +251,28 @@ def test_an_address_that_swallows_everything_costs_the_time_to_connect(site: Sit
     assert (answer.status, answer.headers["x-modelwright-variant"]) == (200, "spare")
 
 
+def test_a_provider_that_is_ill_is_left_alone_until_it_is_well(site: Site, first: DevProvider) -> None:
+    first.fails("503")
+    assert [call(site, "guarded").status for _ in range(3)] == [502] * 3
+    answer = call(site, "guarded")
+    assert (answer.status, answer.json()["error"]["code"]) == (503, "provider_unavailable")
+    assert answer.headers["retry-after"] == "1"
+    assert hits(first) == (3,)
+    busy = next(part.busy for part in site.status().parts if part.name == "gateway-0")
+    assert busy is not None
+    assert busy.left_alone == ("ill",)
+    metrics = ask(site.runtime / "control.sock", "/metrics").body.decode()
+    assert 'modelwright_breakers_open{provider="ill"} 1.0' in metrics
+    first.fails()
+    patient(lambda: call(site, "guarded").status == 200, seconds=10)
+    assert call(site, "plain").status == 200
+    for state in ("open", "half_open", "closed"):
+        told = f'"state":"{state}"'
+        patient(
+            lambda told=told: any("breaker_changed" in line and told in line for line in site.lines), waiting_for=told
+        )
+
+
 def test_an_attempt_that_failed_is_counted_as_no_call(site: Site, first: DevProvider) -> None:
     first.fails("500x1")
     rows(site, call(site, "again"))
@@ -249,7 +285,7 @@ def test_an_attempt_that_failed_is_counted_as_no_call(site: Site, first: DevProv
     assert sum(total["calls"] for total in summary if total["endpoint"] == "again") >= 1
 
 
-def test_killed_in_the_middle_of_retries_every_request_has_one_row(first: DevProvider, tmp_path: Any) -> None:
+def test_killed_in_the_middle_of_retries_every_request_has_one_row(first: DevProvider, tmp_path: Path) -> None:
     """Rows may be more than requests by those that were about to be sent at a kill, and never fewer."""
     first.fails(*("500x1", "cut@2x1", "503x2") * 60)
     endpoint = chat_endpoint(retries=Retries(attempts=3, backoff=0.02))
@@ -275,6 +311,31 @@ def test_killed_in_the_middle_of_retries_every_request_has_one_row(first: DevPro
         assert 0 <= len(dispatched | attempts) - hits(first)[0] <= clients * kills
         assert {call.rpartition(".")[0] for call in attempts} <= dispatched
         assert attempts
+
+
+def test_hundreds_of_streams_that_break_off_leave_nothing_behind(tmp_path: Path) -> None:
+    endpoint = chat_endpoint(
+        retries=Retries(attempts=2, backoff=0.01),
+        variants=(Variant(name="a", provider="a", model="m"), Variant(name="b", provider="b", model="m", weight=0.0)),
+        fallback=("a", "b"),
+    )
+    with DevProvider("--tokens", "1000", "--delay", "30ms") as endless:
+        entries = tuple(remote(endless.base_url, name=name, breaker=BreakerRule(failures=1)) for name in ("a", "b"))
+        known = snapshot(endless.base_url, endpoints=(endpoint,), providers=entries)
+        with GatewayWorker(tmp_path, known) as worker:
+            for _ in range(4):
+                with ExitStack() as streams:
+                    for number in range(50):
+                        wire = streams.enter_context(worker.streaming())
+                        if number % 2:
+                            wire.head()
+            patient(lambda: worker.busy().in_flight == 0, seconds=20)
+            patient(lambda: endless.seen()["open_connections"] < 10, seconds=10)
+            few = {**QUESTION, "max_tokens": 3}
+            assert all(events(worker.stream(few)[2])[-1] == "[DONE]" for _ in range(20))
+            assert all(worker.post().status == 200 for _ in range(80))
+            assert worker.busy().left_alone == ()
+            assert endless.seen()["received"] == 300
 
 
 def _post(worker: GatewayWorker) -> int:

@@ -13,11 +13,12 @@ from modelwright.app.manifest.schema import Manifest
 from modelwright.app.manifest.sections.cache import CacheSection
 from modelwright.app.manifest.sections.endpoints import EndpointSection, TimeoutSection, VariantSection
 from modelwright.app.manifest.sections.limits import LimitSection
-from modelwright.app.manifest.sections.routing import RetriesSection
+from modelwright.app.manifest.sections.routing import BreakerSection, RetriesSection
 from modelwright.app.prices.book import PriceBook
 from modelwright.core.contracts.release import Release
 from modelwright.core.contracts.snapshot import (
     SERVING,
+    BreakerRule,
     Caching,
     Endpoint,
     Issuer,
@@ -165,6 +166,15 @@ def _retries(section: RetriesSection) -> Retries:
     )
 
 
+def _breaker(section: BreakerSection) -> BreakerRule:
+    return BreakerRule(
+        failures=section.failures,
+        share=section.share,
+        window=parse_duration(section.window),
+        rest=parse_duration(section.rest),
+    )
+
+
 def _own_providers(loaded: LoadedManifest, runtime: Path) -> Iterator[ProviderEntry]:
     for name, model in loaded.manifest.models.items():
         sockets = tuple(f"unix:{runtime / worker_name(name, replica)}.sock" for replica in range(model.scale.min))
@@ -180,6 +190,7 @@ def _remote_providers(loaded: LoadedManifest) -> Iterator[ProviderEntry]:
             keys=tuple(key.reveal() for key in provider.keys),
             options=provider.options,
             off=loaded.off.get(name, ""),
+            breaker=_breaker(provider.breaker) if provider.breaker is not None else None,
         )
 
 

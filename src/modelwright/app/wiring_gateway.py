@@ -6,7 +6,6 @@ import asyncio
 import os
 import random
 import secrets
-from collections.abc import Callable
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
@@ -33,7 +32,7 @@ from modelwright.gateway.live import Gateway
 from modelwright.observe.lines import EventLines, LineWriter
 from modelwright.observe.listener import Listener
 from modelwright.observe.logging import configure_logging
-from modelwright.observe.metrics import CallMetrics
+from modelwright.observe.metrics import CallMetrics, Reading
 
 
 class GatewayParts:
@@ -98,10 +97,11 @@ class GatewayParts:
             unpriced=self.gateway.unpriced,
             connections=self.pool.open_connections,
             snapshot=self.gateway.serial,
+            left_alone=tuple(sorted(name for name, count in self.gateway.left_alone().items() if count)),
             memory_mb=resident_mb(),
         )
 
-    def _readings(self) -> dict[str, Callable[[], float]]:
+    def _readings(self) -> dict[str, Reading]:
         cache, ledger, writer = self.cache, self.ledger, self.writer
         return {
             "modelwright_in_flight": lambda: len(self.in_flight),
@@ -111,6 +111,7 @@ class GatewayParts:
             "modelwright_cache_bytes": lambda: cache.held,
             "modelwright_cache_evicted_total": lambda: cache.evicted,
             "modelwright_limits_away": lambda: self.limiters.away,
+            "modelwright_breakers_open": lambda: {(name,): count for name, count in self.gateway.left_alone().items()},
             "modelwright_ledger_waiting": lambda: ledger.waiting,
             "modelwright_ledger_intent_failures_total": lambda: ledger.intent_failures,
             "modelwright_ledger_outcome_failures_total": lambda: ledger.outcome_failures,

@@ -80,7 +80,7 @@ def table(found: Status, *, now: float, width: int) -> RenderableType:
         grid.add_row(*(state if name == "state" else cells[name] for name in COLUMNS if name not in left_out))
     if "detail" not in left_out:
         return grid
-    return Group(grid, *(Text(f"{part.name}: {part.detail}") for part in found.parts if part.detail))
+    return Group(grid, *(Text(f"{part.name}: {said}") for part in found.parts if (said := detail(part))))
 
 
 def duration(seconds: float) -> str:
@@ -95,6 +95,13 @@ def duration(seconds: float) -> str:
     return " ".join(parts[:2])
 
 
+def detail(part: PartStatus) -> str:
+    """What it serves or why it does not, and which providers it leaves alone."""
+    alone = part.busy.left_alone if part.busy is not None else ()
+    told = f"leaves {', '.join(alone)} alone, which failed too often" if alone else ""
+    return "; ".join(text for text in (part.detail, told) if text)
+
+
 def _cells(part: PartStatus, now: float) -> list[str]:
     since = duration(now - part.since) if part.since else ""
     pid = str(part.pid) if part.pid else ""
@@ -103,4 +110,4 @@ def _cells(part: PartStatus, now: float) -> list[str]:
     if part.busy is not None:
         busy = part.busy
         numbers = [str(busy.calls), str(busy.in_flight), str(busy.errors), f"{busy.memory_mb:.0f} MB"]
-    return [part.name, part.state, since, pid, restarts, *numbers, part.detail]
+    return [part.name, part.state, since, pid, restarts, *numbers, detail(part)]

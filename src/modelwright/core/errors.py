@@ -26,6 +26,7 @@
         ├── LimitsUnavailable    limits cannot be counted now, and the manifest says to refuse then
         ├── LedgerUnavailable    the call cannot be written down, so it is not made
         ├── ProviderOff          an optional provider whose settings are missing
+        ├── ProviderUnavailable  a provider that failed too often is left alone for a while
         ├── ModelUnavailable     our own engine is loading or was lost; retryable
         ├── EngineFailed         our own engine refused or crashed on this very input
         ├── Stopped              the client left
@@ -277,6 +278,12 @@ class ProviderOff(CallError):
     """The endpoint's provider is optional and off, since its settings are missing."""
 
     code = "provider_off"
+
+
+class ProviderUnavailable(CallError):
+    """The provider failed too often and is left alone for a while; nothing was dispatched."""
+
+    code = "provider_unavailable"
 
 
 class ModelUnavailable(CallError):

@@ -20,6 +20,8 @@ class Busy(msgspec.Struct, frozen=True, kw_only=True):
     """Open upstream connections (gateway)."""
     snapshot: int = 0
     """Serial of the snapshot in force (gateway)."""
+    left_alone: tuple[str, ...] = ()
+    """Providers that failed too often, with an open breaker (gateway)."""
     memory_mb: float = 0.0
     """Resident set."""
 

@@ -23,6 +23,7 @@ from modelwright.core.ports.http import Headers
 from modelwright.core.ports.providers import AnswerHead
 from modelwright.gateway.call import Call
 from modelwright.gateway.lanes import Lane, Replica, lost_model
+from modelwright.gateway.routing.again import speaks_against
 
 log = logging.getLogger("modelwright.gateway")
 
@@ -40,6 +41,19 @@ def failures_of(call: Call) -> Failures:
     if call.lane is None or call.replica is None:
         raise RuntimeError("the call was not sent anywhere")
     return Failures(call.lane, call.replica)
+
+
+def note_failure(call: Call, error: CallError, *, now: float) -> None:
+    """The breaker of the address that was asked hears of it; `now` is monotonic."""
+    breaker = call.replica.breaker if call.replica is not None else None
+    if breaker is None:
+        return
+    if speaks_against(error, call.answered):
+        breaker.fail(call, now)
+    elif isinstance(error, ProviderError):
+        breaker.succeed(call, now)  # it refuses, and is well
+    else:
+        breaker.leave(call)
 
 
 class Failures:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from functools import partial
 
 import msgspec
 
 from modelwright.core.contracts.snapshot import SERVING, Endpoint, Key, ProviderEntry, Snapshot, Variant
-from modelwright.core.errors import ModelUnavailable, ModelwrightError, StartError
+from modelwright.core.errors import ModelUnavailable, ModelwrightError, ProviderUnavailable, StartError
 from modelwright.core.ports.http import Deadlines
 from modelwright.core.ports.providers import Dialect
 from modelwright.core.prices import ceiling
+from modelwright.gateway.routing.breaker import Breaker, State
 from modelwright.gateway.routing.standing import Standing
 
 Dialects = Callable[[ProviderEntry, str], Dialect]
@@ -25,11 +27,12 @@ SLACK = 1.0
 class Replica:
     """One address that answers for a provider, and how busy it is."""
 
-    __slots__ = ("dialect", "in_flight", "reached", "ready", "up", "url")
+    __slots__ = ("breaker", "dialect", "in_flight", "reached", "ready", "up", "url")
 
-    def __init__(self, url: str, dialect: Dialect) -> None:
+    def __init__(self, url: str, dialect: Dialect, *, breaker: Breaker | None = None) -> None:
         self.url = url
         self.dialect = dialect
+        self.breaker = breaker
         self.in_flight = 0
         self.reached = True
         """False since a provider could not be reached, so that an outage is told of once and not per call."""
@@ -37,6 +40,10 @@ class Replica:
         """False after a connection to our own worker broke, until it answers again."""
         self.ready = True
         """False while our own worker says that its model is not ready."""
+
+    def admits(self, now: float) -> bool:
+        """Whether a call may be sent there now (monotonic)."""
+        return self.up and (self.breaker is None or self.breaker.admits(now))
 
 
 class Lane:
@@ -84,22 +91,31 @@ class Lane:
         """What no client may see."""
         return self.standing.ring.keys
 
-    def admits(self) -> bool:
-        """Whether a call may be sent there now."""
-        return not self.off and any(replica.up for replica in self.replicas)
+    def admits(self, now: float) -> bool:
+        """Whether a call may be sent there now (monotonic)."""
+        return not self.off and any(replica.admits(now) for replica in self.replicas)
 
-    def pick(self) -> Replica:
-        """The ready replica that has the least in flight; raises ModelUnavailable when none is up.
+    def pick(self, now: float) -> Replica:
+        """The ready replica that has the least in flight; raises ModelUnavailable or ProviderUnavailable.
 
         One that is up but not ready is asked when there is no other: it says itself why it is not.
         """
         replicas = self.replicas
-        if len(replicas) == 1 and replicas[0].up:
+        if len(replicas) == 1 and replicas[0].up and replicas[0].breaker is None:
             return replicas[0]
-        up = [replica for replica in replicas if replica.up]
-        if not up:
-            raise lost_model(self.model)
-        return min([replica for replica in up if replica.ready] or up, key=lambda replica: replica.in_flight)
+        admitted = [replica for replica in replicas if replica.admits(now)]
+        if not admitted:
+            raise lost_model(self.model) if self.own else self._left_alone(now)
+        ready = [replica for replica in admitted if replica.ready]
+        return min(ready or admitted, key=lambda replica: replica.in_flight)
+
+    def _left_alone(self, now: float) -> ProviderUnavailable:
+        waits = [replica.breaker.wait(now) for replica in self.replicas if replica.breaker is not None]
+        return ProviderUnavailable(
+            f"provider {self.provider} failed too often and is left alone for a while",
+            hint="send again after the time in Retry-After",
+            retry_after=min(waits, default=1.0),
+        )
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -145,8 +161,17 @@ def lost_model(model: str) -> ModelUnavailable:
 class Replicas:
     """Keeps each replica's and each provider's state across snapshots."""
 
-    def __init__(self, dialects: Dialects) -> None:
+    def __init__(
+        self,
+        dialects: Dialects,
+        *,
+        chance: Callable[[], float] = lambda: 0.0,
+        tell: Callable[[str, str, State], None] = lambda _provider, _url, _state: None,
+    ) -> None:
+        """`chance` is for breakers, whose changes `tell` hears."""
         self._dialects = dialects
+        self._chance = chance
+        self._tell = tell
         self._known: dict[tuple[str, str], tuple[ProviderEntry, Replica]] = {}
         self._standings: dict[str, Standing] = {}
 
@@ -162,6 +187,14 @@ class Replicas:
             known = self._standings[provider] = Standing(keys, budget=known.budget if known is not None else None)
         return known
 
+    def left_alone(self) -> dict[str, int]:
+        """Providers with a breaker, and how many of their addresses are left alone."""
+        found: dict[str, int] = {}
+        for (provider, _), (_, replica) in self._known.items():
+            if replica.breaker is not None:
+                found[provider] = found.get(provider, 0) + (not replica.breaker.closed)
+        return found
+
     def keep_only(self, providers: Collection[ProviderEntry]) -> None:
         """Forget what the snapshot in force does not name."""
         names = {provider.name for provider in providers}
@@ -173,7 +206,9 @@ class Replicas:
         known = self._known.get((entry.name, url))
         if known is not None and known[0] == entry:
             return known[1]
-        replica = Replica(url, self._dialects(entry, url))
+        rule = entry.breaker
+        breaker = Breaker(rule, chance=self._chance, tell=partial(self._tell, entry.name, url)) if rule else None
+        replica = Replica(url, self._dialects(entry, url), breaker=breaker)
         self._known[entry.name, url] = (entry, replica)
         return replica
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from modelwright.core.contracts.events import BreakerChanged
 from modelwright.core.contracts.snapshot import Snapshot
 from modelwright.core.errors import ModelUnavailable, StartError
 from modelwright.gateway.call import Handler
@@ -9,6 +10,7 @@ from modelwright.gateway.chain import Parts, build_chain
 from modelwright.gateway.identity.tokens import Tokens
 from modelwright.gateway.lanes import Dialects, Replica, Replicas, Resolve, Table, build_table
 from modelwright.gateway.policies.authenticate import Authenticate, Renew
+from modelwright.gateway.routing.breaker import State
 
 
 class InForce:
@@ -31,7 +33,7 @@ class Gateway:
         self.calls = 0
         self.errors = 0
         self.unpriced = 0
-        self._replicas = Replicas(dialects)
+        self._replicas = Replicas(dialects, chance=parts.chance, tell=self._breaker_changed)
         self._resolve = resolve
         self._in_force: InForce | None = None
         self._tokens: Tokens | None = None
@@ -56,6 +58,10 @@ class Gateway:
     def ready(self) -> bool:
         """Whether new calls are welcome."""
         return self._in_force is not None and not self.draining
+
+    def left_alone(self) -> dict[str, int]:
+        """Providers with a breaker, and how many of their addresses are left alone."""
+        return self._replicas.left_alone()
 
     @property
     def own_replicas(self) -> tuple[Replica, ...]:
@@ -82,3 +88,6 @@ class Gateway:
         """Have an issuer's keys read again; who knows callers then."""
         await self.parts.renewal.ask(issuer)
         return self.in_force().authenticate
+
+    def _breaker_changed(self, provider: str, address: str, state: State) -> None:
+        self.parts.emit(BreakerChanged(at=self.parts.clock.now(), provider=provider, address=address, state=state))

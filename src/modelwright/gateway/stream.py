@@ -12,7 +12,7 @@ from modelwright.core.ports.http import UpstreamResponse
 from modelwright.core.wire import openai
 from modelwright.core.wire.sse import DONE, EventSplitter, event_bytes, event_data
 from modelwright.gateway.call import Call
-from modelwright.gateway.failures import failures_of
+from modelwright.gateway.failures import failures_of, note_failure
 from modelwright.gateway.inflight import too_slow
 
 HELD = 64 << 10
@@ -88,6 +88,7 @@ class Relay:
                 out, self._failure = b"", self._cut(error)
             if self._failure is not None:
                 call.failure = failures_of(call).of(self._failure)
+                note_failure(call, call.failure, now=self._monotonic())
                 out += event_bytes(openai.error_body(call.failure))
             call.quiet_until = math.inf
             call.ended = True

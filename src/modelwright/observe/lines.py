@@ -9,7 +9,14 @@ from queue import Empty, SimpleQueue
 
 import msgspec
 
-from modelwright.core.contracts.events import AttemptFailed, Event, PartChanged, RequestFinished, SnapshotRefused
+from modelwright.core.contracts.events import (
+    AttemptFailed,
+    BreakerChanged,
+    Event,
+    PartChanged,
+    RequestFinished,
+    SnapshotRefused,
+)
 
 HELD = 8 << 20
 """Bytes of lines that wait for a slow reader; past it the oldest are dropped, and counted."""
@@ -40,6 +47,8 @@ def level_of(event: Event) -> str:
             return "error" if event.status >= 500 else "warning"
         case AttemptFailed():
             return "warning"
+        case BreakerChanged():
+            return "error" if event.state == "open" else "info"
         case SnapshotRefused():
             return "error"
         case PartChanged():

@@ -19,6 +19,8 @@ SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 DIRECTIONS = ("input", "cached", "output", "reasoning")
 
 Labels: TypeAlias = tuple[str, ...]
+Reading: TypeAlias = Callable[[], float | Mapping[Labels, float]]
+"""The present value; by labels where a row has some."""
 
 
 class MetricRow(msgspec.Struct, frozen=True):
@@ -96,6 +98,7 @@ READINGS: tuple[MetricRow, ...] = (
     MetricRow("modelwright_cache_bytes", "gauge", (), "Their size."),
     MetricRow("modelwright_cache_evicted_total", "counter", (), "Kept answers that went before their time: no room."),
     MetricRow("modelwright_limits_away", "gauge", (), "1 while Redis, which counts the limits, does not answer."),
+    MetricRow("modelwright_breakers_open", "gauge", ("provider",), "Addresses of a provider that are left alone now."),
     MetricRow("modelwright_ledger_waiting", "gauge", (), "Outcomes that are not on disk yet."),
     MetricRow("modelwright_ledger_intent_failures_total", "counter", (), "Calls refused: no intent could be written."),
     MetricRow("modelwright_ledger_outcome_failures_total", "counter", (), "Outcomes that had to wait for the disk."),
@@ -110,7 +113,7 @@ TABLE: tuple[MetricRow, ...] = (HTTP, *COUNTS, *READINGS, BUILD)
 class CallMetrics:
     """Hears events; a collector for a Prometheus registry."""
 
-    def __init__(self, *, version: str, readings: Mapping[str, Callable[[], float]]) -> None:
+    def __init__(self, *, version: str, readings: Mapping[str, Reading]) -> None:
         """`readings` gives the present value of each row of READINGS, by name."""
         missing = {row.name for row in READINGS} ^ set(readings)
         if missing:
@@ -164,9 +167,10 @@ class CallMetrics:
         yield _counter(COST, _costs(series))
         yield _counter(UNPRICED, ((labels[1:], one.unpriced) for labels, one in series if one.unpriced))
         for row in READINGS:
-            value = self._readings[row.name]()
-            yield _counter(row, [((), value)]) if row.kind == "counter" else _gauge(row, (), value)
-        yield _gauge(BUILD, (self._version,), 1)
+            found = self._readings[row.name]()
+            values: list[tuple[Labels, float]] = list(found.items()) if isinstance(found, Mapping) else [((), found)]
+            yield _counter(row, values) if row.kind == "counter" else _gauge(row, values)
+        yield _gauge(BUILD, [((self._version,), 1)])
 
     def _series_of(self, row: LedgerRow) -> _Series:
         endpoint = row.endpoint if row.variant else OTHER
@@ -271,9 +275,10 @@ def _counter(row: MetricRow, values: Iterator[tuple[Labels, float]] | list[tuple
     return family
 
 
-def _gauge(row: MetricRow, labels: Labels, value: float) -> Metric:
+def _gauge(row: MetricRow, values: Sequence[tuple[Labels, float]]) -> Metric:
     family = GaugeMetricFamily(row.name, row.text, labels=row.labels)
-    family.add_metric(labels, value)
+    for labels, value in values:
+        family.add_metric(labels, value)
     return family
 
 

@@ -1,9 +1,10 @@
 import io
 
+import msgspec
 import pytest
 from rich.console import Console
 
-from modelwright.cli.status import duration, headline, table
+from modelwright.cli.status import detail, duration, headline, table
 from modelwright.core.status import Busy, PartStatus, Status
 
 NOW = 10_000.0
@@ -80,3 +81,11 @@ def test_headline_says_where_and_whether_all_is_well() -> None:
 )
 def test_duration_shows_the_two_largest_units(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_a_gateway_says_whom_it_leaves_alone() -> None:
+    part = PartStatus(
+        name="gateway-0", kind="gateway", state="ready", detail="snapshot 3", busy=Busy(left_alone=("openai", "pool"))
+    )
+    assert detail(part) == "snapshot 3; leaves openai, pool alone, which failed too often"
+    assert detail(msgspec.structs.replace(part, busy=None)) == "snapshot 3"

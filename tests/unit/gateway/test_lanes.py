@@ -96,14 +96,14 @@ def test_the_ready_and_least_busy_replica_is_picked() -> None:
     found = lane(table(snapshot()), "digits")
     one, two = found.replicas
     one.in_flight = 2
-    assert found.pick() is two
+    assert found.pick(0.0) is two
     two.ready = False
-    assert found.pick() is one
+    assert found.pick(0.0) is one
     one.up = False
-    assert found.pick() is two
+    assert found.pick(0.0) is two
     two.up = False
     with pytest.raises(ModelUnavailable) as caught:
-        found.pick()
+        found.pick(0.0)
     assert caught.value.retry_after
 
 

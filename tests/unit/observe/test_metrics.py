@@ -10,11 +10,11 @@ from modelwright.core.contracts.events import AttemptFailed, Event, RequestFinis
 from modelwright.core.contracts.ledger import LedgerRow
 from modelwright.observe import listener
 from modelwright.observe.listener import Listener
-from modelwright.observe.metrics import READINGS, SECONDS, TABLE, CallMetrics
+from modelwright.observe.metrics import READINGS, SECONDS, TABLE, CallMetrics, Reading
 
 
 def metrics(**readings: float) -> CallMetrics:
-    known = {row.name: (lambda: 0.0) for row in READINGS}
+    known: dict[str, Reading] = {row.name: ((dict) if row.labels else (lambda: 0.0)) for row in READINGS}
     known |= {name: (lambda value=value: value) for name, value in readings.items()}
     return CallMetrics(version="1.2.3", readings=known)
 

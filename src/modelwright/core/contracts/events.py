@@ -39,6 +39,16 @@ class AttemptFailed(Event, frozen=True, kw_only=True, tag="attempt_failed"):
     attempt: LedgerRow
 
 
+class BreakerChanged(Event, frozen=True, kw_only=True, tag="breaker_changed"):
+    """A worker leaves a provider alone from now on, tries it, or sends it everything again."""
+
+    provider: str
+    address: str
+    """Base URL; a provider has one breaker per address."""
+    state: str
+    """open | half_open | closed."""
+
+
 class SnapshotApplied(Event, frozen=True, kw_only=True, tag="snapshot_applied"):
     """A gateway worker answers by this snapshot from now on."""
 
@@ -93,6 +103,7 @@ class KeyChanged(Event, frozen=True, kw_only=True, tag="key_changed"):
 CATALOGUE: tuple[type[Event], ...] = (
     RequestFinished,
     AttemptFailed,
+    BreakerChanged,
     SnapshotApplied,
     SnapshotRefused,
     PartChanged,

@@ -33,6 +33,18 @@ class Retries(msgspec.Struct, frozen=True, kw_only=True):
     """Bound of every random wait; and, where another variant is ready, of what an upstream may ask to wait for."""
 
 
+class BreakerRule(msgspec.Struct, frozen=True, kw_only=True):
+    """When a provider that fails is left alone; seconds."""
+
+    failures: int = 5
+    """Within the window, at least so many …"""
+    share: float = 0.5
+    """… and at least this share of its requests."""
+    window: float = 30.0
+    rest: float = 15.0
+    """How long it is left alone, up to half as much again."""
+
+
 class ProviderEntry(msgspec.Struct, frozen=True, kw_only=True):
     """Somebody who serves an API; `kind` is a row of the provider table, or SERVING."""
 
@@ -46,6 +58,8 @@ class ProviderEntry(msgspec.Struct, frozen=True, kw_only=True):
     """What the row's dialect asks for, such as Azure's `api_version`."""
     off: str = ""
     """Why an optional provider is off, such as `set OPENAI_API_KEY`; empty when on."""
+    breaker: BreakerRule | None = None
+    """None: it is asked whatever happens."""
 
 
 class Rates(msgspec.Struct, frozen=True, kw_only=True):

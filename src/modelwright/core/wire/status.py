@@ -28,6 +28,7 @@ STATUS: dict[str, int] = {
     "ledger_unavailable": 503,
     "limits_unavailable": 503,
     "provider_off": 503,
+    "provider_unavailable": 503,
     "provider_timeout": 504,
     "upstream_stalled": 504,
 }

@@ -72,7 +72,7 @@ class Views:
     async def _ask(self, lane: Lane, found: Match) -> Reply:
         """Metadata or readiness of one of our models, from a worker that has it."""
         question = Outbound(operation=found.view, model=lane.model, version=found.version)
-        request = lane.pick().dialect.request(question)
+        request = lane.pick(self._gateway.parts.clock.monotonic()).dialect.request(question)
         try:
             response = await self._gateway.parts.transport.send(request, _ASK)
             body = await response.read(_MAX_METADATA)

@@ -11,7 +11,7 @@ from modelwright.core.ports.providers import AnswerHead, Outbound
 from modelwright.core.ports.stores import LedgerSink
 from modelwright.gateway.call import Call, Handler, HeaderPairs, Reply
 from modelwright.gateway.charges import reserve
-from modelwright.gateway.failures import failures_of
+from modelwright.gateway.failures import failures_of, note_failure
 from modelwright.gateway.inflight import too_slow
 from modelwright.gateway.lanes import Lane
 from modelwright.gateway.stream import Relay, note_usage
@@ -40,7 +40,7 @@ class Dispatch:
         if lane is None:
             raise RuntimeError("a call was dispatched before it had a route")
         now = self._monotonic()
-        replica = lane.pick()
+        replica = lane.pick(now)
         dialect = replica.dialect
         key = lane.standing.ring.take(now)
         request = dialect.request(_outbound(call, lane, key))
@@ -51,27 +51,36 @@ class Dispatch:
         row.attempts += 1
         call.replica = replica
         replica.in_flight += 1
+        breaker = replica.breaker
+        if breaker is not None:
+            breaker.enter(call)
         if row.stream:
             call.quiet_until = now + lane.deadlines.first_byte
         try:
             response = await self._send(request, lane.patient if row.stream else lane.deadlines)
             replica.reached = True
-            if response.status >= 300:
-                return await _refused(call, response)
             headers = [pair for pair in response.headers if pair[0] in _PASS_BACK]
-            if row.stream and _is_stream(headers):
-                return await self._streamed(call, response, headers)
-            body = await response.read(MAX_ANSWER)
-            if call.operation != "infer":
-                _take_note(call, dialect.answer(body))
-            return Reply(response.status, headers=headers, body=body)
-        except CallError as error:
-            failure = failures_of(call).of(error)
-        except asyncio.CancelledError:
-            failure = too_slow(call)
+            if response.status >= 300:
+                reply = await _refused(call, response, headers)
+            elif row.stream and _is_stream(headers):
+                reply = await self._streamed(call, response, headers)
+            else:
+                body = await response.read(MAX_ANSWER)
+                if call.operation != "infer":
+                    _take_note(call, dialect.answer(body))
+                reply = Reply(response.status, headers=headers, body=body)
+            if breaker is not None:
+                breaker.succeed(call, self._monotonic())
+            return reply
+        except BaseException as error:
+            failure = _failure(call, error)
             if failure is None:
+                if breaker is not None:
+                    breaker.leave(call)
                 raise
-        lane.standing.ring.refused(key, error=failure, now=self._monotonic())
+        now = self._monotonic()
+        lane.standing.ring.refused(key, error=failure, now=now)
+        note_failure(call, failure, now=now)
         raise failure
 
     async def _streamed(self, call: Call, response: UpstreamResponse, headers: HeaderPairs) -> Reply:
@@ -97,7 +106,14 @@ def _take_note(call: Call, told: AnswerHead | None) -> None:
         note_usage(call.row, told.usage)
 
 
-async def _refused(call: Call, response: UpstreamResponse) -> Reply:
+def _failure(call: Call, error: BaseException) -> CallError | None:
+    """What an attempt failed by, in our words; None when it was ended from outside or by a defect."""
+    if isinstance(error, CallError):
+        return failures_of(call).of(error)
+    return too_slow(call) if isinstance(error, asyncio.CancelledError) else None
+
+
+async def _refused(call: Call, response: UpstreamResponse, headers: HeaderPairs) -> Reply:
     """An answer that is no success passes as it is, or becomes one of our errors."""
     row = call.row
     status = call.answered = response.status
@@ -110,7 +126,7 @@ async def _refused(call: Call, response: UpstreamResponse) -> Reply:
         row.error = _OWN_ERRORS.get(status, row.outcome)
     else:
         row.outcome = row.error = "provider_refused"
-    return Reply(status, headers=[pair for pair in response.headers if pair[0] in _PASS_BACK], body=body)
+    return Reply(status, headers=headers, body=body)
 
 
 def _outbound(call: Call, lane: Lane, api_key: str) -> Outbound:

@@ -71,7 +71,7 @@ class Retry:
             settle_down(call)
             if step.wait:
                 await self._sleep(step.wait)
-                if not step.lane.admits():
+                if not step.lane.admits(monotonic()):
                     continue  # nobody is asked, so what failed before still stands
             if call.row.attempts > told:
                 told = call.row.attempts

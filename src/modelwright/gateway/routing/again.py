@@ -15,6 +15,7 @@ from modelwright.core.errors import (
     ProviderOff,
     ProviderRateLimited,
     ProviderTimeout,
+    ProviderUnavailable,
     ProviderUnreachable,
     UpstreamStalled,
     UpstreamTruncated,
@@ -37,7 +38,7 @@ _PASSING = (
     UpstreamStalled,
     UpstreamTruncated,
 )
-_LASTING = (EngineFailed, ProviderAuth, ProviderOff)
+_LASTING = (EngineFailed, ProviderAuth, ProviderOff, ProviderUnavailable)
 
 
 def verdict(error: CallError, status: int = 0) -> Verdict:
@@ -60,6 +61,12 @@ def verdict_of_status(status: int) -> Verdict:
     if status in {429, 503}:
         return "again"
     return "elsewhere" if status >= 500 else "never"
+
+
+def speaks_against(error: CallError, status: int = 0) -> bool:
+    """Whether an error says that the provider is ill; a limit, a refused key or a refused request do not."""
+    limited = isinstance(error, ProviderRateLimited)
+    return isinstance(error, ProviderError) and not limited and verdict(error, status) == "again"
 
 
 def pause(rule: Retries, number: int, *, chance: float, retry_after: float | None = None) -> float:

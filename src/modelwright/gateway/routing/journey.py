@@ -33,7 +33,7 @@ class Journey:
         """The next attempt, None when there is none; `left` are the seconds until the call's deadline."""
         if failed.verdict == "never" or left <= 0:
             return None
-        other = next((lane for lane in self._others if lane.admits()), None)
+        other = next((lane for lane in self._others if lane.admits(now)), None)
         return self._same_lane(failed, other, now=now, left=left, chance=chance) or self._other_lane(other)
 
     def _same_lane(self, failed: Failed, other: Lane | None, *, now: float, left: float, chance: float) -> Step | None:
@@ -42,7 +42,7 @@ class Journey:
         ring = lane.standing.ring
         if failed.key_refused and ring.awake(now):
             allowed, wait = max(rule.attempts, len(ring) - 1), 0.0
-        elif failed.verdict == "again" and (other is None or lane.admits()):
+        elif failed.verdict == "again" and (other is None or lane.admits(now)):
             allowed, wait = rule.attempts, pause(rule, self._retries, chance=chance, retry_after=failed.retry_after)
         else:
             return None

@@ -16,6 +16,7 @@ from modelwright.core.contracts.events import (
     EVENTS_VERSION,
     AttemptFailed,
     BatchFailed,
+    BreakerChanged,
     Event,
     KeyChanged,
     ModelLoaded,
@@ -28,6 +29,7 @@ from modelwright.core.contracts.ledger import LEDGER_VERSION, OUTCOMES, LedgerRo
 from modelwright.core.contracts.release import RELEASE_VERSION, Release, release_digest
 from modelwright.core.contracts.snapshot import (
     SNAPSHOT_VERSION,
+    BreakerRule,
     Caching,
     Endpoint,
     Issuer,
@@ -136,6 +138,7 @@ SNAPSHOT = Snapshot(
             keys=("${secret:OPENAI_API_KEY}",),
             options={"api_version": "2024-10-21"},
             off="set OPENAI_API_KEY",
+            breaker=BreakerRule(failures=10, share=0.25, window=60, rest=20),
         ),
         ProviderEntry(name="serving:small-chat", kind="serving", base_urls=("unix:/run/mw/serving-small-chat-0.sock",)),
     ),
@@ -200,6 +203,7 @@ EVENTS: tuple[Event, ...] = (
         call=LAST,
     ),
     AttemptFailed(at=1.5, attempt=ROW),
+    BreakerChanged(at=1.5, provider="openai", address="https://api.openai.com/v1", state="open"),
     SnapshotApplied(at=1.5, serial=7, endpoints=1, keys=1),
     SnapshotRefused(at=1.5, problem="version 2 is newer than 1"),
     PartChanged(at=1.5, part="serving-small-chat-0", state="ready", pid=1234, detail="small-chat"),

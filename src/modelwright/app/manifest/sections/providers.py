@@ -6,6 +6,7 @@ from pydantic import Field
 
 from modelwright.app.manifest.secret import Secret
 from modelwright.app.manifest.sections.prices import TokenPriceSection
+from modelwright.app.manifest.sections.routing import BreakerSection
 from modelwright.app.manifest.sections.section import Section
 
 
@@ -24,4 +25,7 @@ class ProviderSection(Section):
     prices: dict[str, TokenPriceSection] = Field(
         default_factory=dict,
         description="What its models cost, by the provider's own names; they come before every price list.",
+    )
+    breaker: BreakerSection | None = Field(
+        default=None, description="When it is left alone; left out, it is asked whatever happens."
     )
