@@ -1,9 +1,10 @@
 """What the supervisor hands to each worker process: values, as JSON in a 0600 file of the runtime directory.
 
 Layout of the runtime directory (0700, short path): `base.json` (snapshot without keys, by the supervisor),
-`snapshot.json` (with keys, by control), `status.json` (by the supervisor), `<part>.sock` (each worker's own door),
-`control.sock` (0600, the CLI's door). State that must survive lives in `.modelwright/` beside the manifest: `run.json`
-(pointer to the runtime directory), `modelwright.db`, `pepper`, `salt`, `spool/`, `keys/`, `logs/`, `releases/`.
+`snapshot.json` (with keys, by control), `keys.alive` (touched by control while that holds every key), `status.json` (by
+the supervisor), `<part>.sock` (each worker's own door), `control.sock` (0600, the CLI's door). State that must survive
+lives in `.modelwright/` beside the manifest: `run.json` (pointer to the runtime directory), `modelwright.db`, `pepper`,
+`salt`, `issuers.json`, `spool/`, `keys/`, `logs/`, `releases/`.
 """
 
 from __future__ import annotations

@@ -26,6 +26,7 @@ from modelwright.core.status import Busy
 from modelwright.gateway.chain import Parts
 from modelwright.gateway.http.door import Door
 from modelwright.gateway.identity.renewal import Renewal
+from modelwright.gateway.identity.source import KeySource
 from modelwright.gateway.ids import CallIds
 from modelwright.gateway.inflight import InFlight
 from modelwright.gateway.live import Gateway
@@ -46,6 +47,7 @@ class GatewayParts:
         settings = Settings(Path(spec.base), environment=spec.environment, state=state)
         self.writer = LineWriter()
         configure_logging(spec.name, write=self.writer.write, level=spec.log_level)
+        self.key_source = KeySource(Path(spec.runtime), clock=clock)
         self.pool = Pool(tls=upstream_tls(settings, Path(spec.base)))
         self.ledger = SpoolLedger(state / "spool", part=spec.name, boot=secrets.token_hex(4))
         self.in_flight = InFlight(clock)
@@ -64,6 +66,7 @@ class GatewayParts:
                 cache=self.cache,
                 clock=clock,
                 in_flight=self.in_flight,
+                key_source=self.key_source,
                 keyrings=keyring,
                 ledger=self.ledger,
                 limiters=self.limiters.of,

@@ -15,6 +15,7 @@ from modelwright.core.ports.stores import LedgerSink
 from modelwright.core.ports.tokens import Keyrings
 from modelwright.gateway.call import Call, Handler, Policy, Reply
 from modelwright.gateway.identity.renewal import Renewal
+from modelwright.gateway.identity.source import KeySource
 from modelwright.gateway.inflight import InFlight
 from modelwright.gateway.lanes import Table
 from modelwright.gateway.policies.admit import Admit
@@ -37,6 +38,7 @@ class Parts:
         "clock",
         "emit",
         "in_flight",
+        "key_source",
         "keyrings",
         "ledger",
         "limiters",
@@ -52,6 +54,7 @@ class Parts:
         cache: CacheStore,
         clock: Clock,
         in_flight: InFlight,
+        key_source: KeySource,
         keyrings: Keyrings,
         ledger: LedgerSink,
         limiters: Callable[[Snapshot], Limiter],
@@ -69,6 +72,7 @@ class Parts:
         self.clock = clock
         self.limiters = limiters
         self.in_flight = in_flight
+        self.key_source = key_source
         self.keyrings = keyrings
         self.ledger = ledger
         self.pepper = pepper

@@ -20,7 +20,9 @@ class InForce:
 
     def __init__(self, table: Table, parts: Parts, *, tokens: Tokens | None, renew: Renew) -> None:
         self.table = table
-        self.authenticate = Authenticate(table, pepper=parts.pepper, clock=parts.clock, tokens=tokens, renew=renew)
+        self.authenticate = Authenticate(
+            table, pepper=parts.pepper, clock=parts.clock, source=parts.key_source, tokens=tokens, renew=renew
+        )
         self.chain: Handler = build_chain(table, parts, authenticate=self.authenticate)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -23,6 +24,7 @@ from modelwright.core.ports.limits import Limiter
 from modelwright.gateway.chain import Parts
 from modelwright.gateway.http.door import Door
 from modelwright.gateway.identity.renewal import Renewal
+from modelwright.gateway.identity.source import KeySource
 from modelwright.gateway.inflight import InFlight
 from modelwright.gateway.live import Gateway
 
@@ -114,6 +116,7 @@ class World:
         self.ledger = MemoryLedger()
         self.upstream = FakeTransport(script)
         self.in_flight = InFlight(self.clock)
+        self.key_source = KeySource(Path("/nowhere"), clock=self.clock)
         self.events: list[Event] = []
         self.waits: list[float] = []
         """Seconds that policies have waited; the clock went on by as much."""
@@ -123,6 +126,7 @@ class World:
                 cache=self.cache,
                 clock=self.clock,
                 in_flight=self.in_flight,
+                key_source=self.key_source,
                 keyrings=JoseKeyring,
                 ledger=self.ledger,
                 limiters=lambda _: self.limiter,

@@ -31,9 +31,34 @@ _PRAGMAS = (
 class Database:
     """Two views of one pool of connections: transactions of `writer` own the database from their first statement."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, path: Path) -> None:
         self.writer = engine
         self.reader = engine.execution_options(read_only=True)
+        self._path = path
+        self._file = _identity(path)
+        event.listen(engine.sync_engine, "begin", self._begin)
+
+    async def check(self) -> None:
+        """See that the file is there and can be read; raises StartError, and DBAPIError."""
+        self._see_it()
+        async with self.reader.connect() as connection:
+            await connection.execute(text("SELECT 1 FROM keys LIMIT 1"))
+
+    def _see_it(self) -> None:
+        """A database that was moved away takes writes that nobody will find. Raises StartError."""
+        file = _identity(self._path)
+        if file is None:
+            raise StartError(f"{self._path} is gone", hint="put it back; nothing is lost meanwhile")
+        if file != self._file:
+            hint = "put the one before back, or stop Modelwright before a backup is restored"
+            raise StartError(f"{self._path} is another file than the one that was opened", hint=hint)
+
+    def _begin(self, connection: Connection) -> None:
+        """A transaction that will write takes the lock at once: upgrading later fails when somebody else wrote."""
+        reads = connection.get_execution_options().get("read_only", False)
+        if not reads:
+            self._see_it()
+        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
     async def close(self) -> None:
         """Close every connection."""
@@ -43,7 +68,7 @@ class Database:
 async def open_database(path: Path) -> Database:
     """Open (0600, made when missing) and migrate; raises StartError for a file that is no database of this version."""
     _create(path)
-    database = Database(_engine(path))
+    database = Database(_engine(path), path)
     try:
         async with database.writer.begin() as connection:
             await connection.run_sync(_bring_to_head, path)
@@ -71,33 +96,36 @@ def _create(path: Path) -> None:
         raise StartError(f"{path} cannot be opened: {error.strerror}", hint="let this user write there") from error
 
 
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file it is, whatever stands in it; None when there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def _engine(path: Path) -> AsyncEngine:
     engine = create_async_engine(
-        URL.create("sqlite+aiosqlite", database=str(path)),
+        # Never made by a mere connection: it could be there for a moment only, moved away or about to be restored.
+        URL.create("sqlite+aiosqlite", database=path.absolute().as_uri(), query={"uri": "true", "mode": "rw"}),
         connect_args={"timeout": BUSY},
         hide_parameters=True,  # digests and users do not belong into errors
         json_serializer=lambda value: msgspec.json.encode(value).decode(),
         json_deserializer=msgspec.json.decode,
     )
     event.listen(engine.sync_engine, "connect", _connected)
-    event.listen(engine.sync_engine, "begin", _begin)
     return engine
 
 
 def _connected(connection: Any, _record: Any) -> None:
     connection.isolation_level = (
-        None  # the driver's own BEGIN comes too late for reads and for tables; `_begin` sends it
+        None  # the driver's own BEGIN comes too late for reads and for tables; Database sends it
     )
     cursor = connection.cursor()
     for pragma in _PRAGMAS:
         cursor.execute(pragma)
     cursor.close()
-
-
-def _begin(connection: Connection) -> None:
-    """A transaction that will write takes the lock at once: upgrading later fails at once when somebody else wrote."""
-    reads = connection.get_execution_options().get("read_only", False)
-    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
 
 def _bring_to_head(connection: Connection, path: Path) -> None:

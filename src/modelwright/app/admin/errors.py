@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from modelwright.core.errors import CallError, KeyNameTaken, KeyNotFound, ModelwrightError
+from modelwright.core.errors import CallError, KeyNameTaken, KeyNotFound, ModelwrightError, StartError
 from modelwright.core.wire.status import status_of
 
 _STATUS: dict[type[ModelwrightError], int] = {KeyNotFound: 404, KeyNameTaken: 409}
@@ -24,7 +24,7 @@ def status_for(error: ModelwrightError) -> int:
     """The HTTP status of an error on the admin door."""
     if isinstance(error, CallError):
         return status_of(error)
-    if isinstance(error, Unavailable):
+    if isinstance(error, Unavailable | StartError):
         return 503
     return _STATUS.get(type(error), 400)
 

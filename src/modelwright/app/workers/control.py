@@ -32,6 +32,7 @@ from modelwright.app.variants.weights import KIND, LiveWeights, with_weights
 from modelwright.app.workers.upstream_tls import upstream_tls
 from modelwright.core.contracts.events import Event
 from modelwright.core.contracts.snapshot import Key, Snapshot
+from modelwright.gateway.identity.source import touch
 from modelwright.observe.lines import EventLines, LineWriter
 from modelwright.observe.logging import configure_logging
 from modelwright.registry.registry import Registry
@@ -62,7 +63,8 @@ class ControlWorker:
         return self._door
 
     async def start(self) -> Notice:
-        store = await open_store(self._state, patience=PATIENCE)
+        is_known = Path(self._spec.runtime, "snapshot.json").exists()  # noqa: ASYNC240 - a look, before anything runs
+        store = await open_store(self._state, patience=PATIENCE, is_known=is_known)
         run = self._run = _Run(store, self._spec, clock=self._clock, tls=self._tls)
         await run.publisher.publish()
         run.begin()
@@ -116,7 +118,7 @@ class _Run:
         )
         self.issuers.told = self.publisher.publish
         self._ingest = Ingest(SpoolReader(Path(spec.state) / "spool", clock=clock), store.ledger)
-        self._chores = Chores(self._ingest, self.publisher)
+        self._chores = Chores(self._ingest, self.publisher, check=store.check, beat=partial(touch, Path(spec.runtime)))
         self._tasks: tuple[asyncio.Task[None], ...] = ()
 
     async def _in_force(self, base: Snapshot) -> Snapshot:

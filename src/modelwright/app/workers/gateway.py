@@ -131,6 +131,7 @@ class GatewayWorker:
     def _look(self) -> None:
         """Take the snapshot if there is a new one; an unusable one is refused and the one before stays."""
         parts = self._parts
+        parts.key_source.look()
         try:
             snapshot = self._file.changed()
             if snapshot is None:

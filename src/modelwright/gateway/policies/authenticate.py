@@ -14,6 +14,7 @@ from modelwright.gateway.call import Call, Handler, Reply
 from modelwright.gateway.lanes import Table
 
 if TYPE_CHECKING:
+    from modelwright.gateway.identity.source import KeySource
     from modelwright.gateway.identity.tokens import Tokens
 
 REMEMBERED = 4096
@@ -29,13 +30,21 @@ class Authenticate:
     """Puts the caller into the call, and key and tenant into its row."""
 
     def __init__(
-        self, table: Table, *, pepper: bytes, clock: Clock, tokens: Tokens | None = None, renew: Renew | None = None
+        self,
+        table: Table,
+        *,
+        pepper: bytes,
+        clock: Clock,
+        source: KeySource,
+        tokens: Tokens | None = None,
+        renew: Renew | None = None,
     ) -> None:
         """`tokens` are those of the snapshot's issuers; None when it names none."""
         self._keys = table.keys
         self._rule = table.snapshot.auth
         self._pepper = pepper
         self._now = clock.now
+        self._source = source
         self._tokens = tokens
         self._renew = renew
         self._remembered: dict[bytes, Caller] = {}
@@ -98,6 +107,12 @@ class Authenticate:
             raise Unauthenticated("no API key was sent", hint=_SEND)
         key = self._keys.get(key_digest(self._pepper, secret))
         if key is None:
+            if self._source.away:
+                raise IdentityUnavailable(
+                    "whether this API key is good cannot be told now: it is none of those known so far",
+                    hint="try again; known keys go on working",
+                    retry_after=5.0,
+                )
             raise Unauthenticated("the API key is not known or was revoked", hint="ask the operator for a key")
         return _client(caller_of_key(key), "key")
 

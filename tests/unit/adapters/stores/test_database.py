@@ -40,7 +40,7 @@ def differences(connection: Connection) -> object:
 
 async def test_the_migrations_lead_to_where_a_new_database_begins(database: Database, tmp_path: Path) -> None:
     (tmp_path / "old.db").touch()
-    old = Database(_engine(tmp_path / "old.db"))
+    old = Database(_engine(tmp_path / "old.db"), tmp_path / "old.db")
     async with old.writer.begin() as connection:
         await connection.run_sync(upgrade)
         assert await connection.run_sync(differences) == []
@@ -156,3 +156,34 @@ async def test_opening_again_keeps_what_is_there(tmp_path: Path) -> None:
         assert (await connection.execute(text("SELECT value FROM serials"))).scalar() == 1
     await second.close()
     assert path.stat().st_size > 0
+
+
+async def test_a_database_that_was_moved_away_takes_no_write_and_is_used_again_when_it_is_back(tmp_path: Path) -> None:
+    path, aside = tmp_path / "modelwright.db", tmp_path / "aside.db"
+    database = await open_database(path)
+    await database.check()
+    path.rename(aside)
+    with pytest.raises(StartError, match="is gone"):
+        await database.check()
+    with pytest.raises(StartError, match="is gone"):
+        async with database.writer.begin():
+            pass
+    assert not path.exists()
+    aside.rename(path)
+    await database.check()
+    async with database.writer.begin() as connection:
+        await connection.execute(text("INSERT INTO serials VALUES ('a', 1)"))
+    await database.close()
+
+
+async def test_another_file_in_its_place_is_not_mistaken_for_it(tmp_path: Path) -> None:
+    path, other = tmp_path / "modelwright.db", tmp_path / "restored.db"
+    await (await open_database(other)).close()
+    database = await open_database(path)
+    other.replace(path)
+    with pytest.raises(StartError, match="another file"):
+        await database.check()
+    with pytest.raises(StartError, match="another file"):
+        async with database.writer.begin():
+            pass
+    await database.close()

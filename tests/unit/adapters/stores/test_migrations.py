@@ -12,7 +12,7 @@ from modelwright.adapters.stores.sql_keys import SqlKeyStore
 async def test_keys_made_before_scopes_may_call_everything(tmp_path: Path) -> None:
     path = tmp_path / "modelwright.db"
     path.touch()
-    old = Database(_engine(path))
+    old = Database(_engine(path), path)
     async with old.writer.begin() as connection:
         await connection.run_sync(lambda sync: command.upgrade(configuration(sync), "0001"))
     await old.close()

@@ -1,6 +1,7 @@
 import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -22,6 +23,13 @@ BASE = Snapshot(
     serial=1, name="site", environment="test", manifest="sha256:m", release="sha256:r", auth="required",
     split_salt="00", max_body=1, max_in_flight=1,
 )  # fmt: skip
+
+
+async def _there() -> None:
+    pass
+
+
+AROUND: Any = {"check": _there, "beat": lambda: None}
 
 
 class Desk:
@@ -118,7 +126,8 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 async def test_a_snapshot_that_is_owed_is_written_in_a_later_round(
     desk: Desk, store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
-    chores = Chores(Ingest(SpoolReader(desk.runtime / "spool", clock=desk.clock), store.ledger), desk.publisher)
+    spool = SpoolReader(desk.runtime / "spool", clock=desk.clock)
+    chores = Chores(Ingest(spool, store.ledger), desk.publisher, **AROUND)
     (desk.runtime / "snapshot.json").mkdir()
     desk.publisher.behind = True
     with caplog.at_level(logging.INFO):
@@ -138,7 +147,7 @@ async def test_a_defect_does_not_end_the_rounds(desk: Desk, store: Store, caplog
         async def step(self) -> None:
             raise ZeroDivisionError
 
-    chores = Chores(Broken(SpoolReader(desk.runtime, clock=desk.clock), store.ledger), desk.publisher)
+    chores = Chores(Broken(SpoolReader(desk.runtime, clock=desk.clock), store.ledger), desk.publisher, **AROUND)
     await chores.round()
     await chores.round()
     assert chores.trouble == "ZeroDivisionError()"
@@ -146,7 +155,7 @@ async def test_a_defect_does_not_end_the_rounds(desk: Desk, store: Store, caplog
 
 
 async def test_the_rounds_end_when_told(desk: Desk, store: Store) -> None:
-    chores = Chores(Ingest(SpoolReader(desk.runtime, clock=desk.clock), store.ledger), desk.publisher)
+    chores = Chores(Ingest(SpoolReader(desk.runtime, clock=desk.clock), store.ledger), desk.publisher, **AROUND)
     chores.finish()
     await chores.run()
     assert chores.trouble == ""
