@@ -229,3 +229,35 @@ def test_the_prices_command_says_what_from_where_and_of_which_date(tmp_path: Pat
     told = modelwright("prices", "-f", str(path), env=env).stdout
     assert mini["dated"] in told
     assert "unpriced: " in told
+
+
+OWN = """\
+schema: 1
+name: own
+models:
+  words: {source: ./toy.json, engine: {kind: toy-text}, price: {second: 0.5, currency: EUR}}
+  numbers: {source: ./toy.json, engine: {kind: toy-tensor}, price: {second: 0.25, request: 0.001}}
+"""
+
+
+def test_our_own_models_are_paid_by_the_time_that_their_engine_works(tmp_path: Path) -> None:
+    (tmp_path / "toy.json").write_text('{"toy": 1, "columns": 2}')
+    with running(OWN, folder=tmp_path) as site:
+        found: list[LedgerRow] = []
+        for stream in (False, True):
+            patient(lambda: ask(site, "words", max_tokens=4)[0] == 200, waiting_for="the model")
+            _, headers = ask(site, "words", max_tokens=4, stream=stream)
+            found.append(row(site, headers["x-modelwright-call"]))
+        tensor = {"name": "x", "datatype": "FP32", "shape": [1, 2], "data": [1, 2]}
+        body = json.dumps({"inputs": [tensor]}).encode()
+        reply = site.call("POST", "/v2/models/numbers/infer", body)
+        assert reply.status == 200, reply.body
+        assert "x-modelwright-machine-us" not in reply.headers
+        found.append(row(site, reply.headers["x-modelwright-call"]))
+        for one in found:
+            assert one.machine_us
+            assert one.machine_us / 1000 <= one.latency_ms
+            price = ("0.25", "0.001", "USD") if one.operation == "infer" else ("0.5", "0", "EUR")
+            wanted = one.machine_us * Decimal(price[0]) / MILLION + Decimal(price[1])
+            assert (Decimal(one.cost or "-1"), one.currency) == (wanted, price[2])
+        assert Decimal(found[0].reserved) == 600 * Decimal("0.5")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from modelwright.app.prices.told import ShownPrice
 
 AMOUNTS = ("input", "cached_input", "cache_write", "output", "reasoning")
-COLUMNS = ("endpoint", "variant", "model", "input", "cached", "written", "output", "reasoning", "call", "currency")
+COLUMNS = ("endpoint", "variant", "model", "input", "cached", "written", "output", "reasoning", "call", "second")
 
 
 def prices(
@@ -41,7 +41,7 @@ def prices(
 
     from modelwright.cli.status import WIDE, console_for
 
-    table = Table(*COLUMNS, "from", box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table = Table(*COLUMNS, "currency", "from", box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for price in found:
         for row in rows_of(price):
             table.add_row(*row)
@@ -52,12 +52,13 @@ def rows_of(price: ShownPrice) -> Iterator[tuple[str, ...]]:
     """One line for the price, one more for each kind of calls that has other rates."""
     head = (price.endpoint, price.variant, f"{price.provider} {price.model}")
     if not price.priced:
-        yield (*head, *[""] * 7, f"unpriced: {price.reason}")
+        yield (*head, *[""] * 8, f"unpriced: {price.reason}")
     for rates in price.rates:
         amounts = [getattr(rates, name) or "" for name in AMOUNTS]
         if rates.when:
-            yield ("", "", rates.when, *amounts, "", price.currency, "")
+            yield ("", "", rates.when, *amounts, "", "", price.currency, "")
             continue
         dated = f", of {price.dated}" if price.dated else ""
         until = f", until {price.until}" if price.until else ""
-        yield (*head, *amounts, price.request or "", price.currency, f"{price.source}{dated}{until}")
+        source = f"{price.source}{dated}{until}"
+        yield (*head, *amounts, price.request or "", price.second or "", price.currency, source)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
+from math import ceil
 
 import msgspec
 
@@ -46,15 +47,21 @@ def cost(row: LedgerRow, price: Price) -> int | None:
     """Units for what the row counts; None when a count that the price needs is unknown or contradicts another.
 
     Cached and written tokens are part of the input, reasoning is part of the output. Where it is not known how large a
-    part is, all is charged at the whole's rate if that is the dearer one; otherwise nobody knows.
+    part is, all is charged at the whole's rate if that is the dearer one; otherwise nobody knows. A fraction of a unit
+    that a machine's microseconds leave is rounded up.
     """
     if price.until is not None and row.at >= price.until:
         return None
+    total = price.request
+    if price.second:
+        if row.machine_us is None:
+            return None
+        total -= -price.second * row.machine_us // MILLION
     count = row.input_tokens
     rates = rates_at(price, prompt=count, at=row.at) if price.steps or price.hours else price
     prompt = _units(count, rates.input, ((row.cached_tokens, rates.cached), (row.cache_write_tokens, rates.written)))
     answer = _units(row.output_tokens, rates.output, ((row.reasoning_tokens, rates.reasoning),))
-    return None if prompt is None or answer is None else prompt + answer + price.request
+    return None if prompt is None or answer is None else prompt + answer + total
 
 
 def rates_at(price: Price, *, prompt: int | None, at: float) -> Rates:
@@ -76,6 +83,7 @@ class Ceiling(msgspec.Struct, frozen=True):
 
     currency: str
     request: int
+    second: int
     input: int
     output: int
 
@@ -86,18 +94,23 @@ def ceiling(price: Price) -> Ceiling:
     return Ceiling(
         price.currency,
         price.request,
+        price.second,
         max(rate or 0 for rates in every for rate in (rates.input, rates.cached, rates.written)),
         max(rate or 0 for rates in every for rate in (rates.output, rates.reasoning)),
     )
 
 
-def reservation(rates: Ceiling, *, prompt_bytes: int, max_tokens: int | None, answers: int = 1) -> int:
+def reservation(
+    rates: Ceiling, *, prompt_bytes: int, max_tokens: int | None, answers: int = 1, seconds: float = 0.0
+) -> int:
     """Units that a call may cost at most, before it is sent.
 
-    `prompt_bytes` of the request's body; `max_tokens` of each of its `answers`, ANSWER when the client names no limit.
+    `prompt_bytes` of the request's body; `max_tokens` of each of its `answers`, ANSWER when the client names no limit;
+    `seconds` that it may take.
     """
     answer = (ANSWER if max_tokens is None else max(0, max_tokens)) * answers
-    return rates.request - (-prompt_bytes // PROMPT_BYTES) * rates.input + answer * rates.output
+    fixed = rates.request + rates.second * ceil(seconds) if rates.second else rates.request
+    return fixed - (-prompt_bytes // PROMPT_BYTES) * rates.input + answer * rates.output
 
 
 def units(amount: Decimal | str, *, per: int = 1) -> int:

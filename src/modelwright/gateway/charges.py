@@ -14,10 +14,12 @@ _PLAIN_TIERS = frozenset({"auto", "default", "standard", "on_demand"})
 def reserved(call: Call, rates: Ceiling) -> int:
     """Units that the call may cost at most at these rates, as far as its request tells."""
     head = call.head
+    seconds = call.lane.total if rates.second and call.lane is not None else 0.0
     if head is None:
-        return reservation(rates, prompt_bytes=0, max_tokens=0)
+        return reservation(rates, prompt_bytes=0, max_tokens=0, seconds=seconds)
     limit = 0 if call.operation == "embeddings" else head.most_tokens
-    return reservation(rates, prompt_bytes=len(call.body), max_tokens=limit, answers=head.answers)
+    size = len(call.body)
+    return reservation(rates, prompt_bytes=size, max_tokens=limit, answers=head.answers, seconds=seconds)
 
 
 def reserve(call: Call, rates: Ceiling) -> None:

@@ -158,6 +158,7 @@ def note_usage(row: LedgerRow, usage: Usage) -> None:
     row.cache_write_tokens = usage.cache_write_tokens
     row.output_tokens = usage.output_tokens
     row.reasoning_tokens = usage.reasoning_tokens
+    row.machine_us = usage.machine_us
 
 
 def _remarkable(event: bytes) -> bool:

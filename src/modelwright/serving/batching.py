@@ -30,7 +30,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 class Ticket:
     """One request's place in the queue; a subclass carries what belongs to it."""
 
-    __slots__ = ("deadline", "key", "nbytes", "number", "over", "rows", "taken", "waiting")
+    __slots__ = ("deadline", "key", "nbytes", "number", "over", "rows", "seconds", "taken", "waiting")
 
     def __init__(self, *, rows: int, nbytes: int, key: Hashable = (), deadline: float = math.inf) -> None:
         self.rows = rows
@@ -45,6 +45,8 @@ class Ticket:
         self.over = False
         """Nobody waits for the answer any more, or it is known that there is none."""
         self.number = 0
+        self.seconds = 0.0
+        """Its share, by rows, of the engine's time in the batches that it came through."""
 
     def wanted(self, now: float) -> bool:
         """Whether it is still worth computing."""

@@ -117,8 +117,11 @@ class Execution:
 
     def _predict(self, parts: Sequence[Part]) -> list[Arrays]:
         """Raises CallError that stands for all of `parts`; any other exception would lose their requests."""
+        before = self._seconds
         try:
-            return self._divided(self._timed(parts[0].inputs if len(parts) == 1 else _joined(parts)), parts)
+            outputs = self._divided(self._timed(parts[0].inputs if len(parts) == 1 else _joined(parts)), parts)
+            _share(self._seconds - before, parts)
+            return outputs
         except CallError:
             raise
         except Exception as error:
@@ -142,6 +145,13 @@ class Execution:
                 f"the model does not give one row for each of the {rows} it got", hint="send the request again"
             )
         return _cut(outputs, parts)
+
+
+def _share(seconds: float, parts: Sequence[Part]) -> None:
+    """Note the engine's time in the requests; that of a run which failed is nobody's."""
+    rows = sum(part.rows for part in parts) or 1
+    for part in parts:
+        part.ticket.seconds += seconds * part.rows / rows
 
 
 def _too_late() -> CallError:

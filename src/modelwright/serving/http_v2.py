@@ -190,7 +190,8 @@ class V2Door:
         outcome = await _outcome(inference.runner, pending, receive)
         if isinstance(outcome, CallError):
             raise outcome
-        return inference.writer.write(plan, outcome)
+        headers, body = inference.writer.write(plan, outcome)
+        return [*headers, (v2.MACHINE_HEADER, b"%d" % math.ceil(pending.seconds * 1e6))], body
 
     async def _describe(self, scope: Scope, send: Send) -> None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
@@ -76,12 +77,13 @@ class LogprobForm:
         return {"tokens": texts, "token_logprobs": values, "top_logprobs": None, "text_offset": offsets}
 
 
-def usage_of(prompt_tokens: int, completion_tokens: int) -> dict[str, Any]:
-    """The wire's usage object."""
+def usage_of(prompt_tokens: int, completion_tokens: int, *, seconds: float) -> dict[str, Any]:
+    """The wire's usage object, and the answer's share of the engine's time."""
     return {
         "prompt_tokens": prompt_tokens,
         "completion_tokens": completion_tokens,
         "total_tokens": prompt_tokens + completion_tokens,
+        "machine_us": math.ceil(seconds * 1e6),
     }
 
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from modelwright.core.errors import CallError, EngineFailed, ModelUnavailable, Overloaded, Unprocessable
 from modelwright.core.ports.engines import Delta, EngineConfig, Sampling, TextEngine, TextSignature
@@ -19,6 +20,8 @@ class Answer:
 
     def __init__(self, number: int) -> None:
         self.number = number
+        self.seconds = 0.0
+        """Its share of the engine's time up to the newest delta: a step is shared evenly by the answers that run."""
         self._ready: deque[Delta | CallError] = deque()
         self._waiter: asyncio.Future[None] | None = None
 
@@ -55,11 +58,14 @@ class TextLoop:
         max_sequences: int,
         queue_limit: int,
         on_lost: Callable[[BaseException], None],
+        now: Callable[[], float] = time.perf_counter,
     ) -> None:
+        """`now` measures the engine's steps, in seconds."""
         self._engine = engine
         self._max_sequences = max_sequences
         self._queue_limit = queue_limit
         self._on_lost = on_lost
+        self._now = now
         self._wake = threading.Condition()
         self._waiting: deque[tuple[int, Sequence[int], Sampling]] = deque()
         self._cancelled: set[int] = set()
@@ -131,6 +137,7 @@ class TextLoop:
 
     def _advance(self) -> None:
         running: set[int] = set()
+        spent: dict[int, float] = {}
         while True:
             with self._wake:
                 while not (running or self._waiting or self._cancelled or self._stopping):
@@ -141,11 +148,27 @@ class TextLoop:
             for number in gone:
                 self._engine.cancel(number)
                 running.discard(number)
+                spent.pop(number, None)
             running.update(request[0] for request in begun if self._begin(*request))
-            deltas = self._engine.step() if running else []
+            deltas = self._step(running, spent)
             if deltas:
-                running.difference_update(delta.request for delta in deltas if delta.finish)
-                self._post(lambda deltas=deltas: self._deliver(deltas))
+                shares = {delta.request: spent.get(delta.request, 0.0) for delta in deltas}
+                for delta in deltas:
+                    if delta.finish:
+                        running.discard(delta.request)
+                        spent.pop(delta.request, None)
+                self._post(lambda deltas=deltas, shares=shares: self._deliver(deltas, shares))
+
+    def _step(self, running: set[int], spent: dict[int, float]) -> list[Delta]:
+        """Advance all by one step, and share its time among them."""
+        if not running:
+            return []
+        begun = self._now()
+        deltas = self._engine.step()
+        share = (self._now() - begun) / len(running)
+        for number in running:
+            spent[number] = spent.get(number, 0.0) + share
+        return deltas
 
     def _take(self, running: set[int]) -> tuple[list[int], list[tuple[int, Sequence[int], Sampling]]]:
         """What to cancel in the engine and what to begin; called under the lock."""
@@ -168,11 +191,12 @@ class TextLoop:
             return True
         return False
 
-    def _deliver(self, deltas: list[Delta]) -> None:
+    def _deliver(self, deltas: list[Delta], shares: Mapping[int, float]) -> None:
         for delta in deltas:
             answer = self._answers.get(delta.request)
             if answer is None:
                 continue
+            answer.seconds = shares[delta.request]
             if delta.finish:
                 del self._answers[delta.request]
             answer.put(_failure(delta) or delta)

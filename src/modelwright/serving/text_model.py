@@ -125,7 +125,7 @@ class TextModel:
     async def _whole(self, job: _Job, send: Send) -> None:
         while not job.text.finish:
             job.text.push(await job.answer.next())
-        usage = usage_of(job.prompt_tokens, job.text.count)
+        usage = usage_of(job.prompt_tokens, job.text.count, seconds=job.answer.seconds)
         logprobs = job.logprobs.of(job.text.logprobs)
         body = job.form.whole("".join(job.text.pieces), finish=job.text.finish, usage=usage, logprobs=logprobs)
         await send_answer(send, 200, body)
@@ -152,7 +152,7 @@ class TextModel:
             return
         end = job.form.chunk("", finish=text.finish)
         if job.request.include_usage:
-            end += job.form.usage_chunk(usage_of(job.prompt_tokens, text.count))
+            end += job.form.usage_chunk(usage_of(job.prompt_tokens, text.count, seconds=job.answer.seconds))
         await send({"type": "http.response.body", "body": end + event_bytes(DONE)})
 
 

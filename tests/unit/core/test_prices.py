@@ -104,6 +104,15 @@ def test_some_hours_have_rates_of_their_own(begin: int, end: int, *, inside: boo
     assert cost(row(input_tokens=10, output_tokens=0), price) == (20 if inside else 10)
 
 
+def test_a_machines_time_is_paid_by_the_microsecond_and_its_last_fraction_is_rounded_up() -> None:
+    price = Price(input=0, output=0, request=5, second=3)
+    assert cost(row(machine_us=0), price) == 5
+    assert cost(row(machine_us=1), price) == 6
+    assert cost(row(machine_us=2_000_000, input_tokens=9, output_tokens=9), price) == 11
+    assert cost(row(input_tokens=9, output_tokens=9), price) is None
+    assert reservation(ceiling(price), prompt_bytes=9, max_tokens=9, seconds=1.5) == 11
+
+
 def test_a_price_that_has_ended_is_none() -> None:
     counted = row(input_tokens=1, output_tokens=1)
     assert cost(counted, Price(input=1, output=1, until=NOON + 1)) == 2

@@ -13,7 +13,7 @@ from modelwright.core.ports.clock import ManualClock
 from modelwright.core.ports.engines import Array
 from modelwright.serving.batching import Ticket
 from modelwright.serving.execution import Execution, Outcome, Part
-from tests.unit.serving.machines import POISON, LoneToy, NotedToy, loaded, rows
+from tests.unit.serving.machines import POISON, GatedToy, LoneToy, NotedToy, loaded, rows
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +59,21 @@ def test_rows_come_back_to_their_requests(toy: NotedToy) -> None:
     assert [doubled(outcome) for outcome in executed.outcomes] == [[2, 4], [6], [8, 10, 12]]
     assert toy.seen == [[1, 2, 3, 4, 5, 6]]
     assert (executed.runs, executed.problem, executed.uneven) == (1, "", False)
+
+
+def test_the_engines_time_is_shared_by_rows_and_that_of_a_failed_run_is_nobodys(tmp_path: Path) -> None:
+    clock = ManualClock()
+    engine = GatedToy(clock)
+    loaded(engine, tmp_path)
+    batch = [part(1), part(2, 3, 4), part(POISON)]
+    executed = Execution(engine, clock).run(batch)
+    spent = [one.ticket.seconds for one in batch]
+    assert spent == pytest.approx([0.01, 0.01, 0])  # each alone, after all three and the last two had failed
+    assert executed.seconds == pytest.approx(executed.runs * 0.01)
+    for one in (clean := [part(1), part(2, 3, 4)]):
+        assert one.ticket.seconds == 0
+    Execution(engine, clock).run(clean)
+    assert [one.ticket.seconds for one in clean] == pytest.approx([0.0025, 0.0075])
 
 
 def test_whole_request_alone_is_handed_over_as_it_is(toy: NotedToy) -> None:

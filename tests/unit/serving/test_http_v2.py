@@ -8,6 +8,7 @@ import pytest
 
 from modelwright.core.errors import BadModelFile, StartError
 from modelwright.core.ports.engines import EngineConfig
+from modelwright.core.wire.v2 import MACHINE_HEADER
 from modelwright.serving.batching import Limits
 from tests.unit.serving.machines import POISON, GatedToy, NotedToy
 from tests.unit.serving.v2_client import INFER, Client, Make, ask, body
@@ -16,6 +17,7 @@ from tests.unit.serving.v2_client import INFER, Client, Make, ask, body
 async def test_inference(make: Make) -> None:
     told = await ask(await make(), body(1, 2, id="a"))
     assert told.status == 200
+    assert told.headers.pop(MACHINE_HEADER).isdigit()
     assert told.headers == {b"content-type": b"application/json", b"content-length": b"%d" % len(told.body)}
     assert told.json == {
         "model_name": "toy",

@@ -17,7 +17,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0007"
+HEAD = "0008"
 """The newest migration. A database that stands there needs no Alembic, which takes longer to import than to run."""
 
 metadata = MetaData()
@@ -82,6 +82,7 @@ ledger = Table(
     # Added later, each at the end, where a migration puts it.
     Column("attempt_of", String, nullable=False, server_default=text("''")),
     Column("cache_write_tokens", BigInteger),
+    Column("machine_us", BigInteger),
     Index("ledger_open_intents", "writer", sqlite_where=text("outcome = 'intent'")),
     Index("ledger_attempts", "attempt_of", sqlite_where=text("attempt_of <> ''")),
     sqlite_with_rowid=False,

@@ -30,7 +30,7 @@ class PriceBook:
         """The price of a variant's calls, or why there is none."""
         provider = self._manifest.providers.get(variant.provider)
         if provider is None:
-            return Listed(reason="a model of ours, and the manifest gives it no price")
+            return self._own(variant.model)
         section = provider.prices.get(variant.model)
         if section is not None:
             return Listed(price=price_of(section))
@@ -42,6 +42,15 @@ class PriceBook:
             module, _, name = _LIST.partition(":")
             self._list = getattr(import_module(module), name)()
         return self._list.find(address, variant.model, at=self._at)
+
+    def _own(self, model: str) -> Listed:
+        section = self._manifest.models[model].price
+        if section is None:
+            return Listed(reason="a model of ours, and the manifest gives it no price")
+        request = units(section.request or Decimal(0))
+        return Listed(
+            price=Price(currency=section.currency, input=0, output=0, request=request, second=units(section.second))
+        )
 
 
 def price_of(section: TokenPriceSection) -> Price:

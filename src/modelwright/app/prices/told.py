@@ -38,6 +38,8 @@ class ShownPrice(msgspec.Struct, frozen=True, kw_only=True):
     currency: str = ""
     request: str | None = None
     """Decimal per call."""
+    second: str | None = None
+    """Decimal per second of our own engine's time."""
     rates: tuple[ShownRates, ...] = ()
     source: str = ""
     """manifest, or the price list with its version and its name of the model."""
@@ -74,6 +76,7 @@ def _shown(variant: Variant, found: Listed, *, endpoint: str) -> ShownPrice:
         known,
         currency=price.currency,
         request=money(price.request) if price.request else None,
+        second=money(price.second) if price.second else None,
         rates=tuple(_rates(price)),
         source=price.source,
         dated=price.dated,
@@ -82,6 +85,9 @@ def _shown(variant: Variant, found: Listed, *, endpoint: str) -> ShownPrice:
 
 
 def _rates(price: Price) -> Iterator[ShownRates]:
+    if price.second:  # of models of ours no token has a price
+        yield ShownRates()
+        return
     yield _rate(price, when="")
     for step in price.steps:
         yield _rate(step, when=f"over {step.above} tokens of prompt")

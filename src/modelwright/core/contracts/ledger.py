@@ -92,6 +92,8 @@ class LedgerRow(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Of the answer, reasoning included."""
     reasoning_tokens: int | None = None
     """Of the answer, those that the client does not see."""
+    machine_us: int | None = None
+    """Microseconds of our own engine's time: of each of its runs, the call's share."""
     cost: str | None = None
     """Exact decimal; None means unpriced: never taken for 0."""
     currency: str = ""
@@ -131,3 +133,5 @@ class Usage(msgspec.Struct, kw_only=True, frozen=True):
     """None also where they are of several prices, such as of several lifetimes."""
     output_tokens: int | None = None
     reasoning_tokens: int | None = None
+    machine_us: int | None = None
+    """Only our own workers say it."""

@@ -97,6 +97,8 @@ class Price(Rates, frozen=True, kw_only=True):
     """ISO 4217."""
     request: int = 0
     """Units per call."""
+    second: int = 0
+    """Units per second of our engine's time."""
     steps: tuple[RatesAbove, ...] = ()
     """In rising order; the last one that a prompt is above replaces the rates."""
     hours: tuple[RatesAt, ...] = ()

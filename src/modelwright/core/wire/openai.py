@@ -66,6 +66,7 @@ class _Usage(msgspec.Struct):
     completion_tokens_details: _TokenDetails | None = None
     prompt_cache_hit_tokens: int | None = None  # DeepSeek's name of cached input
     cached_tokens: int | None = None  # Moonshot's
+    machine_us: int | None = None  # our own workers'
 
 
 class _Choice(msgspec.Struct):
@@ -244,6 +245,7 @@ def _counts(usage: _Usage) -> Usage:
         cache_write_tokens=prompt.cache_write_tokens if prompt else None,
         output_tokens=usage.completion_tokens,
         reasoning_tokens=answer.reasoning_tokens if answer else None,
+        machine_us=usage.machine_us,
     )
 
 

@@ -12,6 +12,8 @@ import msgspec
 from modelwright.core.errors import CallError, Malformed
 
 BINARY_HEADER = b"inference-header-content-length"
+MACHINE_HEADER = b"x-modelwright-machine-us"
+"""Of our own workers' answers: microseconds of the engine's time, the request's share."""
 EXTENSIONS = ("binary_tensor_data", "parameters")
 """Named in the server's metadata."""
 VERSION = "1"

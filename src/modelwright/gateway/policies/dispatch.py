@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
+from modelwright.core.contracts.ledger import Usage
 from modelwright.core.errors import CallError, ProviderError
 from modelwright.core.ports.clock import Clock
-from modelwright.core.ports.http import Transport, UpstreamResponse
+from modelwright.core.ports.http import Headers, Transport, UpstreamResponse
 from modelwright.core.ports.providers import AnswerHead, Outbound
 from modelwright.core.ports.stores import LedgerSink
+from modelwright.core.wire.v2 import MACHINE_HEADER
 from modelwright.gateway.call import Call, Handler, HeaderPairs, Reply
 from modelwright.gateway.charges import reserve
 from modelwright.gateway.failures import failures_of, note_failure
@@ -66,8 +68,7 @@ class Dispatch:
                 reply = await self._streamed(call, response, headers)
             else:
                 body = await response.read(MAX_ANSWER)
-                if call.operation != "infer":
-                    _take_note(call, dialect.answer(body))
+                _take_note(call, dialect.answer(body) if call.operation != "infer" else _timed(response.headers))
                 reply = Reply(response.status, headers=headers, body=body)
             if breaker is not None:
                 breaker.succeed(call, self._monotonic())
@@ -94,6 +95,12 @@ class Dispatch:
             raise
         call.streaming = True
         return Reply(response.status, headers=headers, chunks=relay.chunks())
+
+
+def _timed(headers: Headers) -> AnswerHead:
+    """What a tensor answer of our own tells beside its body: the time that its engine worked for it."""
+    told = next((value for name, value in headers if name == MACHINE_HEADER), b"")
+    return AnswerHead(usage=Usage(machine_us=int(told)) if told.isdigit() else None)
 
 
 def _take_note(call: Call, told: AnswerHead | None) -> None:

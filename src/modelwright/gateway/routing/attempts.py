@@ -92,7 +92,7 @@ def start_over(call: Call, lane: Lane) -> None:
     row.variant, row.provider, row.model = lane.variant, lane.provider, lane.model
     row.outcome, row.error, row.status = "intent", "", 0
     row.input_tokens = row.cached_tokens = row.cache_write_tokens = None
-    row.output_tokens = row.reasoning_tokens = None
+    row.output_tokens = row.reasoning_tokens = row.machine_us = None
     row.reserved = row.currency = ""
     row.first_token_ms = None
     row.chunks = 0

@@ -49,6 +49,18 @@ WRONG = """
 """.strip().splitlines()
 
 
+def test_a_model_of_ours_is_paid_by_the_second(write: Write) -> None:
+    found = load_manifest(write("models: {chat: {source: ./chat.gguf, price: {second: 0.0002}}}"), env={})
+    price = found.manifest.models["chat"].price
+    assert price is not None
+    assert price.second == Decimal("0.0002")
+    wrong = {"{}": "is missing", "{second: -1}": "is no amount", "{second: 0.0000000000001}": "too many decimals"}
+    for text, problem in wrong.items():
+        path = write(f"models: {{chat: {{source: ./chat.gguf, price: {text}}}}}")
+        (fault,) = check_manifest(path, env={}).faults
+        assert problem in fault.problem
+
+
 @pytest.mark.parametrize("line", WRONG)
 def test_what_is_wrong_with_a_price_is_told(write: Write, line: str) -> None:
     text, key, problem = line.split(" | ")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 
 from modelwright.app.document.finding import Finding
 from modelwright.app.document.tree import Path
@@ -23,21 +24,32 @@ def _token_prices(case: Case) -> Iterator[Finding]:
                 yield from _token_price(here, section)
 
 
+def _machine_prices(case: Case) -> Iterator[Finding]:
+    for name, model in case.manifest.models.items():
+        if model.price is not None:
+            for word in ("second", "request"):
+                yield from _whole(("models", name, "price", word), getattr(model.price, word), per=1)
+
+
 def _token_price(here: Path, section: TokenPriceSection) -> Iterator[Finding]:
     given = section.amounts()
     if not given:
         yield Finding(here, "names no amount", "write `input` and `output`, or `request`; 0 is free")
     for word, amount in given.items():
-        try:
-            units(amount, per=1 if word == "request" else PER[section.per])
-        except ValueError as error:
-            problem, _, remedy = str(error).partition("; ")
-            yield Finding((*here, word), problem, remedy)
+        yield from _whole((*here, word), amount, per=1 if word == "request" else PER[section.per])
         whole = _PARTS.get(word)
         if whole is not None and whole not in given:
             yield Finding(
                 (*here, word), f"`{word}` stands without `{whole}`, of which it is a part", f"write `{whole}`"
             )
+
+
+def _whole(place: Path, amount: Decimal | None, *, per: int) -> Iterator[Finding]:
+    try:
+        units(amount or Decimal(0), per=per)
+    except ValueError as error:
+        problem, _, remedy = str(error).partition("; ")
+        yield Finding(place, problem, remedy)
 
 
 def unused_prices(case: Case) -> Iterator[Finding]:
@@ -56,4 +68,4 @@ def unused_prices(case: Case) -> Iterator[Finding]:
                 yield Finding(("providers", name, "prices", model), "no variant names this model", remedy, on_key=True)
 
 
-RULES: Rules = (_token_prices,)
+RULES: Rules = (_token_prices, _machine_prices)

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from modelwright.app.manifest.sections.prices import MachinePriceSection
 from modelwright.app.manifest.sections.section import Section, Size
 
 EngineKind = Literal["onnxruntime", "openvino-llm", "toy-tensor", "toy-text"]
@@ -63,3 +64,6 @@ class ModelSection(Section):
         default_factory=BatchingSection, description="How requests are joined and how many may wait."
     )
     scale: ScaleSection = Field(default_factory=ScaleSection, description="How many processes serve the model.")
+    price: MachinePriceSection | None = Field(
+        default=None, description="What a second of it costs; left out, its calls are unpriced."
+    )

@@ -35,6 +35,14 @@ Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 """ISO 4217."""
 
 
+class MachinePriceSection(Section):
+    """What a model of yours costs. Its own time is counted: of each run of its engine, each call pays its share."""
+
+    second: Amount = Field(description="A second of the engine's time.")
+    request: Amount | None = Field(default=None, description="Each call, beside its time.")
+    currency: Currency = Field(default="USD", description="ISO 4217 code, such as USD, EUR or CNY.")
+
+
 class TokenPriceSection(Section):
     """What a provider's model costs. Give `input` and `output`, or `request`, or all; 0 is free."""
 
