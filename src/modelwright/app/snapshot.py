@@ -26,6 +26,7 @@ from modelwright.core.contracts.snapshot import (
     Limits,
     ProviderEntry,
     Retries,
+    Semantic,
     Snapshot,
     Timeouts,
     Variant,
@@ -155,7 +156,17 @@ def _timeouts(section: TimeoutSection) -> Timeouts:
 
 
 def _caching(section: CacheSection) -> Caching:
-    return Caching(ttl=parse_duration(section.exact.ttl), ignore=section.exact.ignore)
+    alike = section.semantic
+    semantic = None
+    if alike is not None:
+        semantic = Semantic(
+            endpoint=alike.endpoint,
+            threshold=alike.threshold,
+            check=alike.check,
+            wrong=alike.wrong,
+            agree=alike.agree,
+        )
+    return Caching(ttl=parse_duration(section.exact.ttl), ignore=section.exact.ignore, semantic=semantic)
 
 
 def _retries(section: RetriesSection) -> Retries:

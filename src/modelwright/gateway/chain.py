@@ -13,6 +13,8 @@ from modelwright.core.ports.http import Transport
 from modelwright.core.ports.limits import Limiter
 from modelwright.core.ports.stores import LedgerSink
 from modelwright.core.ports.tokens import Keyrings
+from modelwright.gateway.cache.alike import Meanings
+from modelwright.gateway.cache.embedder import Embedder
 from modelwright.gateway.call import Call, Handler, Policy, Reply
 from modelwright.gateway.identity.renewal import Renewal
 from modelwright.gateway.identity.source import KeySource
@@ -42,6 +44,7 @@ class Parts:
         "keyrings",
         "ledger",
         "limiters",
+        "meanings",
         "pepper",
         "renewal",
         "sleep",
@@ -69,6 +72,7 @@ class Parts:
         `emit` takes what policies have to tell.
         """
         self.cache = cache
+        self.meanings = Meanings(now=clock.now, chance=chance, emit=emit)
         self.clock = clock
         self.limiters = limiters
         self.in_flight = in_flight
@@ -85,30 +89,41 @@ class Parts:
 
 def build_chain(table: Table, parts: Parts, *, authenticate: Authenticate) -> Handler:
     """From the outermost to the innermost; what the manifest does not ask for is not there."""
+    snapshot, meter, route = table.snapshot, Meter(parts.ledger, parts.clock), ChooseRoute(table)
+    asking = _asking(table, parts)
     policies: list[Policy] = [
-        Meter(parts.ledger, parts.clock),
+        meter,
         authenticate,
-        Admit(parts.in_flight, limit=table.snapshot.max_in_flight),
-        Read(limit=table.snapshot.max_body),
-        ChooseRoute(table),
+        Admit(parts.in_flight, limit=snapshot.max_in_flight),
+        Read(limit=snapshot.max_body),
+        route,
     ]
-    if table.snapshot.limits.each:
-        policies.append(Limit(table.snapshot.limits, parts.limiters(table.snapshot)))
-    if any(endpoint.cache is not None for endpoint in table.snapshot.endpoints):
-        policies.append(Cache(table, parts.cache, parts.clock))
+    if snapshot.limits.each:
+        policies.append(Limit(snapshot.limits, parts.limiters(snapshot)))
+    keeping = [endpoint.cache for endpoint in snapshot.endpoints if endpoint.cache is not None]
+    if keeping:
+        cache = Cache(table, parts.cache, parts.clock, meanings=parts.meanings)
+        if any(caching.semantic is not None for caching in keeping):
+            cache.embed = Embedder(compose([meter, route, cache, *asking]), parts.clock)
+        policies.append(cache)
+    return compose([*policies, *asking])
+
+
+def _asking(table: Table, parts: Parts) -> list[Policy]:
+    """The part that asks upstreams."""
+    dispatch = Dispatch(parts.transport, parts.ledger, parts.clock)
     persistent = {name: route for name, route in table.routes.items() if route.persists}
-    if persistent:
-        policies.append(
-            Retry(
-                persistent,
-                parts.ledger,
-                clock=parts.clock,
-                chance=parts.chance,
-                sleep=parts.sleep,
-                emit=parts.emit,
-            )
-        )
-    return compose([*policies, Dispatch(parts.transport, parts.ledger, parts.clock)])
+    if not persistent:
+        return [dispatch]
+    retry = Retry(
+        persistent,
+        parts.ledger,
+        clock=parts.clock,
+        chance=parts.chance,
+        sleep=parts.sleep,
+        emit=parts.emit,
+    )
+    return [retry, dispatch]
 
 
 def compose(policies: Sequence[Policy]) -> Handler:

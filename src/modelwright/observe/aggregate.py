@@ -20,7 +20,12 @@ UP = "modelwright_worker_up"
 UP_TEXT = "Whether a worker answers with its metrics (1) or not (0)."
 
 Rule: TypeAlias = Literal["sum", "min", "max"]
-_RULES: tuple[tuple[str, Rule], ...] = (("_serial", "min"), ("_info", "max"), ("_time_seconds", "max"))
+_RULES: tuple[tuple[str, Rule], ...] = (
+    ("_serial", "min"),
+    ("_info", "max"),
+    ("_time_seconds", "max"),
+    ("_threshold", "max"),
+)
 """Gauges whose sum says nothing, by the end of their name: the oldest snapshot in force, the youngest start."""
 
 

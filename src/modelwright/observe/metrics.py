@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 import msgspec
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from modelwright.core.contracts.events import AttemptFailed, Event, RequestFinished
+from modelwright.core.contracts.events import AttemptFailed, Event, KeptChecked, RequestFinished
 from modelwright.core.contracts.ledger import LedgerRow
 from modelwright.core.prices import UNIT, read_money
 
@@ -90,6 +90,18 @@ COST = MetricRow(
     ("operation", "endpoint", "variant", "currency"),
     "What calls have cost, rounded to a float here; the ledger is exact.",
 )
+CHECKS = MetricRow(
+    "modelwright_cache_checks_total",
+    "counter",
+    ("endpoint", "result"),
+    "Answers of similar questions that were compared with fresh ones: agreed or wrong.",
+)
+THRESHOLD = MetricRow(
+    "modelwright_cache_threshold",
+    "gauge",
+    ("endpoint",),
+    "Least similarity of questions that get the same answer; it rises when too many were wrong, known since a check.",
+)
 READINGS: tuple[MetricRow, ...] = (
     MetricRow("modelwright_in_flight", "gauge", (), "Calls under way."),
     MetricRow("modelwright_upstream_connections", "gauge", (), "Open connections to providers and models."),
@@ -106,7 +118,20 @@ READINGS: tuple[MetricRow, ...] = (
     MetricRow("modelwright_log_lines_dropped_total", "counter", (), "Log lines given up: their reader is too slow."),
 )
 BUILD = MetricRow("modelwright_build_info", "gauge", ("version",), "Always 1; the version is in the label.")
-COUNTS = (CALLS, DURATION, FIRST_TOKEN, TOKENS, CHUNKS, CACHE, SAVED, FAILED_ATTEMPTS, COST, UNPRICED)
+COUNTS = (
+    CALLS,
+    DURATION,
+    FIRST_TOKEN,
+    TOKENS,
+    CHUNKS,
+    CACHE,
+    SAVED,
+    CHECKS,
+    THRESHOLD,
+    FAILED_ATTEMPTS,
+    COST,
+    UNPRICED,
+)
 TABLE: tuple[MetricRow, ...] = (HTTP, *COUNTS, *READINGS, BUILD)
 
 
@@ -122,6 +147,8 @@ class CallMetrics:
         self._readings = readings
         self._http: dict[tuple[str, int], int] = {}
         self._series: dict[Labels, _Series] = {}
+        self._checks: dict[Labels, int] = {}
+        self._thresholds: dict[str, float] = {}
 
     def hear(self, events: Sequence[Event]) -> None:
         """Count what has happened."""
@@ -134,6 +161,10 @@ class CallMetrics:
                     self._series_of(event.call).add(event.call)
             elif type(event) is AttemptFailed:
                 self._series_of(event.attempt).add_attempt(event.attempt)
+            elif type(event) is KeptChecked:
+                result = (event.endpoint, "agreed" if event.agreed else "wrong")
+                self._checks[result] = self._checks.get(result, 0) + 1
+                self._thresholds[event.endpoint] = event.threshold
 
     def collect(self) -> Iterator[Metric]:
         """Every family of the table."""
@@ -156,6 +187,8 @@ class CallMetrics:
             (((*labels[1:], result), count) for labels, one in series for result, count in sorted(one.cache.items())),
         )
         yield _counter(SAVED, ((labels[1:], one.saved) for labels, one in series if one.saved))
+        yield _counter(CHECKS, sorted(self._checks.items()))
+        yield _gauge(THRESHOLD, [((endpoint,), value) for endpoint, value in sorted(self._thresholds.items())])
         yield _counter(
             FAILED_ATTEMPTS,
             (

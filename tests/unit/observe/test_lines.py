@@ -49,7 +49,7 @@ def test_a_line_is_one_json_object_with_part_and_level_first() -> None:
 
 def test_every_event_of_the_catalogue_has_a_line() -> None:
     row = LedgerRow(call="c", at=1.0, operation="chat", endpoint="e")
-    samples: dict[Any, Any] = {int: 1, float: 1.0, str: "x", LedgerRow: row}
+    samples: dict[Any, Any] = {bool: True, int: 1, float: 1.0, str: "x", LedgerRow: row}
     for kind in CATALOGUE:
         fields = {field.name: field.type for field in msgspec.structs.fields(kind)}
         event = kind(**{name: samples[type_] for name, type_ in fields.items() if type_ in samples})

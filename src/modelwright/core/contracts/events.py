@@ -100,6 +100,17 @@ class KeyChanged(Event, frozen=True, kw_only=True, tag="key_changed"):
     """created | rotated | revoked."""
 
 
+class KeptChecked(Event, frozen=True, kw_only=True, tag="kept_checked"):
+    """A question that a similar one's answer was kept for was asked all the same, and both answers compared."""
+
+    endpoint: str
+    agreed: bool
+    raised: bool
+    """Too many did not agree: the threshold is higher from now on."""
+    threshold: float
+    """The one in force; 1 means that nothing is similar enough."""
+
+
 CATALOGUE: tuple[type[Event], ...] = (
     RequestFinished,
     AttemptFailed,
@@ -109,5 +120,6 @@ CATALOGUE: tuple[type[Event], ...] = (
     PartChanged,
     ModelLoaded,
     BatchFailed,
+    KeptChecked,
     KeyChanged,
 )

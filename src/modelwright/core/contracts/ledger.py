@@ -113,7 +113,8 @@ class LedgerRow(msgspec.Struct, kw_only=True, omit_defaults=True):
     attempts: int = 0
     """Upstream requests made for this call."""
     cache: str = ""
-    """hit | partial | miss | bypass | shared (by an equal call under way); empty: this endpoint keeps no answers."""
+    """hit | semantic (of a similar question) | partial | miss | checked (a miss, to compare) | bypass | shared (by an
+    equal call under way); empty: this endpoint keeps no answers."""
     saved: str | None = None
     """What the answer had cost those who asked for it, an exact decimal: saved by a hit. None: unpriced, or no hit."""
     saved_tokens: int | None = None

@@ -123,6 +123,21 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True):
     """None: its calls are unpriced."""
 
 
+class Semantic(msgspec.Struct, frozen=True, kw_only=True):
+    """When a question gets the answer of one that means the same."""
+
+    endpoint: str
+    """Whose vectors say what a question means."""
+    threshold: float = 0.95
+    """Least cosine of two questions that mean the same."""
+    check: float = 0.05
+    """Share of the hits that are asked all the same and compared."""
+    wrong: float = 0.02
+    """Share of the hits that may be wrong; past it the threshold is raised."""
+    agree: float = 0.9
+    """Least cosine of two answers that say the same."""
+
+
 class Caching(msgspec.Struct, frozen=True, kw_only=True):
     """How an endpoint's answers are kept."""
 
@@ -130,6 +145,8 @@ class Caching(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds."""
     ignore: tuple[str, ...] = ()
     """Fields of a request that cannot change the answer."""
+    semantic: Semantic | None = None
+    """None: only the same question gets the same answer."""
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):

@@ -34,7 +34,7 @@ class Seed:
         """`salt`, at most 64 bytes, belongs to the installation: without it nobody can tell what a key stands for."""
         own = provider.kind == SERVING
         entry = msgspec.structs.replace(provider, keys=(), off="", base_urls=() if own else provider.base_urls)
-        common = (endpoint, release, msgspec.structs.replace(variant, weight=1.0), entry)
+        common = (endpoint, release, msgspec.structs.replace(variant, weight=1.0, price=None), entry)
         self._hash = hashlib.blake2b(msgspec.json.encode(common), digest_size=SIZE, key=salt, person=b"modelwright-1")
 
     def key(self, tenant: str, operation: str, *parts: bytes, stream: bool = False) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from modelwright.core.contracts.snapshot import Caching
+from modelwright.core.wire.openai_words import LastQuestion, last_question
 from modelwright.gateway.cache.keys import Seed, canonical, read_fields
 from modelwright.gateway.call import Call
 from modelwright.gateway.lanes import Table
@@ -34,10 +35,19 @@ class Question(msgspec.Struct, frozen=True):
     """Canonical."""
     limited: bool
     """It says how long the answer may be."""
+    around: bytes = b""
+    """The body without its messages; only where questions are compared by their meaning."""
+    last: LastQuestion | None = None
+    """Likewise: the words that may differ."""
 
     def key(self, variant: str) -> bytes:
         """Under which the answer of a variant stands."""
         return self.rule.seeds[variant].key(self.tenant, self.operation, self.body, stream=self.stream)
+
+    def partition(self, variant: str, *parts: bytes) -> bytes:
+        """Of questions that are equal in all but their messages, and in these parts."""
+        seed = self.rule.seeds[variant]
+        return seed.key(self.tenant, self.operation, b"alike", self.around, *parts, stream=self.stream)
 
 
 def read_rules(table: Table) -> dict[str, Rule]:
@@ -69,12 +79,10 @@ def read_question(call: Call, rule: Rule) -> Question | None:
     fields = read_fields(call.body)
     if fields is None:
         return None
-    row = call.row
-    return Question(
-        rule,
-        row.tenant,
-        call.operation,
-        row.stream,
-        canonical(fields, rule.caching.ignore),
-        any(name in fields for name in _LIMITS),
-    )
+    row, caching = call.row, rule.caching
+    body, limited = canonical(fields, caching.ignore), any(name in fields for name in _LIMITS)
+    around, last = b"", None
+    if caching.semantic is not None and call.operation == "chat" and "messages" in fields:
+        last = last_question(bytes(fields.pop("messages")))
+        around = canonical(fields, caching.ignore)
+    return Question(rule, row.tenant, call.operation, row.stream, body, limited, around, last)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
 
 from modelwright.core.contracts.ledger import LedgerRow, Usage
 from modelwright.core.ports.cache import Kept
+from modelwright.core.prices import money, read_money
 from modelwright.core.wire.openai_vectors import shares
 
 HEADER = b"x-modelwright-cache"
-_DIGITS = 12
-"""After the point, of a cost: as in every price."""
 
 
 def note_saved(row: LedgerRow, kept: Sequence[Kept]) -> None:
@@ -24,22 +22,13 @@ def note_saved(row: LedgerRow, kept: Sequence[Kept]) -> None:
     costs = [one.cost for one in kept if one.cost is not None]
     currencies = {one.currency for one in kept}
     if len(costs) == len(kept) and len(currencies) == 1:
-        row.saved = plain(sum(map(Decimal, costs), Decimal()))
+        row.saved = money(sum(map(read_money, costs)))
         row.currency = currencies.pop()
 
 
-def shared_cost(cost: str | None, sizes: Sequence[int]) -> list[str | None]:
+def shared_cost(cost: str | None, sizes: Sequence[int]) -> Sequence[str | None]:
     """A cost in parts after these sizes, which add up to it exactly."""
-    if cost is None:
-        return [None] * len(sizes)
-    units = int(Decimal(cost).scaleb(_DIGITS))
-    return [plain(Decimal(part).scaleb(-_DIGITS)) for part in shares(units, sizes)]
-
-
-def plain(amount: Decimal) -> str:
-    """An amount without an exponent and without idle zeros."""
-    text = f"{amount:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    return [None] * len(sizes) if cost is None else [money(part) for part in shares(read_money(cost), sizes)]
 
 
 def usage_of(row: LedgerRow) -> Usage:

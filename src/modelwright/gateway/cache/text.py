@@ -18,10 +18,12 @@ LONGEST = 4 << 20
 class Text:
     """One call that asks for words; told of the outcome by the meter."""
 
-    __slots__ = ("_at", "_body", "_content_type", "_now", "_question", "_room", "_store")
+    __slots__ = ("_at", "_body", "_content_type", "_now", "_question", "_room", "_store", "given")
 
     def __init__(self, question: Question, store: CacheStore, *, now: Callable[[], float]) -> None:
         """`now` gives Unix seconds."""
+        self.given: Kept | None = None
+        """The answer, once it is known to be a complete success."""
         self._question = question
         self._store = store
         self._now = now
@@ -33,17 +35,43 @@ class Text:
     def key(self, variant: str) -> bytes:
         return self._question.key(variant)
 
+    def partition(self, variant: str, *parts: bytes) -> bytes:
+        """Of questions that are equal in all but their messages, and in these parts."""
+        return self._question.partition(variant, *parts)
+
     async def look(self, call: Call, *, oldest: float) -> Reply | None:
-        row = call.row
-        (kept,) = await self._store.get((self.key(row.variant),))
-        age = self._now() - kept.at if kept is not None else 0.0
-        if kept is None or age > oldest:
-            row.cache = "miss"
+        kept = await self.kept(self.key(call.row.variant))
+        if kept is None or self.age(kept) > oldest:
+            call.row.cache = "miss"
             return None
-        row.cache = "hit"
+        return self.give(call, kept, mark="hit")
+
+    async def kept(self, key: bytes) -> Kept | None:
+        """The answer that stands under a key."""
+        (kept,) = await self._store.get((key,))
+        return kept
+
+    def age(self, kept: Kept) -> float:
+        """Seconds."""
+        return self._now() - kept.at
+
+    def give(self, call: Call, kept: Kept, *, mark: str) -> Reply:
+        """The same answer again."""
+        row = call.row
+        row.cache = mark
         row.input_tokens = row.output_tokens = 0
         note_saved(row, (kept,))
-        return _replayed(call, kept, age=age)
+        headers: HeaderPairs = [
+            (b"content-type", kept.content_type),
+            (HEADER, mark.encode()),
+            (b"age", b"%d" % max(0.0, self.age(kept))),
+        ]
+        if not row.stream:
+            return Reply(200, headers=headers, body=kept.body)
+        asked = call.head is not None and call.head.asks_usage
+        call.streaming = True
+        row.chunks = kept.chunks + bool(asked and kept.usage)
+        return Reply(200, headers=headers, chunks=_once(call, kept.body + (kept.usage if asked else b"") + END))
 
     async def ask(self, call: Call, proceed: Handler) -> Reply:
         self._at = self._now()
@@ -62,6 +90,7 @@ class Text:
         if row.outcome != "ok" or row.status != 200 or not self._body:
             return
         kept = self._streamed(row) if row.stream else self._whole(row)
+        self.given = kept
         if kept is not None:
             question = self._question
             self._store.put([(question.key(row.variant), kept)], ttl=question.rule.caching.ttl)
@@ -102,21 +131,6 @@ class Text:
             cost=row.cost,
             currency=row.currency,
         )
-
-
-def _replayed(call: Call, kept: Kept, *, age: float) -> Reply:
-    """The same answer again."""
-    headers: HeaderPairs = [
-        (b"content-type", kept.content_type),
-        (HEADER, b"hit"),
-        (b"age", b"%d" % max(0.0, age)),
-    ]
-    if not call.row.stream:
-        return Reply(200, headers=headers, body=kept.body)
-    asked = call.head is not None and call.head.asks_usage
-    call.streaming = True
-    call.row.chunks = kept.chunks + bool(asked and kept.usage)
-    return Reply(200, headers=headers, chunks=_once(call, kept.body + (kept.usage if asked else b"") + END))
 
 
 def content_type(headers: HeaderPairs) -> bytes:

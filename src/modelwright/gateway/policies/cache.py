@@ -8,7 +8,9 @@ from typing import Protocol
 
 from modelwright.core.ports.cache import CacheStore
 from modelwright.core.ports.clock import Clock
+from modelwright.gateway.cache.alike import Alike, Meanings
 from modelwright.gateway.cache.batch import Batch, read_inputs_of
+from modelwright.gateway.cache.embedder import Embedder
 from modelwright.gateway.cache.flight import Flight, shared
 from modelwright.gateway.cache.question import OPERATIONS, Rule, read_question, read_rules
 from modelwright.gateway.cache.saving import HEADER
@@ -16,6 +18,9 @@ from modelwright.gateway.cache.text import Text
 from modelwright.gateway.cache.wishes import read_wishes
 from modelwright.gateway.call import Call, Handler, Reply
 from modelwright.gateway.lanes import Table
+
+VECTORS = 4
+"""One such part of the room for answers is the room for the vectors of questions, beside it."""
 
 
 class Asking(Protocol):
@@ -37,12 +42,16 @@ class Asking(Protocol):
 class Cache:
     """Before the dispatch, and after everything that may refuse a call: a hit was allowed like any other answer."""
 
-    def __init__(self, table: Table, store: CacheStore, clock: Clock) -> None:
+    def __init__(self, table: Table, store: CacheStore, clock: Clock, *, meanings: Meanings) -> None:
+        self.embed: Embedder | None = None
+        """Set once the chain stands, since it asks through that."""
         self._rules = read_rules(table)
+        self._meanings = meanings
         self._store = store
         self._now = clock.now
         self._flights: dict[bytes, Flight] = {}
         store.bound(table.snapshot.cache_bytes)
+        meanings.nearest.bound(table.snapshot.cache_bytes // VECTORS)
 
     def __call__(self, call: Call, proceed: Handler) -> Awaitable[Reply]:
         rule = self._rules.get(call.row.endpoint)
@@ -84,7 +93,13 @@ class Cache:
             inputs = read_inputs_of(call, rule)
             return None if inputs is None else Batch(inputs, self._store, now=self._now)
         question = read_question(call, rule)
-        return None if question is None else Text(question, self._store, now=self._now)
+        if question is None:
+            return None
+        text = Text(question, self._store, now=self._now)
+        semantic, last, embed = rule.caching.semantic, question.last, self.embed
+        if semantic is None or last is None or embed is None:
+            return text
+        return Alike(text, last, rule=semantic, meanings=self._meanings, embed=embed)
 
 
 def _marked(reply: Reply, mark: str) -> Reply:

@@ -57,6 +57,8 @@ endpoints:
   cached: {variants: {a: {serve: chat}}, cache: {exact: {ttl: 1, ignore: [seed]}}}
   mixed: {variants: {a: {serve: chat}, b: {serve: tensors}}}
   digits: {variants: {a: {serve: chat}}}
+  alike: {variants: {a: {serve: chat}, b: {serve: chat}}, cache: {semantic: {endpoint: alike, threshold: 2, check: 0}}}
+  lost: {variants: {a: {serve: chat}}, cache: {semantic: {endpoint: vectors}}}
   tensor-cache: {variants: {a: {serve: tensors}}, cache: {exact: {}}}
   limits: {}
 access:

@@ -18,6 +18,7 @@ from modelwright.core.contracts.events import (
     BatchFailed,
     BreakerChanged,
     Event,
+    KeptChecked,
     KeyChanged,
     ModelLoaded,
     PartChanged,
@@ -41,6 +42,7 @@ from modelwright.core.contracts.snapshot import (
     RatesAbove,
     RatesAt,
     Retries,
+    Semantic,
     Snapshot,
     Timeouts,
     Variant,
@@ -127,7 +129,11 @@ SNAPSHOT = Snapshot(
             split_header="x-user-id",
             override_header="x-variant",
             timeouts=Timeouts(connect=2, first_token=20, idle=15, total=300),
-            cache=Caching(ttl=3600, ignore=("user",)),
+            cache=Caching(
+                ttl=3600,
+                ignore=("user",),
+                semantic=Semantic(endpoint="vectors", threshold=0.96, check=0.1, wrong=0.01, agree=0.85),
+            ),
             retries=Retries(attempts=2, backoff=0.5, longest=4),
             fallback=("stable", "canary"),
         ),
@@ -211,6 +217,7 @@ EVENTS: tuple[Event, ...] = (
     PartChanged(at=1.5, part="serving-small-chat-0", state="ready", pid=1234, detail="small-chat"),
     ModelLoaded(at=1.5, model="digits", engine="onnxruntime", digest=DIGEST, load_ms=40.5, warmup_ms=1.25),
     BatchFailed(at=1.5, model="digits", rows=31, error="engine_failed"),
+    KeptChecked(at=1.5, endpoint="assistant", agreed=False, raised=True, threshold=0.975),
     KeyChanged(at=1.5, key="abcdefgh", tenant="acme", action="created"),
 )
 

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelwright.adapters.http.fake import Scripted
-from modelwright.core.contracts.snapshot import Endpoint, Variant
+from modelwright.core.contracts.snapshot import Endpoint, Price, Variant
 from modelwright.core.ports.http import UpstreamRequest
+from modelwright.core.prices import read_money
 from tests.unit.gateway.cache.test_policy import OTHER_KEY, keeping, keys, marks
 from tests.unit.gateway.world import KEY, Heard, World, answers
 
@@ -94,6 +95,22 @@ def test_only_what_is_missing_is_asked_for() -> None:
         ("hit", 0, 3),
         ("hit", 0, 3),
     ]
+
+
+def test_what_a_batch_has_cost_is_shared_out_exactly() -> None:
+    priced = Variant(name="main", provider="vendor", model="theirs", price=Price(input=7, output=0, request=1))
+
+    async def run() -> World:
+        site = world(variants=(priced,))
+        for batch in (["a", "你好", "ccc"], ["ccc", "a"], ["你好"], ["a", "new"]):
+            await embed(site, batch)
+        return site
+
+    rows = [row for row in asyncio.run(run()).ledger.lines if row.outcome == "ok"]
+    assert [row.cache for row in rows] == ["miss", "hit", "hit", "partial"]
+    assert read_money(rows[1].saved or "") + read_money(rows[2].saved or "") == read_money(rows[0].cost or "")
+    assert [row.cost for row in rows[1:3]] == ["0", "0"]
+    assert (rows[3].cost, rows[3].saved is not None) == ("0.000000000036", True)
 
 
 @pytest.mark.parametrize("more", [{"dimensions": 8}, {"encoding_format": "base64"}, {"user": "u"}, {"anything": 1}])

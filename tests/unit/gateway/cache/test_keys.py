@@ -12,7 +12,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from modelwright.core.contracts.snapshot import ProviderEntry, Variant
+from modelwright.core.contracts.snapshot import Price, ProviderEntry, Variant
 from modelwright.gateway.cache.keys import Seed, canonical, read_fields
 
 VARIANT = Variant(name="main", provider="vendor", model="theirs")
@@ -138,8 +138,8 @@ def test_what_answers_is_in_the_key(change: dict[str, Any]) -> None:
     assert seed(**change).key("t", "chat", b"{}") != seed().key("t", "chat", b"{}")
 
 
-def test_weight_and_secrets_are_not_in_the_key() -> None:
-    heavy = msgspec.structs.replace(VARIANT, weight=9.0)
+def test_weight_price_and_secrets_are_not_in_the_key() -> None:
+    heavy = msgspec.structs.replace(VARIANT, weight=9.0, price=Price(request=1))
     rotated = msgspec.structs.replace(PROVIDER, keys=("other",), off="")
     assert seed(variant=heavy, provider=rotated).key("t", "chat", b"{}") == seed().key("t", "chat", b"{}")
 

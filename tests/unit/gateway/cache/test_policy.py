@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelwright.adapters.http.fake import Scripted
-from modelwright.core.contracts.snapshot import Caching, Endpoint, Key, Variant
+from modelwright.core.contracts.snapshot import Caching, Endpoint, Key, Price, Variant
 from modelwright.core.keys import compose_key, key_digest
 from modelwright.core.ports.http import UpstreamRequest
 from tests.unit.gateway.world import (
@@ -87,6 +87,15 @@ def test_a_hit_has_a_row_of_its_own_that_says_what_it_saved() -> None:
     assert (hit.cache, hit.input_tokens, hit.output_tokens, hit.attempts) == ("hit", 0, 0, 0)
     assert (hit.saved_tokens, miss.saved_tokens) == (7, None)
     assert hit.call != miss.call
+
+
+def test_a_hit_costs_nothing_and_saves_what_the_answer_had_cost() -> None:
+    priced = Variant(name="main", provider="vendor", model="theirs", price=Price(input=3, output=5, request=7))
+    site = world(answers(WHOLE), endpoint=keeping(variants=(priced,)))
+    asked(site, BODY, BODY)
+    _, miss, hit = site.ledger.lines
+    assert (miss.cost, miss.saved, miss.currency) == ("0.000000000036", None, "USD")
+    assert (hit.cost, hit.saved, hit.currency) == ("0", "0.000000000036", "USD")
 
 
 def test_an_endpoint_that_does_not_ask_keeps_nothing() -> None:

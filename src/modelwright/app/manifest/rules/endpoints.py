@@ -10,8 +10,6 @@ from modelwright.app.manifest.rules.case import Case, Rules, unknown_name
 from modelwright.app.manifest.rules.operations import common_operations, operations_of, served_alone
 from modelwright.app.manifest.sections.endpoints import VariantSection
 
-CACHED_OPERATIONS = {"chat", "completions", "embeddings"}
-
 
 def _variants(case: Case) -> Iterator[Finding]:
     for name, endpoint in case.manifest.endpoints.items():
@@ -53,17 +51,8 @@ def _own_names(case: Case) -> Iterator[Finding]:
             yield Finding(("endpoints", model), problem, "rename one of them, or serve the model here", on_key=True)
 
 
-def _cache(case: Case) -> Iterator[Finding]:
-    for name, endpoint in case.manifest.endpoints.items():
-        operations = common_operations(case, name)
-        if endpoint.cache is not None and operations and not set(operations) & CACHED_OPERATIONS:
-            problem = f"it answers {', '.join(operations)}, whose answers are not kept"
-            yield Finding(("endpoints", name, "cache"), problem, "remove it", on_key=True)
-
-
 RULES: Rules = (
     _variants,
     _operations,
-    _cache,
     _own_names,
 )

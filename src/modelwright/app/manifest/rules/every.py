@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from modelwright.app.document.finding import Finding
-from modelwright.app.manifest.rules import access, doors, endpoints, limits, models, prices, providers, routing
+from modelwright.app.manifest.rules import access, cache, doors, endpoints, limits, models, prices, providers, routing
 from modelwright.app.manifest.rules.case import Case, Rules
 
 RULES: Rules = (
@@ -14,6 +14,7 @@ RULES: Rules = (
     *prices.RULES,
     *endpoints.RULES,
     *routing.RULES,
+    *cache.RULES,
     *doors.RULES,
     *limits.RULES,
     *access.RULES,
