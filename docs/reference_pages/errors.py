@@ -17,7 +17,8 @@ Every error has a stable code, a message that names the place and the problem, a
 """
 _CALLS = """## Answers to calls
 
-On the OpenAI wire the code stands in `error.code`, on the V2 wire the message in `error`. A status of 429 or 503 comes
+On the OpenAI wire the code stands in `error.code`, on Anthropic's wire the message in `error.message` (and
+`provider_overloaded` has the status 529 there), on the V2 wire the message in `error`. A status of 429 or 503 comes
 with `Retry-After` where waiting helps.
 """
 _COMMANDS = """## Commands

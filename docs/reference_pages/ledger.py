@@ -30,6 +30,7 @@ _OUTCOMES = {
     "provider_auth": "the provider refuses our key",
     "provider_rate_limited": "the provider's own limit",
     "provider_unreachable": "no connection, or broken before any answer",
+    "provider_overloaded": "the provider has too much to do (529)",
     "provider_timeout": "no answer in time",
     "upstream_stalled": "a stream stopped sending",
     "upstream_truncated": "an answer ended before its end",

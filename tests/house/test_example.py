@@ -48,6 +48,7 @@ def test_it_loads_on_a_fresh_machine() -> None:
     assert load_manifest(EXAMPLE, env={}).off == {
         "openai": "set OPENAI_API_KEY",
         "azure": "set AZURE_OPENAI_ENDPOINT and AZURE_OPENAI_API_KEY",
+        "claude": "set ANTHROPIC_API_KEY",
     }
     report = check_manifest(EXAMPLE, env={})
     assert (report.faults, report.warnings) == ((), ())

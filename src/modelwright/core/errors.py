@@ -32,7 +32,7 @@
         ├── Stopped              the client left
         ├── Draining             the process stops and can take or finish no more
         └── ProviderError        the other side failed
-            ├── ProviderAuth, ProviderRateLimited, ProviderUnreachable, ProviderTimeout
+            ├── ProviderAuth, ProviderRateLimited, ProviderOverloaded, ProviderUnreachable, ProviderTimeout
             └── UpstreamStalled, UpstreamTruncated
 
 Every error has a stable `code`, a `message` that names the place and the problem, and a `hint` that says what to do.
@@ -326,6 +326,12 @@ class ProviderRateLimited(ProviderError):
     """The provider answers 429 (its limit, not ours)."""
 
     code = "provider_rate_limited"
+
+
+class ProviderOverloaded(ProviderError):
+    """The provider has too much to do for anybody's call (Anthropic's 529)."""
+
+    code = "provider_overloaded"
 
 
 class ProviderUnreachable(ProviderError):

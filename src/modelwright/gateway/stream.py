@@ -10,6 +10,7 @@ from modelwright.core.contracts.ledger import LedgerRow, Usage
 from modelwright.core.errors import CallError, ProviderError, UpstreamTruncated
 from modelwright.core.ports.http import UpstreamResponse
 from modelwright.core.wire import openai
+from modelwright.core.wire.forms import Form
 from modelwright.core.wire.sse import DONE, EventSplitter, event_bytes, event_data
 from modelwright.gateway.call import Call
 from modelwright.gateway.failures import failures_of, note_failure
@@ -89,7 +90,7 @@ class Relay:
             if self._failure is not None:
                 call.failure = failures_of(call).of(self._failure)
                 note_failure(call, call.failure, now=self._monotonic())
-                out += event_bytes(openai.error_body(call.failure))
+                out += self._failed(call.failure)
             call.quiet_until = math.inf
             call.ended = True
             yield out
@@ -141,6 +142,10 @@ class Relay:
         call.row.chunks += 1
         return event
 
+    def _failed(self, error: CallError) -> bytes:
+        """The event that tells the client so."""
+        return event_bytes(openai.error_body(error))
+
     def _cut(self, error: CallError | asyncio.CancelledError) -> CallError:
         """The failure to tell the client of; a cancellation goes on, unless the call was only too slow."""
         if isinstance(error, CallError):
@@ -149,6 +154,47 @@ class Relay:
         if slow is None:
             raise error
         return slow
+
+
+class FormRelay(Relay):
+    """The relay of a stream on a wire other than OpenAI's chat, or from one wire to another."""
+
+    __slots__ = ("_events",)
+
+    def __init__(
+        self,
+        call: Call,
+        response: UpstreamResponse,
+        form: Form,
+        *,
+        patience: float,
+        monotonic: Callable[[], float],
+    ) -> None:
+        super().__init__(call, response, patience=patience, monotonic=monotonic)
+        self._events = form.stream()
+
+    def _event(self, event: bytes) -> bytes:
+        call = self._call
+        try:
+            out, told = self._events.read(event)
+        except CallError as error:
+            self._failure = error
+            return b""
+        if told.error is not None:
+            self._failure = failures_of(call).of_event(told)
+            return b""
+        if told.usage is not None:
+            note_usage(call.row, told.usage)
+        if told.begins and not self._began:
+            self._began = True
+            call.row.first_token_ms = round((self._monotonic() - call.started) * 1000, 3)
+        self._done = self._events.done
+        if out:
+            call.row.chunks += 1
+        return out
+
+    def _failed(self, error: CallError) -> bytes:
+        return self._events.failure(error)
 
 
 def note_usage(row: LedgerRow, usage: Usage) -> None:

@@ -15,6 +15,8 @@ from modelwright.core.prices import UNIT, read_money
 
 OTHER = "_other"
 """Label of every endpoint name that nothing is served under: clients choose names, but not the number of series."""
+_WIRES = {"infer": "v2", "messages": "anthropic"}
+"""By operation; every other one is on the OpenAI wire."""
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 DIRECTIONS = ("input", "cached", "output", "reasoning")
 
@@ -207,8 +209,7 @@ class CallMetrics:
 
     def _series_of(self, row: LedgerRow) -> _Series:
         endpoint = row.endpoint if row.variant else OTHER
-        wire = "v2" if row.operation == "infer" else "openai"
-        labels = (wire, row.operation, endpoint, row.variant)
+        labels = (_WIRES.get(row.operation, "openai"), row.operation, endpoint, row.variant)
         series = self._series.get(labels)
         if series is None:
             series = self._series[labels] = _Series()

@@ -59,7 +59,7 @@ def test_a_snapshot_holds_all_that_a_gateway_needs_and_no_secret(loaded: LoadedM
         endpoints=(
             Endpoint(
                 name="assistant",
-                operations=("chat", "completions"),
+                operations=("chat", "completions", "messages", "responses"),
                 variants=(
                     Variant(name="stable", provider="openai", model="gpt", weight=90),
                     Variant(name="canary", provider="serving:chat", model="chat", weight=10),
@@ -70,7 +70,7 @@ def test_a_snapshot_holds_all_that_a_gateway_needs_and_no_secret(loaded: LoadedM
             ),
             Endpoint(
                 name="alone",
-                operations=("chat", "completions"),
+                operations=("chat", "completions", "messages", "responses"),
                 variants=(Variant(name="alone", provider="serving:alone", model="alone"),),
             ),
         ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from modelwright.adapters.providers.openai_compatible import TARGETS, OpenAiDialect, Vendor
+from modelwright.adapters.providers.openai_compatible import TARGETS, OpenAiDialect, Vendor, spoken_by
 from modelwright.core.contracts.snapshot import ProviderEntry
 from modelwright.core.ports.providers import Outbound
 
@@ -21,6 +21,8 @@ class AzureDialect(OpenAiDialect):
         version = entry.options.get("api_version", "")
         super().__init__(entry, f"{root}/openai" if version else f"{root}/openai/v1", vendor)
         self._dated = f"api-version={quote(version)}" if version else ""
+        if self._dated:  # its responses stand beside the deployments, not under them
+            self.spoken = spoken_by({"chat"}, limit_field=vendor.limit_field)
 
     def _target(self, call: Outbound) -> str:
         target = super()._target(call)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from urllib.parse import urlsplit
 
 import msgspec
@@ -17,10 +18,15 @@ from modelwright.core.errors import (
     Unprocessable,
 )
 from modelwright.core.ports.http import Headers, Origin, UpstreamRequest
-from modelwright.core.ports.providers import AnswerHead, Outbound
+from modelwright.core.ports.providers import AnswerHead, Outbound, Spoken
 from modelwright.core.wire import openai
 
-TARGETS = {"chat": "/chat/completions", "completions": "/completions", "embeddings": "/embeddings"}
+TARGETS = {
+    "chat": "/chat/completions",
+    "completions": "/completions",
+    "embeddings": "/embeddings",
+    "responses": "/responses",
+}
 PASSED_ON = frozenset({400, 404, 413, 422})
 """Statuses that speak of the client's own request: the vendor's words reach the client as they are."""
 _PORTS = {"http": 80, "https": 443}
@@ -37,6 +43,7 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
 
     operations: frozenset[str]
     stream_options: bool = True
+    limit_field: str = "max_tokens"
 
 
 class OpenAiDialect:
@@ -46,6 +53,7 @@ class OpenAiDialect:
         self._name = entry.name
         self._origin, prefix = read_base_url(base_url, place=f"provider {entry.name}")
         self._vendor = vendor
+        self.spoken = spoken_by(vendor.operations, limit_field=vendor.limit_field)
         self._headers: dict[str, tuple[tuple[bytes, bytes], ...]] = {}
         """By key: there are as few as the entry has."""
         self._targets = {
@@ -91,6 +99,14 @@ class OpenAiDialect:
         if call.stream and not self._vendor.stream_options:
             return openai.with_fields(call.body, {"model": call.model}, without=("stream_options",))
         return wire_body(call)
+
+
+def spoken_by(operations: Collection[str], *, limit_field: str = "max_tokens") -> dict[str, Spoken]:
+    """What a vendor of chat is asked for messages and responses."""
+    if "chat" not in operations:
+        return {}
+    chat = Spoken(operation="chat", limit_field=limit_field)
+    return {"messages": chat, "responses": Spoken(operation="responses") if "responses" in operations else chat}
 
 
 def wire_body(call: Outbound) -> bytes:

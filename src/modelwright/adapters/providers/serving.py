@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modelwright.adapters.providers.openai_compatible import wire_body
+from modelwright.adapters.providers.openai_compatible import spoken_by, wire_body
 from modelwright.core.contracts.snapshot import ProviderEntry
 from modelwright.core.errors import CallError, StartError
 from modelwright.core.ports.http import Headers, Origin, UpstreamRequest
@@ -16,6 +16,8 @@ _JSON = (b"content-type", b"application/json")
 
 class ServingDialect:
     """Speaks to one replica."""
+
+    spoken = spoken_by(_TARGETS)
 
     def __init__(self, entry: ProviderEntry, base_url: str) -> None:
         if not base_url.startswith("unix:/"):

@@ -7,7 +7,7 @@ import hashlib
 import math
 import struct
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol
 
 import msgspec
 
@@ -17,8 +17,11 @@ CREATED = 1_700_000_000
 """The `created` of every answer."""
 DIMENSIONS = 16
 DONE = b"data: [DONE]\n\n"
+ARGUMENTS = ('{"said":"', '"}')
+"""What stands around the words where they are the arguments of a function."""
+TOLD_TO_FAIL = "the dev provider was told to fail here"
 
-_WORDS = [msgspec.json.encode(word) for word in WORDS]
+ENCODED = [msgspec.json.encode(word) for word in WORDS]
 _MARK = "\ufffe"
 _Count = Annotated[int, msgspec.Meta(ge=0)]
 
@@ -35,17 +38,59 @@ class Ask(msgspec.Struct, frozen=True):
     model: str
     messages: msgspec.Raw = msgspec.Raw()
     prompt: msgspec.Raw = msgspec.Raw()
-    input: str | list[str | int | list[int]] | None = None
+    input: msgspec.Raw = msgspec.Raw()
+    instructions: str | None = None
+    system: msgspec.Raw = msgspec.Raw()
+    tool_choice: Any = None
+    thinking: dict[str, Any] | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     max_tokens: _Count | None = None
     max_completion_tokens: _Count | None = None
+    max_output_tokens: _Count | None = None
     dimensions: Annotated[int, msgspec.Meta(ge=1, le=65_536)] | None = None
     encoding_format: Literal["float", "base64"] | None = None
 
+    @property
+    def forced_tool(self) -> str:
+        """The name of the function that must be called; empty when none must be."""
+        match self.tool_choice:
+            case {"type": "function", "function": {"name": str(name)}}:
+                return name
+            case {"type": "function" | "tool", "name": str(name)}:
+                return name
+            case _:
+                return ""
+
+
+class Telling(Protocol):
+    """An answer of words on one of the wires, whole or as events."""
+
+    tokens: int
+
+    def whole(self) -> bytes:
+        """The body of an answer that is not streamed."""
+        ...
+
+    def opening(self) -> bytes:
+        """What a stream sends before its first token."""
+        ...
+
+    def events(self) -> Iterator[bytes]:
+        """One event per token."""
+        ...
+
+    def closing(self) -> bytes:
+        """The events after the last token."""
+        ...
+
+    def broken(self) -> bytes:
+        """The event that some vendors send when a stream fails after it began."""
+        ...
+
 
 class Answer:
-    """One answer of words, whole or as events."""
+    """Chat and completions."""
 
     __slots__ = ("_ask", "_chat", "_finish", "_head", "_prompt", "tokens")
 
@@ -54,8 +99,8 @@ class Answer:
         limit = ask.max_completion_tokens if ask.max_completion_tokens is not None else ask.max_tokens
         self._ask = ask
         self._chat = chat
-        self._prompt = math.ceil(len(prompt) / 4)
-        self._finish = "stop" if limit is None or limit >= tokens else "length"
+        self._prompt = tokens_of(prompt)
+        self._finish = ("tool_calls" if self._tool else "stop") if limit is None or limit >= tokens else "length"
         self.tokens = tokens if limit is None else max(0, min(limit, tokens))
         self._head: dict[str, Any] = {
             "id": f"{'chatcmpl' if chat else 'cmpl'}-dev-{number}",
@@ -66,29 +111,37 @@ class Answer:
         }
 
     def whole(self) -> bytes:
-        """The body of an answer that is not streamed."""
         text = text_of(self.tokens)
-        said = {"message": {"role": "assistant", "content": text}} if self._chat else {"text": text}
+        said = {"message": self._message(text)} if self._chat else {"text": text}
         choice = {"index": 0, **said, "logprobs": None, "finish_reason": self._finish}
         return msgspec.json.encode({**self._head, "choices": [choice], "usage": self.usage()})
 
     def opening(self) -> bytes:
-        """What a stream sends before its first token."""
-        return self._event({"delta": {"role": "assistant", "content": ""}}, None) if self._chat else b""
+        if not self._chat:
+            return b""
+        role = self._event({"delta": {"role": "assistant", "content": ""}}, None)
+        return role + self._event({"delta": {"tool_calls": [self._call(ARGUMENTS[0])]}}, None) if self._tool else role
 
     def events(self) -> Iterator[bytes]:
-        """One event per token."""
-        said = {"delta": {"content": _MARK}} if self._chat else {"text": _MARK}
+        if self._tool:
+            said: dict[str, Any] = {"delta": {"tool_calls": [{"index": 0, "function": {"arguments": _MARK}}]}}
+        else:
+            said = {"delta": {"content": _MARK}} if self._chat else {"text": _MARK}
         before, _, after = self._event(said, None).rpartition(msgspec.json.encode(_MARK))
         for index in range(self.tokens):
-            yield before + _WORDS[index % len(_WORDS)] + after
+            yield before + ENCODED[index % len(ENCODED)] + after
 
     def closing(self) -> bytes:
-        """The events after the last token."""
         last = self._event({"delta": {}} if self._chat else {"text": ""}, self._finish)
+        if self._tool:
+            more = {"tool_calls": [{"index": 0, "function": {"arguments": ARGUMENTS[1]}}]}
+            last = self._event({"delta": more}, None) + last
         if not self._counts:
             return last + DONE
         return last + _event_of({**self._chunk(), "choices": [], "usage": self.usage()}) + DONE
+
+    def broken(self) -> bytes:
+        return b"data: " + error_body(TOLD_TO_FAIL, kind="server_error", code="dev_fault") + b"\n\n"
 
     def usage(self) -> dict[str, Any]:
         """One prompt token per four bytes of its JSON; a quarter of it cached, a quarter of the answer reasoning."""
@@ -99,6 +152,21 @@ class Answer:
             "prompt_tokens_details": {"cached_tokens": self._prompt // 4},
             "completion_tokens_details": {"reasoning_tokens": self.tokens // 4},
         }
+
+    @property
+    def _tool(self) -> str:
+        return self._ask.forced_tool if self._chat else ""
+
+    def _message(self, text: str) -> dict[str, Any]:
+        if not self._tool:
+            return {"role": "assistant", "content": text}
+        call = self._call(text.join(ARGUMENTS))
+        del call["index"]
+        return {"role": "assistant", "content": None, "tool_calls": [call]}
+
+    def _call(self, arguments: str) -> dict[str, Any]:
+        function = {"name": self._tool, "arguments": arguments}
+        return {"index": 0, "id": "call_dev", "type": "function", "function": function}
 
     @property
     def _counts(self) -> bool:
@@ -117,6 +185,11 @@ class Answer:
 def text_of(tokens: int) -> str:
     """The words of an answer of so many tokens."""
     return "".join(WORDS[index % len(WORDS)] for index in range(tokens))
+
+
+def tokens_of(prompt: bytes) -> int:
+    """One token per four bytes."""
+    return math.ceil(len(prompt) / 4)
 
 
 def embeddings(ask: Ask) -> bytes:
@@ -153,15 +226,6 @@ def error_body(message: str, *, kind: str, code: str | None = None) -> bytes:
     return msgspec.json.encode({"error": {"message": message, "type": kind, "param": None, "code": code}})
 
 
-def error_event() -> bytes:
-    """The event that some vendors send when a stream fails after it began."""
-    return (
-        b"data: "
-        + error_body("the dev provider was told to fail here", kind="server_error", code="dev_fault")
-        + b"\n\n"
-    )
-
-
 def _event_of(content: dict[str, Any]) -> bytes:
     return b"data: " + msgspec.json.encode(content) + b"\n\n"
 
@@ -172,7 +236,8 @@ def _floats(row: bytes) -> list[float]:
 
 def _inputs(ask: Ask) -> list[bytes]:
     """The texts or token lists to embed; a list of numbers alone is one input."""
-    given = ask.input if isinstance(ask.input, list) else [ask.input]
+    given: Any = msgspec.json.decode(ask.input, type=str | list[str | int | list[int]])
+    given = given if isinstance(given, list) else [given]
     if given and all(isinstance(item, int) for item in given):
         given = [given]
     return [item.encode() if isinstance(item, str) else msgspec.json.encode(item) for item in given]

@@ -1,4 +1,4 @@
-"""Answers requests of the dev provider: OpenAI's paths, and `/dev` for tests to look inside; it knows no socket."""
+"""Answers requests of the dev provider: OpenAI's and Anthropic's paths, and `/dev` for tests to look inside."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from modelwright.app.dev_provider import answers, steps
-from modelwright.app.dev_provider.answers import Answer, Ask
+from modelwright.app.dev_provider import answers, messages, responses, steps
+from modelwright.app.dev_provider.answers import Answer, Ask, Telling
 from modelwright.app.dev_provider.faults import Effects, Fault, FaultScript, parse_faults
 from modelwright.app.dev_provider.journal import Entry, Journal
+from modelwright.app.dev_provider.messages import MessagesAnswer
+from modelwright.app.dev_provider.responses import ResponsesAnswer
 from modelwright.app.dev_provider.steps import Step
 
 _ask = msgspec.json.Decoder(Ask)
@@ -21,13 +23,21 @@ _METHODS = {
     "/v1/chat/completions": "POST",
     "/v1/completions": "POST",
     "/v1/embeddings": "POST",
+    responses.PATH: "POST",
+    messages.PATH: "POST",
     "/v1/models": "GET",
     "/healthz": "GET",
     "/dev/requests": "GET",
     "/dev/reset": "POST",
     "/dev/faults": "POST",
 }
-_FIELDS = {"/v1/chat/completions": "messages", "/v1/completions": "prompt", "/v1/embeddings": "input"}
+_FIELDS = {
+    "/v1/chat/completions": "messages",
+    "/v1/completions": "prompt",
+    "/v1/embeddings": "input",
+    responses.PATH: "input",
+    messages.PATH: "messages",
+}
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,20 +91,35 @@ class Service:
             return steps.answered(answers.models(), effects, entry=entry)
         try:
             ask = _read(path, entry.body)
+            if path == "/v1/embeddings":
+                return steps.answered(answers.embeddings(ask), effects, entry=entry)
         except ValueError as error:
             return steps.failed(f"the body cannot be read: {error}", entry, status=400)
-        if path == "/v1/embeddings":
-            return steps.answered(answers.embeddings(ask), effects, entry=entry)
-        answer = Answer(ask, chat=path == "/v1/chat/completions", number=entry.number, tokens=self._options.tokens)
+        if path == messages.PATH and (wrong := messages.problem(ask, entry.headers)):
+            return steps.failed(wrong, entry, status=400)
+        answer = self._tell(path, ask, entry.number)
         if ask.stream:
             return steps.streamed(answer, effects, delay=self._options.delay, entry=entry)
         return steps.answered(answer.whole(), effects, entry=entry)
 
+    def _tell(self, path: str, ask: Ask, number: int) -> Telling:
+        tokens = self._options.tokens
+        match path:
+            case messages.PATH:
+                return MessagesAnswer(ask, number=number, tokens=tokens)
+            case responses.PATH:
+                return ResponsesAnswer(ask, number=number, tokens=tokens)
+            case _:
+                return Answer(ask, chat=path == "/v1/chat/completions", number=number, tokens=tokens)
+
     def _admits(self, entry: Entry) -> bool:
         if not self._options.key:
             return True
-        given = next((value for name, value in entry.headers if name == b"authorization"), b"")
-        return hmac.compare_digest(given, self._authorization)
+        name, wanted = b"authorization", self._authorization
+        if entry.path.startswith(messages.PATH):
+            name, wanted = b"x-api-key", self._options.key.encode()
+        given = next((value for known, value in entry.headers if known == name), b"")
+        return hmac.compare_digest(given, wanted)
 
     def _inside(self, method: str, path: str, *, query: str, body: bytes) -> bytes:
         """`/dev` and `/healthz`: never noted, never disturbed by a fault."""

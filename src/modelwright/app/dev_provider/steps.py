@@ -5,7 +5,8 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable, Iterator
 
-from modelwright.app.dev_provider.answers import Answer, error_body, error_event
+from modelwright.app.dev_provider import messages
+from modelwright.app.dev_provider.answers import TOLD_TO_FAIL, Telling, error_body
 from modelwright.app.dev_provider.faults import Effects
 from modelwright.app.dev_provider.journal import Entry
 
@@ -38,9 +39,13 @@ def whole(body: bytes, *, status: int = 200, headers: bytes = _JSON) -> bytes:
     return b"%bcontent-length: %d\r\n\r\n%b" % (head(status, headers), len(body), body)
 
 
-def failure(message: str, *, status: int, code: str | None = None, retry_after: float | None = None) -> bytes:
-    """An error answer in OpenAI's envelope."""
+def failure(
+    message: str, *, status: int, code: str | None = None, retry_after: float | None = None, path: str = ""
+) -> bytes:
+    """An error answer in the envelope of the path's wire, OpenAI's if it is no other's."""
     headers = _JSON if retry_after is None else _JSON + f"retry-after: {retry_after:g}\r\n".encode()
+    if path.startswith(messages.PATH):
+        return whole(messages.error_body(message, status=status), status=status, headers=headers)
     body = error_body(
         message, kind=_TYPES.get(status, "invalid_request_error" if status < 500 else "server_error"), code=code
     )
@@ -50,7 +55,7 @@ def failure(message: str, *, status: int, code: str | None = None, retry_after: 
 def failed(message: str, entry: Entry, *, status: int, code: str | None = None) -> Iterator[Step]:
     """An error of the request's own making; the script has no part in it."""
     entry.status = status
-    yield failure(message, status=status, code=code)
+    yield failure(message, status=status, code=code, path=entry.path)
 
 
 def answered(body: bytes, effects: Effects, *, entry: Entry) -> Iterator[Step]:
@@ -58,7 +63,7 @@ def answered(body: bytes, effects: Effects, *, entry: Entry) -> Iterator[Step]:
     return _sent(_whole(body, effects, entry), effects)
 
 
-def streamed(answer: Answer, effects: Effects, *, delay: float, entry: Entry) -> Iterator[Step]:
+def streamed(answer: Telling, effects: Effects, *, delay: float, entry: Entry) -> Iterator[Step]:
     """A stream with `delay` seconds before each token; counts the tokens into `entry`."""
     return _sent(_stream(answer, effects, delay=delay, entry=entry), effects)
 
@@ -73,14 +78,14 @@ def _whole(body: bytes, effects: Effects, entry: Entry) -> Iterator[Step]:
         yield message[: len(message) - (len(body) // 2 if effects.stop else len(body))]
         yield End.CUT if kind == "cut" else End.HANG
     elif kind == "error":
-        yield failure("the dev provider was told to fail here", status=500, code="dev_fault")
+        yield failure(TOLD_TO_FAIL, status=500, code="dev_fault", path=entry.path)
     elif kind:
         yield from _instead(effects, entry)
     else:
         yield whole(body)
 
 
-def _stream(answer: Answer, effects: Effects, *, delay: float, entry: Entry) -> Iterator[Step]:
+def _stream(answer: Telling, effects: Effects, *, delay: float, entry: Entry) -> Iterator[Step]:
     if effects.wait:
         yield effects.wait
     stop = effects.stop
@@ -102,13 +107,13 @@ def _stream(answer: Answer, effects: Effects, *, delay: float, entry: Entry) -> 
     if stop is None:
         yield _chunks(answer.closing(), effects.split) + _LAST_CHUNK
     else:
-        yield from _stopped(effects)
+        yield from _stopped(answer, effects)
 
 
-def _stopped(effects: Effects) -> Iterator[Step]:
+def _stopped(answer: Telling, effects: Effects) -> Iterator[Step]:
     match effects.fault.kind if effects.fault else "":
         case "error":
-            yield _chunks(error_event(), effects.split) + _LAST_CHUNK
+            yield _chunks(answer.broken(), effects.split) + _LAST_CHUNK
         case "stall":
             yield End.HANG
         case _:
@@ -131,9 +136,8 @@ def _instead(effects: Effects, entry: Entry) -> Iterator[Step]:
         case _:
             status = fault.status if fault else 500
             wait = fault.argument if fault and status in {429, 503} else None
-            yield failure(
-                f"the dev provider was told to answer {status}", status=status, code="dev_fault", retry_after=wait
-            )
+            told = f"the dev provider was told to answer {status}"
+            yield failure(told, status=status, code="dev_fault", retry_after=wait, path=entry.path)
 
 
 def _chunks(data: bytes, size: int) -> bytes:

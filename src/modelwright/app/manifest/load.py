@@ -21,6 +21,7 @@ from modelwright.app.manifest.rules.operations import operations
 from modelwright.app.manifest.schema import Manifest
 from modelwright.app.settings import ENVIRONMENTS, STATE, Settings, chosen_environment, process_environment
 from modelwright.core.errors import Fault, ManifestError, ModelwrightError
+from modelwright.core.wire.forms import answerable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +115,12 @@ def check_manifest(path: str | Path, *, environment: str | None = None, env: Map
 def known_kinds() -> dict[str, Kind]:
     """The provider table, as far as the rules need it."""
     return {
-        row.kind: Kind(base_url=row.base_url, operations=row.operations, needs_key=row.needs_key, options=row.options)
+        row.kind: Kind(
+            base_url=row.base_url,
+            operations=answerable(row.operations),
+            needs_key=row.needs_key,
+            options=row.options,
+        )
         for row in KINDS.values()
     }
 

@@ -23,6 +23,7 @@ OUTCOMES = (
     "provider_auth",
     "provider_rate_limited",
     "provider_unreachable",
+    "provider_overloaded",
     "provider_timeout",
     "upstream_stalled",
     "upstream_truncated",
@@ -57,7 +58,7 @@ class LedgerRow(msgspec.Struct, kw_only=True, omit_defaults=True):
     at: float
     """Unix seconds at which the request arrived."""
     operation: str
-    """chat, completions, embeddings or infer."""
+    """chat, completions, embeddings, messages, responses or infer."""
     endpoint: str
     """The name that the client called, at most 128 characters of it."""
     tenant: str = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import msgspec
@@ -15,7 +16,8 @@ class Outbound(msgspec.Struct, frozen=True, kw_only=True):
     """What a dialect needs to know of a call."""
 
     operation: str
-    """chat | completions | embeddings | infer; of our own workers also metadata | ready (V2) and alive."""
+    """chat | completions | embeddings | messages | responses | infer; of our own workers also metadata | ready (V2)
+    and alive."""
     model: str
     """The provider's name of the model."""
     client_model: str = ""
@@ -44,8 +46,25 @@ class AnswerHead(msgspec.Struct, frozen=True):
     """It carries more than a role: text, a tool call, a finish reason, anything that a client would act on."""
 
 
+class Spoken(msgspec.Struct, frozen=True, kw_only=True):
+    """The operation that a vendor is asked for one of ours; where they differ, the call is translated."""
+
+    operation: str
+    max_tokens: int = 4096
+    """The limit that is sent where the vendor wants one and the client sets none."""
+    limit_field: str = "max_tokens"
+    """The vendor's name of the limit in a translated chat request."""
+
+
 class Dialect(Protocol):
     """One vendor's way of speaking."""
+
+    @property
+    def spoken(self) -> Mapping[str, Spoken]:
+        """By operation: those whose answers are not the OpenAI wire's chat, completions or embeddings, passed on as
+        they are; `request` gets the operation named there.
+        """
+        ...
 
     def request(self, call: Outbound) -> UpstreamRequest:
         """The vendor's request for this call; raises Unprocessable when it has no such operation."""

@@ -127,15 +127,20 @@ def read_head(body: bytes) -> RequestHead:
         if not body.isascii():
             body.decode()
         return _head.decode(body)
-    except msgspec.ValidationError as error:
-        raise Malformed(_described(error), hint="see the OpenAI API reference", param=_param(error)) from None
-    except UnicodeDecodeError as error:
-        raise Malformed(f"the body is not UTF-8 (byte {error.start})", hint="send a JSON object in UTF-8") from None
-    except RecursionError:
-        raise Malformed("the body is nested too deeply", hint="send fewer levels of lists and objects") from None
-    except msgspec.DecodeError as error:
-        problem = str(error).removeprefix("JSON is malformed: ")
-        raise Malformed(f"the body is not valid JSON: {problem}", hint="send a JSON object in UTF-8") from None
+    except _UNREADABLE as error:
+        raise unreadable(error) from None
+
+
+def unreadable(error: Exception, *, reference: str = "the OpenAI API reference") -> Malformed:
+    """What a decoder's error about a request means for its client."""
+    if isinstance(error, msgspec.ValidationError):
+        return Malformed(_described(error), hint=f"see {reference}", param=_param(error))
+    if isinstance(error, UnicodeDecodeError):
+        return Malformed(f"the body is not UTF-8 (byte {error.start})", hint="send a JSON object in UTF-8")
+    if isinstance(error, RecursionError):
+        return Malformed("the body is nested too deeply", hint="send fewer levels of lists and objects")
+    problem = str(error).removeprefix("JSON is malformed: ")
+    return Malformed(f"the body is not valid JSON: {problem}", hint="send a JSON object in UTF-8")
 
 
 def with_fields(body: bytes, fields: dict[str, Any], *, without: tuple[str, ...] = ()) -> bytes:
@@ -176,7 +181,7 @@ def read_answer(body: bytes) -> AnswerHead | None:
         return _NOTHING if body.lstrip()[:1] == b"{" else None
     except _UNREADABLE:
         return None
-    if answer.error and (told := _told_error(answer.error)) is not None:
+    if answer.error and (told := told_error(answer.error)) is not None:
         return told
     return AnswerHead(usage=_usage(answer), choices=1, begins=True)
 
@@ -187,7 +192,7 @@ def read_event(data: bytes) -> AnswerHead:
         event = _event.decode(data)
     except _UNREADABLE:
         return AnswerHead(choices=1, begins=True)
-    if event.error and (told := _told_error(event.error)) is not None:
+    if event.error and (told := told_error(event.error)) is not None:
         return told
     choices = event.choices or []
     usage = _usage(event)
@@ -212,8 +217,13 @@ _TYPES = {
 def error_body(error: CallError) -> bytes:
     """The OpenAI error envelope; the remedy is part of the message, since SDKs show nothing else."""
     message = f"{error.message} ({error.hint})" if error.hint else error.message
-    kind = _TYPES.get(status_of(error), "api_error")
-    return msgspec.json.encode({"error": {"message": message, "type": kind, "param": error.param, "code": error.code}})
+    return envelope(status_of(error), message, code=error.code, param=error.param)
+
+
+def envelope(status: int, message: str, *, code: str | None = None, param: str | None = None) -> bytes:
+    """An error of this status in these words."""
+    kind = _TYPES.get(status, "api_error")
+    return msgspec.json.encode({"error": {"message": message, "type": kind, "param": param, "code": code}})
 
 
 def error_message(body: bytes) -> str:
@@ -222,7 +232,7 @@ def error_message(body: bytes) -> str:
         error = _answer.decode(body).error
     except _UNREADABLE:
         return ""
-    told = _told_error(error) if error else None
+    told = told_error(error) if error else None
     return (told.error or "") if told is not None else ""
 
 
@@ -255,7 +265,7 @@ def _begins(choice: _Choice) -> bool:
     return any(value for name, value in (choice.delta or {}).items() if name != "role")
 
 
-def _told_error(raw: msgspec.Raw) -> AnswerHead | None:
+def told_error(raw: msgspec.Raw) -> AnswerHead | None:
     """An error object or text; None for the empty ones that some vendors always send."""
     text = bytes(raw)
     if text in {b"null", b"{}", b'""', b"false"}:

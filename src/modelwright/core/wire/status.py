@@ -23,6 +23,7 @@ STATUS: dict[str, int] = {
     "provider_unreachable": 502,
     "upstream_truncated": 502,
     "model_unavailable": 503,
+    "provider_overloaded": 503,
     "draining": 503,
     "identity_unavailable": 503,
     "ledger_unavailable": 503,

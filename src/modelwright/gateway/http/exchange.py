@@ -8,11 +8,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from modelwright.core.errors import CallError, MethodNotAllowed, Unauthenticated
-from modelwright.core.wire import openai, v2
+from modelwright.core.wire import anthropic, openai, v2
 from modelwright.core.wire.status import status_of
 from modelwright.gateway.call import Call, HeaderPairs, Reply
 from modelwright.gateway.http.body import Body
-from modelwright.gateway.http.paths import is_v2
+from modelwright.gateway.http.paths import wire_of
 
 Send = Callable[[Any], Awaitable[None]]
 
@@ -98,11 +98,11 @@ class Exchange:
         self.error = error.code
         if self.status:
             return
-        body = v2.error_body(error) if is_v2(self.path) else openai.error_body(error)
+        status, body = _envelope(error, self.path)
         headers = [_JSON, *_error_headers(error)]
         if self.body is not None and self.body.hang_up:
             headers.append((b"connection", b"close"))
-        await self.answer(Reply(status_of(error), headers=headers, body=body))
+        await self.answer(Reply(status, headers=headers, body=body))
 
     def client_left(self) -> bool:
         """Whether the cancellation that was caught only says that the client is gone; if so it is taken back."""
@@ -124,6 +124,17 @@ class Exchange:
                 headers.append(call.lane.header)
             if call.told:
                 headers += call.told
+
+
+def _envelope(error: CallError, path: str) -> tuple[int, bytes]:
+    """Status and body in the form that the path's clients know."""
+    match wire_of(path):
+        case "v2":
+            return status_of(error), v2.error_body(error)
+        case "anthropic":
+            return anthropic.status(error), anthropic.error_body(error)
+        case _:
+            return status_of(error), openai.error_body(error)
 
 
 def _error_headers(error: CallError) -> HeaderPairs:

@@ -7,7 +7,7 @@ import re
 import msgspec
 
 from modelwright.core.errors import CallError, MethodNotAllowed, UnknownPath
-from modelwright.core.wire import openai
+from modelwright.core.wire import anthropic, openai, responses
 
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 """Names and versions of models as they may stand in a path that we hand on."""
@@ -22,7 +22,7 @@ class Match(msgspec.Struct, frozen=True):
     view: str = ""
     """A question that we answer ourselves (gateway/views.py); empty for a call."""
     operation: str = ""
-    """chat | completions | embeddings | infer; empty for a view."""
+    """chat | completions | embeddings | messages | responses | infer; empty for a view."""
     model: str = ""
     version: str = ""
 
@@ -30,6 +30,8 @@ class Match(msgspec.Struct, frozen=True):
 _FIXED: dict[str, tuple[str, Match]] = {
     **{path: ("POST", Match(path, operation=operation)) for path, operation in openai.PATHS.items()},
     "/v1/feedback": ("POST", Match("/v1/feedback", view="feedback")),
+    anthropic.PATH: ("POST", Match(anthropic.PATH, operation="messages")),
+    responses.PATH: ("POST", Match(responses.PATH, operation="responses")),
     "/v1/models": ("GET", Match("/v1/models", view="models")),
     "/v2": ("GET", Match("/v2", view="server")),
     "/v2/health/live": ("GET", Match("/v2/health/live", view="live")),
@@ -46,9 +48,11 @@ def match(method: str, path: str) -> Match:
     return found if found is not None else _slowly(method, path)
 
 
-def is_v2(path: str) -> bool:
-    """Whether errors on this path take the V2 wire's form."""
-    return path == "/v2" or path.startswith("/v2/")
+def wire_of(path: str) -> str:
+    """Whose form errors on this path take: v2, anthropic or openai."""
+    if path == "/v2" or path.startswith("/v2/"):
+        return "v2"
+    return "anthropic" if path == anthropic.PATH or path.startswith(f"{anthropic.PATH}/") else "openai"
 
 
 def _slowly(method: str, path: str) -> Match:

@@ -46,7 +46,8 @@ class Views:
         routes, scope = in_force.table.routes, caller.endpoints
         if found.view == "models":
             data = [_card(route) for name, route in sorted(routes.items()) if not scope or name in scope]
-            return _json({"object": "list", "data": data})
+            ends = {"first_id": data[0]["id"] if data else None, "last_id": data[-1]["id"] if data else None}
+            return _json({"object": "list", "data": data, "has_more": False, **ends})
         if scope and found.model not in scope:
             raise out_of_scope(found.model[:128], caller.id)
         route = routes.get(found.model)
@@ -94,8 +95,19 @@ def _own_lane(route: Route) -> Lane:
 
 
 def _card(route: Route) -> dict[str, object]:
+    """What OpenAI's and Anthropic's clients read of a model, and what it answers."""
     owners = sorted({lane.provider for lane in route.lanes})
-    return {"id": route.endpoint.name, "object": "model", "created": 0, "owned_by": ",".join(owners)}
+    name = route.endpoint.name
+    return {
+        "id": name,
+        "object": "model",
+        "created": 0,
+        "owned_by": ",".join(owners),
+        "operations": route.endpoint.operations,
+        "type": "model",
+        "display_name": name,
+        "created_at": "1970-01-01T00:00:00Z",
+    }
 
 
 def _json(content: object, *, status: int = 200) -> Reply:

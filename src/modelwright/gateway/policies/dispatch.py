@@ -8,15 +8,17 @@ from modelwright.core.contracts.ledger import Usage
 from modelwright.core.errors import CallError, ProviderError
 from modelwright.core.ports.clock import Clock
 from modelwright.core.ports.http import Headers, Transport, UpstreamResponse
-from modelwright.core.ports.providers import AnswerHead, Outbound
+from modelwright.core.ports.providers import AnswerHead, Dialect, Outbound
 from modelwright.core.ports.stores import LedgerSink
+from modelwright.core.wire.between.chat import Facts
+from modelwright.core.wire.forms import Form
 from modelwright.core.wire.v2 import MACHINE_HEADER
 from modelwright.gateway.call import Call, Handler, HeaderPairs, Reply
 from modelwright.gateway.charges import reserve
 from modelwright.gateway.failures import failures_of, note_failure
 from modelwright.gateway.inflight import too_slow
 from modelwright.gateway.lanes import Lane
-from modelwright.gateway.stream import Relay, note_usage
+from modelwright.gateway.stream import FormRelay, Relay, note_usage
 
 MAX_ANSWER = 256 << 20
 """Bytes of an answer that is not a stream."""
@@ -27,6 +29,9 @@ _OWN_OUTCOMES = {500: "engine_failed", 503: "model_unavailable"}
 _OWN_ERRORS = {400: "malformed", 404: "unknown_endpoint", 413: "too_large", 422: "unprocessable", 429: "overloaded"}
 _PASS_BACK = frozenset({b"content-type", b"content-encoding", b"inference-header-content-length", b"retry-after"})
 _TRACE = (b"traceparent", b"tracestate")
+_ANTHROPIC = (b"anthropic-version", b"anthropic-beta")
+_COUNTED = frozenset({"messages", "responses"})
+"""Operations whose streams count tokens unasked."""
 
 
 class Dispatch:
@@ -45,7 +50,8 @@ class Dispatch:
         replica = lane.pick(now)
         dialect = replica.dialect
         key = lane.standing.ring.take(now)
-        request = dialect.request(_outbound(call, lane, key))
+        form = _form(call, dialect)
+        request = dialect.request(_outbound(call, lane, key, form=form))
         row = call.row
         if lane.ceiling is not None:
             reserve(call, lane.ceiling)
@@ -63,12 +69,12 @@ class Dispatch:
             replica.reached = True
             headers = [pair for pair in response.headers if pair[0] in _PASS_BACK]
             if response.status >= 300:
-                reply = await _refused(call, response, headers)
+                reply = await _refused(call, response, headers, form=form)
             elif row.stream and _is_stream(headers):
-                reply = await self._streamed(call, response, headers)
+                reply = await self._streamed(call, response, headers, form=form)
             else:
                 body = await response.read(MAX_ANSWER)
-                _take_note(call, dialect.answer(body) if call.operation != "infer" else _timed(response.headers))
+                body = _noted(call, response, body, dialect=dialect, form=form)
                 reply = Reply(response.status, headers=headers, body=body)
             if breaker is not None:
                 breaker.succeed(call, self._monotonic())
@@ -84,10 +90,15 @@ class Dispatch:
         note_failure(call, failure, now=now)
         raise failure
 
-    async def _streamed(self, call: Call, response: UpstreamResponse, headers: HeaderPairs) -> Reply:
+    async def _streamed(
+        self, call: Call, response: UpstreamResponse, headers: HeaderPairs, *, form: Form | None
+    ) -> Reply:
         lane = call.lane
         patience = lane.deadlines.idle if lane is not None else 0.0
-        relay = Relay(call, response, patience=patience, monotonic=self._monotonic)
+        if form is None:
+            relay = Relay(call, response, patience=patience, monotonic=self._monotonic)
+        else:
+            relay = FormRelay(call, response, form, patience=patience, monotonic=self._monotonic)
         try:
             await relay.begin()
         except BaseException:
@@ -120,7 +131,19 @@ def _failure(call: Call, error: BaseException) -> CallError | None:
     return too_slow(call) if isinstance(error, asyncio.CancelledError) else None
 
 
-async def _refused(call: Call, response: UpstreamResponse, headers: HeaderPairs) -> Reply:
+def _noted(call: Call, response: UpstreamResponse, body: bytes, *, dialect: Dialect, form: Form | None) -> bytes:
+    """A whole answer in the client's form, after what it tells went into the row."""
+    if form is not None:
+        body, told = form.answer(body)
+    elif call.operation == "infer":
+        told = _timed(response.headers)
+    else:
+        told = dialect.answer(body)
+    _take_note(call, told)
+    return body
+
+
+async def _refused(call: Call, response: UpstreamResponse, headers: HeaderPairs, *, form: Form | None) -> Reply:
     """An answer that is no success passes as it is, or becomes one of our errors."""
     row = call.row
     status = call.answered = response.status
@@ -133,24 +156,41 @@ async def _refused(call: Call, response: UpstreamResponse, headers: HeaderPairs)
         row.error = _OWN_ERRORS.get(status, row.outcome)
     else:
         row.outcome = row.error = "provider_refused"
-    return Reply(status, headers=headers, body=body)
+    return Reply(status, headers=headers, body=body if form is None else form.refusal(status, body))
 
 
-def _outbound(call: Call, lane: Lane, api_key: str) -> Outbound:
+def _form(call: Call, dialect: Dialect) -> Form | None:
+    """How this lane is asked and how it answers; None when bytes simply pass, as most do."""
+    spoken = dialect.spoken.get(call.operation)
+    if spoken is None:
+        return None
+    asked = call.head is not None and call.head.asks_usage
+    return Form(call.operation, spoken, Facts(call.row.call, int(call.row.at), asked))
+
+
+def _outbound(call: Call, lane: Lane, api_key: str, *, form: Form | None) -> Outbound:
     """What this lane is asked; the call itself stays the client's, since another lane may come after."""
     head = call.head
     streams = call.row.stream
+    operation = call.operation if form is None else form.upstream
     return Outbound(
-        operation=call.operation,
+        operation=operation,
         model=lane.model,
         client_model="" if head is None else head.model,
-        body=call.body,
+        body=call.body if form is None else form.request(call.body),
         version=call.version,
         stream=streams,
-        ask_usage=streams and head is not None and not head.asks_usage,
+        ask_usage=streams and head is not None and not head.asks_usage and operation not in _COUNTED,
         api_key=api_key,
-        headers=_pass_on(call, lane),
+        headers=_pass_on(call, lane) if form is None else _pass_on(call, lane) + _versions(call, form),
     )
+
+
+def _versions(call: Call, form: Form) -> tuple[tuple[bytes, bytes], ...]:
+    """What a client of Anthropic's wire says of its version, when the other side speaks the same."""
+    if form.upstream != "messages" or not form.native:
+        return ()
+    return tuple((name, call.headers[name]) for name in _ANTHROPIC if name in call.headers)
 
 
 def _pass_on(call: Call, lane: Lane) -> tuple[tuple[bytes, bytes], ...]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-from modelwright.core.contracts.ledger import outcome_of
+from modelwright.core.contracts.ledger import LedgerRow, outcome_of
 from modelwright.core.errors import CallError, Draining
 from modelwright.core.ports.clock import Clock
 from modelwright.core.ports.stores import LedgerSink
+from modelwright.core.wire import anthropic
 from modelwright.core.wire.status import status_of
 from modelwright.gateway.call import Call, Handler, Reply
 from modelwright.gateway.charges import settle, told
@@ -77,5 +78,9 @@ def _describe(call: Call, error: CallError) -> None:
     row = call.row
     row.error = error.code
     if row.status < 400:
-        row.status = row.status if call.streaming else status_of(error)
+        row.status = row.status if call.streaming else _status(error, row)
     row.outcome = outcome_of(error.code)
+
+
+def _status(error: CallError, row: LedgerRow) -> int:
+    return anthropic.status(error) if row.operation == "messages" else status_of(error)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from modelwright.core.wire import openai
+from modelwright.core.wire import anthropic, openai, responses
 from modelwright.gateway.call import Call, Handler, Reply
 
-_STREAMS = frozenset({"chat", "completions"})
+_STREAMS = frozenset({"chat", "completions", "messages", "responses"})
+_HEADS = {"messages": anthropic.read_head, "responses": responses.read_head}
+"""Wires other than OpenAI's chat, completions and embeddings."""
 _SHOWN = 128
 """Characters of a client's own words that the ledger keeps."""
 
@@ -21,7 +23,7 @@ class Read:
         row = call.row
         row.bytes_in = len(body)
         if call.operation != "infer":
-            head = call.head = openai.read_head(body)
+            head = call.head = _HEADS.get(call.operation, openai.read_head)(body)
             row.endpoint = head.model[:_SHOWN]
             if head.user and not row.user:
                 row.user = head.user[:_SHOWN]

@@ -15,6 +15,8 @@ _HOW = {
     "chat": "POST /v1/chat/completions",
     "completions": "POST /v1/completions",
     "embeddings": "POST /v1/embeddings",
+    "messages": "POST /v1/messages",
+    "responses": "POST /v1/responses",
     "infer": "POST /v2/models/{name}/infer",
 }
 

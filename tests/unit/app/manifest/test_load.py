@@ -31,8 +31,8 @@ def test_a_right_manifest(write: Write, folder: Path) -> None:
     assert loaded.engines == {"digits": "onnxruntime", "chat": "openvino-llm"}
     assert loaded.operations == {
         "digits": ("infer",),
-        "chat": ("chat", "completions"),
-        "remote": ("chat", "completions", "embeddings"),
+        "chat": ("chat", "completions", "messages", "responses"),
+        "remote": ("chat", "completions", "embeddings", "messages", "responses"),
     }
     assert loaded.off == {}
     assert loaded.secrets == ("OPENAI_API_KEY",)

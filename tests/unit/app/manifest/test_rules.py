@@ -106,4 +106,16 @@ def test_names_that_have_faults_of_their_own_still_count_as_there(write: Write) 
 def test_what_a_provider_cannot_do_is_no_operation_of_its_endpoint(write: Write) -> None:
     text = "providers: {t: {kind: tgi, base_url: 'http://h'}, d: {kind: deepseek, base_url: 'http://h'}}\n"
     variants = "endpoints: {e: {variants: {a: {provider: t, model: m}, b: {provider: d, model: m}}}}"
-    assert load_manifest(write(text + variants), env={}).operations == {"e": ("chat",)}
+    assert load_manifest(write(text + variants), env={}).operations == {"e": ("chat", "messages", "responses")}
+
+
+def test_variants_on_different_wires_answer_all_three(write: Write) -> None:
+    text = "providers: {a: {kind: anthropic, base_url: 'http://h'}, t: {kind: tgi, base_url: 'http://h'}}\n"
+    variants = "endpoints: {e: {variants: {a: {provider: a, model: m}, b: {provider: t, model: m}}}}"
+    assert load_manifest(write(text + variants), env={}).operations == {"e": ("chat", "messages", "responses")}
+
+
+def test_anthropics_limit_is_a_number_above_zero(write: Write) -> None:
+    text = "providers: {a: {kind: anthropic, base_url: 'http://h', options: {max_tokens: '0'}}}\n"
+    variants = "endpoints: {e: {variants: {a: {provider: a, model: m}}}}"
+    assert problems(write, text + variants) == [("providers.a.options.max_tokens", "'0' is not a number above 0")]

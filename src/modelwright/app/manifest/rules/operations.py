@@ -7,7 +7,7 @@ from modelwright.app.manifest.schema import Manifest
 from modelwright.app.manifest.sections.endpoints import VariantSection
 from modelwright.app.plugins import engine_row
 
-TEXT_OPERATIONS = ("chat", "completions")
+TEXT_OPERATIONS = ("chat", "completions", "messages", "responses")
 TEXT_WIRE = "openai"
 TENSOR_OPERATIONS = ("infer",)
 

@@ -29,6 +29,11 @@ def _providers(case: Case) -> Iterator[Finding]:
         for option in provider.options:
             if option not in kind.options:
                 yield Finding((*here, "options", option), *unknown_key(option, kind.options), on_key=True)
+        limit = provider.options.get("max_tokens", "1")
+        if "max_tokens" in kind.options and not (limit.isdecimal() and int(limit)):
+            yield Finding(
+                (*here, "options", "max_tokens"), f"{limit!r} is not a number above 0", 'write such as "4096"'
+            )
 
 
 def _unknown_kind(here: Path, kind: str, kinds: Mapping[str, Kind]) -> Finding:

@@ -1,0 +1,61 @@
+"""One site for the tests of all wires, and the vendors' own SDKs as its clients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import anthropic
+import openai
+import pytest
+
+from tests.e2e.gateway_site import DevProvider
+from tests.e2e.running import Site, running
+from tests.e2e.wires.calls import block
+
+
+@pytest.fixture(scope="package")
+def provider() -> Iterator[DevProvider]:
+    with DevProvider("--require-key", "sk-live", "--delay", "15ms") as running_provider:
+        yield running_provider
+
+
+@pytest.fixture(scope="package")
+def site(provider: DevProvider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    root = f"http://127.0.0.1:{provider.port}"
+    key = 'keys: ["sk-live"]'
+    manifest = block("yaml")
+    for written, ours in (
+        ('keys: ["${secret:ANTHROPIC_API_KEY}"]', f'base_url: "{root}", options: {{max_tokens: "6"}}, {key}'),
+        ('base_url: "http://10.0.0.7:8000/v1"', f'base_url: "{root}/v1", {key}'),
+        ("endpoints:", f'  full: {{kind: openai, base_url: "{root}/v1", {key}}}\nendpoints:'),
+    ):
+        assert written in manifest
+        manifest = manifest.replace(written, ours)
+    text = (
+        manifest
+        + """\
+    retries: {backoff: 1ms}
+  openai: {variants: {main: {provider: pool, model: vendor-model}}}
+  claude: {variants: {main: {provider: claude, model: vendor-model}}}
+  full: {variants: {main: {provider: full, model: vendor-model}}}
+"""
+    )
+    with running(text, folder=tmp_path_factory.mktemp("wires")) as started:
+        yield started
+
+
+@pytest.fixture(autouse=True)
+def fresh(provider: DevProvider) -> None:
+    provider.fails()
+
+
+@pytest.fixture(scope="package")
+def chat(site: Site) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{site.public}/v1", api_key=site.key, max_retries=0) as client:
+        yield client
+
+
+@pytest.fixture(scope="package")
+def claude(site: Site) -> Iterator[anthropic.Anthropic]:
+    with anthropic.Anthropic(base_url=site.public, api_key=site.key, max_retries=0) as client:
+        yield client
