@@ -7,9 +7,10 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import pytest
 
@@ -31,6 +32,7 @@ endpoints:
 gateway: {{workers: 2}}
 """
 MODELS = "/v1/models"
+FORM = "application/x-www-form-urlencoded"
 SECRETS = {"PROVIDER_KEY": PROVIDER_KEY}
 STATUSES = (200, 400, 401, 403, 404, 422, 429, 500, 503)
 
@@ -159,3 +161,66 @@ def _cry(site: Site, echo: Echo, status: int) -> list[bytes]:
 
 def _words(reply: Reply) -> bytes:
     return str(reply.headers).encode() + reply.body
+
+
+def admin_door(site: Site, method: str, path: str, body: str | None = None, **headers: str) -> Reply:
+    """Over TCP, where a key or a token is wanted; `_` in a header's name stands for `-`."""
+    connection = HTTPConnection(urlsplit(site.admin).netloc, timeout=30)
+    try:
+        connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
+        answer = connection.getresponse()
+        return Reply(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
+    finally:
+        connection.close()
+
+
+def grant(site: Site, form: str, **headers: str) -> Reply:
+    return admin_door(site, "POST", "/oauth/token", form, content_type=FORM, **headers)
+
+
+def test_an_admins_key_is_an_oauth2_client_whose_tokens_die_with_it(site: Site) -> None:
+    made = keys(site, "create", "machine", "--role", "admin")
+    pair = f"client_id={made['id']}&client_secret={made['key']}"
+    granted = grant(site, f"grant_type=client_credentials&{pair}&scope=admin")
+    told = granted.json()
+    assert (granted.status, told["token_type"], told["scope"]) == (200, "Bearer", "admin")
+    assert 500 < told["expires_in"] <= 600
+    assert (granted.headers["cache-control"], granted.headers["pragma"]) == ("no-store", "no-cache")
+    by_basic = base64.b64encode(f"{made['id']}:{made['key'].split('-')[2]}".encode()).decode()
+    other = grant(site, "grant_type=client_credentials", Authorization=f"Basic {by_basic}")
+    for token in (told["access_token"], other.json()["access_token"]):
+        assert admin_door(site, "GET", "/keys", **bearer(token)).status == 200
+        assert admin_door(site, "GET", "/keys", **bearer(token[:-4] + "AAAA")).status == 401
+        assert site.call("GET", MODELS, headers=bearer(token)).status == 401, "it calls no endpoint"
+    keys(site, "revoke", made["id"])
+    assert admin_door(site, "GET", "/keys", **bearer(told["access_token"])).status == 401
+    assert grant(site, f"grant_type=client_credentials&{pair}").json()["error"] == "invalid_client"
+
+
+def test_a_grant_is_refused_in_the_words_of_rfc_6749(site: Site) -> None:
+    made = keys(site, "create", "client-of-admin", "--role", "admin")
+    plain = keys(site, "create", "plain")
+    pair = f"client_id={made['id']}&client_secret={made['key']}"
+    basic = {"Authorization": "Basic " + base64.b64encode(f"{made['id']}:{made['key']}".encode()).decode()}
+    credentials = "grant_type=client_credentials"
+    for form, headers, status, error in (
+        (pair, {}, 400, "invalid_request"),
+        (f"grant_type=password&{pair}", {}, 400, "unsupported_grant_type"),
+        (f"{credentials}&{pair}&scope=everything", {}, 400, "invalid_scope"),
+        (f"{credentials}&{pair}&{credentials}", {}, 400, "invalid_request"),
+        (f"{credentials}&{pair}", basic, 400, "invalid_request"),
+        (f"{credentials}&client_id={made['id']}&client_secret=wrong", {}, 401, "invalid_client"),
+        (f"{credentials}&client_id={plain['id']}&client_secret={made['key']}", {}, 401, "invalid_client"),
+        (credentials, {}, 401, "invalid_client"),
+        (credentials, {"Authorization": "Basic ???"}, 401, "invalid_client"),
+        (credentials, {"Authorization": "Bearer x"}, 401, "invalid_client"),
+        (f"{credentials}&client_id={plain['id']}&client_secret={plain['key']}", {}, 400, "unauthorized_client"),
+        ("%ff=%ff", {}, 400, "invalid_request"),
+    ):
+        found = grant(site, form, **headers)
+        assert (found.status, found.json()["error"]) == (status, error), form
+        assert found.json()["error_description"]
+        assert made["key"] not in found.body.decode()
+        assert ("www-authenticate" in found.headers) == (status == 401)
+    typed = admin_door(site, "POST", "/oauth/token", "{}", content_type="application/json")
+    assert (typed.status, typed.json()["error"]) == (400, "invalid_request")

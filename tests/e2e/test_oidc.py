@@ -9,8 +9,10 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from joserfc.jwk import RSAKey
@@ -81,6 +83,20 @@ def test_a_token_calls_as_its_user_and_tenant_within_its_scopes(site: Site, issu
     (row,) = control(site, f"/ledger?call={call}")
     assert (row["tenant"], row["user"]) == ("shop", "ada"), "the token's word, not the body's"
     assert row["key"].startswith("company/")
+
+
+def test_a_token_with_its_scope_opens_the_admin_door(site: Site, issuer: OidcIssuer) -> None:
+    def knock(token: str) -> int:
+        connection = HTTPConnection(urlsplit(site.admin).netloc, timeout=30)
+        connection.request("GET", "/keys", headers={"Authorization": f"Bearer {token}"})
+        status = connection.getresponse().status
+        connection.close()
+        return status
+
+    assert knock(issuer.token(**{**CHATS, "scope": "llm.chat llm.admin"})) == 200
+    assert knock(issuer.token(**CHATS)) == 403
+    assert knock(issuer.token(**{**CHATS, "scope": "llm.admin"}, exp=1)) == 401
+    assert knock("a.b.c") == 401
 
 
 def test_a_token_that_does_not_hold_is_refused_with_the_reason(site: Site, issuer: OidcIssuer) -> None:

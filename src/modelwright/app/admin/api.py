@@ -14,6 +14,8 @@ from starlette.exceptions import HTTPException
 
 from modelwright.adapters.stores.sql_ledger import SqlLedger
 from modelwright.app.admin.errors import envelope, status_for
+from modelwright.app.admin.oauth.grant import FORM, answer
+from modelwright.app.admin.oauth.tokens import AdminTokens
 from modelwright.app.admin.view import View
 from modelwright.app.issuers.watch import IssuerWatch
 from modelwright.app.keys.desk import KeyDesk, Tell
@@ -119,6 +121,16 @@ def _add_issuers(api: FastAPI, issuers: IssuerWatch) -> None:
         if not await issuers.read(name):
             raise HTTPException(404, f"the manifest names no issuer {name!r}")
         return _json(issuers.listed())
+
+
+def add_tokens(api: FastAPI, tokens: AdminTokens) -> None:
+    """`POST /oauth/token`."""
+
+    @api.post("/oauth/token", openapi_extra={"requestBody": {"content": {FORM: {"schema": {"type": "object"}}}}})
+    async def grant_token(request: Request) -> Response:
+        """A short-lived token for the admin door, by the client credentials grant of OAuth2 (RFC 6749, 4.4)."""
+        granted = answer(tokens, request.headers, await request.body())
+        return Response(granted.body, status_code=granted.status, headers=granted.headers)
 
 
 def _add_errors(api: FastAPI) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from modelwright.app.admin.api import create_api
+from modelwright.app.admin.api import add_tokens, create_api
 from modelwright.app.admin.door import Asgi
+from modelwright.app.admin.oauth.tokens import AdminTokens
 from modelwright.app.admin.publish import Publisher
 from modelwright.app.admin.store import Store
 from modelwright.app.admin.variants import add_variants
@@ -37,6 +38,7 @@ def assemble(
     pepper: bytes,
     clock: Clock,
     emit: Callable[[Event], None],
+    tokens: AdminTokens,
     weights: LiveWeights,
     readings: Mapping[str, Callable[[], float]],
 ) -> Asgi:
@@ -55,6 +57,7 @@ def assemble(
     )
     variants = VariantDesk(publisher.base, weights, store.variants, clock=clock, tell=tell)
     api = create_api(desk, store.ledger, view, issuers=issuers, tell=tell)
+    add_tokens(api, tokens)
     add_variants(api, variants)
     return api
 

@@ -1,24 +1,34 @@
-"""Who may pass the admin door: everybody on the Unix socket (0600), an admin's key over TCP; it answers only health."""
+"""Who may pass the admin door: all on the Unix socket, over TCP an admin's key or token; it answers only health."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Protocol
 
 from modelwright.access.keys import recognise
 from modelwright.app.admin.errors import Unavailable, send_error, send_json
 from modelwright.core.contracts.snapshot import Key
 from modelwright.core.errors import Forbidden, ModelwrightError, TooLarge, Unauthenticated
-from modelwright.core.keys import key_digest
+from modelwright.core.keys import PREFIX, key_digest
 from modelwright.core.ports.clock import Clock
 
-OPEN = frozenset({"/metrics", "/healthz", "/readyz"})
-"""Paths that want no key over TCP either: counts and names, no content and no secret."""
+OPEN = frozenset({"/metrics", "/healthz", "/readyz", "/oauth/token"})
+"""Paths that want no key over TCP either: counts and names, no secret; whoever asks for a token names a key there."""
 
 MOST_BODY = 1 << 20
 _WHO = "modelwright.who"
 
 Asgi = Callable[[Any, Any, Any], Awaitable[None]]
+
+_KEY = PREFIX.encode()
+
+
+class Tokens(Protocol):
+    """Tokens that open the door."""
+
+    async def check(self, token: bytes) -> str:
+        """Who bears it; raises Unauthenticated or Forbidden."""
+        ...
 
 
 class AdminDoor:
@@ -26,6 +36,8 @@ class AdminDoor:
 
     def __init__(self, *, pepper: bytes, live: Callable[[], tuple[Key, ...]], clock: Clock) -> None:
         self.api: Asgi | None = None
+        self.tokens: Tokens | None = None
+        """Who lets tokens in; there with the API."""
         self.draining = False
         self._pepper = pepper
         self._live = live
@@ -43,7 +55,7 @@ class AdminDoor:
                 await self._readiness(send)
                 return
             if not (_local(scope) or path in OPEN):
-                scope[_WHO] = self._check(dict(scope["headers"])).id
+                scope[_WHO] = await self._check(dict(scope["headers"]))
             _check_size(dict(scope["headers"]))
         except ModelwrightError as error:
             await send_error(send, error)
@@ -55,12 +67,14 @@ class AdminDoor:
             raise Unavailable("control is stopping", hint="ask again when it has started anew")
         await send_json(send, 200, b'{"status":"ready"}')
 
-    def _check(self, headers: dict[bytes, bytes]) -> Key:
-        """The admin's key; raises Unauthenticated or Forbidden."""
+    async def _check(self, headers: dict[bytes, bytes]) -> str:
+        """Who asks, by the id of a key or a token's caller; raises Unauthenticated or Forbidden."""
         secret = _presented(headers)
         if not secret:
             hint = "make one by 'modelwright keys create NAME --role admin' and send 'Authorization: Bearer mw-…'"
             raise Unauthenticated("the admin door wants an admin's key", hint=hint)
+        if self.tokens is not None and not secret.startswith(_KEY):
+            return await self.tokens.check(secret)
         now = self._clock.now()
         key = recognise(self._live(), key_digest(self._pepper, secret), now=now)
         if key is None:
@@ -68,7 +82,7 @@ class AdminDoor:
             raise Unauthenticated("the key is not known, was revoked or has expired", hint=hint)
         if key.role != "admin":
             raise Forbidden(f"a key with the role {key.role} does not open the admin door", hint="use an admin's key")
-        return key
+        return key.id
 
 
 def who_asks(scope: Any, said: str) -> str:

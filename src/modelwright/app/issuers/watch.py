@@ -84,6 +84,10 @@ class IssuerWatch:
             except TimeoutError:
                 continue
 
+    def latest(self) -> tuple[Issuer, ...]:
+        """The issuers with their keys."""
+        return self.filled(tuple(self._issuers.values()))
+
     def listed(self) -> list[IssuerFacts]:
         """What is known of each."""
         return [

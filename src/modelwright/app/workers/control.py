@@ -82,6 +82,8 @@ class ControlWorker:
     def _load_api(self, run: _Run) -> Asgi:
         """In a thread, so that the door goes on saying 'starting': the libraries behind take a third of a second."""
         assembly = import_module("modelwright.app.admin.assemble")
+        tokens = assembly.AdminTokens(pepper=self._pepper, live=self._live, issuers=run.issuers, clock=self._clock)
+        self._door.tokens = tokens
         return assembly.assemble(
             self._spec,
             run.store,
@@ -90,6 +92,7 @@ class ControlWorker:
             pepper=self._pepper,
             clock=self._clock,
             emit=self._emit,
+            tokens=tokens,
             weights=run.weights,
             readings=run.readings(),
         )
