@@ -11,9 +11,10 @@ from typing import Any
 import openai
 import pytest
 
-from modelwright.core.contracts.snapshot import Limit, Limits
+from modelwright.core.contracts.snapshot import Limit, Limits, Price, Variant
+from modelwright.core.prices import UNIT, read_money
 from tests.e2e.clients import Hammer, patient
-from tests.e2e.gateway_site import CHAT, KEY, QUESTION, DevProvider, GatewayWorker, snapshot
+from tests.e2e.gateway_site import CHAT, KEY, QUESTION, DevProvider, GatewayWorker, chat_endpoint, snapshot
 from tests.e2e.running import running
 from tests.making.redis_server import RedisServer
 
@@ -31,6 +32,7 @@ access:
 gateway: {{workers: 2}}
 store: {{redis: "${{secret:REDIS_URL}}"}}
 """
+BUDGET = 2 * UNIT
 PLACES = Limits(each=(Limit(by="key", of="concurrency", amount=3),), down_after=10.0, rates_down="closed")
 
 
@@ -49,7 +51,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 def worker(folder: Path, provider: DevProvider, server: RedisServer, limits: Limits) -> GatewayWorker:
     """A gateway worker as on a host of its own: all of one site share by its name."""
     folder.mkdir(exist_ok=True)
-    return GatewayWorker(folder, snapshot(provider.base_url, name=folder.parent.name, limits=limits, redis=server.url))
+    price = Price(input=UNIT // 1000, output=UNIT // 100)
+    chat = chat_endpoint(variants=(Variant(name="main", provider="dev", model="vendor-model", price=price),))
+    first = snapshot(provider.base_url, name=folder.parent.name, limits=limits, redis=server.url, endpoints=(chat,))
+    return GatewayWorker(folder, first)
 
 
 def client(port: int, key: str) -> openai.OpenAI:
@@ -81,6 +86,31 @@ def test_two_workers_let_pass_what_one_would(tmp_path: Path, provider: DevProvid
         assert len(asked) == 2
         assert all(asked)
         assert not [line for line in site.lines if "redis://" in line]
+
+
+def test_parallel_calls_spend_no_more_than_a_budget(tmp_path: Path, provider: DevProvider, server: RedisServer) -> None:
+    provider.fails("500x5", "cut@2x5")
+    limits = Limits(
+        each=(Limit(by="tenant", of="cost", amount=BUDGET, per="month", currency="USD"),),
+        down_after=10.0,
+    )
+    with (
+        worker(tmp_path / "one", provider, server, limits) as one,
+        worker(tmp_path / "two", provider, server, limits) as two,
+        ThreadPoolExecutor(100) as pool,
+    ):
+        question = {**QUESTION, "max_tokens": 4}
+        statuses = list(pool.map(lambda number: (one, two)[number % 2].post(question).status, range(200)))
+        assert {200, 429} <= set(statuses)
+        while one.post(question).status != 429:
+            pass
+        rows = [row for each in (one, two) for row in each.outcomes()]
+        costs = [read_money(row.cost) for row in rows if row.cost]
+        reserved = max(read_money(row.reserved) for row in rows if row.reserved)
+        unknown = [row for row in rows if row.attempts and row.cost is None]
+        held = sum(costs) + sum(read_money(row.reserved) for row in unknown)
+        assert BUDGET - reserved < held <= BUDGET
+        assert two.post(question).json()["error"]["code"] == "budget_exhausted"
 
 
 def test_the_places_of_a_killed_worker_are_free(tmp_path: Path, provider: DevProvider, server: RedisServer) -> None:

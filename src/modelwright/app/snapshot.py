@@ -31,7 +31,8 @@ from modelwright.core.contracts.snapshot import (
     Timeouts,
     Variant,
 )
-from modelwright.core.quantities import parse_duration, parse_rates, parse_size
+from modelwright.core.prices import units
+from modelwright.core.quantities import parse_budgets, parse_duration, parse_rates, parse_size
 
 LOCAL = "local"
 """The target of `modelwright up`."""
@@ -94,6 +95,8 @@ def limits(manifest: Manifest) -> Limits:
         trusted=manifest.gateway.trusted_proxies,
         workers=manifest.gateway.workers,
         down_after=parse_duration(access.counting.store_down.after),
+        unpriced=access.counting.unpriced,
+        cost_down=access.counting.store_down.cost,
         rates_down=access.counting.store_down.rates,
     )
 
@@ -136,6 +139,8 @@ def _limits(by: str, section: LimitSection) -> Iterator[Limit]:
     for of, text in (("requests", section.requests), ("tokens", section.tokens)):
         for amount, per in parse_rates(text) if text else ():
             yield Limit(by=by, of=of, amount=amount, per=per)
+    for amount, currency, per in parse_budgets(section.cost) if section.cost else ():
+        yield Limit(by=by, of="cost", amount=units(amount), per=per, currency=currency)
     if section.concurrency is not None:
         yield Limit(by=by, of="concurrency", amount=section.concurrency)
 

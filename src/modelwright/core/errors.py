@@ -22,6 +22,8 @@
         ├── Unauthenticated, Forbidden, UnknownEndpoint, TooLarge, Unprocessable
         ├── Overloaded           our own bound was reached; carries retry_after
         ├── RateLimited          a limit that the manifest sets for the caller; carries retry_after
+        │   └── BudgetExhausted  likewise, of money
+        ├── Unpriced             nobody knows what the call would cost, and a budget has to
         ├── IdentityUnavailable  who calls cannot be told now
         ├── LimitsUnavailable    limits cannot be counted now, and the manifest says to refuse then
         ├── LedgerUnavailable    the call cannot be written down, so it is not made
@@ -260,6 +262,18 @@ class IdentityUnavailable(CallError):
     """Whether this key or token is good cannot be told now: its source is away. Those known before go on working."""
 
     code = "identity_unavailable"
+
+
+class BudgetExhausted(RateLimited):
+    """The caller has spent the money that the manifest allows, or the call may cost more than is left of it."""
+
+    code = "budget_exhausted"
+
+
+class Unpriced(CallError):
+    """A budget limits the caller, and what the call would cost is not known."""
+
+    code = "unpriced"
 
 
 class LimitsUnavailable(CallError):

@@ -11,6 +11,7 @@ import msgspec
 
 from modelwright.core.contracts.ledger import LedgerRow
 from modelwright.core.contracts.snapshot import Limit
+from modelwright.core.prices import ANSWER, PROMPT_BYTES, read_money
 
 SLOTS = 20
 """Parts of a sliding window: what a call has used is free again at most one part later than the window is long."""
@@ -18,10 +19,6 @@ SECONDS = {"minute": 60, "hour": 3600}
 """The windows that slide, except for money; a day and a month are those of the calendar."""
 FREE_AGAIN = 1.0
 """Seconds after which a place of a concurrency limit may be free: nobody knows."""
-PROMPT_BYTES = 3
-"""Bytes of a request per token of its prompt, at least, in ordinary text of any language."""
-ANSWER = 4096
-"""Tokens of an answer for which the client names no limit."""
 
 
 class Window(Protocol):
@@ -104,14 +101,15 @@ class Held:
 class Rule:
     """One limit of the snapshot, ready to be asked; its name is the same in every process."""
 
-    __slots__ = ("amount", "by", "name", "of", "per", "slides", "told", "window")
+    __slots__ = ("amount", "by", "currency", "name", "of", "per", "slides", "told", "window")
 
     def __init__(self, limit: Limit, zone: tzinfo) -> None:
         self.by = limit.by
         self.of = limit.of
         self.per = limit.per
         self.amount = limit.amount
-        self.name = f"{limit.by}.{limit.of}.{limit.per}"
+        self.currency = limit.currency
+        self.name = f"{limit.by}.{limit.of}.{limit.per}{limit.currency}"
         self.window: Window = _window(limit, zone)
         self.slides = isinstance(self.window, Sliding)
         self.told = limit.of in {"requests", "tokens"}
@@ -131,7 +129,8 @@ class Spent(msgspec.Struct, frozen=True):
     """What a call has used in the end; None is unknown, and what was reserved counts."""
 
     tokens: int | None = None
-    cost: int | None = None
+    costs: dict[str, int] | None = None
+    """By currency; one that is not there was not spent."""
 
 
 class Standing(msgspec.Struct, frozen=True, gc=False):
@@ -203,8 +202,11 @@ def actual(ask: Ask, spent: Spent | None) -> int:
     of = ask.rule.of
     if spent is None or of == "concurrency":
         return 0
-    known = spent.tokens if of == "tokens" else spent.cost if of == "cost" else None
-    return ask.amount if known is None else known
+    if of == "tokens" and spent.tokens is not None:
+        return spent.tokens
+    if of == "cost" and spent.costs is not None:
+        return spent.costs.get(ask.rule.currency, 0)
+    return ask.amount
 
 
 def tokens_asked(body: bytes, *, limit: int, most: int | None, answers: int = 1) -> int:
@@ -227,17 +229,18 @@ def tokens_used(row: LedgerRow) -> int | None:
     return (row.input_tokens or 0) + (row.output_tokens or 0)
 
 
+def costs_of(rows: Sequence[LedgerRow]) -> dict[str, int] | None:
+    """What the rows of one call cost, by currency; None when that of one is not known."""
+    costs: dict[str, int] = {}
+    for row in rows:
+        if row.cost is None:
+            return None
+        costs[row.currency] = costs.get(row.currency, 0) + read_money(row.cost)
+    return costs
+
+
 UNCOUNTED = frozenset({"ok", "client_disconnect", "provider_timeout", "upstream_stalled", "upstream_truncated"})
 """Outcomes of calls that the other side may have worked on without saying how much."""
-
-
-def tightest(standings: Sequence[Standing], of: str) -> Standing | None:
-    """Of several limits on the same thing the one that leaves the least."""
-    found: Standing | None = None
-    for standing in standings:
-        if standing.rule.of == of and (found is None or standing.remaining < found.remaining):
-            found = standing
-    return found
 
 
 def _window(limit: Limit, zone: tzinfo) -> Window:

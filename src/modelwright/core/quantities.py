@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 BYTES = {
@@ -17,9 +18,14 @@ RATES = {"min": "minute", "minute": "minute", "hour": "hour", "day": "day", "mon
 THOUSANDS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
 _RATE = rf"\d{{1,12}}(\.\d{{1,6}})?[{''.join(THOUSANDS)}]?\s*/\s*({'|'.join(RATES)})"
 RATES_PATTERN = rf"^{_RATE}(\s*,\s*{_RATE})*$"
+_BUDGET = rf"\d{{1,7}}(\.\d{{1,12}})?\s*[A-Z]{{3}}\s*/\s*({'|'.join(RATES)})"
+BUDGETS_PATTERN = rf"^{_BUDGET}(\s*,\s*{_BUDGET})*$"
+MOST_MONEY = 4_000_000
+"""Of a budget, in whole currency: Redis counts in 64 bits."""
 _DURATION = re.compile(DURATION_PATTERN, re.ASCII)
 _SIZE = re.compile(SIZE_PATTERN, re.ASCII)
 _ONE_RATE = re.compile(r"(\d+(?:\.\d+)?)([kMG]?)\s*/\s*([a-z]+)", re.ASCII)
+_ONE_BUDGET = re.compile(r"(\d+(?:\.\d{1,12})?)\s*([A-Z]{3})\s*/\s*([a-z]+)", re.ASCII)
 _NUMBER = re.compile(r"\d+(\.\d+)?", re.ASCII)
 
 
@@ -60,4 +66,20 @@ def parse_rates(text: str) -> list[tuple[int, str]]:
     windows = [per for _, per in found]
     if len(set(windows)) < len(windows):
         raise ValueError(f"{text!r} names a window twice; keep one rate of each")
+    return found
+
+
+def parse_budgets(text: str) -> list[tuple[Decimal, str, str]]:
+    """(amount, currency, window) of each budget in `10 USD/day` or `10 USD/day, 200 USD/month`; raises ValueError."""
+    found: list[tuple[Decimal, str, str]] = []
+    for piece in text.split(","):
+        match = _ONE_BUDGET.fullmatch(piece.strip())
+        if match is None or match[3] not in RATES:
+            raise ValueError(f"{piece.strip()!r} is no budget; write such as 10 USD/day or 10 USD/day, 200 USD/month")
+        amount = Decimal(match[1])
+        if not 0 < amount <= MOST_MONEY:
+            raise ValueError(f"{piece.strip()!r} is not above 0 and at most {MOST_MONEY}; write such as 10 USD/day")
+        found.append((amount, match[2], RATES[match[3]]))
+    if len({each[1:] for each in found}) < len(found):
+        raise ValueError(f"{text!r} names a window twice; keep one budget of each")
     return found

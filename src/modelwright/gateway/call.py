@@ -82,6 +82,8 @@ class Call(msgspec.Struct, eq=False):
     """Address of who is connected, without its port; empty on a Unix socket."""
     told: tuple[tuple[bytes, bytes], ...] = ()
     """Headers that go on the answer, whether it is good or an error."""
+    earlier: list[LedgerRow] | None = None
+    """Rows of attempts before the present one, where somebody asks for them."""
     at_end: tuple[Callable[[LedgerRow], None], ...] = ()
     """What policies want to do once the outcome is known, just before it is written; called once, in this order."""
 

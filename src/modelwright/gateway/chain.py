@@ -99,7 +99,7 @@ def build_chain(table: Table, parts: Parts, *, authenticate: Authenticate) -> Ha
         route,
     ]
     if snapshot.limits.each:
-        policies.append(Limit(snapshot.limits, parts.limiters(snapshot)))
+        policies.append(Limit(table, parts.limiters(snapshot)))
     keeping = [endpoint.cache for endpoint in snapshot.endpoints if endpoint.cache is not None]
     if keeping:
         cache = Cache(table, parts.cache, parts.clock, meanings=parts.meanings)

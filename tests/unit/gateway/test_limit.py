@@ -1,10 +1,12 @@
 """The policy of limits at work in a whole gateway in memory."""
 
 import asyncio
+from typing import Any
 
+import msgspec
 import pytest
 
-from modelwright.core.contracts.snapshot import Limit, Limits
+from modelwright.core.contracts.snapshot import Endpoint, Limit, Limits, Price, Variant
 from modelwright.gateway.limits.words import duration
 from tests.unit.gateway.world import DONE, FINISH, ROLE, USAGE, World, answers, chunk, patient_chat, snapshot, streams
 
@@ -113,6 +115,68 @@ async def test_the_place_of_a_client_that_leaves_is_free_at_once() -> None:
     await call
     assert world.ledger.lines[-1].outcome == "client_disconnect"
     assert (await world.ask()).status == 200
+
+
+DOLLAR = 10**12
+CENT = DOLLAR // 100
+PRICED = Variant(name="main", provider="vendor", model="theirs", price=Price(input=CENT, output=2 * CENT))
+"""A cent per token of the prompt, two per token of the answer: ANSWER costs 11 cents."""
+
+
+def priced(*variants: Variant, **changes: Any) -> tuple[Endpoint, ...]:
+    chat = snapshot().endpoints[0]
+    return (msgspec.structs.replace(chat, variants=variants or (PRICED,), **changes),)
+
+
+def budget(amount: int, currency: str = "USD", unpriced: str = "refuse") -> Limits:
+    return Limits(each=(Limit(by="tenant", of="cost", amount=amount, per="day", currency=currency),), unpriced=unpriced)
+
+
+def question(most: int) -> bytes:
+    body = b'{"model":"chat","messages":[],"max_tokens":%d,"pad":"' % most
+    return body + b"x" * (300 - len(body) - 2) + b'"}'
+
+
+async def test_a_budget_pays_for_what_was_used_and_lets_nothing_pass_that_may_cost_more() -> None:
+    world = World([answers()] * 99, limits=budget(2 * DOLLAR), endpoints=priced())
+    for spent in range(0, 89, 11):
+        assert (await world.ask(question(6))).status == 200, spent  # may cost 1.12, costs 0.11
+    refused = await world.ask(question(6))
+    assert (refused.status, refused.error["code"]) == (429, "budget_exhausted")
+    assert "2 USD per day for this tenant" in refused.error["message"]
+    assert int(refused.headers["retry-after"]) > 0
+    assert (await world.ask(question(0))).status == 200
+    dear = await world.ask(question(60))
+    assert "the call may cost 2.2 USD, more than the budget of 2 USD per day" in dear.error["message"]
+    assert "retry-after" not in dear.headers
+
+
+async def test_a_failed_call_gives_its_money_back_and_an_unknown_cost_is_its_reservation() -> None:
+    world = World(
+        [answers(b"{}", status=500), answers(b"{}", status=400), answers(b'{"choices":[]}'), answers()],
+        limits=budget(2 * DOLLAR),
+        endpoints=priced(),
+    )
+    assert [(await world.ask(question(45))).status for _ in range(3)] == [502, 400, 200]
+    assert (await world.ask(question(45))).status == 429
+
+
+async def test_a_budget_refuses_what_has_no_price_unless_told_otherwise() -> None:
+    bare = msgspec.structs.replace(PRICED, price=None)
+    for limits, variant in ((budget(DOLLAR), bare), (budget(DOLLAR, "EUR"), PRICED)):
+        refused = await World([answers()], limits=limits, endpoints=priced(variant)).ask()
+        assert (refused.status, refused.error["code"]) == (403, "unpriced")
+        assert "access.counting.unpriced: allow" in refused.error["message"]
+    world = World([answers()] * 2, limits=budget(1, unpriced="allow"), endpoints=priced(bare))
+    assert [(await world.ask()).status for _ in range(2)] == [200, 200]
+
+
+async def test_the_dearest_variant_that_may_answer_is_reserved() -> None:
+    dear = msgspec.structs.replace(PRICED, name="dear", weight=0.0, price=Price(input=CENT, output=90 * CENT))
+    alone = World([answers()], limits=budget(2 * DOLLAR), endpoints=priced(PRICED, dear))
+    assert (await alone.ask(question(2))).status == 200
+    fallback = priced(PRICED, dear, fallback=("main", "dear"))
+    assert (await World([answers()], limits=budget(2 * DOLLAR), endpoints=fallback).ask(question(2))).status == 429
 
 
 async def test_limits_outlive_a_new_snapshot() -> None:

@@ -36,6 +36,8 @@ _NAMES = 1 << 14
 class Away(msgspec.Struct, frozen=True, kw_only=True):
     """What is done while Redis is away."""
 
+    cost: str = "closed"
+    """Limits of money: closed (no call) | open (no limit)."""
     rates: str = "share"
     """share: each worker grants its share of the limit; open: no limit; closed: no call."""
     workers: int = 1
@@ -146,15 +148,13 @@ class RedisLimits:
 
     def _without(self, call: str, asks: Sequence[Ask]) -> Verdict:
         """The verdict while Redis is away."""
-        match self._away.rates:
-            case "open":
-                return Verdict()
-            case "share":
-                return self._local.reserve(call, asks)
-            case _:
-                raise LimitsUnavailable(
-                    "limits cannot be counted now", hint="send again after the time in Retry-After", retry_after=1.0
-                )
+        rates = [ask for ask in asks if ask.rule.of != "cost"]
+        if (len(rates) < len(asks) and self._away.cost == "closed") or (rates and self._away.rates == "closed"):
+            what = "budgets" if len(rates) < len(asks) and self._away.cost == "closed" else "limits"
+            raise LimitsUnavailable(
+                f"{what} cannot be counted now", hint="send again after the time in Retry-After", retry_after=1.0
+            )
+        return self._local.reserve(call, rates) if self._away.rates == "share" else Verdict()
 
     def _window(self, rule: Rule) -> tuple[int, int, int, int]:
         """Three numbers for the script, and milliseconds that the key is kept."""

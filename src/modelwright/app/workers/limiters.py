@@ -42,7 +42,9 @@ class Limiters:
         made = self._made.get((url, site))
         library = import_module("modelwright.adapters.limits.redis")
         limits = snapshot.limits
-        away = library.Away(rates=limits.rates_down, workers=limits.workers, after=limits.down_after)
+        away = library.Away(
+            cost=limits.cost_down, rates=limits.rates_down, workers=limits.workers, after=limits.down_after
+        )
         try:
             if made is None:
                 made = library.RedisLimits(url, site=site, place=self._place, clock=self._clock, away=away)

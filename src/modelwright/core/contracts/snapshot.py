@@ -192,10 +192,13 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
     by: str
     """tenant | key | user | address | endpoint: each one has the whole amount for itself."""
     of: str
-    """requests | tokens | concurrency."""
+    """requests | tokens | cost | concurrency."""
     amount: int
+    """Of cost: units of 1e-12."""
     per: str = ""
     """minute | hour | day | month; empty for concurrency."""
+    currency: str = ""
+    """ISO 4217, of cost."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -204,12 +207,16 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     each: tuple[Limit, ...] = ()
     time_zone: str = "UTC"
     """Whose calendar has the days and months."""
+    unpriced: str = "refuse"
+    """What a limit of cost does with a call that has no price in its currency: refuse | allow."""
     trusted: tuple[str, ...] = ()
     """Networks of proxies whose word about a client's address is taken."""
     workers: int = 1
     """Gateway workers that share the limits."""
     down_after: float = 0.025
     """Seconds without an answer after which Redis counts as away."""
+    cost_down: str = "closed"
+    """While Redis is away: closed | open."""
     rates_down: str = "share"
     """While Redis is away: share (each worker its part) | open | closed."""
 

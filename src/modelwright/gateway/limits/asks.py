@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 from modelwright.core.contracts.snapshot import Limits
+from modelwright.core.errors import Unpriced
 from modelwright.core.limits import Ask, Rule, tokens_asked, zone_of
 from modelwright.gateway.call import Call
+from modelwright.gateway.charges import reserved
+from modelwright.gateway.lanes import Route
 from modelwright.gateway.limits.address import Addresses
 
 Subject: TypeAlias = Callable[[Call], str]
@@ -16,7 +19,9 @@ Subject: TypeAlias = Callable[[Call], str]
 class Asker:
     """Made once per snapshot."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, routes: Mapping[str, Route]) -> None:
+        self._routes = routes
+        self._refuses = limits.unpriced == "refuse"
         zone = zone_of(limits.time_zone)
         addresses = Addresses(limits.trusted)
         subjects: dict[str, Subject] = {
@@ -39,9 +44,29 @@ class Asker:
         for subject_of, rules in self._groups:
             subject = subject_of(call)
             for rule in rules:
-                amount = 1 if rule.of != "tokens" else _tokens(call, rule.amount)
+                if rule.of == "tokens":
+                    amount = _tokens(call, rule.amount)
+                elif rule.of == "cost":
+                    amount = self._cost(call, rule.currency)
+                else:
+                    amount = 1
                 found.append(Ask(rule, subject, amount))
         return found
+
+    def _cost(self, call: Call, currency: str) -> int:
+        """Units that the call may cost, by the dearest of the variants that may answer it; raises Unpriced."""
+        route, lane = self._routes[call.row.endpoint], call.lane
+        most = 0
+        for each in (*route.lanes, *route.fallback) if route.persists or lane is None else (lane,):
+            if each.ceiling is not None and each.ceiling.currency == currency:
+                most = max(most, reserved(call, each.ceiling))
+            elif self._refuses and not (each.own and each.price is None):
+                raise Unpriced(
+                    f"what variant {each.variant} of endpoint {call.row.endpoint!r} costs in {currency} is not known, "
+                    "and a budget limits this call",
+                    hint="give the variant a price, or set access.counting.unpriced: allow",
+                )
+        return most
 
 
 def _user(call: Call) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from modelwright.core.errors import RateLimited
+from modelwright.core.errors import BudgetExhausted, RateLimited
 from modelwright.core.limits import Ask, Rule, Standing
+from modelwright.core.prices import money
 from modelwright.gateway.call import HeaderPairs
 
 _NAMES = {
@@ -55,6 +56,8 @@ def refusal(ask: Ask, wait: float) -> RateLimited:
     """The error of a call that a limit is in the way of; `wait` is 0 when no waiting helps."""
     rule = ask.rule
     limit = f"the limit of {_described(rule)} for {_WHOSE[rule.by]}"
+    if rule.of == "cost":
+        return _broke(ask, wait, budget=f"the budget of {_described(rule)} for {_WHOSE[rule.by]}")
     if not wait:
         return RateLimited(
             f"the request may take {ask.amount} {rule.of}, more than {limit} ever allows",
@@ -66,4 +69,20 @@ def refusal(ask: Ask, wait: float) -> RateLimited:
 def _described(rule: Rule) -> str:
     if rule.of == "concurrency":
         return f"{rule.amount} calls at once"
+    if rule.of == "cost":
+        return f"{money(rule.amount)} {rule.currency} per {rule.per}"
     return f"{rule.amount} {rule.of} per {rule.per}"
+
+
+def _broke(ask: Ask, wait: float, *, budget: str) -> BudgetExhausted:
+    most = f"{money(ask.amount)} {ask.rule.currency}"
+    if not wait:
+        return BudgetExhausted(
+            f"the call may cost {most}, more than {budget} ever allows",
+            hint="send a shorter prompt or a smaller max_tokens",
+        )
+    return BudgetExhausted(
+        f"{budget} is spent, or has less left than the {most} that this call may cost",
+        hint="send a smaller max_tokens, or again after the time in Retry-After",
+        retry_after=wait,
+    )

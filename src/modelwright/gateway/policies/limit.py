@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from functools import partial
 
 from modelwright.core.contracts.ledger import LedgerRow
-from modelwright.core.contracts.snapshot import Limits
-from modelwright.core.limits import Spent, Verdict, tokens_used
+from modelwright.core.limits import Spent, Verdict, costs_of, tokens_used
 from modelwright.core.ports.limits import Limiter
 from modelwright.gateway.call import Call, Handler, Reply
+from modelwright.gateway.lanes import Table
 from modelwright.gateway.limits.asks import Asker
 from modelwright.gateway.limits.words import headers, refusal
 
@@ -17,9 +17,11 @@ from modelwright.gateway.limits.words import headers, refusal
 class Limit:
     """All limits of a call in one step; comes after the route, since an endpoint may have limits too."""
 
-    def __init__(self, limits: Limits, limiter: Limiter) -> None:
-        self._asks = Asker(limits).asks
+    def __init__(self, table: Table, limiter: Limiter) -> None:
+        self._asks = Asker(table.snapshot.limits, table.routes).asks
         self._limiter = limiter
+        self._persists = any(route.persists for route in table.routes.values())
+        self._settle = _settle_costs if any(each.of == "cost" for each in table.snapshot.limits.each) else _settle
 
     def __call__(self, call: Call, proceed: Handler) -> Awaitable[Reply]:
         verdict = self._limiter.reserve(call.row.call, self._asks(call))
@@ -36,8 +38,23 @@ class Limit:
         call.told = (*call.told, *headers(verdict.standings))
         if verdict.refused is not None:
             raise refusal(verdict.refused, verdict.wait)
-        call.at_end = (*call.at_end, partial(_settle, self._limiter))
+        earlier: Sequence[LedgerRow] = ()
+        if self._persists:
+            earlier = call.earlier = []
+        call.at_end = (*call.at_end, partial(self._settle, self._limiter, earlier))
 
 
-def _settle(limiter: Limiter, row: LedgerRow) -> None:
-    limiter.settle(row.call, Spent(tokens=tokens_used(row)))
+def _settle(limiter: Limiter, earlier: Sequence[LedgerRow], row: LedgerRow) -> None:
+    limiter.settle(row.call, Spent(_tokens(earlier, row)))
+
+
+def _settle_costs(limiter: Limiter, earlier: Sequence[LedgerRow], row: LedgerRow) -> None:
+    limiter.settle(row.call, Spent(_tokens(earlier, row), costs_of((*earlier, row))))
+
+
+def _tokens(earlier: Sequence[LedgerRow], row: LedgerRow) -> int | None:
+    """Of all attempts; None when those of one are not known."""
+    if not earlier:
+        return tokens_used(row)
+    counts = [tokens_used(each) for each in (*earlier, row)]
+    return None if None in counts else sum(count or 0 for count in counts)

@@ -75,7 +75,10 @@ class Retry:
                     continue  # nobody is asked, so what failed before still stands
             if call.row.attempts > told:
                 told = call.row.attempts
-                self._tell(attempt_row(call, found, began=began, now=now))
+                attempt = attempt_row(call, found, began=began, now=now)
+                if call.earlier is not None:
+                    call.earlier.append(attempt)
+                self._tell(attempt)
             began = monotonic()
             start_over(call, step.lane)
             found = await _attempt(call, proceed)

@@ -40,7 +40,7 @@ endpoints:
     rollout: {steps: [10%, 50%, 100%], pause: 10m, on_no_data: hold}
 access:
   auth: required
-  limits: {key: {requests: 600/min, tokens: 100k/min, concurrency: 50}, address: {requests: 60/min}}
+  limits: {key: {requests: 600/min, tokens: 100k/min, concurrency: 50}, tenant: {cost: 10 USD/day}}
   oidc: {company: {issuer: "https://login.example.com", audience: modelwright}}
 gateway: {listen: "127.0.0.1:8000", grpc: "127.0.0.1:8081", admin: "127.0.0.1:8001", workers: 1, max_body: 32MiB}
 store: {database: sqlite, redis: none}

@@ -165,11 +165,14 @@ SNAPSHOT = Snapshot(
         each=(
             Limit(by="key", of="requests", amount=600, per="minute"),
             Limit(by="tenant", of="concurrency", amount=50),
+            Limit(by="user", of="cost", amount=10**13, per="day", currency="USD"),
         ),
         time_zone="Europe/Berlin",
         trusted=("10.0.0.0/8",),
         workers=2,
         down_after=0.05,
+        unpriced="allow",
+        cost_down="open",
         rates_down="closed",
     ),
     issuers=(

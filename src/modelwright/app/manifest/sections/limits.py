@@ -8,11 +8,16 @@ from pydantic import AfterValidator, Field, WithJsonSchema
 
 from modelwright.app.manifest.sections.section import Duration, Section
 from modelwright.core.limits import zone_of
-from modelwright.core.quantities import RATES_PATTERN, parse_rates
+from modelwright.core.quantities import BUDGETS_PATTERN, RATES_PATTERN, parse_budgets, parse_rates
 
 
 def _rates(text: str) -> str:
     parse_rates(text)
+    return text
+
+
+def _budgets(text: str) -> str:
+    parse_budgets(text)
     return text
 
 
@@ -26,6 +31,8 @@ def _zone(text: str) -> str:
 
 Rates = Annotated[str, AfterValidator(_rates), WithJsonSchema({"type": "string", "pattern": RATES_PATTERN})]
 """600/min, 100k/hour; several as 60/min, 10k/day."""
+Budgets = Annotated[str, AfterValidator(_budgets), WithJsonSchema({"type": "string", "pattern": BUDGETS_PATTERN})]
+"""10 USD/day; several as 10 USD/day, 200 USD/month."""
 TimeZone = Annotated[str, AfterValidator(_zone)]
 Subject = Literal["tenant", "key", "user", "address", "endpoint"]
 
@@ -38,6 +45,10 @@ class LimitSection(Section):
         default=None,
         description="Tokens of prompts and answers, such as 100k/min; reserved first, settled after the call.",
     )
+    cost: Budgets | None = Field(
+        default=None,
+        description="Money, such as 10 USD/day; several as 10 USD/day, 200 USD/month. Reserved first, settled after.",
+    )
     concurrency: int | None = Field(default=None, ge=1, le=1 << 20, description="Calls under way at once.")
 
 
@@ -45,6 +56,7 @@ class StoreDownSection(Section):
     """What is done while Redis is away."""
 
     after: Duration = Field(default="25ms", description="How long a call waits for Redis before it counts as away.")
+    cost: Literal["closed", "open"] = Field(default="closed", description="Limits of cost: no call passes, or all do.")
     rates: Literal["share", "open", "closed"] = Field(
         default="share",
         description="Requests, tokens, concurrency: each worker grants its share of the limit, or all pass, or none.",
@@ -55,6 +67,9 @@ class CountingSection(Section):
     """How limits are counted."""
 
     time_zone: TimeZone = Field(default="UTC", description="Whose calendar the days and months of limits follow.")
+    unpriced: Literal["refuse", "allow"] = Field(
+        default="refuse", description="What a limit of cost does with a call whose price is not known in its currency."
+    )
     store_down: StoreDownSection = Field(
         default_factory=StoreDownSection, description="What is done while Redis is away."
     )
