@@ -57,11 +57,17 @@ def cost(row: LedgerRow, price: Price) -> int | None:
         if row.machine_us is None:
             return None
         total -= -price.second * row.machine_us // MILLION
-    count = row.input_tokens
-    rates = rates_at(price, prompt=count, at=row.at) if price.steps or price.hours else price
-    prompt = _units(count, rates.input, ((row.cached_tokens, rates.cached), (row.cache_write_tokens, rates.written)))
-    answer = _units(row.output_tokens, rates.output, ((row.reasoning_tokens, rates.reasoning),))
-    return None if prompt is None or answer is None else prompt + answer + total
+    prompt, answer = row.input_tokens, row.output_tokens
+    rates = rates_at(price, prompt=prompt, at=row.at) if price.steps or price.hours else price
+    cached, written, reasoning = rates.cached, rates.written, rates.reasoning
+    if cached is None and written is None:
+        spent = _units(prompt, rates.input)
+    elif written is None:
+        spent = _units(prompt, rates.input, ((row.cached_tokens, cached),))
+    else:
+        spent = _units(prompt, rates.input, ((row.cached_tokens, cached), (row.cache_write_tokens, written)))
+    said = _units(answer, rates.output, () if reasoning is None else ((row.reasoning_tokens, reasoning),))
+    return None if spent is None or said is None else spent + said + total
 
 
 def rates_at(price: Price, *, prompt: int | None, at: float) -> Rates:
@@ -128,6 +134,8 @@ def nearest_units(amount: Decimal, *, per: int = 1) -> int:
 
 def money(amount: int) -> str:
     """Units as an exact decimal: no exponent, no zeros at its end."""
+    if 0 < amount < UNIT:
+        return f"0.{amount:012d}".rstrip("0")
     if amount < 0:
         return f"-{money(-amount)}"
     whole, rest = divmod(amount, UNIT)
@@ -142,12 +150,14 @@ def read_money(text: str) -> int:
     return int(whole) * UNIT + int(rest.ljust(12, "0")) if rest else int(whole) * UNIT
 
 
-def _units(count: int | None, rate: int | None, parts: Sequence[tuple[int | None, int | None]]) -> int | None:
+def _units(count: int | None, rate: int | None, parts: Sequence[tuple[int | None, int | None]] = ()) -> int | None:
     """Units for `count` tokens at `rate`, `parts` of which may have a rate of their own."""
     if rate is None:
         return None if count else 0
     if not count:
         return 0 if count == 0 or not (rate or any(part_rate for _, part_rate in parts)) else None
+    if not parts:
+        return count * rate if count > 0 else None
     total = 0
     for part, part_rate in parts:
         if part_rate is None or part_rate == rate:
