@@ -13,13 +13,13 @@ from prometheus_client import CollectorRegistry
 
 from modelwright.adapters.http.pool import Pool
 from modelwright.adapters.providers.table import dialect
-from modelwright.adapters.stores.memory_cache import MemoryCache
 from modelwright.adapters.stores.spool import SpoolLedger
 from modelwright.app.issuers.library import keyring
 from modelwright.app.parts import PartSpec
 from modelwright.app.secret_files import PEPPER_NAME, pepper
 from modelwright.app.settings import FreshSecrets, Settings
 from modelwright.app.system import SystemClock, resident_mb
+from modelwright.app.workers.caches import Caches
 from modelwright.app.workers.limiters import Limiters
 from modelwright.app.workers.upstream_tls import upstream_tls
 from modelwright.core.status import Busy
@@ -51,7 +51,6 @@ class GatewayParts:
         self.pool = Pool(tls=upstream_tls(settings, Path(spec.base)))
         self.ledger = SpoolLedger(state / "spool", part=spec.name, boot=secrets.token_hex(4))
         self.in_flight = InFlight(clock)
-        self.cache = MemoryCache(clock.now)
         self.metrics = CallMetrics(version=version, readings=self._readings())
         lines = EventLines(spec.name)
         self.listener = Listener(
@@ -60,10 +59,11 @@ class GatewayParts:
         resolve = FreshSecrets(
             lambda: Settings(Path(spec.base), environment=spec.environment, state=state), first=settings
         ).resolve
+        self.caches = Caches(clock=clock, resolve=resolve)
         self.limiters = Limiters(clock=clock, resolve=resolve, place=f"{state.resolve()}/{spec.name}")
         self.gateway = Gateway(
             Parts(
-                cache=self.cache,
+                caches=self.caches.of,
                 clock=clock,
                 in_flight=self.in_flight,
                 key_source=self.key_source,
@@ -105,14 +105,15 @@ class GatewayParts:
         )
 
     def _readings(self) -> dict[str, Reading]:
-        cache, ledger, writer = self.cache, self.ledger, self.writer
+        ledger, writer = self.ledger, self.writer
         return {
             "modelwright_in_flight": lambda: len(self.in_flight),
             "modelwright_upstream_connections": lambda: self.pool.open_connections,
             "modelwright_snapshot_serial": lambda: self.gateway.serial,
-            "modelwright_cache_entries": lambda: len(cache),
-            "modelwright_cache_bytes": lambda: cache.held,
-            "modelwright_cache_evicted_total": lambda: cache.evicted,
+            "modelwright_cache_entries": lambda: len(self.caches.memory),
+            "modelwright_cache_bytes": lambda: self.caches.memory.held,
+            "modelwright_cache_evicted_total": lambda: self.caches.memory.evicted,
+            "modelwright_cache_away": lambda: self.caches.away,
             "modelwright_limits_away": lambda: self.limiters.away,
             "modelwright_breakers_open": lambda: {(name,): count for name, count in self.gateway.left_alone().items()},
             "modelwright_ledger_waiting": lambda: ledger.waiting,

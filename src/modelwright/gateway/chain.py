@@ -35,7 +35,7 @@ class Parts:
     """What policies ask for; the same objects for every snapshot."""
 
     __slots__ = (
-        "cache",
+        "caches",
         "chance",
         "clock",
         "emit",
@@ -54,7 +54,7 @@ class Parts:
     def __init__(
         self,
         *,
-        cache: CacheStore,
+        caches: Callable[[Snapshot], CacheStore],
         clock: Clock,
         in_flight: InFlight,
         key_source: KeySource,
@@ -68,10 +68,10 @@ class Parts:
         sleep: Callable[[float], Awaitable[object]],
         emit: Callable[[Event], None],
     ) -> None:
-        """`limiters` gives who keeps a snapshot's limits, `chance` draws evenly from [0, 1), such as random.random;
-        `emit` takes what policies have to tell.
+        """`caches` and `limiters` give who keeps a snapshot's answers and limits; `chance` draws evenly from [0, 1),
+        such as random.random; `emit` takes what policies have to tell.
         """
-        self.cache = cache
+        self.caches = caches
         self.meanings = Meanings(now=clock.now, chance=chance, emit=emit)
         self.clock = clock
         self.limiters = limiters
@@ -102,7 +102,7 @@ def build_chain(table: Table, parts: Parts, *, authenticate: Authenticate) -> Ha
         policies.append(Limit(table, parts.limiters(snapshot)))
     keeping = [endpoint.cache for endpoint in snapshot.endpoints if endpoint.cache is not None]
     if keeping:
-        cache = Cache(table, parts.cache, parts.clock, meanings=parts.meanings)
+        cache = Cache(table, parts.caches(snapshot), parts.clock, meanings=parts.meanings)
         if any(caching.semantic is not None for caching in keeping):
             cache.embed = Embedder(compose([meter, route, cache, *asking]), parts.clock)
         policies.append(cache)

@@ -111,6 +111,7 @@ READINGS: tuple[MetricRow, ...] = (
     MetricRow("modelwright_cache_entries", "gauge", (), "Answers kept in the workers' memory."),
     MetricRow("modelwright_cache_bytes", "gauge", (), "Their size."),
     MetricRow("modelwright_cache_evicted_total", "counter", (), "Kept answers that went before their time: no room."),
+    MetricRow("modelwright_cache_away", "gauge", (), "1 while Redis, which keeps answers, does not answer."),
     MetricRow("modelwright_limits_away", "gauge", (), "1 while Redis, which counts the limits, does not answer."),
     MetricRow("modelwright_breakers_open", "gauge", ("provider",), "Addresses of a provider that are left alone now."),
     MetricRow("modelwright_ledger_waiting", "gauge", (), "Outcomes that are not on disk yet."),

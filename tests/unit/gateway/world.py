@@ -123,7 +123,7 @@ class World:
         self.limiter: Limiter = MemoryLimits(self.clock.now)
         self.gateway = Gateway(
             Parts(
-                cache=self.cache,
+                caches=lambda _: self.cache,
                 clock=self.clock,
                 in_flight=self.in_flight,
                 key_source=self.key_source,

@@ -95,6 +95,7 @@ class GatewayWorker:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await parts.caches.close()
         await parts.limiters.close()
         await parts.pool.close()
         parts.ledger.close()

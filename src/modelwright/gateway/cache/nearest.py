@@ -17,6 +17,8 @@ from operator import mul
 CANDIDATES = 8
 EACH = 1000
 """Vectors of one partition; the oldest goes first."""
+_NOTHING = 1e-100
+"""A shorter vector has no direction that a float could tell."""
 OVERHEAD = 400
 """Bytes that a vector takes beside its numbers, roughly."""
 
@@ -101,8 +103,8 @@ class Nearest:
 
 def unit(numbers: Sequence[float]) -> array[float] | None:
     """The vector at length 1; None when it has no direction."""
-    length = math.sqrt(sum(number * number for number in numbers))
-    if not numbers or not math.isfinite(length) or length == 0.0:
+    length = math.hypot(*numbers)
+    if not math.isfinite(length) or length < _NOTHING:
         return None
     return array("f", [number / length for number in numbers])
 

@@ -41,7 +41,7 @@ class StoreSection(Section):
     database: Literal["sqlite"] = Field(default="sqlite", description="A file in the state directory.")
     redis: Redis | None = Field(
         default=None,
-        description="Where several gateway workers count their limits, as ${secret:REDIS_URL}; none: in each process.",
+        description="Where workers share limits and kept answers, as ${secret:REDIS_URL}; none: each has its own.",
     )
     cache: Size = Field(default="64MiB", description="Memory of each gateway worker for kept answers.")
 
