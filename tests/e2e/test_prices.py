@@ -261,3 +261,49 @@ def test_our_own_models_are_paid_by_the_time_that_their_engine_works(tmp_path: P
             wanted = one.machine_us * Decimal(price[0]) / MILLION + Decimal(price[1])
             assert (Decimal(one.cost or "-1"), one.currency) == (wanted, price[2])
         assert Decimal(found[0].reserved) == 600 * Decimal("0.5")
+
+
+WIRES = """\
+schema: 1
+name: wires
+providers:
+  open: {{kind: vllm, base_url: "{url}/v1", prices: {{m: {{input: 3, cached_input: 0.30, output: 15}}}}}}
+  claude:
+    kind: anthropic
+    base_url: "{url}"
+    prices: {{m: {{input: 3, cached_input: 0.30, cache_write: 3.75, output: 15}}}}
+endpoints:
+  open: {{variants: {{main: {{provider: open, model: m}}}}}}
+  claude: {{variants: {{main: {{provider: claude, model: m}}}}}}
+"""
+HI = [{"role": "user", "content": "What does this cost, all in all, when much of it is written into a cache?"}]
+ASKS = {
+    "/v1/chat/completions": {"messages": HI, "max_tokens": 6},
+    "/v1/messages": {"messages": HI, "max_tokens": 6},
+    "/v1/responses": {"input": HI, "max_output_tokens": 6, "store": False},
+}
+
+
+def test_every_wire_and_both_modes_cost_the_same_at_one_provider(tmp_path: Path, provider: DevProvider) -> None:
+    text = WIRES.format(url=provider.base_url.removesuffix("/v1"))
+    with running(text, folder=tmp_path) as site:
+        for endpoint in ("open", "claude"):
+            for path, body in ASKS.items():
+                costs: set[str | None] = set()
+                for stream in (False, True):
+                    content = json.dumps({**body, "model": endpoint, "stream": stream}).encode()
+                    reply = site.call("POST", path, content)
+                    assert reply.status == 200, reply.body
+                    found = row(site, reply.headers["x-modelwright-call"])
+                    costs.add(found.cost)
+                assert None not in costs, (endpoint, path, found)
+                assert len(costs) == 1, (endpoint, path)
+                assert bool(found.cache_write_tokens) == (endpoint == "claude")
+                plain = (found.input_tokens or 0) - (found.cached_tokens or 0) - (found.cache_write_tokens or 0)
+                wanted = (
+                    plain * 3
+                    + (found.cached_tokens or 0) * Decimal("0.30")
+                    + (found.cache_write_tokens or 0) * Decimal("3.75")
+                    + (found.output_tokens or 0) * 15
+                ) / MILLION
+                assert Decimal(found.cost or "0") == wanted

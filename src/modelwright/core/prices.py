@@ -19,26 +19,28 @@ PROMPT_BYTES = 3
 """Bytes of a request per token of its prompt, at least, in ordinary text of any language."""
 ANSWER = 4096
 """Tokens of an answer for which the client names no limit."""
-FREE = frozenset(
+UNANSWERED = frozenset(
     {
         "refused",
         "provider_refused",
+        "provider_error",
         "provider_auth",
         "provider_rate_limited",
         "provider_unreachable",
+        "provider_overloaded",
         "model_unavailable",
         "engine_failed",
     }
 )
-"""Outcomes of calls for which nobody sends a bill: they cost nothing."""
+"""Outcomes of calls for which nobody sends a bill, as long as nothing of an answer had come."""
 _DAY = 86_400
 
 
 def charged(row: LedgerRow, price: Price | None) -> int | None:
     """Units that an ended call costs; None when that is not known, which is never taken for 0."""
-    if not row.attempts or row.outcome in FREE:
+    if not row.attempts:
         return 0
-    if row.outcome == "provider_error" and row.first_token_ms is None and row.input_tokens is None:
+    if row.outcome in UNANSWERED and row.first_token_ms is None and row.input_tokens is None:
         return 0
     return None if price is None else cost(row, price)
 
