@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from docs.reference_pages import cli, errors, faults, ledger, manifest, metrics, providers
+from docs.reference_pages import cli, errors, faults, ledger, manifest, metrics, openapi, providers
 
 FOLDER = Path(__file__).parent / "reference"
 PAGES: dict[str, Callable[[], str]] = {
@@ -20,6 +20,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "ledger.md": ledger.page,
     "metrics.md": metrics.page,
     "dev-provider.md": faults.page,
+    "openapi.json": openapi.page,
 }
 
 

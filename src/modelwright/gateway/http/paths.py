@@ -27,7 +27,7 @@ class Match(msgspec.Struct, frozen=True):
     version: str = ""
 
 
-_FIXED: dict[str, tuple[str, Match]] = {
+FIXED: dict[str, tuple[str, Match]] = {
     **{path: ("POST", Match(path, operation=operation)) for path, operation in openai.PATHS.items()},
     "/v1/feedback": ("POST", Match("/v1/feedback", view="feedback")),
     anthropic.PATH: ("POST", Match(anthropic.PATH, operation="messages")),
@@ -39,7 +39,7 @@ _FIXED: dict[str, tuple[str, Match]] = {
     "/healthz": ("GET", Match("/healthz", view="live")),
     "/readyz": ("GET", Match("/readyz", view="ready")),
 }
-_QUICK: dict[tuple[str, str], Match] = {(method, path): match for path, (method, match) in _FIXED.items()}
+_QUICK: dict[tuple[str, str], Match] = {(method, path): match for path, (method, match) in FIXED.items()}
 
 
 def match(method: str, path: str) -> Match:
@@ -56,7 +56,7 @@ def wire_of(path: str) -> str:
 
 
 def _slowly(method: str, path: str) -> Match:
-    allowed, found = _FIXED.get(path) or _FIXED.get(path.rstrip("/")) or _named(path)
+    allowed, found = FIXED.get(path) or FIXED.get(path.rstrip("/")) or _named(path)
     if method == allowed or (method == "HEAD" and allowed == "GET"):
         return found
     raise MethodNotAllowed(f"{path[:128]} does not take {method}", hint=f"use {allowed}", place=allowed)

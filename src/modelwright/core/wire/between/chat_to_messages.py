@@ -40,7 +40,9 @@ class _Format(msgspec.Struct):
     json_schema: _Schema | None = None
 
 
-class _Request(msgspec.Struct):
+class ChatRequest(msgspec.Struct):
+    """The fields of a chat request that the other wire has a word for, or that are refused."""
+
     messages: list[_Message]
     model: str = ""
     stream: bool | None = None
@@ -92,9 +94,9 @@ _HINTS = (
     "verbosity",
 )
 """Wishes that the vendor has no word for and that change no answer's form: they are left out."""
-_KNOWN = frozenset(_Request.__struct_fields__) | frozenset(_HINTS)
+_KNOWN = frozenset(ChatRequest.__struct_fields__) | frozenset(_HINTS)
 _EFFORTS = {"minimal": "low"}
-_decoder = msgspec.json.Decoder(_Request)
+_decoder = msgspec.json.Decoder(ChatRequest)
 
 
 def translate(body: bytes, *, max_tokens: int) -> bytes:
@@ -126,7 +128,7 @@ def translate(body: bytes, *, max_tokens: int) -> bytes:
     return msgspec.json.encode({name: value for name, value in fields.items() if value is not None})
 
 
-def _output(request: _Request) -> dict[str, Any]:
+def _output(request: ChatRequest) -> dict[str, Any]:
     """How the answer is to look, and how much may be thought about it."""
     wanted = dict(request.output_config or {})
     effort = request.reasoning_effort
@@ -278,7 +280,7 @@ def _function(content: object, place: str) -> _Function:
         raise wrong(f"{place}.function", f"cannot be read: {error}") from None
 
 
-def _tool_choice(request: _Request) -> dict[str, Any] | None:
+def _tool_choice(request: ChatRequest) -> dict[str, Any] | None:
     alone = {"disable_parallel_tool_use": True} if request.parallel_tool_calls is False else {}
     match request.tool_choice:
         case None:

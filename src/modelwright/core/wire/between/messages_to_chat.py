@@ -65,7 +65,9 @@ class _Metadata(msgspec.Struct):
     user_id: str | None = None
 
 
-class _Request(msgspec.Struct):
+class MessagesRequest(msgspec.Struct):
+    """The fields of a request of messages that the other wire has a word for, or that are refused."""
+
     model: str
     messages: list[_Message]
     max_tokens: int | None = None
@@ -100,10 +102,10 @@ _HINTS = (
     "workspace_id",
 )
 """Wishes that chat has no word for and that change no answer's form: they are left out."""
-_KNOWN = frozenset(_Request.__struct_fields__) | frozenset(_HINTS)
+_KNOWN = frozenset(MessagesRequest.__struct_fields__) | frozenset(_HINTS)
 _REFERENCE = "the Anthropic API reference"
 _THOUGHTS = frozenset({"thinking", "redacted_thinking"})
-_decoder = msgspec.json.Decoder(_Request)
+_decoder = msgspec.json.Decoder(MessagesRequest)
 
 
 def translate(body: bytes, *, limit_field: str = "max_tokens") -> bytes:
@@ -132,7 +134,7 @@ def translate(body: bytes, *, limit_field: str = "max_tokens") -> bytes:
     return msgspec.json.encode({name: value for name, value in fields.items() if value is not None})
 
 
-def _output(request: _Request) -> dict[str, Any]:
+def _output(request: MessagesRequest) -> dict[str, Any]:
     wanted = request.output_config or _Output()
     form = wanted.format or request.output_format
     found: dict[str, Any] = {}

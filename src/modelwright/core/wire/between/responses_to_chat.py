@@ -54,7 +54,9 @@ class _Reasoning(msgspec.Struct):
     effort: str | None = None
 
 
-class _Request(msgspec.Struct):
+class ResponsesRequest(msgspec.Struct):
+    """The fields of a request of responses that the other wire has a word for, or that are refused."""
+
     model: str
     input: str | list[_Item]
     instructions: str | None = None
@@ -97,12 +99,12 @@ _HINTS = (
     "stream_options",
 )
 """Wishes that chat has no word for and that change no answer's form: they are left out."""
-_KNOWN = frozenset(_Request.__struct_fields__) | frozenset(_HINTS)
+_KNOWN = frozenset(ResponsesRequest.__struct_fields__) | frozenset(_HINTS)
 _LOGPROBS = "message.output_text.logprobs"
 _INCLUDED = frozenset({_LOGPROBS, "reasoning.encrypted_content"})
 """What may be asked to be included; there is nothing encrypted to include, so it is left out."""
 _ROLES = {"user": "user", "assistant": "assistant", "system": "system", "developer": "system"}
-_decoder = msgspec.json.Decoder(_Request)
+_decoder = msgspec.json.Decoder(ResponsesRequest)
 
 
 def translate(body: bytes, *, limit_field: str = "max_tokens") -> bytes:

@@ -1,0 +1,129 @@
+"""The OpenAPI description of the public door: its paths as the door knows them, bodies as far as anybody reads them."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import msgspec
+
+from modelwright.core.wire.between.chat_to_messages import ChatRequest
+from modelwright.core.wire.between.messages_to_chat import MessagesRequest
+from modelwright.core.wire.between.responses_to_chat import ResponsesRequest
+from modelwright.gateway.http.paths import FIXED, match
+
+_TEXTS = {"type": ["string", "array", "null"], "items": {"type": "string"}}
+_NAMED = (
+    ("GET", "/v1/models/{model}"),
+    ("GET", "/v2/models/{model}"),
+    ("GET", "/v2/models/{model}/ready"),
+    ("POST", "/v2/models/{model}/infer"),
+    ("GET", "/v2/models/{model}/versions/{version}"),
+    ("GET", "/v2/models/{model}/versions/{version}/ready"),
+    ("POST", "/v2/models/{model}/versions/{version}/infer"),
+)
+_SUMMARIES = {
+    "chat": "OpenAI's chat completions",
+    "completions": "OpenAI's completions of a text",
+    "embeddings": "OpenAI's embeddings",
+    "messages": "Anthropic's messages",
+    "responses": "OpenAI's responses, without state",
+    "infer": "Inference on tensors (V2)",
+    "feedback": "What somebody thought of an answer",
+    "models": "Endpoints that may be called",
+    "model": "One endpoint",
+    "server": "Name, version and extensions of the server (V2)",
+    "live": "Whether the process answers",
+    "ready": "Whether calls are welcome",
+    "v2_ready": "Whether every model of ours is ready (V2)",
+    "metadata": "Inputs and outputs of a model (V2)",
+}
+_OPEN = frozenset({"live", "ready", "v2_ready", "server"})
+"""Views that need no key."""
+
+
+def page() -> str:
+    """The whole description as JSON."""
+    paths: dict[str, Any] = {}
+    for method, path in (*((method, path) for path, (method, _) in FIXED.items()), *_NAMED):
+        paths.setdefault(path, {})[method.lower()] = _operation(method, path)
+    described = {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Modelwright, the public door",
+            "version": "1",
+            "description": "Written by docs/generate.py. Bodies name the fields that are read here; others pass.",
+        },
+        "paths": paths,
+        "components": {
+            "schemas": _schemas(),
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+            },
+        },
+    }
+    return json.dumps(described, indent=1, ensure_ascii=False) + "\n"
+
+
+def _operation(method: str, path: str) -> dict[str, Any]:
+    names = re.findall(r"\{(\w+)\}", path)
+    found = match(method, path.replace("{", "").replace("}", ""))
+    what = found.operation or (path.rpartition("/")[2] if "/models/{model}/" in path else found.view)
+    operation: dict[str, Any] = {
+        "operationId": re.sub(r"\W+", "_", f"{method} {path}").strip("_").lower(),
+        "summary": _SUMMARIES.get(what, _SUMMARIES["metadata"]),
+        "responses": {"200": {"description": "the answer"}, "default": {"description": "an error of the path's wire"}},
+    }
+    if names:
+        operation["parameters"] = [
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
+        ]
+    if found.view not in _OPEN:
+        operation["security"] = [{"bearer": []}, {"key": []}]
+    if method == "POST":
+        schema = {"$ref": f"#/components/schemas/{found.operation or found.view}"}
+        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+    return operation
+
+
+def _schemas() -> dict[str, Any]:
+    """Read off the types that read the bodies, where those say enough."""
+    types = {"chat": ChatRequest, "messages": MessagesRequest, "responses": ResponsesRequest}
+    found = msgspec.json.schema_components(types.values(), ref_template="#/components/schemas/{name}")
+    told = re.sub(r'modelwright\.core\.wire\.between\.|(?<=[/".])_(?=[A-Z])', "", json.dumps(found))
+    roots, schemas = json.loads(told)
+    model = {"model": {"type": "string"}}
+    stream = {"stream": {"type": ["boolean", "null"]}}
+    return {
+        **schemas,
+        **dict(zip(types, roots, strict=True)),
+        "completions": _object({**model, **stream, "prompt": _TEXTS}, "model", "prompt"),
+        "embeddings": _object({**model, "input": _TEXTS}, "model", "input"),
+        "feedback": _object(
+            {
+                "call": {"type": "string"},
+                "score": {"type": ["number", "boolean"]},
+                "comment": {"type": "string"},
+                "name": {"type": "string"},
+            },
+            "call",
+            "score",
+        ),
+        "infer": _object({"id": {"type": "string"}, "inputs": {"type": "array", "items": _tensor()}}, "inputs"),
+    }
+
+
+def _tensor() -> dict[str, Any]:
+    fields = {
+        "name": {"type": "string"},
+        "shape": {"type": "array", "items": {"type": "integer"}},
+        "datatype": {"type": "string"},
+        "data": {"type": "array"},
+    }
+    return _object(fields, "name", "shape", "datatype", "data")
+
+
+def _object(fields: dict[str, Any], *required: str) -> dict[str, Any]:
+    return {"type": "object", "properties": fields, "required": list(required)}
