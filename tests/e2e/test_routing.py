@@ -45,6 +45,12 @@ MORE = """
     variants: {main: {provider: first, model: large}, spare: {provider: second, model: small, weight: 0}}
     fallback: [spare]
     cache: {exact: {ttl: 1h}}
+  quickest: {choose: latency, variants: {one: {provider: first, model: m}, two: {provider: second, model: m}}}
+  calmest: {choose: in_flight, variants: {one: {provider: first, model: m}, two: {provider: second, model: m}}}
+  cheapest: {choose: price, variants: {one: {provider: dear, model: m}, two: {provider: cheap, model: m}}}
+  talks:
+    split: {by: conversation}
+    variants: {one: {provider: first, model: m}, two: {provider: second, model: m}}
   guarded: {variants: {main: {provider: ill, model: large}}}
   keyed: {variants: {main: {provider: locked, model: large}}}
   holed:
@@ -100,6 +106,8 @@ def site(
     others = f"""
   locked: {{kind: vllm, base_url: "{locked.base_url}", keys: ["${{secret:DEAD}}", "${{secret:LIVE}}"]}}
   hole: {{kind: vllm, base_url: "http://127.0.0.1:{hole}/v1"}}
+  dear: {{kind: vllm, base_url: "{first.base_url}", prices: {{m: {{input: 3, output: 9}}}}}}
+  cheap: {{kind: vllm, base_url: "{second.base_url}", prices: {{m: {{input: 1, output: 2}}}}}}
   ill: {{kind: vllm, base_url: "{first.base_url}", breaker: {{failures: 3, rest: 500ms}}}}
 endpoints:"""
     text = manifest.replace("\nendpoints:", others) + MORE
@@ -271,6 +279,50 @@ def test_a_provider_that_is_ill_is_left_alone_until_it_is_well(site: Site, first
         patient(
             lambda told=told: any("breaker_changed" in line and told in line for line in site.lines), waiting_for=told
         )
+
+
+def test_the_quicker_variant_gets_more(site: Site, first: DevProvider, second: DevProvider) -> None:
+    first.fails("slow@300ms")
+    assert {call(site, "quickest").status for _ in range(12)} == {200}
+    slow, quick = hits(first, second)
+    assert slow <= 3
+    assert quick >= 9
+
+
+def test_calls_go_where_fewest_are_under_way(site: Site, first: DevProvider, second: DevProvider) -> None:
+    first.fails("slow@2s")
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(call, site, "calmest")
+        patient(lambda: sum(hits(first, second)) == 1)
+        while hits(first) == (0,):  # between two that are idle chance decides
+            waiting.result()
+            count = sum(hits(first, second))
+            waiting = pool.submit(call, site, "calmest")
+            patient(lambda count=count: sum(hits(first, second)) > count)
+        assert {call(site, "calmest").headers["x-modelwright-variant"] for _ in range(5)} == {"two"}
+        assert waiting.result().headers["x-modelwright-variant"] == "one"
+
+
+def test_the_cheaper_variant_is_asked_until_it_fails(site: Site, second: DevProvider) -> None:
+    assert {call(site, "cheapest").headers["x-modelwright-variant"] for _ in range(3)} == {"two"}
+    assert hits(second) == (3,)
+
+
+def test_a_conversation_keeps_its_variant(site: Site) -> None:
+    def turn(*messages: dict[str, str]) -> str:
+        body = json.dumps({"model": "talks", "messages": messages}).encode()
+        return site.call("POST", CHAT, body).headers["x-modelwright-variant"]
+
+    chosen: set[str] = set()
+    for number in range(12):
+        begin = ({"role": "system", "content": "Be brief."}, {"role": "user", "content": f"Question {number}"})
+        turns = {
+            turn(*begin),
+            turn(*begin, {"role": "assistant", "content": "Yes."}, {"role": "user", "content": "Why?"}),
+        }
+        assert len(turns) == 1
+        chosen |= turns
+    assert chosen == {"one", "two"}
 
 
 def test_an_attempt_that_failed_is_counted_as_no_call(site: Site, first: DevProvider) -> None:

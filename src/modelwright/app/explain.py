@@ -78,7 +78,7 @@ def explain(loaded: LoadedManifest, endpoint: str, *, caller: Caller, salt: byte
     )
     if len(alone) == 1:
         return _decided(explanation, alone[0], "it is the only variant with a weight above zero")
-    if not subject:
+    if not subject or found.choose != "weight":
         return msgspec.structs.replace(explanation, reason=_undecided(found))
     if at is None:
         reason = "this installation has no salt yet; `modelwright up` makes it at its first start"
@@ -87,16 +87,28 @@ def explain(loaded: LoadedManifest, endpoint: str, *, caller: Caller, salt: byte
     return _decided(explanation, chosen, f"{source} {shown!r} stands at {at:.6f}")
 
 
+_NOW = {
+    "latency": "the one that is quickest at the time, of two taken by chance",
+    "in_flight": "the one that has the fewest calls under way at the time",
+    "price": "the one that may cost the least for this call, of those that are up",
+}
+
+
 def _decided(explanation: Explanation, variant: str, reason: str) -> Explanation:
     return msgspec.structs.replace(explanation, variant=variant, reason=reason)
 
 
 def _undecided(endpoint: Endpoint) -> str:
+    if endpoint.choose != "weight":
+        return _NOW[endpoint.choose]
     if endpoint.split_by == "call":
         return "every call is drawn by itself"
     if endpoint.split_by == "user":
         first = f"header {endpoint.split_header}, then the " if endpoint.split_header else ""
         return f"it depends on the {first}body's `user`, then the key; a call without any is drawn by itself"
+    if endpoint.split_by == "conversation":
+        first = f"header {endpoint.split_header}, then the " if endpoint.split_header else ""
+        return f"it depends on the {first}messages up to the first one of the user"
     return f"it depends on the {endpoint.split_by}"
 
 
@@ -106,6 +118,8 @@ def _subject(endpoint: Endpoint, caller: Caller) -> tuple[str, str, str]:
     header = values.get(endpoint.split_header, "") if endpoint.split_header else ""
     # The gateway reads a header's bytes, one character each.
     raw = header.encode(errors="surrogateescape").decode("latin-1")
+    if endpoint.split_by == "conversation":
+        return (raw, header, f"header {endpoint.split_header}") if header else ("", "", "")
     subject = split.subject(endpoint.split_by, header=raw, user=caller.user, tenant=caller.tenant, key=caller.key)
     if not subject:
         return "", "", ""

@@ -31,6 +31,7 @@ from modelwright.core.contracts.snapshot import (
     Timeouts,
     Variant,
 )
+from modelwright.core.errors import StartError
 from modelwright.core.prices import units
 from modelwright.core.quantities import parse_budgets, parse_duration, parse_rates, parse_size
 
@@ -103,11 +104,18 @@ def limits(manifest: Manifest) -> Limits:
 
 def _priced(endpoint: Endpoint, loaded: LoadedManifest, prices: PriceBook) -> Endpoint:
     """Nobody asks a provider that is off, so nobody looks its prices up."""
-    variants = (
+    variants = tuple(
         variant if variant.provider in loaded.off else msgspec.structs.replace(variant, price=prices.of(variant).price)
         for variant in endpoint.variants
     )
-    return msgspec.structs.replace(endpoint, variants=tuple(variants))
+    currencies = sorted({variant.price.currency for variant in variants if variant.price is not None})
+    if endpoint.choose == "price" and len(currencies) > 1:
+        raise StartError(
+            f"chooses by price, and its variants are priced in {' and '.join(currencies)}",
+            hint="give the models prices in one currency, under providers.<name>.prices",
+            place=f"endpoint {endpoint.name}",
+        )
+    return msgspec.structs.replace(endpoint, variants=variants)
 
 
 def provider_of(model: str) -> str:
@@ -125,7 +133,9 @@ def _endpoint(name: str, section: EndpointSection, operations: tuple[str, ...]) 
         name=name,
         operations=operations,
         variants=tuple(_variant(label, variant) for label, variant in section.variants.items()),
+        choose=section.choose,
         split_by=section.split.by,
+        split_replicas=section.split.replicas,
         split_header=section.split.header,
         override_header=section.split.override,
         timeouts=_timeouts(section.timeout),

@@ -9,10 +9,20 @@ _BITS = 53
 """What a float holds exactly: more would round the last positions up to 1."""
 
 
-def subject(by: str, *, header: str = "", user: str = "", tenant: str = "", key: str = "", call: str = "") -> str:
-    """Whose hash decides, for `by` of user | key | tenant | call.
+def subject(
+    by: str,
+    *,
+    header: str = "",
+    conversation: str = "",
+    user: str = "",
+    tenant: str = "",
+    key: str = "",
+    call: str = "",
+) -> str:
+    """Whose hash decides, for `by` of user | conversation | key | tenant | call.
 
-    `user`: the value of the configured header, otherwise the body's `user` field, otherwise the key's id. A call
+    `user`: the value of the configured header, otherwise the body's `user` field, otherwise the key's id.
+    `conversation`: the header, otherwise what the conversation began with, otherwise as for `user`. A call
     without any of them stands for itself, so that anonymous traffic is spread by the weights.
     """
     if by == "call":
@@ -21,6 +31,8 @@ def subject(by: str, *, header: str = "", user: str = "", tenant: str = "", key:
         return tenant or call
     if by == "user":
         return header or user or key or call
+    if by == "conversation":
+        return header or conversation or user or key or call
     return key or call
 
 
@@ -57,3 +69,8 @@ def choose(weights: Sequence[float], at: float) -> int:
         if at < end:
             break
     return chosen
+
+
+def rank(salt: bytes, subject: str, names: Sequence[str]) -> int:
+    """The index of the name that a subject keeps (rendezvous hashing): when one leaves, only its subjects move."""
+    return max(range(len(names)), key=lambda index: position(salt, names[index], subject))

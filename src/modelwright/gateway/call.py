@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Protocol, TypeAlias
 
 import msgspec
@@ -66,6 +66,8 @@ class Call(msgspec.Struct, eq=False):
     """Its client has left all the same."""
     stopped: CallError | None = None
     """Why the call was cancelled from outside."""
+    keeper: Callable[[Sequence[str]], int] | None = None
+    """Chooses between the addresses of a model's replicas, when whoever calls keeps one."""
     answered: int = 0
     """Status of the upstream's answer, when it was no success."""
     begun: bool = False

@@ -89,7 +89,8 @@ class Parts:
 
 def build_chain(table: Table, parts: Parts, *, authenticate: Authenticate) -> Handler:
     """From the outermost to the innermost; what the manifest does not ask for is not there."""
-    snapshot, meter, route = table.snapshot, Meter(parts.ledger, parts.clock), ChooseRoute(table)
+    snapshot, meter = table.snapshot, Meter(parts.ledger, parts.clock)
+    route = ChooseRoute(table, parts.clock, chance=parts.chance)
     asking = _asking(table, parts)
     policies: list[Policy] = [
         meter,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 
 import msgspec
@@ -13,6 +13,7 @@ from modelwright.core.ports.http import Deadlines
 from modelwright.core.ports.providers import Dialect
 from modelwright.core.prices import ceiling
 from modelwright.gateway.routing.breaker import Breaker, State
+from modelwright.gateway.routing.load import Load
 from modelwright.gateway.routing.standing import Standing
 
 Dialects = Callable[[ProviderEntry, str], Dialect]
@@ -53,6 +54,7 @@ class Lane:
         "ceiling",
         "deadlines",
         "header",
+        "load",
         "model",
         "off",
         "own",
@@ -78,6 +80,7 @@ class Lane:
         self.off = provider.off
         self.replicas = replicas
         self.standing = Standing()
+        self.load = Load()
         limits = endpoint.timeouts
         self.deadlines = Deadlines(connect=limits.connect, first_byte=limits.first_token, idle=limits.idle)
         # A stream's first content may take as long as its head: from the head on, the gateway itself looks at the time.
@@ -95,10 +98,11 @@ class Lane:
         """Whether a call may be sent there now (monotonic)."""
         return not self.off and any(replica.admits(now) for replica in self.replicas)
 
-    def pick(self, now: float) -> Replica:
-        """The ready replica that has the least in flight; raises ModelUnavailable or ProviderUnavailable.
+    def pick(self, now: float, keeper: Callable[[Sequence[str]], int] | None = None) -> Replica:
+        """The ready replica that has the least in flight, or the one that a `keeper` of its addresses chooses.
 
-        One that is up but not ready is asked when there is no other: it says itself why it is not.
+        One that is up but not ready is asked when there is no other: it says itself why it is not. Raises
+        ModelUnavailable or ProviderUnavailable.
         """
         replicas = self.replicas
         if len(replicas) == 1 and replicas[0].up and replicas[0].breaker is None:
@@ -106,8 +110,10 @@ class Lane:
         admitted = [replica for replica in replicas if replica.admits(now)]
         if not admitted:
             raise lost_model(self.model) if self.own else self._left_alone(now)
-        ready = [replica for replica in admitted if replica.ready]
-        return min(ready or admitted, key=lambda replica: replica.in_flight)
+        admitted = [replica for replica in admitted if replica.ready] or admitted
+        if keeper is not None and len(replicas) > 1:
+            return admitted[keeper([replica.url for replica in admitted])]
+        return min(admitted, key=lambda replica: replica.in_flight)
 
     def _left_alone(self, now: float) -> ProviderUnavailable:
         waits = [replica.breaker.wait(now) for replica in self.replicas if replica.breaker is not None]
@@ -129,6 +135,11 @@ class Route(msgspec.Struct, frozen=True):
     override: bytes
     """Lower case; the header that names the variant, empty when none does."""
     fallback: tuple[Lane, ...] = ()
+
+    @property
+    def alone(self) -> bool:
+        """Whether there is nothing to choose, neither a lane nor a replica to keep."""
+        return len(self.lanes) == 1 and not self.endpoint.split_replicas
 
     @property
     def persists(self) -> bool:
@@ -174,6 +185,7 @@ class Replicas:
         self._tell = tell
         self._known: dict[tuple[str, str], tuple[ProviderEntry, Replica]] = {}
         self._standings: dict[str, Standing] = {}
+        self._loads: dict[tuple[str, str, str, str], Load] = {}
 
     def of(self, provider: ProviderEntry) -> tuple[Replica, ...]:
         """One per base URL; the same objects as long as the entry, its keys aside, stays the same."""
@@ -187,6 +199,10 @@ class Replicas:
             known = self._standings[provider] = Standing(keys, budget=known.budget if known is not None else None)
         return known
 
+    def load(self, endpoint: str, variant: Variant) -> Load:
+        """What was measured of a variant, as long as it is asked for the same model."""
+        return self._loads.setdefault((endpoint, variant.name, variant.provider, variant.model), Load())
+
     def left_alone(self) -> dict[str, int]:
         """Providers with a breaker, and how many of their addresses are left alone."""
         found: dict[str, int] = {}
@@ -195,8 +211,10 @@ class Replicas:
                 found[provider] = found.get(provider, 0) + (not replica.breaker.closed)
         return found
 
-    def keep_only(self, providers: Collection[ProviderEntry]) -> None:
+    def keep_only(self, providers: Collection[ProviderEntry], endpoints: Collection[Endpoint]) -> None:
         """Forget what the snapshot in force does not name."""
+        asked = {(endpoint.name, variant.name) for endpoint in endpoints for variant in endpoint.variants}
+        self._loads = {key: load for key, load in self._loads.items() if key[:2] in asked}
         names = {provider.name for provider in providers}
         self._standings = {name: known for name, known in self._standings.items() if name in names}
         live = {(provider.name, url) for provider in providers for url in provider.base_urls or ("",)}
@@ -223,7 +241,7 @@ def build_table(snapshot: Snapshot, *, replicas: Replicas, resolve: Resolve) -> 
         salt=bytes.fromhex(snapshot.split_salt),
         replicas=tuple(replica for provider in providers.values() for replica in provider.own_replicas),
     )
-    replicas.keep_only(snapshot.providers)
+    replicas.keep_only(snapshot.providers, snapshot.endpoints)
     return table
 
 
@@ -233,6 +251,7 @@ class _Provider:
     def __init__(self, entry: ProviderEntry, replicas: Replicas, resolve: Resolve) -> None:
         self.off = entry.off
         self.entry = entry
+        self.known = replicas
         self.standing = Standing()
         self.replicas = () if entry.off else replicas.of(entry)
         self.own_replicas = self.replicas if entry.kind == SERVING else ()
@@ -249,6 +268,8 @@ class _Provider:
         lane = Lane(variant, endpoint, provider=self.entry, replicas=self.replicas)
         lane.off = self.off
         lane.standing = self.standing
+        if endpoint.choose != "weight":
+            lane.load = self.known.load(endpoint.name, variant)
         return lane
 
 

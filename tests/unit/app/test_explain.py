@@ -21,6 +21,9 @@ endpoints:
   one: {variants: {a: {provider: p, model: m, weight: 0}, b: {provider: q, model: n}}}
   key: {variants: {a: {provider: p, model: m}, b: {provider: q, model: n}}, split: {by: key}}
   call: {variants: {a: {provider: p, model: m}, b: {provider: q, model: n}}, split: {by: call}}
+  talk:
+    {variants: {a: {provider: p, model: m}, b: {provider: q, model: n}}, split: {by: conversation, header: x-session}}
+  quick: {variants: {a: {provider: p, model: m}, b: {provider: q, model: n}}, choose: latency}
 """
 
 
@@ -52,6 +55,19 @@ def test_the_header_comes_before_the_user_and_that_before_the_key(loaded: Loaded
     assert explain(loaded, "two", caller=Caller(user="u", key="k"), salt=SALT).source == "user"
     assert explain(loaded, "two", caller=Caller(key="k"), salt=SALT).source == "key"
     assert explain(loaded, "key", caller=caller, salt=SALT).subject == "k"
+
+
+def test_what_is_decided_at_the_time_is_not_foretold(loaded: LoadedManifest) -> None:
+    found = explain(loaded, "quick", caller=Caller(user="u", key="k"), salt=SALT)
+    assert (found.variant, found.reason) == ("", "the one that is quickest at the time, of two taken by chance")
+
+
+def test_a_conversation_is_known_by_its_header_or_its_messages(loaded: LoadedManifest) -> None:
+    found = explain(loaded, "talk", caller=Caller(user="u", headers={"x-session": "s"}), salt=SALT)
+    assert (found.subject, found.source) == ("s", "header x-session")
+    assert found.variant == ("a", "b")[split.choose([1, 1], split.position(SALT, "talk", "s"))]
+    found = explain(loaded, "talk", caller=Caller(user="u"), salt=SALT)
+    assert (found.variant, found.reason[:45]) == ("", "it depends on the header x-session, then the ")
 
 
 def test_what_is_not_known_is_said(loaded: LoadedManifest) -> None:

@@ -118,6 +118,8 @@ class World:
         self.in_flight = InFlight(self.clock)
         self.key_source = KeySource(Path("/nowhere"), clock=self.clock)
         self.events: list[Event] = []
+        self.chance = 0.5
+        """What the die shows."""
         self.waits: list[float] = []
         """Seconds that policies have waited; the clock went on by as much."""
         self.limiter: Limiter = MemoryLimits(self.clock.now)
@@ -133,7 +135,7 @@ class World:
                 pepper=PEPPER,
                 renewal=Renewal(self.upstream, "/run/control.sock", clock=self.clock),
                 transport=self.upstream,
-                chance=lambda: 0.5,
+                chance=lambda: self.chance,
                 sleep=self._sleep,
                 emit=self.events.append,
             ),

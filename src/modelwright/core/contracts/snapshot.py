@@ -156,10 +156,14 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     operations: tuple[str, ...]
     """Of chat, completions, embeddings, infer."""
     variants: tuple[Variant, ...]
+    choose: str = "weight"
+    """weight | latency | in_flight | price: what decides between the variants."""
     split_by: str = "user"
-    """user | key | tenant | call: whose hash chooses the variant."""
+    """user | conversation | key | tenant | call: whose hash chooses the variant."""
+    split_replicas: bool = False
+    """Whether it chooses the replica of a model of ours, too."""
     split_header: str = ""
-    """Header that names the user; empty: the body's `user` field, then the key."""
+    """Header that names the user or the conversation; empty: the body tells, then the key."""
     override_header: str = ""
     """Header in which a caller names the variant; empty: nobody can."""
     timeouts: Timeouts = Timeouts()

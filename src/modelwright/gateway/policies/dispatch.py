@@ -47,7 +47,7 @@ class Dispatch:
         if lane is None:
             raise RuntimeError("a call was dispatched before it had a route")
         now = self._monotonic()
-        replica = lane.pick(now)
+        replica = lane.pick(now, call.keeper)
         dialect = replica.dialect
         key = lane.standing.ring.take(now)
         form = _form(call, dialect)

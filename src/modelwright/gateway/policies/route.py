@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 from modelwright.core import split
 from modelwright.core.errors import Forbidden, ProviderOff, UnknownEndpoint, Unprocessable
+from modelwright.core.ports.clock import Clock
 from modelwright.gateway.call import Call, Handler, Reply
 from modelwright.gateway.lanes import Lane, Route, Table
+from modelwright.gateway.routing.choice import choose
+from modelwright.gateway.routing.conversation import opening
 
 _LISTED = 10
 """Endpoints that an error names."""
@@ -24,9 +28,12 @@ _HOW = {
 class ChooseRoute:
     """Puts the lane into the call."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, clock: Clock, *, chance: Callable[[], float]) -> None:
+        """`chance` draws evenly from [0, 1)."""
         self._routes = table.routes
         self._salt = table.salt
+        self._monotonic = clock.monotonic
+        self._chance = chance
 
     def __call__(self, call: Call, proceed: Handler) -> Awaitable[Reply]:
         row = call.row
@@ -41,7 +48,7 @@ class ChooseRoute:
         if route.override and route.override in call.headers:
             lane = _named(call.headers[route.override], route)
         else:
-            lane = route.lanes[0] if len(route.lanes) == 1 else self._choose(call, route)
+            lane = route.lanes[0] if route.alone else self._choose(call, route)
         if lane.off:
             lane = next((other for other in route.fallback if not other.off), lane)
         call.lane = lane
@@ -55,14 +62,19 @@ class ChooseRoute:
 
     def _choose(self, call: Call, route: Route) -> Lane:
         row, endpoint = call.row, route.endpoint
+        if endpoint.choose != "weight":
+            return choose(call, route, now=self._monotonic(), chance=self._chance())
         subject = split.subject(
             endpoint.split_by,
             header=call.headers.get(route.split_header, b"").decode("latin-1") if route.split_header else "",
+            conversation=opening(call.body) if endpoint.split_by == "conversation" else "",
             user=call.caller.user or (call.head.user or "" if call.head is not None else ""),
             tenant=row.tenant,
             key=row.key,
             call=row.call,
         )
+        if endpoint.split_replicas:
+            call.keeper = partial(split.rank, self._salt, subject)
         return route.lanes[split.choose(route.weights, split.position(self._salt, endpoint.name, subject))]
 
 

@@ -29,4 +29,28 @@ def _fallback(case: Case) -> Iterator[Finding]:
             yield Finding(("endpoints", name, "fallback"), problem, "add a variant, or set `retries`", on_key=True)
 
 
-RULES: Rules = (_fallback,)
+def _choose(case: Case) -> Iterator[Finding]:
+    """What would be accepted and ignored is refused."""
+    for name, endpoint in case.manifest.endpoints.items():
+        if endpoint.choose == "weight":
+            continue
+        here: Path = ("endpoints", name)
+        for field in ("by", "header", "replicas"):
+            if field in endpoint.split.model_fields_set:
+                problem = f"with `choose: {endpoint.choose}` nobody keeps a variant"
+                yield Finding((*here, "split", field), problem, "remove one of them", on_key=True)
+        for label, variant in endpoint.variants.items():
+            if variant.weight not in {0, 1}:
+                problem = f"with `choose: {endpoint.choose}` a weight only says whether a variant may be chosen"
+                yield Finding((*here, "variants", label, "weight"), problem, "write 1 or 0", on_key=True)
+
+
+def _replicas(case: Case) -> Iterator[Finding]:
+    for name, endpoint in case.manifest.endpoints.items():
+        served = {variant.serve for variant in endpoint.variants.values()} & case.manifest.models.keys()
+        if endpoint.split.replicas and not any(case.manifest.models[model].scale.min > 1 for model in served):
+            problem = "no variant is a model of yours with several replicas"
+            yield Finding(("endpoints", name, "split", "replicas"), problem, "remove it", on_key=True)
+
+
+RULES: Rules = (_fallback, _choose, _replicas)

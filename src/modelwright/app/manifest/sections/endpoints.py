@@ -25,11 +25,16 @@ class VariantSection(Section):
 class SplitSection(Section):
     """Whose hash chooses the variant."""
 
-    by: Literal["user", "key", "tenant", "call"] = Field(
-        default="user", description="What keeps its variant: a user, an API key, a tenant; or every call by itself."
+    by: Literal["user", "conversation", "key", "tenant", "call"] = Field(
+        default="user",
+        description="What keeps its variant: a user, a conversation, an API key, a tenant; or every call by itself.",
     )
     header: HeaderName = Field(
-        default="", description="Header that names the user; otherwise the body's user field, then the key."
+        default="",
+        description="Header that names the user or the conversation; otherwise the body tells, then the key.",
+    )
+    replicas: bool = Field(
+        default=False, description="Whether it keeps its replica of a model of yours, too, as long as that is ready."
     )
     override: HeaderName = Field(
         default="", description="Header by which a tester names the variant that answers; by default nobody can."
@@ -49,6 +54,10 @@ class EndpointSection(Section):
     """A name that clients call."""
 
     variants: dict[Name, VariantSection] = Field(min_length=1, description="Ways to answer, by name.")
+    choose: Literal["weight", "latency", "in_flight", "price"] = Field(
+        default="weight",
+        description="What decides between variants: their weights, or who is quickest, least busy or cheapest now.",
+    )
     split: SplitSection = Field(default_factory=SplitSection, description="Whose hash chooses the variant.")
     timeout: TimeoutSection = Field(default_factory=TimeoutSection, description="How long an answer may take.")
     cache: CacheSection | None = Field(
