@@ -24,6 +24,7 @@ _OUTCOMES = {
     "intent": "dispatched, not ended yet",
     "ok": "a whole answer",
     "refused": "answered by the gateway or by our own worker without computing anything",
+    "guard_blocked": "the endpoint's guard stopped the request, or the answer to it",
     "client_disconnect": "the client left; tokens and chunks seen so far are counted",
     "provider_refused": "the provider says that the request is wrong; its answer passed untouched",
     "provider_error": "the provider answered 5xx, or something that cannot be read",

@@ -12,9 +12,11 @@ from modelwright.app.manifest.rules.operations import served_alone
 from modelwright.app.manifest.schema import Manifest
 from modelwright.app.manifest.sections.cache import CacheSection
 from modelwright.app.manifest.sections.endpoints import EndpointSection, TimeoutSection, VariantSection
+from modelwright.app.manifest.sections.guard import GuardSection
 from modelwright.app.manifest.sections.limits import LimitSection
 from modelwright.app.manifest.sections.routing import BreakerSection, RetriesSection
 from modelwright.app.prices.book import PriceBook
+from modelwright.core.contracts.guard import PII_KINDS, EndpointGuard, GuardSide
 from modelwright.core.contracts.release import Release
 from modelwright.core.contracts.snapshot import (
     SERVING,
@@ -142,6 +144,7 @@ def _endpoint(name: str, section: EndpointSection, operations: tuple[str, ...]) 
         cache=_caching(section.cache) if section.cache is not None else None,
         retries=_retries(section.retries),
         fallback=section.fallback,
+        guard=_guard(section.guard) if section.guard is not None else None,
     )
 
 
@@ -182,6 +185,14 @@ def _caching(section: CacheSection) -> Caching:
             agree=alike.agree,
         )
     return Caching(ttl=parse_duration(section.exact.ttl), ignore=section.exact.ignore, semantic=semantic)
+
+
+def _guard(section: GuardSection) -> EndpointGuard:
+    return EndpointGuard(
+        input=GuardSide(pii=section.input.pii, kinds=section.input.kinds or PII_KINDS),
+        output=GuardSide(pii=section.output.pii, kinds=section.output.kinds or PII_KINDS),
+        on_error=section.on_error,
+    )
 
 
 def _retries(section: RetriesSection) -> Retries:

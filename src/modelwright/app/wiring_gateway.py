@@ -30,6 +30,7 @@ from modelwright.gateway.identity.source import KeySource
 from modelwright.gateway.ids import CallIds
 from modelwright.gateway.inflight import InFlight
 from modelwright.gateway.live import Gateway
+from modelwright.guards.guard import RuleGuard
 from modelwright.observe.lines import EventLines, LineWriter
 from modelwright.observe.listener import Listener
 from modelwright.observe.logging import configure_logging
@@ -52,10 +53,8 @@ class GatewayParts:
         self.ledger = SpoolLedger(state / "spool", part=spec.name, boot=secrets.token_hex(4))
         self.in_flight = InFlight(clock)
         self.metrics = CallMetrics(version=version, readings=self._readings())
-        lines = EventLines(spec.name)
-        self.listener = Listener(
-            numbers=self.metrics.hear, lines=lambda events: self.writer.write(lines.encode(events))
-        )
+        lines, write = EventLines(spec.name), self.writer.write
+        self.listener = Listener(numbers=self.metrics.hear, lines=lambda events: write(lines.encode(events)))
         resolve = FreshSecrets(
             lambda: Settings(Path(spec.base), environment=spec.environment, state=state), first=settings
         ).resolve
@@ -65,6 +64,7 @@ class GatewayParts:
             Parts(
                 caches=self.caches.of,
                 clock=clock,
+                guards=RuleGuard,
                 in_flight=self.in_flight,
                 key_source=self.key_source,
                 keyrings=keyring,

@@ -19,6 +19,10 @@ def dev_provider(
     ] = None,
     tokens: Annotated[int, typer.Option(min=0, max=100_000, help="Tokens of an answer.")] = 8,
     delay: Annotated[str, typer.Option(metavar="DURATION", help="Pause before each token of a stream.")] = "20ms",
+    echo: Annotated[
+        int,
+        typer.Option(min=0, max=100_000, metavar="CHARACTERS", help="Repeat the last message, in tokens of that size."),
+    ] = 0,
     require_key: Annotated[str, typer.Option(metavar="KEY", help="Answer 401 to any other bearer token.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print the address as JSON.")] = False,
 ) -> None:
@@ -33,7 +37,13 @@ def dev_provider(
     from modelwright.core.quantities import parse_duration
 
     try:
-        options = Options(tokens=tokens, delay=parse_duration(delay), key=require_key, faults=parse_faults(fault or []))
+        options = Options(
+            tokens=tokens,
+            delay=parse_duration(delay),
+            echo=echo,
+            key=require_key,
+            faults=parse_faults(fault or []),
+        )
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
 

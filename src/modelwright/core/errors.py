@@ -20,6 +20,8 @@
         │   └── ContextTooLong   prompt and answer do not fit the model
         ├── UnknownPath, MethodNotAllowed
         ├── Unauthenticated, Forbidden, UnknownEndpoint, TooLarge, Unprocessable
+        ├── GuardBlocked         a guard does not let the question or its answer through
+        ├── GuardFailed          a guard could not judge, and what it cannot judge does not pass
         ├── Overloaded           our own bound was reached; carries retry_after
         ├── RateLimited          a limit that the manifest sets for the caller; carries retry_after
         │   └── BudgetExhausted  likewise, of money
@@ -244,6 +246,18 @@ class Unprocessable(CallError):
     """The request is well formed but asks for what this endpoint cannot do."""
 
     code = "unprocessable"
+
+
+class GuardBlocked(CallError):
+    """The endpoint's guard does not let the question or its answer through; the message says what and where."""
+
+    code = "guard_blocked"
+
+
+class GuardFailed(CallError):
+    """The endpoint's guard failed itself, and `guard.on_error` is `block`."""
+
+    code = "guard_failed"
 
 
 class Overloaded(CallError):

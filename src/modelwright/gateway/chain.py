@@ -9,6 +9,7 @@ from modelwright.core.contracts.events import Event
 from modelwright.core.contracts.snapshot import Snapshot
 from modelwright.core.ports.cache import CacheStore
 from modelwright.core.ports.clock import Clock
+from modelwright.core.ports.guards import MakeGuard
 from modelwright.core.ports.http import Transport
 from modelwright.core.ports.limits import Limiter
 from modelwright.core.ports.stores import LedgerSink
@@ -24,6 +25,7 @@ from modelwright.gateway.policies.admit import Admit
 from modelwright.gateway.policies.authenticate import Authenticate
 from modelwright.gateway.policies.cache import Cache
 from modelwright.gateway.policies.dispatch import Dispatch
+from modelwright.gateway.policies.guard import Inspect
 from modelwright.gateway.policies.limit import Limit
 from modelwright.gateway.policies.meter import Meter
 from modelwright.gateway.policies.read import Read
@@ -39,6 +41,7 @@ class Parts:
         "chance",
         "clock",
         "emit",
+        "guards",
         "in_flight",
         "key_source",
         "keyrings",
@@ -56,6 +59,7 @@ class Parts:
         *,
         caches: Callable[[Snapshot], CacheStore],
         clock: Clock,
+        guards: MakeGuard,
         in_flight: InFlight,
         key_source: KeySource,
         keyrings: Keyrings,
@@ -75,6 +79,7 @@ class Parts:
         self.meanings = Meanings(now=clock.now, chance=chance, emit=emit)
         self.clock = clock
         self.limiters = limiters
+        self.guards = guards
         self.in_flight = in_flight
         self.key_source = key_source
         self.keyrings = keyrings
@@ -101,6 +106,11 @@ def build_chain(table: Table, parts: Parts, *, authenticate: Authenticate) -> Ha
     ]
     if snapshot.limits.each:
         policies.append(Limit(table, parts.limiters(snapshot)))
+    guards = {
+        endpoint.name: parts.guards(endpoint.guard) for endpoint in snapshot.endpoints if endpoint.guard is not None
+    }
+    if guards:
+        policies.append(Inspect(guards))
     keeping = [endpoint.cache for endpoint in snapshot.endpoints if endpoint.cache is not None]
     if keeping:
         cache = Cache(table, parts.caches(snapshot), parts.clock, meanings=parts.meanings)

@@ -104,6 +104,12 @@ THRESHOLD = MetricRow(
     ("endpoint",),
     "Least similarity of questions that get the same answer; it rises when too many were wrong, known since a check.",
 )
+GUARDS = MetricRow(
+    "modelwright_guard_verdicts_total",
+    "counter",
+    ("operation", "endpoint", "variant", "guard", "action"),
+    "Calls in which a guard found something, by what it was and what was done (the ledger's `guards`).",
+)
 READINGS: tuple[MetricRow, ...] = (
     MetricRow("modelwright_in_flight", "gauge", (), "Calls under way."),
     MetricRow("modelwright_upstream_connections", "gauge", (), "Open connections to providers and models."),
@@ -134,6 +140,7 @@ COUNTS = (
     FAILED_ATTEMPTS,
     COST,
     UNPRICED,
+    GUARDS,
 )
 TABLE: tuple[MetricRow, ...] = (HTTP, *COUNTS, *READINGS, BUILD)
 
@@ -202,6 +209,14 @@ class CallMetrics:
         )
         yield _counter(COST, _costs(series))
         yield _counter(UNPRICED, ((labels[1:], one.unpriced) for labels, one in series if one.unpriced))
+        yield _counter(
+            GUARDS,
+            (
+                ((*labels[1:], *verdict), count)
+                for labels, one in series
+                for verdict, count in sorted(one.verdicts.items())
+            ),
+        )
         for row in READINGS:
             found = self._readings[row.name]()
             values: list[tuple[Labels, float]] = list(found.items()) if isinstance(found, Mapping) else [((), found)]
@@ -220,7 +235,19 @@ class CallMetrics:
 class _Series:
     """The numbers of one wire, operation, endpoint and variant."""
 
-    __slots__ = ("attempts", "cache", "chunks", "costs", "duration", "ends", "first", "saved", "tokens", "unpriced")
+    __slots__ = (
+        "attempts",
+        "cache",
+        "chunks",
+        "costs",
+        "duration",
+        "ends",
+        "first",
+        "saved",
+        "tokens",
+        "unpriced",
+        "verdicts",
+    )
 
     def __init__(self) -> None:
         self.attempts: dict[str, int] = {}
@@ -234,6 +261,7 @@ class _Series:
         self.costs: dict[str, int] = {}
         """Units by currency."""
         self.unpriced = 0
+        self.verdicts: dict[tuple[str, str], int] = {}
 
     def add(self, row: LedgerRow) -> None:
         end = (row.outcome, row.status)
@@ -246,6 +274,9 @@ class _Series:
         if row.cache:
             self.cache[row.cache] = self.cache.get(row.cache, 0) + 1
             self.saved += row.saved_tokens or 0
+        for name, told in row.guards.items():
+            verdict = (name, told.partition(":")[0])
+            self.verdicts[verdict] = self.verdicts.get(verdict, 0) + 1
         self._add_spent(row)
 
     def add_attempt(self, row: LedgerRow) -> None:

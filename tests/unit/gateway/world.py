@@ -20,6 +20,7 @@ from modelwright.core.contracts.events import Event, RequestFinished
 from modelwright.core.contracts.snapshot import Endpoint, Key, ProviderEntry, Snapshot, Timeouts, Variant
 from modelwright.core.keys import compose_key, key_digest
 from modelwright.core.ports.clock import ManualClock
+from modelwright.core.ports.guards import MakeGuard
 from modelwright.core.ports.limits import Limiter
 from modelwright.gateway.chain import Parts
 from modelwright.gateway.http.door import Door
@@ -27,6 +28,7 @@ from modelwright.gateway.identity.renewal import Renewal
 from modelwright.gateway.identity.source import KeySource
 from modelwright.gateway.inflight import InFlight
 from modelwright.gateway.live import Gateway
+from modelwright.guards.guard import RuleGuard
 
 PEPPER = b"pepper"
 KEY_ID, KEY = compose_key(bytes(29))
@@ -110,7 +112,13 @@ class Heard(msgspec.Struct):
 class World:
     """Everything around one door."""
 
-    def __init__(self, script: Sequence[Scripted] | Callable[[Any], Scripted] = (), **changes: Any) -> None:
+    def __init__(
+        self,
+        script: Sequence[Scripted] | Callable[[Any], Scripted] = (),
+        *,
+        guards: MakeGuard = RuleGuard,
+        **changes: Any,
+    ) -> None:
         self.clock = ManualClock()
         self.cache = MemoryCache(self.clock.now)
         self.ledger = MemoryLedger()
@@ -127,6 +135,7 @@ class World:
             Parts(
                 caches=lambda _: self.cache,
                 clock=self.clock,
+                guards=guards,
                 in_flight=self.in_flight,
                 key_source=self.key_source,
                 keyrings=JoseKeyring,

@@ -162,6 +162,7 @@ def _latest(rows: Iterable[LedgerRow]) -> list[LedgerRow]:
 def _values(row: LedgerRow, writer: str) -> tuple[Any, ...]:
     values = [*msgspec.structs.astuple(row), writer]
     values[_TAGS] = msgspec.json.encode(row.tags).decode()
+    values[_GUARDS] = msgspec.json.encode(row.guards).decode()
     return _in_columns(values)
 
 
@@ -194,6 +195,7 @@ async def _resolve(connection: AsyncConnection, writers: Collection[str]) -> int
 
 
 _TAGS = FIELDS.index("tags")
+_GUARDS = FIELDS.index("guards")
 _in_columns = itemgetter(*((*FIELDS, "writer").index(column.name) for column in ledger.c))
 """From the order of the row's fields to that of the columns, in which the one hot statement takes them."""
 _CHARGED: ColumnElement[str | None] = case(

@@ -6,7 +6,7 @@ import functools
 import hashlib
 import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal, Protocol
 
 import msgspec
@@ -92,15 +92,17 @@ class Telling(Protocol):
 class Answer:
     """Chat and completions."""
 
-    __slots__ = ("_ask", "_chat", "_finish", "_head", "_prompt", "tokens")
+    __slots__ = ("_ask", "_chat", "_finish", "_head", "_prompt", "_words", "tokens")
 
-    def __init__(self, ask: Ask, *, chat: bool, number: int, tokens: int) -> None:
+    def __init__(self, ask: Ask, *, chat: bool, number: int, tokens: int, words: Sequence[str] = WORDS) -> None:
+        """`words` are the tokens, again from the front when there are more."""
         prompt = bytes(ask.messages if chat else ask.prompt)
         limit = ask.max_completion_tokens if ask.max_completion_tokens is not None else ask.max_tokens
         self._ask = ask
         self._chat = chat
         self._prompt = tokens_of(prompt)
         self._finish = ("tool_calls" if self._tool else "stop") if limit is None or limit >= tokens else "length"
+        self._words = words
         self.tokens = tokens if limit is None else max(0, min(limit, tokens))
         self._head: dict[str, Any] = {
             "id": f"{'chatcmpl' if chat else 'cmpl'}-dev-{number}",
@@ -111,7 +113,7 @@ class Answer:
         }
 
     def whole(self) -> bytes:
-        text = text_of(self.tokens)
+        text = text_of(self.tokens, tuple(self._words))
         said = {"message": self._message(text)} if self._chat else {"text": text}
         choice = {"index": 0, **said, "logprobs": None, "finish_reason": self._finish}
         return msgspec.json.encode({**self._head, "choices": [choice], "usage": self.usage()})
@@ -128,8 +130,9 @@ class Answer:
         else:
             said = {"delta": {"content": _MARK}} if self._chat else {"text": _MARK}
         before, _, after = self._event(said, None).rpartition(msgspec.json.encode(_MARK))
+        words = ENCODED if self._words is WORDS else [msgspec.json.encode(word) for word in self._words]
         for index in range(self.tokens):
-            yield before + ENCODED[index % len(ENCODED)] + after
+            yield before + words[index % len(words)] + after
 
     def closing(self) -> bytes:
         last = self._event({"delta": {}} if self._chat else {"text": ""}, self._finish)
@@ -182,9 +185,25 @@ class Answer:
 
 
 @functools.lru_cache(maxsize=64)
-def text_of(tokens: int) -> str:
+def text_of(tokens: int, words: tuple[str, ...] = WORDS) -> str:
     """The words of an answer of so many tokens."""
-    return "".join(WORDS[index % len(WORDS)] for index in range(tokens))
+    return "".join(words[index % len(words)] for index in range(tokens))
+
+
+def echoed(ask: Ask, size: int) -> list[str]:
+    """What the last message or the prompt says, in pieces of so many characters."""
+    said = _said(msgspec.json.decode(ask.messages or ask.prompt))
+    return [said[start : start + size] for start in range(0, len(said), size)]
+
+
+def _said(content: Any) -> str:
+    """The text of a list of messages or parts, of one of them, or a text."""
+    if isinstance(content, list) and content:
+        is_parts = isinstance(content[-1], dict) and "role" not in content[-1]
+        return "".join(map(_said, content)) if is_parts else _said(content[-1])
+    if isinstance(content, dict):
+        return _said(content.get("content") or content.get("text") or "")
+    return content if isinstance(content, str) else ""
 
 
 def tokens_of(prompt: bytes) -> int:

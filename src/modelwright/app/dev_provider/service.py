@@ -49,6 +49,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds before each token of a stream."""
     key: str = ""
     """Requests must carry it as a bearer token; empty: anybody may ask."""
+    echo: int = 0
+    """Answer with the last message, in tokens of so many characters; 0: with words of its own."""
     faults: tuple[Fault, ...] = ()
 
 
@@ -110,7 +112,9 @@ class Service:
             case responses.PATH:
                 return ResponsesAnswer(ask, number=number, tokens=tokens)
             case _:
-                return Answer(ask, chat=path == "/v1/chat/completions", number=number, tokens=tokens)
+                words = answers.echoed(ask, self._options.echo) if self._options.echo else answers.WORDS
+                tokens = len(words) if self._options.echo else tokens
+                return Answer(ask, chat=path == "/v1/chat/completions", number=number, tokens=tokens, words=words)
 
     def _admits(self, entry: Entry) -> bool:
         if not self._options.key:

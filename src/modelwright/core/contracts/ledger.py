@@ -17,6 +17,7 @@ OUTCOMES = (
     "intent",  # dispatched, not yet ended
     "ok",
     "refused",  # answered by us without asking anybody (unknown endpoint, malformed, overloaded)
+    "guard_blocked",  # a guard stopped the request, or the answer to it
     "client_disconnect",
     "provider_refused",  # the provider refused the request itself (400, 404, 413, 422); passed on as it is
     "provider_error",
@@ -35,7 +36,7 @@ OUTCOMES = (
 
 
 _ERRORS = frozenset(OUTCOMES) - {"intent", "unresolved"}
-_FAILED = frozenset({"internal", "draining"})
+_FAILED = frozenset({"internal", "draining", "guard_failed"})
 
 
 def outcome_of(code: str) -> str:
@@ -124,6 +125,8 @@ class LedgerRow(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What the client's `x-modelwright-tags` said."""
     attempt_of: str = ""
     """The call that this row is an earlier, failed attempt of; its tokens and cost count, it is no call itself."""
+    guards: dict[str, str] = {}
+    """What the endpoint's guard found and did, such as `input.card` → `mask:2`; never a text."""
 
 
 class Usage(msgspec.Struct, kw_only=True, frozen=True):

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import msgspec
 
+from modelwright.core.contracts.guard import EndpointGuard
+
 SNAPSHOT_VERSION = 1
 SERVING = "serving"
 """The kind of provider that stands for our own workers; no manifest names it."""
@@ -172,6 +174,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     retries: Retries = Retries()
     fallback: tuple[str, ...] = ()
     """Variants that are asked in this order when the chosen one fails before the answer has begun."""
+    guard: EndpointGuard | None = None
+    """None: nobody looks at questions and answers."""
 
 
 class Key(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,6 +5,7 @@ from modelwright.core.errors import CallError
 STATUS: dict[str, int] = {
     "malformed": 400,
     "context_length_exceeded": 400,
+    "guard_blocked": 400,
     "unauthenticated": 401,
     "forbidden": 403,
     "unpriced": 403,
@@ -26,6 +27,7 @@ STATUS: dict[str, int] = {
     "upstream_truncated": 502,
     "model_unavailable": 503,
     "provider_overloaded": 503,
+    "guard_failed": 503,
     "draining": 503,
     "identity_unavailable": 503,
     "ledger_unavailable": 503,

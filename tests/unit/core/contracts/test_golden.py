@@ -26,6 +26,7 @@ from modelwright.core.contracts.events import (
     SnapshotApplied,
     SnapshotRefused,
 )
+from modelwright.core.contracts.guard import EndpointGuard, GuardSide
 from modelwright.core.contracts.ledger import LEDGER_VERSION, OUTCOMES, LedgerRow
 from modelwright.core.contracts.release import RELEASE_VERSION, Release, release_digest
 from modelwright.core.contracts.snapshot import (
@@ -88,6 +89,7 @@ ROW = LedgerRow(
     saved="0.00034",
     saved_tokens=46,
     tags={"task": "summary"},
+    guards={"input.card": "mask:2"},
     attempt_of=CALL,
 )
 LAST = msgspec.structs.replace(ROW, call=CALL, attempts=2, attempt_of="")
@@ -135,6 +137,9 @@ SNAPSHOT = Snapshot(
                 ttl=3600,
                 ignore=("user",),
                 semantic=Semantic(endpoint="vectors", threshold=0.96, check=0.1, wrong=0.01, agree=0.85),
+            ),
+            guard=EndpointGuard(
+                input=GuardSide(pii="mask", kinds=("card", "email")), output=GuardSide(pii="block"), on_error="allow"
             ),
             retries=Retries(attempts=2, backoff=0.5, longest=4),
             fallback=("stable", "canary"),

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from modelwright.app.manifest.sections.cache import CacheSection
+from modelwright.app.manifest.sections.guard import GuardSection
 from modelwright.app.manifest.sections.routing import RetriesSection
 from modelwright.app.manifest.sections.section import Duration, HeaderName, Name, Section
 
@@ -62,6 +63,9 @@ class EndpointSection(Section):
     timeout: TimeoutSection = Field(default_factory=TimeoutSection, description="How long an answer may take.")
     cache: CacheSection | None = Field(
         default=None, description="Whether answers are kept and given again; left out, every call is asked anew."
+    )
+    guard: GuardSection | None = Field(
+        default=None, description="What is looked for in requests and answers; left out, nothing is."
     )
     retries: RetriesSection = Field(default_factory=RetriesSection, description="When a failed request is sent again.")
     fallback: tuple[Name, ...] = Field(

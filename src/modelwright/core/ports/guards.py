@@ -1,0 +1,48 @@
+"""Port: an endpoint's guard; it looks at what goes to a model and at what comes back, and may change or stop it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
+
+from modelwright.core.contracts.guard import EndpointGuard
+
+
+class Watch(Protocol):
+    """The guard's eye on one call. Whatever it raises besides CallError is a failure of its own."""
+
+    verdicts: dict[str, str]
+    """What was found and done, such as `{"input.card": "mask:2"}`; never a text."""
+    looks_back: bool
+    """Whether it wants to see the answer."""
+
+    async def question(self, body: bytes) -> bytes:
+        """The request as it may go on; raises GuardBlocked, or Malformed."""
+        ...
+
+    async def answer(self, body: bytes) -> bytes:
+        """A whole answer as the client may have it; raises GuardBlocked."""
+        ...
+
+    def events(self, events: bytes) -> bytes:
+        """What may leave now, after these whole events of a stream; raises GuardBlocked."""
+        ...
+
+    def stopped(self) -> bytes:
+        """Events that end the choices of a stream which was blocked; the error comes after them."""
+        ...
+
+
+class Guard(Protocol):
+    """What is to be looked at, of one endpoint."""
+
+    fails_open: bool
+    """Calls go on when the guard itself fails."""
+
+    def watch(self, operation: str) -> Watch:
+        """For one call, of chat | completions | embeddings."""
+        ...
+
+
+MakeGuard: TypeAlias = Callable[[EndpointGuard], Guard]
+"""Raises ModelwrightError when the rules cannot be used."""

@@ -1,0 +1,1 @@
+"""Looks at what goes into a model and what comes out: finds, masks, flags or blocks; it routes nothing."""

@@ -1,0 +1,114 @@
+"""The guard of an endpoint: puts the detectors of its manifest entry to work on requests, answers and streams."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import msgspec
+
+from modelwright.core.contracts.guard import EndpointGuard
+from modelwright.core.errors import Unprocessable
+from modelwright.guards.side import Side, Verdicts, window
+from modelwright.guards.stream import AnswerStream
+from modelwright.guards.texts import ANSWER, QUESTION, Text, shown, texts_of, with_texts
+
+SLICE = 8192
+"""Characters that are looked at before others get their turn on the event loop."""
+_WITHOUT_TEXT = frozenset({"embeddings"})
+"""Operations whose answers hold no text."""
+_WHOLE_ONLY = frozenset({"messages", "responses"})
+"""Operations whose streams have another form than the one that is looked at."""
+
+
+class RuleGuard:
+    """Made once per endpoint and snapshot."""
+
+    def __init__(self, rules: EndpointGuard) -> None:
+        self.fails_open = rules.on_error == "allow"
+        self._input = Side("input", rules.input)
+        self._output = Side("output", rules.output)
+
+    def watch(self, operation: str) -> CallWatch:
+        """See Guard."""
+        return CallWatch(operation, self._input, self._output)
+
+
+class CallWatch:
+    """Looks at one call."""
+
+    __slots__ = ("_input", "_operation", "_output", "_stream", "_verdicts", "looks_back", "verdicts")
+
+    def __init__(self, operation: str, asked: Side, answered: Side) -> None:
+        self._operation = operation
+        self._input = asked
+        self._output = answered
+        self._verdicts = Verdicts()
+        self.verdicts = self._verdicts.told
+        self.looks_back = answered.looks and operation not in _WITHOUT_TEXT
+        self._stream: AnswerStream | None = None
+
+    async def question(self, body: bytes) -> bytes:
+        """See Watch."""
+        side = self._input
+        if self._operation in _WHOLE_ONLY and self._output.intervenes and _asks_for_stream(body):
+            raise Unprocessable(
+                "this endpoint's answers are guarded, which streams of this wire cannot be",
+                hint="leave `stream` out, or stream from /v1/chat/completions",
+                param="stream",
+            )
+        return await self._through(side, body, texts_of(body, QUESTION[self._operation])) if side.looks else body
+
+    async def answer(self, body: bytes) -> bytes:
+        """See Watch."""
+        side = self._output
+        if side.intervenes and b'"logprobs"' in body:
+            body = _without_logprobs(body)
+        return await self._through(side, body, texts_of(body, ANSWER))
+
+    def events(self, events: bytes) -> bytes:
+        """See Watch."""
+        return self._streamed().events(events)
+
+    def stopped(self) -> bytes:
+        """See Watch."""
+        return self._streamed().stopped()
+
+    def _streamed(self) -> AnswerStream:
+        if self._stream is None:
+            self._stream = AnswerStream(self._output, self._verdicts)
+        return self._stream
+
+    async def _through(self, side: Side, body: bytes, texts: Sequence[Text]) -> bytes:
+        changed: dict[int, str] = {}
+        for text in texts:
+            through = await self._one(side, text)
+            if through != text.text:
+                changed[text.number] = through
+        return with_texts(body, changed) if changed else body
+
+    async def _one(self, side: Side, text: Text) -> str:
+        if not side.detectors:
+            return text.text
+        through = window(side, self._verdicts, lambda: shown(text.path), json=text.is_json)
+        content = text.text
+        if len(content) <= SLICE:
+            return through.whole(content)
+        pieces: list[str] = []
+        for start in range(0, len(content), SLICE):
+            pieces.append(through.push(content[start : start + SLICE]))
+            await asyncio.sleep(0)
+        return "".join([*pieces, through.finish()])
+
+
+def _asks_for_stream(body: bytes) -> bool:
+    return b'"stream"' in body and bool(msgspec.json.decode(body).get("stream"))
+
+
+def _without_logprobs(body: bytes) -> bytes:
+    """They spell the text out, token by token."""
+    content = msgspec.json.decode(body)
+    for choice in content.get("choices") or ():
+        if choice.get("logprobs") is not None:
+            choice["logprobs"] = None
+    return msgspec.json.encode(content)

@@ -1,0 +1,80 @@
+"""What is looked for on one side of an endpoint, in requests or in answers; made once, used by every call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from modelwright.core.contracts.guard import GuardSide
+from modelwright.core.errors import GuardBlocked
+from modelwright.guards.addresses import EMAIL, Emails
+from modelwright.guards.numbers import CARD, CN_ID, IBAN, PHONE, Numbers
+from modelwright.guards.secrets import SECRET, Secrets
+from modelwright.guards.span import Detector, Span
+from modelwright.guards.window import ALLOW, BLOCK, MASK, Window
+
+OFF = "off"
+_NUMBERS = frozenset({CARD, IBAN, PHONE, CN_ID})
+
+
+class Side:
+    """`name` is input or output."""
+
+    def __init__(self, name: str, rules: GuardSide) -> None:
+        self.name = name
+        self.actions: dict[str, str] = {}
+        """By kind of finding."""
+        detectors: list[Detector] = []
+        if rules.pii != OFF:
+            kinds = frozenset(rules.kinds)
+            self.actions |= dict.fromkeys(rules.kinds, rules.pii)
+            if kinds & _NUMBERS:
+                detectors.append(Numbers(kinds))
+            if EMAIL in kinds:
+                detectors.append(Emails())
+            if SECRET in kinds:
+                detectors.append(Secrets())
+        self.detectors: tuple[Detector, ...] = tuple(detectors)
+        self.looks = bool(detectors)
+        self.intervenes = bool({MASK, BLOCK} & set(self.actions.values()))
+        """Whether it may change or stop anything; otherwise it only counts."""
+
+
+class Verdicts:
+    """Counts what one call's guard has found."""
+
+    __slots__ = ("_counts", "told")
+
+    def __init__(self) -> None:
+        self.told: dict[str, str] = {}
+        """As they go into the ledger."""
+        self._counts: dict[str, int] = {}
+
+    def note(self, name: str, action: str) -> None:
+        """One more."""
+        count = self._counts[name] = self._counts.get(name, 0) + 1
+        self.told[name] = f"{action}:{count}"
+
+
+def window(side: Side, verdicts: Verdicts, place: Callable[[], str], *, json: bool = False) -> Window:
+    """For one text; `place` names it in errors."""
+    actions: Mapping[str, str] = side.actions
+
+    def tell(span: Span, at: int) -> None:
+        action = actions[span.kind]
+        if action == ALLOW:
+            return
+        verdicts.note(f"{side.name}.{span.kind}", action)
+        if action == BLOCK:
+            raise blocked(side, span.kind, place(), at=at)
+
+    return Window(side.detectors, tell, actions=actions, json=json)
+
+
+def blocked(side: Side, kind: str, place: str, *, at: int) -> GuardBlocked:
+    """Names what and where, never the value."""
+    what, hint = ("request", "leave it out") if side.name == "input" else ("answer", "ask for something else")
+    return GuardBlocked(
+        f"the {what} holds what this endpoint does not let through: {kind}, at character {at} of {place}",
+        hint=hint,
+        param=place,
+    )
