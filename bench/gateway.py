@@ -78,6 +78,8 @@ endpoints:
   m: {{variants: {{only: {{provider: up, model: m}}}}}}
 gateway: {{max_in_flight: 4096}}
 """
+KEEPING = MANIFEST.replace("model: m}}}}}}", "model: m}}}}, cache: {{exact: {{ttl: 1h}}}}}}")
+"""The same with an endpoint that keeps its answers: after the first call, all are hits."""
 
 
 def main() -> None:
@@ -90,18 +92,21 @@ def main() -> None:
             _nginx(folder, "upstream", port=upstream, location=fixed, cpu=LOAD_CPU),
             _proxy(folder, "proxy", port=proxy, to=upstream) as nginx,
             site(MANIFEST.format(port=upstream), _made(folder / "calls")) as ours,
+            site(KEEPING.format(port=upstream), _made(folder / "kept")) as keeping,
         ):
-            _calls(folder, upstream=upstream, proxy=proxy, nginx=children(nginx.pid), ours=ours)
+            _calls(folder, upstream=upstream, proxy=proxy, nginx=children(nginx.pid), sites=(ours, keeping))
         _streams(folder)
 
 
-def _calls(folder: Path, *, upstream: int, proxy: int, nginx: list[int], ours: Site) -> None:
-    gateway = ours.pid("gateway-0")
-    pin(gateway, SERVER_CPU)
+def _calls(folder: Path, *, upstream: int, proxy: int, nginx: list[int], sites: tuple[Site, Site]) -> None:
+    ours, keeping = sites
+    gateway, hits = (one.pid("gateway-0") for one in sites)
+    for pid in (gateway, hits):
+        pin(pid, SERVER_CPU)
     idle = resident_mb(gateway)
-    headers = {"Authorization": f"Bearer {ours.key}", "Content-Type": "application/json"}
 
     def run(url: str, connections: int) -> Load:
+        key = keeping.key if url == keeping.public else ours.key
         return wrk(
             url + PATH,
             connections=connections,
@@ -109,7 +114,7 @@ def _calls(folder: Path, *, upstream: int, proxy: int, nginx: list[int], ours: S
             cpu=LOAD_CPU,
             folder=folder,
             body=BODY,
-            headers=headers,
+            headers={"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
         )
 
     print(
@@ -122,6 +127,7 @@ def _calls(folder: Path, *, upstream: int, proxy: int, nginx: list[int], ours: S
         ("direct", f"http://127.0.0.1:{upstream}", []),
         ("nginx", f"http://127.0.0.1:{proxy}", nginx),
         ("modelwright", ours.public, [gateway]),
+        ("cache hits", keeping.public, [hits]),
     ]
     for name, url, pids in rows:
         run(url, 8)  # warm

@@ -38,6 +38,7 @@ pytestmark = pytest.mark.e2e
 
 GUIDE = (ROOT / "docs" / "guide" / "caching.md").read_text("utf-8")
 TOKENS = 8
+OPERATIONS = ("chat", "completions", "embeddings", "messages", "responses")
 OTHER_SECRET, OTHER = key(7, tenant="others")
 
 
@@ -66,7 +67,7 @@ def site(provider: DevProvider, tmp_path_factory: pytest.TempPathFactory) -> Ite
 def worker(provider: DevProvider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayWorker]:
     known = snapshot(provider.base_url)
     keeping = msgspec.structs.replace(
-        known, endpoints=(chat_endpoint(cache=Caching(ttl=600.0)),), keys=(*known.keys, OTHER)
+        known, endpoints=(chat_endpoint(operations=OPERATIONS, cache=Caching(ttl=600.0)),), keys=(*known.keys, OTHER)
     )
     with GatewayWorker(tmp_path_factory.mktemp("gateway"), keeping) as running_one:
         yield running_one
@@ -296,6 +297,24 @@ def test_a_batch_asks_only_for_the_vectors_that_are_not_kept(
     assert again[1].usage == first[1].usage
     assert mixed[1].usage.prompt_tokens == 5
     assert len(mixed[1].data[2].embedding) == more.get("dimensions", 16)
+
+
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/responses"])
+def test_whole_answers_are_kept_on_the_other_wires_too(provider: DevProvider, worker: GatewayWorker, path: str) -> None:
+    question = {"model": "chat", "max_tokens": 100, **asked("wires")}
+    if path == "/v1/responses":
+        question = {"model": "chat", "input": "wires"}
+
+    def ask(body: dict[str, Any] = question, *, beta: str = "") -> Any:
+        return worker.post(body, path=path, anthropic_version="2023-06-01", anthropic_beta=beta)
+
+    first, again, stream = ask(), ask(), ask({**question, "stream": True})
+    assert [mark(one.headers) for one in (first, again, stream)] == ["miss", "hit", "bypass"]
+    assert again.body == first.body
+    assert words(TOKENS).encode() in first.body
+    assert len(provider.requests) == 2
+    other = "miss" if path == "/v1/messages" else "hit"
+    assert mark(ask(beta="another-kind-of-answer").headers) == other
 
 
 def test_metrics_count_what_was_saved(provider: DevProvider, worker: GatewayWorker) -> None:

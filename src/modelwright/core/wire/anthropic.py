@@ -14,6 +14,8 @@ from modelwright.core.wire.openai import RequestHead
 from modelwright.core.wire.status import status_of
 
 PATH = "/v1/messages"
+VERSIONS = (b"anthropic-version", b"anthropic-beta")
+"""Headers that reach a provider which speaks this wire, and change what it answers."""
 OVERLOADED = 529
 """Anthropic's status of a vendor that has too much to do; its SDK tries again."""
 

@@ -1,4 +1,4 @@
-"""The OpenAI wire: whether an answer or a recorded stream is whole, so that it may be given again."""
+"""Whether an answer on one of the wires, or a recorded stream of OpenAI's, is whole, so that it may be given again."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ from modelwright.core.wire.sse import DONE, EventSplitter, event_bytes, event_da
 
 FINISHED = frozenset({"stop", "tool_calls", "function_call"})
 """Finish reasons of an answer that says all it has to say."""
+STOPPED = frozenset({"end_turn", "max_tokens", "stop_sequence", "tool_use"})
+"""Likewise on Anthropic's wire, where every request limits the length."""
+COMPLETED = "completed"
+"""Likewise of a response."""
 CUT = "length"
 """The reason of one that the request's own limit ended: whole too, when the request had one."""
 END = event_bytes(DONE)
@@ -24,6 +28,8 @@ class _Choice(msgspec.Struct):
 class _Answer(msgspec.Struct):
     choices: list[_Choice] | None = None
     data: list[msgspec.Raw] | None = None
+    stop_reason: Any = None  # of Anthropic's messages
+    status: Any = None  # of responses
     error: Any = None
 
 
@@ -68,7 +74,7 @@ def is_whole(body: bytes, *, limited: bool) -> bool:
         return False
     if answer.choices:
         return all(_is_end(choice.finish_reason, limited) for choice in answer.choices)
-    return bool(answer.data)
+    return bool(answer.data) or answer.stop_reason in STOPPED or answer.status == COMPLETED
 
 
 def read_recorded(stream: bytes, *, limited: bool) -> Recorded | None:

@@ -14,7 +14,7 @@ import msgspec
 from modelwright.core.contracts.ledger import LedgerRow
 from modelwright.core.errors import CallError
 from modelwright.core.ports.cache import Kept
-from modelwright.gateway.cache.saving import HEADER, note_saved, tokens_of
+from modelwright.gateway.cache.saving import HEADER, note_answer, tokens_of
 from modelwright.gateway.call import Call, Handler, Reply
 from modelwright.gateway.inflight import give_up
 from modelwright.gateway.lanes import Lane
@@ -105,7 +105,7 @@ def shared(call: Call, landed: Landed) -> Reply:
     row.input_tokens = row.output_tokens = 0
     if reply is None:
         raise _again(landed.error)
-    note_saved(row, [Kept(at=0.0, body=b"", tokens=tokens_of(leader), cost=leader.cost, currency=leader.currency)])
+    note_answer(row, Kept(at=0.0, body=b"", tokens=tokens_of(leader), cost=leader.cost, currency=leader.currency))
     row.outcome, row.error = reply.outcome, reply.code
     return Reply(reply.status, headers=[*reply.headers, (HEADER, b"shared")], body=reply.body)
 

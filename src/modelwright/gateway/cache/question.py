@@ -5,12 +5,15 @@ from __future__ import annotations
 import msgspec
 
 from modelwright.core.contracts.snapshot import Caching
+from modelwright.core.wire import anthropic
 from modelwright.core.wire.openai_words import LastQuestion, last_question
 from modelwright.gateway.cache.keys import Seed, canonical, read_fields
 from modelwright.gateway.call import Call
 from modelwright.gateway.lanes import Table
 
-OPERATIONS = frozenset({"chat", "completions", "embeddings"})
+OPERATIONS = frozenset({"chat", "completions", "embeddings", "messages", "responses"})
+STREAMED = frozenset({"chat", "completions"})
+"""Those whose streams are kept, too."""
 _LIMITS = ("max_tokens", "max_completion_tokens")
 
 
@@ -32,7 +35,7 @@ class Question(msgspec.Struct, frozen=True):
     operation: str
     stream: bool
     body: bytes
-    """Canonical."""
+    """Canonical, with the headers that count as well."""
     limited: bool
     """It says how long the answer may be."""
     around: bytes = b""
@@ -81,6 +84,8 @@ def read_question(call: Call, rule: Rule) -> Question | None:
         return None
     row, caching = call.row, rule.caching
     body, limited = canonical(fields, caching.ignore), any(name in fields for name in _LIMITS)
+    if call.operation == "messages":
+        body += b"\0".join([call.headers.get(name, b"") for name in anthropic.VERSIONS])
     around, last = b"", None
     if caching.semantic is not None and call.operation == "chat" and "messages" in fields:
         last = last_question(bytes(fields.pop("messages")))

@@ -12,8 +12,16 @@ from modelwright.core.wire.openai_vectors import shares
 HEADER = b"x-modelwright-cache"
 
 
+def note_answer(row: LedgerRow, kept: Kept) -> None:
+    """Write into a call's row what a kept answer has spared it."""
+    row.saved_tokens = kept.tokens
+    if kept.cost is not None:
+        row.saved = kept.cost
+        row.currency = kept.currency
+
+
 def note_saved(row: LedgerRow, kept: Sequence[Kept]) -> None:
-    """Write into a call's row what these answers have spared it."""
+    """Likewise what these vectors have."""
     if not kept:
         return
     tokens = [one.tokens for one in kept if one.tokens is not None]

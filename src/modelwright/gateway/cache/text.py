@@ -8,7 +8,7 @@ from modelwright.core.contracts.ledger import LedgerRow
 from modelwright.core.ports.cache import CacheStore, Kept
 from modelwright.core.wire.openai_ends import END, is_whole, read_recorded, usage_event
 from modelwright.gateway.cache.question import Question
-from modelwright.gateway.cache.saving import HEADER, note_saved, tokens_of, usage_of
+from modelwright.gateway.cache.saving import HEADER, note_answer, tokens_of, usage_of
 from modelwright.gateway.call import Call, Handler, HeaderPairs, Reply
 
 LONGEST = 4 << 20
@@ -60,7 +60,7 @@ class Text:
         row = call.row
         row.cache = mark
         row.input_tokens = row.output_tokens = 0
-        note_saved(row, (kept,))
+        note_answer(row, kept)
         headers: HeaderPairs = [
             (b"content-type", kept.content_type),
             (HEADER, mark.encode()),

@@ -12,7 +12,7 @@ from modelwright.gateway.cache.alike import Alike, Meanings
 from modelwright.gateway.cache.batch import Batch, read_inputs_of
 from modelwright.gateway.cache.embedder import Embedder
 from modelwright.gateway.cache.flight import Flight, shared
-from modelwright.gateway.cache.question import OPERATIONS, Rule, read_question, read_rules
+from modelwright.gateway.cache.question import OPERATIONS, STREAMED, Rule, read_question, read_rules
 from modelwright.gateway.cache.saving import HEADER
 from modelwright.gateway.cache.text import Text
 from modelwright.gateway.cache.wishes import read_wishes
@@ -88,11 +88,11 @@ class Cache:
         return _marked(await flight.lead(call, partial(asking.ask, proceed=proceed)), call.row.cache)
 
     def _read(self, call: Call, rule: Rule) -> Asking | None:
-        """None when it cannot be said for certain what is asked."""
+        """None when it cannot be said for certain what is asked, or such answers are not kept."""
         if call.operation == "embeddings":
             inputs = read_inputs_of(call, rule)
             return None if inputs is None else Batch(inputs, self._store, now=self._now)
-        question = read_question(call, rule)
+        question = read_question(call, rule) if call.operation in STREAMED or not call.row.stream else None
         if question is None:
             return None
         text = Text(question, self._store, now=self._now)

@@ -10,6 +10,7 @@ from modelwright.core.ports.clock import Clock
 from modelwright.core.ports.http import Headers, Transport, UpstreamResponse
 from modelwright.core.ports.providers import AnswerHead, Dialect, Outbound
 from modelwright.core.ports.stores import LedgerSink
+from modelwright.core.wire import anthropic
 from modelwright.core.wire.between.chat import Facts
 from modelwright.core.wire.forms import Form
 from modelwright.core.wire.v2 import MACHINE_HEADER
@@ -29,7 +30,6 @@ _OWN_OUTCOMES = {500: "engine_failed", 503: "model_unavailable"}
 _OWN_ERRORS = {400: "malformed", 404: "unknown_endpoint", 413: "too_large", 422: "unprocessable", 429: "overloaded"}
 _PASS_BACK = frozenset({b"content-type", b"content-encoding", b"inference-header-content-length", b"retry-after"})
 _TRACE = (b"traceparent", b"tracestate")
-_ANTHROPIC = (b"anthropic-version", b"anthropic-beta")
 _COUNTED = frozenset({"messages", "responses"})
 """Operations whose streams count tokens unasked."""
 
@@ -190,7 +190,7 @@ def _versions(call: Call, form: Form) -> tuple[tuple[bytes, bytes], ...]:
     """What a client of Anthropic's wire says of its version, when the other side speaks the same."""
     if form.upstream != "messages" or not form.native:
         return ()
-    return tuple((name, call.headers[name]) for name in _ANTHROPIC if name in call.headers)
+    return tuple((name, call.headers[name]) for name in anthropic.VERSIONS if name in call.headers)
 
 
 def _pass_on(call: Call, lane: Lane) -> tuple[tuple[bytes, bytes], ...]:

@@ -60,6 +60,24 @@ def test_what_is_no_answer_is_not_whole(body: bytes) -> None:
     assert not is_whole(body, limited=True)
 
 
+@pytest.mark.parametrize(
+    ("body", "whole"),
+    [
+        (b'{"type":"message","content":[],"stop_reason":"end_turn"}', True),
+        (b'{"type":"message","content":[],"stop_reason":"tool_use"}', True),
+        (b'{"type":"message","content":[],"stop_reason":"max_tokens"}', True),
+        (b'{"type":"message","content":[],"stop_reason":"refusal"}', False),
+        (b'{"type":"message","content":[],"stop_reason":null}', False),
+        (b'{"type":"error","error":{"type":"overloaded_error"}}', False),
+        (b'{"object":"response","status":"completed","error":null}', True),
+        (b'{"object":"response","status":"incomplete"}', False),
+        (b'{"object":"response","status":"failed","error":{"code":"x"}}', False),
+    ],
+)
+def test_the_other_wires_have_ends_of_their_own(body: bytes, whole: bool) -> None:  # noqa: FBT001
+    assert is_whole(body, limited=False) == whole
+
+
 def test_vectors_are_whole() -> None:
     assert is_whole(b'{"object":"list","data":[{"index":0,"embedding":[1.0]}]}', limited=False)
 
