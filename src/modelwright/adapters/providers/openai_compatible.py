@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 import msgspec
@@ -29,6 +30,7 @@ TARGETS = {
 }
 PASSED_ON = frozenset({400, 404, 413, 422})
 """Statuses that speak of the client's own request: the vendor's words reach the client as they are."""
+_WAITS = frozenset({b"retry-after", b"retry-after-ms", b"date"})
 _PORTS = {"http": 80, "https": 443}
 _EXAMPLE = "such as http://10.0.0.7:8000/v1"
 _HEADERS = (
@@ -152,11 +154,24 @@ def failure_of(provider: str, status: int, *, headers: Headers, message: str) ->
 
 
 def retry_after(headers: Headers) -> float | None:
-    """Seconds of a Retry-After header; None when absent or given as a date."""
-    for name, value in headers:
-        if name == b"retry-after":
-            try:
-                return max(0.0, min(float(value), 86400.0))
-            except ValueError:
-                return None
-    return None
+    """Seconds that an answer asks to wait, at most a day; None when it does not, or not in a way that can be read.
+
+    `retry-after-ms` is the finer one (OpenAI, Azure). A date counts from the answer's own `date`, not from our clock.
+    """
+    said = {name: value.decode("latin-1") for name, value in headers if name in _WAITS}
+    try:
+        if b"retry-after-ms" in said:
+            return _bounded(float(said[b"retry-after-ms"]) / 1000)
+        if b"retry-after" in said:
+            return _bounded(float(said[b"retry-after"]))
+    except ValueError:
+        pass
+    try:
+        until, since = (parsedate_to_datetime(said[name]) for name in (b"retry-after", b"date"))
+        return _bounded((until - since).total_seconds())
+    except (KeyError, ValueError, TypeError, OverflowError):
+        return None
+
+
+def _bounded(seconds: float) -> float:
+    return max(0.0, min(seconds, 86400.0))

@@ -175,3 +175,28 @@ def test_a_workers_errors_pass_on_as_they_are() -> None:
 def test_a_worker_without_a_socket_is_refused() -> None:
     with pytest.raises(StartError, match="no worker's address"):
         dialect(entry(SERVING), "http://127.0.0.1:1")
+
+
+AT = b"Wed, 21 Oct 2015 07:28:00 GMT"
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ([(b"retry-after-ms", b"250")], 0.25),
+        ([(b"retry-after", b"1"), (b"retry-after-ms", b"250")], 0.25),
+        ([(b"retry-after", b"3"), (b"retry-after-ms", b"soon")], None),
+        ([(b"date", AT), (b"retry-after", b"Wed, 21 Oct 2015 07:28:30 GMT")], 30.0),
+        ([(b"date", AT), (b"retry-after", b"Wed, 21 Oct 2015 07:27:30 GMT")], 0.0),
+        ([(b"date", AT), (b"retry-after", b"Fri, 31 Dec 9999 23:59:59 GMT")], 86400.0),
+        ([(b"retry-after", AT)], None),
+        ([(b"date", b"today"), (b"retry-after", AT)], None),
+        ([(b"date", AT), (b"retry-after", b"Wed, 21 Oct 2015 07:28:30 -0000")], None),
+        ([(b"date", AT)], None),
+        ([(b"retry-after", b"nan")], 0.0),
+    ],
+)
+def test_what_an_answer_asks_to_wait_is_understood_in_all_its_forms(
+    headers: list[tuple[bytes, bytes]], seconds: float | None
+) -> None:
+    assert retry_after(headers) == seconds
