@@ -15,7 +15,7 @@ from modelwright.core.errors import ProviderError
 from modelwright.core.ports.cache import CacheStore, Kept
 from modelwright.core.wire.openai_vectors import Vectors, read_inputs, read_vectors, shares, with_inputs, write_vectors
 from modelwright.gateway.cache.keys import canonical, read_fields
-from modelwright.gateway.cache.question import Rule
+from modelwright.gateway.cache.question import Rule, whose
 from modelwright.gateway.cache.saving import HEADER, note_saved, shared_cost
 from modelwright.gateway.call import Call, Handler, Reply
 
@@ -48,7 +48,7 @@ def read_inputs_of(call: Call, rule: Rule) -> Inputs | None:
     each = read_inputs(bytes(given)) if given is not None else None
     if fields is None or each is None:
         return None
-    return Inputs(rule, call.row.tenant, canonical(fields, rule.caching.ignore), each)
+    return Inputs(rule, whose(call.row), canonical(fields, rule.caching.ignore), each)
 
 
 class Batch:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from modelwright.core.contracts.ledger import LedgerRow
 from modelwright.core.contracts.snapshot import Caching
 from modelwright.core.wire import anthropic
 from modelwright.core.wire.openai_words import LastQuestion, last_question
@@ -12,6 +13,8 @@ from modelwright.gateway.call import Call
 from modelwright.gateway.lanes import Table
 
 OPERATIONS = frozenset({"chat", "completions", "embeddings", "messages", "responses"})
+NOBODY = "\0"
+"""No tenant's name."""
 STREAMED = frozenset({"chat", "completions"})
 """Those whose streams are kept, too."""
 _LIMITS = ("max_tokens", "max_completion_tokens")
@@ -77,6 +80,11 @@ def read_rules(table: Table) -> dict[str, Rule]:
     }
 
 
+def whose(row: LedgerRow) -> str:
+    """Whose answers a call may get: its tenant's; callers without a key have their own, whoever they count for."""
+    return row.tenant if row.key else NOBODY
+
+
 def read_question(call: Call, rule: Rule) -> Question | None:
     """What this call asks; None when its body can be read in two ways."""
     fields = read_fields(call.body)
@@ -90,4 +98,4 @@ def read_question(call: Call, rule: Rule) -> Question | None:
     if caching.semantic is not None and call.operation == "chat" and "messages" in fields:
         last = last_question(bytes(fields.pop("messages")))
         around = canonical(fields, caching.ignore)
-    return Question(rule, row.tenant, call.operation, row.stream, body, limited, around, last)
+    return Question(rule, whose(row), call.operation, row.stream, body, limited, around, last)

@@ -113,6 +113,19 @@ def test_another_tenant_asks_anew() -> None:
     assert again.body == theirs.body != mine.body
 
 
+def test_who_comes_without_a_key_gets_no_answer_of_a_tenant() -> None:
+    site = World(
+        [answers(WHOLE)] * 2,
+        endpoints=(keeping(),),
+        keys=tuple(msgspec.structs.replace(key, tenant="default") for key in keys()),
+        auth="optional",
+    )
+    (mine,) = asked(site, BODY)
+    stranger, another = asked(site, BODY, BODY, secret="", headers={"authorization": ""})
+    assert marks([mine, stranger, another]) == ["miss", "miss", "hit"]
+    assert {row.tenant for row in site.ledger.lines} == {"default"}
+
+
 def test_an_answer_grows_old() -> None:
     site = world(answers(WHOLE), answers(WHOLE))
     asked(site, BODY)
