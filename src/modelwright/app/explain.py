@@ -51,6 +51,10 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     source: str = ""
     """Where the subject comes from: `header x-user-id`, user, tenant, key."""
     position: float | None = None
+    choose: str = "weight"
+    """What decides between the variants; shares mean something only with weights."""
+    fallback: tuple[str, ...] = ()
+    """Variants that are asked in this order when the one that was chosen fails."""
     shares: tuple[Share, ...] = ()
 
 
@@ -74,6 +78,8 @@ def explain(loaded: LoadedManifest, endpoint: str, *, caller: Caller, salt: byte
         subject=shown,
         source=source,
         position=at,
+        choose=found.choose,
+        fallback=found.fallback,
         shares=shares,
     )
     if len(alone) == 1:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from modelwright.app.explain import Explanation
+    from modelwright.app.explain import Explanation, Share
 
 
 def explain(
@@ -54,13 +54,18 @@ def text_of(found: Explanation) -> str:
     lines = [f"{found.endpoint}: {answer}"]
     for share in found.shares:
         mark = ">" if share.variant == found.variant else " "
-        span = f"{share.begin:.6f} to {share.end:.6f}"
         off = f"  (off: {share.off})" if share.off else ""
-        lines.append(
-            f"{mark} {share.variant:<{width}}  {share.share:>7.2%}  {span}  weight {share.weight:g}  "
-            f"{share.provider} {share.model}{off}"
-        )
+        part = _part(share, choose=found.choose)
+        lines.append(f"{mark} {share.variant:<{width}}  {part}  {share.provider} {share.model}{off}")
+    if found.fallback:
+        lines.append(f"When it fails before its answer has begun: {', '.join(found.fallback)}")
     return "\n".join(lines)
+
+
+def _part(share: Share, *, choose: str) -> str:
+    if choose != "weight":
+        return "may be chosen" if share.weight > 0 else "not chosen   "
+    return f"{share.share:>7.2%}  {share.begin:.6f} to {share.end:.6f}  weight {share.weight:g}"
 
 
 def _headers(given: list[str]) -> dict[str, str]:

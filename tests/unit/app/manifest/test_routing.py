@@ -50,7 +50,7 @@ def test_what_is_right(write: Write, endpoint: str) -> None:
         (f"{TWO}, fallback: [a, a]", "fallback[1]", "'a' stands there twice. keep the first"),
         ("variants: {a: {serve: chat}}, fallback: [a]", "fallback", "there is only one variant"),
         (f"{TWO}, choose: latency, split: {{by: user}}", "split.by", "nobody keeps a variant"),
-        (f"{TWO}, choose: price, split: {{header: x-user}}", "split.header", "nobody keeps a variant"),
+        (f"{TWO}, choose: in_flight, split: {{header: x-user}}", "split.header", "nobody keeps a variant"),
         ("variants: {a: {provider: o, model: m, weight: 9}}, choose: latency", "variants.a.weight", "write 1 or 0"),
         (f"{TWO}, split: {{replicas: true}}", "split.replicas", "no variant is a model of yours with several"),
         ("variants: {a: {serve: chat}}, split: {replicas: true}", "split.replicas", "no variant is a model of yours"),
@@ -74,5 +74,18 @@ def test_it_reaches_the_snapshot(write: Write) -> None:
 
 
 def test_prices_in_two_currencies_are_not_compared(write: Write) -> None:
+    (found,) = problems(write, f"{TWO}, choose: price")
+    assert found == (
+        "endpoints.e.choose",
+        "prices in EUR and USD cannot be compared. give the models prices in one currency",
+    )
+
+
+def test_nor_are_those_of_a_price_list(write: Write) -> None:
+    listed = "variants: {a: {provider: l, model: gpt-4o-mini}, b: {provider: p, model: m}}, choose: price"
+    providers = 'l: {kind: openai, keys: ["${env:KEY}"]}'
+    path = write(f"{BEGIN}  {providers}\nendpoints: {{e: {{{listed}}}}}")
+    loaded = load_manifest(path, env={"KEY": "sk-x"})
+    prices = PriceBook(loaded.manifest, at=1_700_000_000.0)
     with pytest.raises(StartError, match="priced in EUR and USD"):
-        snapshot(write, f"{TWO}, choose: price")
+        base_snapshot(loaded, runtime="/run", release="sha256:r", salt="00", prices=prices)

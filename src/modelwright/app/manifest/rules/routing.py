@@ -53,4 +53,20 @@ def _replicas(case: Case) -> Iterator[Finding]:
             yield Finding(("endpoints", name, "split", "replicas"), problem, "remove it", on_key=True)
 
 
-RULES: Rules = (_fallback, _choose, _replicas)
+def _currencies(case: Case) -> Iterator[Finding]:
+    """What is known here of prices; those of price lists are looked up at the start."""
+    for name, endpoint in case.manifest.endpoints.items():
+        if endpoint.choose != "price":
+            continue
+        found: set[str] = set()
+        for variant in endpoint.variants.values():
+            provider = case.manifest.providers.get(variant.provider)
+            price = provider.prices.get(variant.model) if provider is not None else None
+            if price is not None:
+                found.add(price.currency)
+        if len(found) > 1:
+            problem = f"prices in {' and '.join(sorted(found))} cannot be compared"
+            yield Finding(("endpoints", name, "choose"), problem, "give the models prices in one currency")
+
+
+RULES: Rules = (_fallback, _choose, _replicas, _currencies)
