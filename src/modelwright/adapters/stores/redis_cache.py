@@ -20,6 +20,8 @@ from modelwright.core.ports.cache import Kept
 
 PATIENCE = 0.02
 """Seconds within which Redis answers a question, or counts as away."""
+MERCY = 0.005
+"""Seconds more, so that an answer that has come already is read: the delay may have been our own."""
 WRITING = 1.0
 """Seconds for a write, and for a probe."""
 PAUSE = 0.5
@@ -128,8 +130,7 @@ class RedisCache:
             asked, self._asked = self._asked, []
             keys = [PREFIX + key for each, _ in asked for key in each]
             try:
-                async with asyncio.timeout(PATIENCE):
-                    values = cast("list[bytes | None]", await self._reading.mget(keys))
+                values = await self._in_time(keys)
             except _FAILURES as error:
                 self._lose(asked, error)
                 return
@@ -138,6 +139,15 @@ class RedisCache:
                 if not future.done():
                     future.set_result(values[at : at + len(each)])
                 at += len(each)
+
+    async def _in_time(self, keys: list[bytes]) -> list[bytes | None]:
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(None) as limit:
+            timer = loop.call_later(PATIENCE, lambda: limit.reschedule(loop.time() + MERCY))
+            try:
+                return cast("list[bytes | None]", await self._reading.mget(keys))
+            finally:
+                timer.cancel()
 
     async def _write(self) -> None:
         while self._posted:

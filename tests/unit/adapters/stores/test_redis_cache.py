@@ -74,6 +74,18 @@ async def test_a_stopped_redis_costs_milliseconds_once_and_then_nothing(
     assert list(await other.get([ONE])) == [KEPT]
 
 
+async def test_a_delay_of_our_own_is_not_taken_for_one_of_redis(caches: tuple[RedisCache, RedisCache]) -> None:
+    one, other = caches
+    one.put([(ONE, KEPT)], ttl=60.0)
+    await settle(one)
+    asking = asyncio.ensure_future(other.get([ONE]))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    time.sleep(0.05)  # noqa: ASYNC251 - the delay under test
+    assert list(await asking) == [KEPT]
+    assert other.up
+
+
 async def test_a_redis_that_dies_and_comes_back_empty_is_used_again(
     caches: tuple[RedisCache, RedisCache], server: RedisServer
 ) -> None:
