@@ -26,6 +26,7 @@ from modelwright.gateway.policies.authenticate import Authenticate
 from modelwright.gateway.policies.cache import Cache
 from modelwright.gateway.policies.dispatch import Dispatch
 from modelwright.gateway.policies.guard import Inspect
+from modelwright.gateway.policies.in_chat import InChat, in_chat
 from modelwright.gateway.policies.limit import Limit
 from modelwright.gateway.policies.meter import Meter
 from modelwright.gateway.policies.read import Read
@@ -106,6 +107,9 @@ def build_chain(table: Table, parts: Parts, *, authenticate: Authenticate) -> Ha
     ]
     if snapshot.limits.each:
         policies.append(Limit(table, parts.limiters(snapshot)))
+    translated = in_chat(table)
+    if translated:
+        policies.append(InChat(translated))
     guards = {
         endpoint.name: parts.guards(endpoint.guard) for endpoint in snapshot.endpoints if endpoint.guard is not None
     }

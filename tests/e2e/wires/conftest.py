@@ -20,14 +20,24 @@ def provider() -> Iterator[DevProvider]:
 
 
 @pytest.fixture(scope="package")
-def site(provider: DevProvider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def parrot() -> Iterator[DevProvider]:
+    """Repeats what it hears, in pieces."""
+    with DevProvider("--echo", "3") as running_provider:
+        yield running_provider
+
+
+@pytest.fixture(scope="package")
+def site(provider: DevProvider, parrot: DevProvider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     root = f"http://127.0.0.1:{provider.port}"
     key = 'keys: ["sk-live"]'
+    echo = f"http://127.0.0.1:{parrot.port}"
+    parrots = "".join(f'\n  {kind}-parrot: {{kind: {kind}, base_url: "{echo}"}}' for kind in ("tgi", "anthropic"))
+    parrots = parrots.replace(f'tgi, base_url: "{echo}"', f'tgi, base_url: "{echo}/v1"')
     manifest = block("yaml")
     for written, ours in (
         ('keys: ["${secret:ANTHROPIC_API_KEY}"]', f'base_url: "{root}", options: {{max_tokens: "6"}}, {key}'),
         ('base_url: "http://10.0.0.7:8000/v1"', f'base_url: "{root}/v1", {key}'),
-        ("endpoints:", f'  full: {{kind: openai, base_url: "{root}/v1", {key}}}\nendpoints:'),
+        ("endpoints:", f'  full: {{kind: openai, base_url: "{root}/v1", {key}}}{parrots}\nendpoints:'),
     ):
         assert written in manifest
         manifest = manifest.replace(written, ours)
@@ -37,6 +47,9 @@ def site(provider: DevProvider, tmp_path_factory: pytest.TempPathFactory) -> Ite
     retries: {backoff: 1ms}
   openai: {variants: {main: {provider: pool, model: vendor-model}}}
   claude: {variants: {main: {provider: claude, model: vendor-model}}}
+  kept: {variants: {main: {provider: pool, model: vendor-model}}, cache: {exact: {ttl: 1h}}}
+  guarded: {variants: {main: {provider: tgi-parrot, model: m}}, guard: {output: {pii: mask}}}
+  guarded-claude: {variants: {main: {provider: anthropic-parrot, model: m}}, guard: {output: {pii: mask}}}
   full: {variants: {main: {provider: full, model: vendor-model}}}
 """
     )

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import anthropic
+import openai
 import pytest
 from anthropic.types import Message
 
@@ -213,3 +214,34 @@ def test_a_call_falls_back_from_one_wire_to_another(
         message = claude.messages.create(**asked)
     assert message.content[0].model_dump()["text"] == WORDS
     assert [request["path"] for request in provider.requests] == ["/v1/messages", "/v1/chat/completions"]
+
+
+def test_streams_are_kept_on_every_wire_of_a_provider_of_chat(
+    provider: DevProvider, site: Site, claude: anthropic.Anthropic, chat: openai.OpenAI
+) -> None:
+    asked: Any = {"model": "kept", "max_tokens": 7, "messages": [{"role": "user", "content": "Hi"}]}
+    seen: list[str] = []
+    for _ in range(2):
+        with claude.messages.stream(**asked) as stream:
+            message = stream.get_final_message()
+            seen.append(stream.response.headers["x-modelwright-cache"])
+        assert (message.content[0].model_dump()["text"], message.usage.output_tokens) == (WORDS, 7)
+    answer = chat.responses.with_raw_response.create(model="kept", input="Hi", max_output_tokens=7, stream=True)
+    seen.append(answer.headers["x-modelwright-cache"])
+    last: Any = list(answer.parse())[-1]
+    assert last.response.output_text == WORDS
+    assert seen == ["miss", "hit", "hit"]
+    assert provider.seen()["received"] == 1
+    assert row(site, answer.headers["x-modelwright-call"]).operation == "responses"
+
+
+@pytest.mark.parametrize("lane", ["guarded", "guarded-claude"])
+def test_guarded_streams_are_masked_on_every_wire(claude: anthropic.Anthropic, chat: openai.OpenAI, lane: str) -> None:
+    said = "Write to [EMAIL], please."
+    hello: Any = [{"role": "user", "content": "Write to bob@example.com, please."}]
+    with claude.messages.stream(model=lane, max_tokens=99, messages=hello) as stream:
+        assert "".join(stream.text_stream) == said
+    events = chat.responses.create(model=lane, input=hello[0]["content"], stream=True)
+    assert "".join(event.delta for event in events if event.type == "response.output_text.delta") == said
+    message = claude.messages.create(model=lane, max_tokens=99, messages=hello)
+    assert message.content[0].model_dump()["text"] == said

@@ -192,7 +192,7 @@ def text_of(tokens: int, words: tuple[str, ...] = WORDS) -> str:
 
 def echoed(ask: Ask, size: int) -> list[str]:
     """What the last message or the prompt says, in pieces of so many characters."""
-    said = _said(msgspec.json.decode(ask.messages or ask.prompt))
+    said = _said(msgspec.json.decode(ask.messages or ask.prompt or ask.input))
     return [said[start : start + size] for start in range(0, len(said), size)]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -32,9 +32,11 @@ class _Message(msgspec.Struct):
 class MessagesAnswer:
     """Words, the arguments of a tool that must be called, and thoughts where thinking is enabled."""
 
-    def __init__(self, ask: Ask, *, number: int, tokens: int) -> None:
+    def __init__(self, ask: Ask, *, number: int, tokens: int, words: Sequence[str] = WORDS) -> None:
+        """`words` are the tokens, again from the front when there are more."""
         limit = ask.max_tokens or 0
         self._ask = ask
+        self._words = tuple(words)
         self._tool = ask.forced_tool
         self._thinks = (ask.thinking or {}).get("type") in {"enabled", "adaptive"}
         self.tokens = max(0, min(limit, tokens))
@@ -45,7 +47,7 @@ class MessagesAnswer:
         """Of the block with the words."""
 
     def whole(self) -> bytes:
-        text = text_of(self.tokens)
+        text = text_of(self.tokens, self._words)
         said = {"input": msgspec.json.decode(text.join(ARGUMENTS))} if self._tool else {"text": text}
         thought = [{"type": "thinking", "thinking": _THOUGHT, "signature": "dev-signature"}] if self._thinks else []
         content = [*thought, {**self._block(), **said}]
@@ -71,7 +73,7 @@ class MessagesAnswer:
 
     def events(self) -> Iterator[bytes]:
         for index in range(self.tokens):
-            yield self._said(WORDS[index % len(WORDS)])
+            yield self._said(self._words[index % len(self._words)])
 
     def closing(self) -> bytes:
         last = self._said(ARGUMENTS[1]) if self._tool else b""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -15,9 +15,11 @@ PATH = "/v1/responses"
 class ResponsesAnswer:
     """Words, or the arguments of a function that must be called."""
 
-    def __init__(self, ask: Ask, *, number: int, tokens: int) -> None:
+    def __init__(self, ask: Ask, *, number: int, tokens: int, words: Sequence[str] = WORDS) -> None:
+        """`words` are the tokens, again from the front when there are more."""
         limit = ask.max_output_tokens
         self._ask = ask
+        self._words = tuple(words)
         self._tool = ask.forced_tool
         self.tokens = tokens if limit is None else max(0, min(limit, tokens))
         self._status = "completed" if limit is None or limit >= tokens else "incomplete"
@@ -44,7 +46,7 @@ class ResponsesAnswer:
 
     def events(self) -> Iterator[bytes]:
         for index in range(self.tokens):
-            yield self._said(WORDS[index % len(WORDS)])
+            yield self._said(self._words[index % len(self._words)])
 
     def closing(self) -> bytes:
         item = self._item(self._status)
@@ -89,7 +91,7 @@ class ResponsesAnswer:
         }
 
     def _item(self, status: str) -> dict[str, Any]:
-        text = text_of(self.tokens)
+        text = text_of(self.tokens, self._words)
         head = {"id": self._item_id, "status": status}
         begun = status == "in_progress"
         if self._tool:

@@ -105,15 +105,15 @@ class Service:
         return steps.answered(answer.whole(), effects, entry=entry)
 
     def _tell(self, path: str, ask: Ask, number: int) -> Telling:
-        tokens = self._options.tokens
+        echo = self._options.echo
+        words = answers.echoed(ask, echo) if echo else answers.WORDS
+        tokens = len(words) if echo else self._options.tokens
         match path:
             case messages.PATH:
-                return MessagesAnswer(ask, number=number, tokens=tokens)
+                return MessagesAnswer(ask, number=number, tokens=tokens, words=words)
             case responses.PATH:
-                return ResponsesAnswer(ask, number=number, tokens=tokens)
+                return ResponsesAnswer(ask, number=number, tokens=tokens, words=words)
             case _:
-                words = answers.echoed(ask, self._options.echo) if self._options.echo else answers.WORDS
-                tokens = len(words) if self._options.echo else tokens
                 return Answer(ask, chat=path == "/v1/chat/completions", number=number, tokens=tokens, words=words)
 
     def _admits(self, entry: Entry) -> bool:
