@@ -10,6 +10,7 @@ import openai
 import pytest
 from anthropic.types import Message
 
+from tests.e2e.clients import patient
 from tests.e2e.gateway_site import DevProvider
 from tests.e2e.running import Site
 from tests.e2e.wires.calls import FUNCTION, LANES, SCHEMA, WORDS, counted, row, sent, tool_call
@@ -245,3 +246,28 @@ def test_guarded_streams_are_masked_on_every_wire(claude: anthropic.Anthropic, c
     assert "".join(event.delta for event in events if event.type == "response.output_text.delta") == said
     message = claude.messages.create(model=lane, max_tokens=99, messages=hello)
     assert message.content[0].model_dump()["text"] == said
+
+
+@pytest.mark.parametrize(("wire", "lane"), [("messages", "openai"), ("chat", "claude"), ("responses", "claude")])
+def test_translated_events_leave_as_they_arrive_and_a_client_that_leaves_closes_the_upstream(
+    provider: DevProvider, site: Site, claude: anthropic.Anthropic, chat: openai.OpenAI, wire: str, *, lane: str
+) -> None:
+    provider.fails("stall@2")  # whoever waited for the end would wait for long
+    hello: Any = [{"role": "user", "content": "Hi"}]
+    stream: Any
+    match wire:
+        case "messages":
+            stream = claude.messages.create(model=lane, max_tokens=9, messages=hello, stream=True)
+        case "chat":
+            stream = chat.chat.completions.create(model=lane, messages=hello, stream=True)
+        case _:
+            stream = chat.responses.create(model=lane, input="Hi", stream=True)
+    seen = 0
+    for event in stream:
+        seen += " question" in event.model_dump_json() or '"Same"' in event.model_dump_json()
+        if seen == 2:
+            break
+    stream.close()
+    patient(lambda: provider.requests[0]["client_gone"], seconds=10, waiting_for="the upstream to be closed")
+    one = row(site, stream.response.headers["x-modelwright-call"])
+    assert (one.outcome, one.input_tokens is not None) == ("client_disconnect", lane == "claude")
