@@ -12,7 +12,7 @@ from modelwright.adapters.limits.memory import MemoryLimits
 from modelwright.adapters.limits.redis import Away, RedisLimits
 from modelwright.app.system import SystemClock
 from modelwright.core.contracts.snapshot import Limit
-from modelwright.core.limits import Ask, Rule, Spent, Verdict, zone_of
+from modelwright.core.limits import Ask, Rule, Spent, Used, Verdict, zone_of
 from modelwright.core.ports.limits import Limiter
 from tests.making.redis_server import RedisServer
 
@@ -110,6 +110,15 @@ async def test_a_call_that_was_never_made_has_used_nothing(limiter: Limiter) -> 
     verdict = await reserve(limiter, one(HOUR, "a"), one(TOKENS, "t", 0))
     assert [standing.remaining for standing in verdict.standings] == [9, 1000]
     assert len(await admitted(limiter, [one(PLACES, "a")], times=5)) == 2
+
+
+async def test_what_was_used_before_counts_once_whatever_is_repeated(limiter: Limiter) -> None:
+    slot, _ = TOKENS.window.at(time.time())
+    for _ in range(2):
+        limiter.restore([Used(TOKENS.name, "t", slot, 900, TOKENS.window.leaves(slot))])
+    assert (await reserve(limiter, one(TOKENS, "t", 101))).refused is not None
+    verdict = await reserve(limiter, one(TOKENS, "t", 60), one(TOKENS, "other", 0))
+    assert [standing.remaining for standing in verdict.standings] == [40, 1000]
 
 
 async def test_subjects_do_not_meet(limiter: Limiter) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from itertools import count
+from itertools import count, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +107,33 @@ def test_parallel_calls_pass_no_more_than_the_limit(tmp_path: Path, provider: De
         statuses = list(pool.map(lambda _: status(asking), range(200)))
     assert sorted(set(statuses)) == [200, 429]
     assert statuses.count(200) == 20 == len(provider.requests)
+
+
+def test_a_restart_forgets_no_budget(tmp_path: Path, provider: DevProvider) -> None:
+    provider.fails()
+    limits = '{key: {requests: 6/month, tokens: 1M/month}, tenant: {cost: "1 USD/month"}, user: {cost: "1 USD/month"}}'
+    prices = "kind: vllm, prices: {vendor-model: {input: 1000, output: 2000}}"
+    text = MANIFEST.format(url=provider.base_url, limits=limits).replace("kind: vllm", prices)
+    left: list[tuple[int, int]] = []
+
+    def note(asking: openai.OpenAI) -> None:
+        told = ask(asking, max_tokens=3).headers
+        left.append((int(told["x-ratelimit-remaining-requests"]), int(told["x-ratelimit-remaining-tokens"])))
+
+    with running(text, folder=tmp_path) as site, client(site) as asking:
+        for _ in range(2):
+            note(asking)
+        pid = site.part("gateway-0").pid
+        os.kill(pid, signal.SIGKILL)
+        site.wait_for("gateway-0", "ready", restarts=1)
+        note(asking)
+    with running(tmp_path / "modelwright.yaml") as site, client(site) as asking:
+        note(asking)
+        assert [requests for requests, _ in left] == [5, 4, 3, 2]
+        assert len({before - after for (_, before), (_, after) in pairwise(left)}) == 1
+        with pytest.raises(openai.RateLimitError) as caught:
+            ask(asking, max_tokens=480)  # would fit into a budget that has forgotten what was spent
+        assert caught.value.code == "budget_exhausted"
 
 
 def test_two_workers_that_would_count_apart_are_refused_at_once(tmp_path: Path) -> None:

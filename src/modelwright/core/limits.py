@@ -101,7 +101,7 @@ class Held:
 class Rule:
     """One limit of the snapshot, ready to be asked; its name is the same in every process."""
 
-    __slots__ = ("amount", "by", "currency", "name", "of", "per", "slides", "told", "window")
+    __slots__ = ("amount", "by", "currency", "lasts", "name", "of", "per", "slides", "told", "window")
 
     def __init__(self, limit: Limit, zone: tzinfo) -> None:
         self.by = limit.by
@@ -112,6 +112,8 @@ class Rule:
         self.name = f"{limit.by}.{limit.of}.{limit.per}{limit.currency}"
         self.window: Window = _window(limit, zone)
         self.slides = isinstance(self.window, Sliding)
+        self.lasts = limit.per in {"day", "month"}
+        """Long enough to outlive a restart: what the ledger says of it counts."""
         self.told = limit.of in {"requests", "tokens"}
         """Clients are told how it stands."""
 
@@ -150,6 +152,18 @@ class Verdict(msgspec.Struct, frozen=True):
     """The limit in the way, of several the one that is in the way longest; nothing of any was taken."""
     wait: float = 0.0
     """Seconds after which it may be admitted; 0 when it never will be, since it asks for more than the limit."""
+
+
+class Used(msgspec.Struct, frozen=True):
+    """What one subject has used of one limit in its present window, as the ledger says."""
+
+    rule: str
+    """Its name."""
+    subject: str
+    slot: int
+    amount: int
+    ends: float
+    """Unix seconds."""
 
 
 class Balance:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from modelwright.core.limits import FREE_AGAIN, Ask, Balance, Rule, Spent, Standing, Verdict, actual
+from modelwright.core.limits import FREE_AGAIN, Ask, Balance, Rule, Spent, Standing, Used, Verdict, actual
 
 KEPT = 1 << 19
 """Subjects whose balances are kept; past it those that came first are forgotten."""
@@ -57,6 +57,13 @@ class MemoryLimits:
             balance.used += ask.amount
         self._taken[call] = taken
         return Verdict(self._standings(taken, now))
+
+    def restore(self, used: Sequence[Used]) -> None:
+        for one in used:
+            if (one.rule, one.subject) not in self._balances:
+                balance = self._balances[one.rule, one.subject] = Balance()
+                balance.slots[one.slot] = balance.used = one.amount
+                balance.leaves = one.ends
 
     def settle(self, call: str, spent: Spent | None) -> None:
         taken = self._taken.pop(call, None)

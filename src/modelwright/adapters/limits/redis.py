@@ -9,16 +9,16 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
 from modelwright.adapters.limits.line import AwayError, Line
 from modelwright.adapters.limits.memory import MemoryLimits
-from modelwright.adapters.limits.scripts import ALL
+from modelwright.adapters.limits.scripts import ALL, FORGETFUL
 from modelwright.core.errors import LimitsUnavailable
-from modelwright.core.limits import SLOTS, Ask, Calendar, Rule, Sliding, Spent, Standing, Verdict, actual
+from modelwright.core.limits import SLOTS, Ask, Calendar, Rule, Sliding, Spent, Standing, Used, Verdict, actual
 from modelwright.core.ports.clock import Clock
 
 LEASE = 3
@@ -29,6 +29,10 @@ REMEMBERED = 86_400_000
 """Milliseconds for which a call that is under way is remembered."""
 FORBIDDEN = 60_000
 """Milliseconds for which a reservation that nobody waits for any more must not be made."""
+_LASTS = 62 * 86_400_000
+"""Milliseconds for which what the ledger says is kept: two months."""
+_TOGETHER = 500
+"""Balances that are restored in one step."""
 _NAMES = 1 << 14
 """Keys that are kept so that they need not be made again."""
 
@@ -53,6 +57,9 @@ class RedisLimits:
         """`site` is the same in all workers that share, `place` different in all that live; raises ValueError."""
         self._prefix = f"mw:{{{site}}}:"
         self._workers = f"{self._prefix}workers"
+        self._known = f"{self._prefix}known"
+        self.lost: Callable[[], object] | None = None
+        """Called when Redis knows nothing of budgets: it is new, or has lost what it held."""
         self._place = f"{place}#"
         self._now = clock.now
         self._away = away
@@ -96,6 +103,16 @@ class RedisLimits:
             self._asks[call] = asks
         return verdict
 
+    def restore(self, used: Sequence[Used]) -> None:
+        who = secrets.token_hex(8)
+        for number, at in enumerate(range(0, max(1, len(used)), _TOGETHER)):
+            some = used[at : at + _TOGETHER]
+            args: list[str | int] = [who, number, REMEMBERED]
+            for one in some:
+                args += (one.slot, one.amount, _LASTS)
+            keys = [self._known, *(self._hashed(one.rule, one.subject) for one in some)]
+            self._line.post(("restore", keys, args))
+
     def settle(self, call: str, spent: Spent | None) -> None:
         asks = self._asks.pop(call, None)
         if asks is not None:
@@ -134,16 +151,18 @@ class RedisLimits:
             await asyncio.sleep(BEAT)
             me = self._me
             try:
-                alive = await self._line.ask(("beat", [self._workers], [me, "", LEASE]))
+                alive = await self._line.ask(("beat", [self._workers, self._known], [me, "", LEASE]))
             except AwayError:
                 continue
+            if alive == FORGETFUL and self.lost is not None:
+                self.lost()
             if not alive and self._me == me:
                 self._me = self._new_name()
                 self._live()
 
     def _live(self, instead_of: str = "") -> None:
         """Sent before whatever is asked after it; of workers that had the place before, nothing counts any more."""
-        asked = self._line.ask(("beat", [self._workers], [self._me, instead_of, LEASE]))
+        asked = self._line.ask(("beat", [self._workers, self._known], [self._me, instead_of, LEASE]))
         asked.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     def _without(self, call: str, asks: Sequence[Ask]) -> Verdict:
@@ -172,10 +191,12 @@ class RedisLimits:
         if known is None:
             if len(self._names) >= _NAMES:
                 self._names.clear()
-            text = f"{ask.rule.name}\0{ask.subject}".encode(errors="surrogatepass")
-            digest = hashlib.blake2b(text, digest_size=16, person=b"mw-limits").hexdigest()
-            known = self._names[ask.rule.name, ask.subject] = f"{self._prefix}{digest}"
+            known = self._names[ask.rule.name, ask.subject] = self._hashed(ask.rule.name, ask.subject)
         return known
+
+    def _hashed(self, rule: str, subject: str) -> str:
+        text = f"{rule}\0{subject}".encode(errors="surrogatepass")
+        return self._prefix + hashlib.blake2b(text, digest_size=16, person=b"mw-limits").hexdigest()
 
     def _new_name(self) -> str:
         return f"{self._place}{secrets.token_hex(4)}"

@@ -144,14 +144,31 @@ local lease = redis.call('HGET', KEYS[1], me)
 if lease and tonumber(lease) < now then return 0 end
 redis.call('HSET', KEYS[1], me, string.format('%.3f', now + tonumber(ARGV[3])))
 redis.call('PEXPIRE', KEYS[1], 86400000)
-return 1
+return redis.call('PEXPIRE', KEYS[2], 86400000) == 1 and 1 or 2
 """
-"""Keys: the workers. Arguments: this worker, its place (of those that had the place before it nothing counts any more),
-seconds of the lease. Gives 0 when the lease had lapsed, so that others may have what this worker held."""
+FORGETFUL = 2
+"""Keys: the workers, what is known of budgets. Arguments: this worker, its place (of those that had the place before
+it nothing counts any more), seconds of the lease. Gives 0 when the lease had lapsed, so that others may have what this
+worker held, and FORGETFUL when nothing is known of budgets."""
 
 LEAVE = """
 return redis.call('HDEL', KEYS[1], ARGV[1])
 """
 """Keys: the workers. Arguments: this worker."""
 
-ALL = {"reserve": RESERVE, "settle": SETTLE, "beat": BEAT, "leave": LEAVE}
+RESTORE = """
+redis.call('HSETNX', KEYS[1], 'by', ARGV[1])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+if redis.call('HGET', KEYS[1], 'by') ~= ARGV[1] then return 0 end
+if redis.call('HSETNX', KEYS[1], ARGV[2], 1) == 0 then return 0 end
+for i = 2, #KEYS do
+  local at = 4 + (i - 2) * 3
+  redis.call('HINCRBY', KEYS[i], ARGV[at], ARGV[at + 1])
+  redis.call('PEXPIRE', KEYS[i], ARGV[at + 2])
+end
+return 1
+"""
+"""Keys: what is known of budgets, one per balance. Arguments: who restores (only one does), number of the piece,
+milliseconds that this is known, and for each balance: slot, amount, milliseconds that the key is kept."""
+
+ALL = {"reserve": RESERVE, "settle": SETTLE, "beat": BEAT, "leave": LEAVE, "restore": RESTORE}

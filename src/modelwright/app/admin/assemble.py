@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -11,6 +11,7 @@ from modelwright.app.admin.api import add_tokens, create_api
 from modelwright.app.admin.door import Asgi
 from modelwright.app.admin.oauth.tokens import AdminTokens
 from modelwright.app.admin.publish import Publisher
+from modelwright.app.admin.spending import Spending, add_spending
 from modelwright.app.admin.store import Store
 from modelwright.app.admin.variants import add_variants
 from modelwright.app.admin.view import View
@@ -40,9 +41,10 @@ def assemble(
     emit: Callable[[Event], None],
     tokens: AdminTokens,
     weights: LiveWeights,
+    take_in: Callable[[], Awaitable[None]],
     readings: Mapping[str, Callable[[], float]],
 ) -> Asgi:
-    """The application that stands behind the admin door."""
+    """The application that stands behind the admin door; `take_in` brings into the ledger what workers have written."""
     runtime = Path(spec.runtime)
     workers = Workers(runtime, own=spec.name)
     tell = teller(publisher, workers)
@@ -59,6 +61,7 @@ def assemble(
     api = create_api(desk, store.ledger, view, issuers=issuers, tell=tell)
     add_tokens(api, tokens)
     add_variants(api, variants)
+    add_spending(api, Spending(store.spending, base=publisher.base, take_in=take_in, clock=clock))
     return api
 
 

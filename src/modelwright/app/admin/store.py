@@ -13,6 +13,7 @@ from modelwright.adapters.stores.sql_keys import SqlKeyStore
 from modelwright.adapters.stores.sql_ledger import SqlLedger
 from modelwright.adapters.stores.sql_registry import SqlRegistryStore
 from modelwright.adapters.stores.sql_serials import SqlSerials
+from modelwright.adapters.stores.sql_spending import SqlSpending
 
 LOOK = 0.5
 """Seconds between two looks for a database that is gone."""
@@ -31,6 +32,7 @@ class Store:
         self.serials = SqlSerials(database)
         self.registry = SqlRegistryStore(database)
         self.variants = SqlVariants(database)
+        self.spending = SqlSpending(database)
         self.check = database.check
         """See that what is written will be found; see Database.check."""
         self._database = database

@@ -94,6 +94,7 @@ class ControlWorker:
             emit=self._emit,
             tokens=tokens,
             weights=run.weights,
+            take_in=run.take_in,
             readings=run.readings(),
         )
 
@@ -121,6 +122,7 @@ class _Run:
         )
         self.issuers.told = self.publisher.publish
         self._ingest = Ingest(SpoolReader(Path(spec.state) / "spool", clock=clock), store.ledger)
+        self.take_in = self._ingest.step
         self._chores = Chores(self._ingest, self.publisher, check=store.check, beat=partial(touch, Path(spec.runtime)))
         self._tasks: tuple[asyncio.Task[None], ...] = ()
 

@@ -16,6 +16,7 @@ from prometheus_client import generate_latest
 from modelwright.app.lifecycle import start_worker
 from modelwright.app.parts import Notice, PartSpec
 from modelwright.app.wiring_gateway import GatewayParts
+from modelwright.app.workers.recall import recall
 from modelwright.core.contracts.events import SnapshotApplied, SnapshotRefused
 from modelwright.core.contracts.snapshot import SNAPSHOT_VERSION, Snapshot
 from modelwright.core.errors import ModelwrightError, StartError
@@ -39,6 +40,15 @@ class SnapshotFile:
         self._path = runtime / "snapshot.json"
         self._base = runtime / "base.json"
         self._seen: tuple[int, int, int] | None = None
+
+    def current(self) -> Snapshot | None:
+        """The snapshot of this run, however often it is asked for; None while there is none that can be read."""
+        try:
+            snapshot = msgspec.json.decode(self._path.read_bytes(), type=Snapshot)
+            base = msgspec.json.decode(self._base.read_bytes(), type=Snapshot)
+        except (OSError, msgspec.MsgspecError):
+            return None
+        return snapshot if snapshot.manifest == base.manifest else None
 
     def changed(self) -> Snapshot | None:
         """A snapshot that was not seen before; raises StartError or msgspec's errors, once per version of the file."""
@@ -68,6 +78,10 @@ class GatewayWorker:
         self._parts = GatewayParts(spec)
         self._file = SnapshotFile(Path(spec.runtime))
         self._first = asyncio.Event()
+        self._control = str(Path(spec.runtime, "control.sock"))
+        self._recalled = False
+        self._recalling = asyncio.Lock()
+        self._parts.limiters.lost = lambda: self._spawn(self._recall())
         self._tasks: set[asyncio.Task[None]] = set()
         self._watches: dict[Replica, asyncio.Task[None]] = {}
 
@@ -121,7 +135,27 @@ class GatewayWorker:
             case _:
                 await _answer(send, 404, headers=_JSON, body=b"{}")
 
+    async def _recall(self) -> None:
+        """What was used of budgets before counts again."""
+        if self._recalling.locked():
+            return
+        async with self._recalling:
+            used = await recall(self._parts.pool, self._control)
+        if used is not None:
+            self._parts.limiters.restore(used)
+
+    async def _begin(self) -> None:
+        """Nobody is answered before budgets are known."""
+        snapshot = self._file.current()
+        while snapshot is None:
+            await asyncio.sleep(LOOK / 10)
+            snapshot = self._file.current()
+        if any(limit.per in {"day", "month"} for limit in snapshot.limits.each) and not snapshot.redis:
+            await self._recall()
+        self._recalled = True
+
     async def _look_again_and_again(self) -> None:
+        await self._begin()
         while True:
             try:
                 self._look()
@@ -132,6 +166,8 @@ class GatewayWorker:
     def _look(self) -> None:
         """Take the snapshot if there is a new one; an unusable one is refused and the one before stays."""
         parts = self._parts
+        if not self._recalled:
+            return
         parts.key_source.look()
         try:
             snapshot = self._file.changed()

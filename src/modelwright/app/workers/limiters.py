@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from modelwright.adapters.limits.memory import MemoryLimits
 from modelwright.core.contracts.snapshot import Snapshot
 from modelwright.core.errors import StartError
+from modelwright.core.limits import Used
 from modelwright.core.ports.clock import Clock
 from modelwright.core.ports.limits import Limiter
 
@@ -23,6 +24,8 @@ class Limiters:
 
     def __init__(self, *, clock: Clock, resolve: Callable[[str], str], place: str) -> None:
         """`place` is different in all gateway workers of this machine that live at once."""
+        self.lost: Callable[[], object] | None = None
+        """Called when Redis knows nothing of budgets."""
         self._clock = clock
         self._resolve = resolve
         self._place = hashlib.blake2b(f"{socket.gethostname()}\0{place}".encode(), digest_size=8).hexdigest()
@@ -53,8 +56,14 @@ class Limiters:
                 "the address of Redis is none", hint="write such as redis://host:6379/0", place="store.redis"
             ) from error
         self._made[url, site] = made
+        made.lost = self.lost
         made.follow(away)
         return made
+
+    def restore(self, used: Sequence[Used]) -> None:
+        """What was used of budgets before this worker knew of anything."""
+        for limiter in (self._memory, *self._made.values()):
+            limiter.restore(used)
 
     async def close(self) -> None:
         """What is held is given back."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Sequence
 from typing import Protocol
 
-from modelwright.core.limits import Ask, Spent, Verdict
+from modelwright.core.limits import Ask, Spent, Used, Verdict
 
 
 class Limiter(Protocol):
@@ -17,6 +17,10 @@ class Limiter(Protocol):
         One that keeps its counts elsewhere lets wait for the verdict, never longer than its deadline, and raises
         LimitsUnavailable when there is none. Who stops waiting has reserved nothing.
         """
+        ...
+
+    def restore(self, used: Sequence[Used]) -> None:
+        """What was used before this keeper knew of anything; counts once, whatever is repeated."""
         ...
 
     def settle(self, call: str, spent: Spent | None) -> None:

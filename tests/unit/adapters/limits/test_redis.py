@@ -179,7 +179,11 @@ async def test_a_redis_that_has_lost_everything_is_used_again(
     worker: Callable[..., RedisLimits], server: RedisServer
 ) -> None:
     limits = worker()
+    lost: list[float] = []
+    limits.lost = lambda: lost.append(asyncio.get_running_loop().time())
+    limits.restore([])
     (call,) = await admitted(limits, [PLACES, TOKENS], times=1)
+    assert not lost
     server.kill()
     with pytest.raises(LimitsUnavailable):
         await limits.reserve("meanwhile", [PLACES])
@@ -187,6 +191,7 @@ async def test_a_redis_that_has_lost_everything_is_used_again(
     await until(lambda: limits.up)
     limits.settle(call, Spent(tokens=10))
     assert len(await admitted(limits, [PLACES], times=10)) == 3
+    await until(lambda: bool(lost))  # so that it is told what was used
 
 
 async def test_the_places_of_a_worker_are_free_when_another_takes_its_place(

@@ -1,0 +1,56 @@
+"""What the ledger says was used since a moment, by whom; sums in the database, since rows may be many."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import BigInteger, ColumnElement, Double, case, cast, func, select
+
+from modelwright.adapters.stores.database import Database
+from modelwright.adapters.stores.tables import ledger
+from modelwright.core.prices import UNIT
+
+_SUBJECTS: dict[str, tuple[ColumnElement[Any], ...]] = {
+    "tenant": (ledger.c.tenant,),
+    "key": (ledger.c.key,),
+    "user": (ledger.c.tenant, case((ledger.c.user == "", ledger.c.key), else_=ledger.c.user)),
+    "endpoint": (ledger.c.endpoint,),
+}
+"""Addresses are in no row."""
+
+
+class SqlSpending:
+    """Reads only."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def since(self, begins: float, *, by: str, of: str, currency: str = "") -> list[tuple[str, int]]:
+        """(subject, amount) of `of` requests | tokens | cost, from Unix seconds on; empty for what no row tells."""
+        subjects = _SUBJECTS.get(by)
+        if subjects is None:
+            return []
+        wanted = select(*subjects, _amount(of)).where(ledger.c.call >= _first_call(begins), ledger.c.at >= begins)
+        if of == "requests":
+            wanted = wanted.where(ledger.c.attempt_of == "", ledger.c.outcome != "refused")
+        if of == "cost":
+            wanted = wanted.where(ledger.c.currency == currency)
+        async with self._database.reader.connect() as connection:
+            rows = await connection.execute(wanted.group_by(*subjects))
+            return [("\0".join(row[:-1]), int(row[-1])) for row in rows if row[-1]]
+
+
+def _amount(of: str) -> ColumnElement[Any]:
+    if of == "requests":
+        return func.count()
+    if of == "tokens":
+        return func.sum(func.coalesce(ledger.c.input_tokens, 0) + func.coalesce(ledger.c.output_tokens, 0))
+    # What is not known is charged at its reservation. A row's own amount comes through a float whole: it has 15 digits.
+    amount = cast(func.coalesce(ledger.c.cost, func.nullif(ledger.c.reserved, ""), "0"), Double)
+    return func.sum(cast(func.round(amount * UNIT), BigInteger))
+
+
+def _first_call(at: float) -> str:
+    """No id of a call that came at this time or later is below: they begin with the time in milliseconds."""
+    digits = f"{max(0, int(at * 1000)):012x}"
+    return f"{digits[:8]}-{digits[8:]}"

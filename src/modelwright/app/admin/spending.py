@@ -1,0 +1,54 @@
+"""What was used of the limits of a day and a month, by the ledger: told to gateway workers that know nothing yet."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
+from fastapi import FastAPI, Response
+
+from modelwright.adapters.stores.sql_spending import SqlSpending
+from modelwright.core.contracts.snapshot import Snapshot
+from modelwright.core.limits import Rule, Used, zone_of
+from modelwright.core.ports.clock import Clock
+
+
+class Spending:
+    """Of the present day and month."""
+
+    def __init__(
+        self,
+        ledger: SqlSpending,
+        *,
+        base: Callable[[], Snapshot],
+        take_in: Callable[[], Awaitable[None]],
+        clock: Clock,
+    ) -> None:
+        """`take_in` brings into the ledger what workers have written so far."""
+        self._ledger = ledger
+        self._base = base
+        self._take_in = take_in
+        self._now = clock.now
+
+    async def used(self) -> list[Used]:
+        """Of each limit and subject. Raises SQLAlchemyError, StartError."""
+        await self._take_in()
+        limits = self._base().limits
+        found: list[Used] = []
+        for limit in limits.each:
+            rule = Rule(limit, zone_of(limits.time_zone))
+            if not rule.lasts:
+                continue
+            slot, _ = rule.window.at(self._now())
+            for subject, amount in await self._ledger.since(slot, by=limit.by, of=limit.of, currency=limit.currency):
+                found.append(Used(rule.name, subject, slot, amount, rule.window.leaves(slot)))
+        return found
+
+
+def add_spending(api: FastAPI, spending: Spending) -> None:
+    """The route."""
+
+    @api.get("/spending")
+    async def used() -> Response:
+        """What was used of the limits of the present day and month."""
+        return Response(msgspec.json.encode(await spending.used()), media_type="application/json")

@@ -1,0 +1,88 @@
+"""What the ledger says was used: since a moment, by whom, exact in money."""
+
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelwright.adapters.stores.database import Database, open_database
+from modelwright.adapters.stores.sql_ledger import SqlLedger
+from modelwright.adapters.stores.sql_spending import SqlSpending, _first_call
+from modelwright.app.system import SystemClock
+from modelwright.core.contracts.ledger import LedgerRow
+from modelwright.core.prices import UNIT, read_money, units
+from modelwright.gateway.ids import CallIds
+
+NOW = 1_700_000_000.0
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    opened = await open_database(tmp_path / "modelwright.db")
+    yield opened
+    await opened.close()
+
+
+def row(number: int, **changes: object) -> LedgerRow:
+    at = float(str(changes.get("at", NOW + number)))
+    known = LedgerRow(
+        call=f"{_first_call(at)}-7000-8000-{number:012x}", at=at, operation="chat", endpoint="e", tenant="t", key="k",
+        outcome="ok", attempts=1,
+    )  # fmt: skip
+    for name, value in changes.items():
+        setattr(known, name, value)
+    return known
+
+
+async def kept(database: Database, *rows: LedgerRow) -> SqlSpending:
+    await SqlLedger(database).apply(rows, file="f", writer="w", offset=1, refuse=list)
+    return SqlSpending(database)
+
+
+async def test_money_is_what_calls_cost_and_where_that_is_not_known_their_reservation(database: Database) -> None:
+    spending = await kept(
+        database,
+        row(1, cost="0.1", currency="USD", reserved="9"),
+        row(2, cost="0.000000000001", currency="USD", reserved="9"),
+        row(3, currency="USD", reserved="0.2", outcome="intent"),
+        row(4, currency="USD", reserved="0.3", outcome="unresolved"),
+        row(5, cost="5", currency="EUR"),
+        row(6, cost="0", currency="", outcome="refused"),
+        row(7, cost="7", currency="USD", at=NOW - 1),
+        row(8, cost="1", currency="USD", tenant="other"),
+    )
+    assert dict(await spending.since(NOW, by="tenant", of="cost", currency="USD")) == {
+        "t": 6 * UNIT // 10 + 1,
+        "other": UNIT,
+    }
+    assert await spending.since(NOW, by="address", of="cost", currency="USD") == []
+
+
+async def test_requests_are_calls_that_passed_and_tokens_those_of_every_attempt(database: Database) -> None:
+    spending = await kept(
+        database,
+        row(1, input_tokens=3, output_tokens=4, user="jane"),
+        row(2, input_tokens=3, outcome="provider_error"),
+        row(3, input_tokens=1, attempt_of="x", outcome="provider_error", user="jane"),
+        row(4, outcome="refused", attempts=0, user="jane"),
+    )
+    assert dict(await spending.since(NOW, by="user", of="requests")) == {"t\0jane": 1, "t\0k": 1}
+    assert dict(await spending.since(NOW, by="user", of="tokens")) == {"t\0jane": 8, "t\0k": 3}
+    assert dict(await spending.since(NOW, by="endpoint", of="requests")) == {"e": 2}
+    assert dict(await spending.since(NOW, by="key", of="requests")) == {"k": 2}
+
+
+@given(st.integers(0, 4_000 * UNIT))
+def test_an_amount_comes_through_a_float_whole(amount: int) -> None:
+    text = format(Decimal(amount) / UNIT, "f")
+    assert read_money(text) == units(text) == amount == round(float(text) * UNIT) or amount > 2**52
+
+
+def test_ids_of_calls_sort_by_their_time() -> None:
+    clock = SystemClock()
+    before = clock.now()
+    call = CallIds(clock, bytes)()
+    assert _first_call(before) <= call < _first_call(clock.now() + 1)
