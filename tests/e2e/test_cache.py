@@ -300,7 +300,7 @@ def test_a_batch_asks_only_for_the_vectors_that_are_not_kept(
 
 
 @pytest.mark.parametrize("path", ["/v1/messages", "/v1/responses"])
-def test_whole_answers_are_kept_on_the_other_wires_too(provider: DevProvider, worker: GatewayWorker, path: str) -> None:
+def test_answers_are_kept_on_the_other_wires_too(provider: DevProvider, worker: GatewayWorker, path: str) -> None:
     question = {"model": "chat", "max_tokens": 100, **asked("wires")}
     if path == "/v1/responses":
         question = {"model": "chat", "input": "wires"}
@@ -308,10 +308,12 @@ def test_whole_answers_are_kept_on_the_other_wires_too(provider: DevProvider, wo
     def ask(body: dict[str, Any] = question, *, beta: str = "") -> Any:
         return worker.post(body, path=path, anthropic_version="2023-06-01", anthropic_beta=beta)
 
-    first, again, stream = ask(), ask(), ask({**question, "stream": True})
-    assert [mark(one.headers) for one in (first, again, stream)] == ["miss", "hit", "bypass"]
+    first, again, *streams = ask(), ask(), ask({**question, "stream": True}), ask({**question, "stream": True})
+    assert [mark(one.headers) for one in (first, again, *streams)] == ["miss", "hit", "miss", "hit"]
     assert again.body == first.body
     assert words(TOKENS).encode() in first.body
+    assert [one.body.count(b"data: ") for one in streams] == [streams[0].body.count(b"data: ")] * 2
+    assert "naïve".encode() in streams[1].body
     assert len(provider.requests) == 2
     other = "miss" if path == "/v1/messages" else "hit"
     assert mark(ask(beta="another-kind-of-answer").headers) == other
