@@ -72,7 +72,7 @@ class Form:
             raise ProviderError("the answer is no JSON object", hint="is the provider's base_url right?")
         if self.native or told.error is not None:
             return body, told
-        answer = from_messages.read(body) if self.upstream == "messages" else chat.read(body)
+        answer = from_messages.read(body) if self.upstream == "messages" else _chat(body, told)
         match self._client:
             case "messages":
                 return as_messages.encode(answer, self._facts), told
@@ -178,7 +178,14 @@ class _ChatSource:
             self.done = True
             return [], _NOTHING
         told = openai.read_event(data)
-        return ([] if told.error is not None else [chat.read(data)]), told
+        return ([] if told.error is not None else [_chat(data, told)]), told
+
+
+def _chat(data: bytes, told: AnswerHead) -> Answer:
+    """A chat answer or chunk with its counts, wherever its vendor puts them."""
+    answer = chat.read(data)
+    answer.usage = chat.counts_of(told.usage) if told.usage is not None else None
+    return answer
 
 
 class _MessagesSource:

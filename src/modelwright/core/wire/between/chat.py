@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from modelwright.core.contracts.ledger import Usage
 from modelwright.core.errors import ProviderError
 
 
@@ -80,14 +81,12 @@ class Counts(msgspec.Struct, omit_defaults=True):
     total_tokens: int | None = None
     prompt_tokens_details: PromptDetails | None = None
     completion_tokens_details: CompletionDetails | None = None
-    prompt_cache_hit_tokens: int | None = None
-    """DeepSeek's name of cached input."""
 
     @property
     def cached(self) -> int:
         """Prompt tokens that were read from the vendor's cache."""
         details = self.prompt_tokens_details
-        return (details.cached_tokens if details is not None else self.prompt_cache_hit_tokens) or 0
+        return (details.cached_tokens if details is not None else 0) or 0
 
     @property
     def written(self) -> int:
@@ -131,6 +130,21 @@ def read(body: bytes) -> Answer:
         return _answer.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ProviderError(f"the answer is no chat completion: {error}") from None
+
+
+def counts_of(usage: Usage) -> Counts:
+    """The ledger's counts, which were found wherever a vendor puts them, in their usual place."""
+    prompt, completion = usage.input_tokens or 0, usage.output_tokens or 0
+    reasoned = usage.reasoning_tokens
+    return Counts(
+        prompt_tokens=prompt,
+        completion_tokens=completion,
+        total_tokens=prompt + completion,
+        prompt_tokens_details=PromptDetails(
+            cached_tokens=usage.cached_tokens, cache_write_tokens=usage.cache_write_tokens
+        ),
+        completion_tokens_details=None if reasoned is None else CompletionDetails(reasoning_tokens=reasoned),
+    )
 
 
 def encode_answer(answer: Answer, facts: Facts) -> bytes:

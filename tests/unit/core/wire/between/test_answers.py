@@ -313,3 +313,19 @@ def test_writers_can_be_asked_to_end_at_once() -> None:
     for writer in (as_messages.EventWriter(FACTS), as_responses.EventWriter(FACTS, as_responses.echo(ASKED))):
         with pytest.raises(UpstreamTruncated):
             writer.end()
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"usage": {"prompt_tokens": 3, "completion_tokens": 4, "prompt_cache_hit_tokens": 1}},
+        {"x_groq": {"usage": {"prompt_tokens": 3, "completion_tokens": 4, "cached_tokens": 1}}},
+    ],
+)
+def test_counts_are_told_wherever_their_vendor_puts_them(odd: dict[str, Any]) -> None:
+    body = msgspec.json.encode({"choices": [{"message": {"content": "A"}, "finish_reason": "stop"}], **odd})
+    usage = msgspec.json.decode(form("messages", "chat").answer(body)[0])["usage"]
+    assert (usage["input_tokens"], usage["cache_read_input_tokens"], usage["output_tokens"]) == (2, 1, 4)
+    chunk = msgspec.json.encode({"choices": [{"delta": {"content": "A"}, "finish_reason": "stop"}], **odd})
+    events = named_events(through(form("messages", "chat"), [b"data: " + chunk + b"\n\n", b"data: [DONE]\n\n"]))
+    assert events[-2][1]["usage"] == usage
