@@ -31,31 +31,35 @@ class MemoryLimits:
         if len(self._balances) >= self._sweep_at:
             self._sweep()
         now = self._now()
+        balances, shares = self._balances, self._shares
         taken: list[tuple[Ask, Balance, int]] = []
         refused: Ask | None = None
         wait = 0.0
         for ask in asks:
             rule = ask.rule
             slot, oldest = rule.window.at(now)
-            balance = self._balance(rule, ask.subject)
+            balance = balances.get((rule.name, ask.subject))
+            if balance is None:
+                balance = balances[rule.name, ask.subject] = Balance()
             if balance.oldest != oldest:
                 balance.forget_before(oldest)
             taken.append((ask, balance, slot))
-            over = balance.used + ask.amount - self._amount(rule)
+            over = balance.used + ask.amount - (rule.amount if shares == 1 else self._amount(rule))
             if over > 0:
                 pause = self._pause(ask, balance, over=over, now=now)
                 if refused is None or not pause or 0 < wait < pause:
                     refused, wait = ask, pause
         if refused is not None:
             return Verdict(self._standings(taken, now), refused, wait)
+        self._taken[call] = taken
         for ask, balance, slot in taken:
-            if slot in balance.slots:
-                balance.slots[slot] += ask.amount
+            slots = balance.slots
+            if slot in slots:
+                slots[slot] += ask.amount
             else:
-                balance.slots[slot] = ask.amount
+                slots[slot] = ask.amount
                 balance.leaves = ask.rule.window.leaves(slot)
             balance.used += ask.amount
-        self._taken[call] = taken
         return Verdict(self._standings(taken, now))
 
     def restore(self, used: Sequence[Used]) -> None:
@@ -99,11 +103,14 @@ class MemoryLimits:
         return max(0.001, balance.frees(over, ask.rule.window) - now)
 
     def _standings(self, taken: Sequence[tuple[Ask, Balance, int]], now: float) -> list[Standing]:
-        return [
-            Standing(ask.rule, max(0, self._amount(ask.rule) - balance.used), max(0.0, balance.leaves - now))
-            for ask, balance, _ in taken
-            if ask.rule.told
-        ]
+        found: list[Standing] = []
+        for ask, balance, _ in taken:
+            rule = ask.rule
+            if rule.told:
+                left = (rule.amount if self._shares == 1 else self._amount(rule)) - balance.used
+                reset = balance.leaves - now
+                found.append(Standing(rule, max(0, left), max(0.0, reset)))
+        return found
 
     def _balance(self, rule: Rule, subject: str) -> Balance:
         found = self._balances.get((rule.name, subject))

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 
 _IPV6_SITE = 64
 """Bits of an IPv6 address that one customer of a network has: the rest is theirs to choose."""
+_KNOWN = 4096
+"""Addresses that are read once."""
 
 
 class Addresses:
@@ -15,11 +17,12 @@ class Addresses:
     def __init__(self, trusted: Iterable[str]) -> None:
         """`trusted` are networks such as 10.0.0.0/8."""
         self._trusted = tuple(ipaddress.ip_network(network) for network in trusted)
+        self._known: dict[str, str] = {}
 
     def of(self, peer: str, headers: dict[bytes, bytes]) -> str:
         """The client's address, an IPv6 one as its /64 network; empty when there is none (a Unix socket)."""
         if not self._trusted or not self._trusts(peer):
-            return _subject(peer)
+            return self._subject(peer)
         told = headers.get(b"x-forwarded-for", b"").decode("latin-1")
         client = peer
         for entry in reversed(told.split(",")):
@@ -29,7 +32,15 @@ class Addresses:
             client = hop
             if not self._trusts(hop):
                 break
-        return _subject(client)
+        return self._subject(client)
+
+    def _subject(self, text: str) -> str:
+        known = self._known.get(text)
+        if known is None:
+            if len(self._known) >= _KNOWN:
+                self._known.clear()
+            known = self._known[text] = _subject(text)
+        return known
 
     def _trusts(self, text: str) -> bool:
         address = _parsed(text)

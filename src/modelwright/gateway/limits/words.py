@@ -24,19 +24,25 @@ _WHOSE = {
 
 def headers(standings: Sequence[Standing]) -> HeaderPairs:
     """Of several limits on requests, or on tokens, those of the one that leaves the least."""
-    told: HeaderPairs = []
-    tightest: dict[str, Standing] = {}
+    requests = tokens = None
     for standing in standings:
-        of = standing.rule.of
-        known = tightest.get(of)
-        if known is None or standing.remaining < known.remaining:
-            tightest[of] = standing
-    for of, standing in tightest.items():
-        limit, remaining, reset = _NAMES[of]
-        told.append((limit, b"%d" % standing.rule.amount))
-        told.append((remaining, b"%d" % standing.remaining))
-        told.append((reset, duration(standing.reset)))
-    return told
+        if standing.rule.of == "requests":
+            if requests is None or standing.remaining < requests.remaining:
+                requests = standing
+        elif tokens is None or standing.remaining < tokens.remaining:
+            tokens = standing
+    if tokens is None:
+        return [] if requests is None else _told(requests)
+    return _told(tokens) if requests is None else [*_told(requests), *_told(tokens)]
+
+
+def _told(standing: Standing) -> HeaderPairs:
+    limit, remaining, reset = _NAMES[standing.rule.of]
+    return [
+        (limit, b"%d" % standing.rule.amount),
+        (remaining, b"%d" % standing.remaining),
+        (reset, duration(standing.reset)),
+    ]
 
 
 def duration(seconds: float) -> bytes:
