@@ -68,7 +68,7 @@ def test_share_is_sticky_by_user_on_every_worker_and_moves_only_who_must(site: S
     begun = time.monotonic()
     found = command(site, "weigh", "assistant", "canary=90", "--why", "more of it")
     assert found.returncode == 0, found.stderr
-    assert "stable=90 canary=90" in found.stdout
+    assert "stable=90 canary=90 trial=0" in found.stdout
     second = chosen(site, range(60))
     assert time.monotonic() - begun < 5
     assert all(second[user] == "canary" for user in first if first[user] == "canary"), "who had the canary keeps it"
@@ -93,7 +93,7 @@ def test_live_weights_outlive_a_restart_of_control_and_a_change_of_the_manifest(
     assert facts(site)["stable"]["weight"] == 80.0
     told = command(site, "history", "assistant").stdout.splitlines()
     assert "the manifest's (start again)" in told[0]
-    assert "canary=100 stable=0 (it is better)" in told[1]
+    assert "canary=100 stable=0 trial=0 (it is better)" in told[1]
 
 
 def test_a_tester_names_the_variant(site: Site) -> None:
@@ -102,7 +102,7 @@ def test_a_tester_names_the_variant(site: Site) -> None:
         assert reply.headers["x-modelwright-variant"] == name
     refused = ask(site, "somebody", x_variant="cannary")
     assert refused.status == 422
-    assert "name one of stable, canary in x-variant" in refused.json()["error"]["message"]
+    assert "name one of stable, canary, trial in x-variant" in refused.json()["error"]["message"]
 
 
 def test_feedback_is_counted_once_and_only_from_the_tenant_of_the_call(site: Site) -> None:
@@ -123,6 +123,15 @@ def test_feedback_is_counted_once_and_only_from_the_tenant_of_the_call(site: Sit
     assert say("good").status == 422
     assert site.call("POST", "/v1/feedback", b"{").status == 400
     assert site.call("POST", "/v1/feedback", b"{}", headers={"Authorization": "Bearer mw-wrong"}).status == 401
+
+
+def test_a_shadow_is_asked_and_compared_and_answers_nobody(site: Site) -> None:
+    before = facts(site)["trial"]["seen"]["calls"]
+    assert facts(site)["trial"]["share"] == 0
+    answered = {ask(site, f"user-{number}").headers["x-modelwright-variant"] for number in range(8)}
+    assert "trial" not in answered
+    patient(lambda: facts(site)["trial"]["seen"]["calls"] == before + 8)
+    assert facts(site)["trial"]["seen"]["failures"] == 0
 
 
 def test_wrong_names_and_weights_are_refused_with_a_remedy(site: Site) -> None:

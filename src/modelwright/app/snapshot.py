@@ -139,6 +139,8 @@ def _endpoint(name: str, section: EndpointSection, operations: tuple[str, ...]) 
         split_by=section.split.by,
         split_replicas=section.split.replicas,
         split_header=section.split.header,
+        shadow=section.shadow.variant if section.shadow else "",
+        shadow_share=section.shadow.share if section.shadow else 0.0,
         override_header=section.split.override,
         timeouts=_timeouts(section.timeout),
         cache=_caching(section.cache) if section.cache is not None else None,

@@ -30,11 +30,14 @@ from modelwright.gateway.identity.source import KeySource
 from modelwright.gateway.ids import CallIds
 from modelwright.gateway.inflight import InFlight
 from modelwright.gateway.live import Gateway
+from modelwright.gateway.policies.mirror import Shadows
 from modelwright.guards.guard import RuleGuard
 from modelwright.observe.lines import EventLines, LineWriter
 from modelwright.observe.listener import Listener
 from modelwright.observe.logging import configure_logging
 from modelwright.observe.metrics import CallMetrics, Reading
+
+VERSION = installed_version("modelwright")
 
 
 class GatewayParts:
@@ -42,7 +45,6 @@ class GatewayParts:
 
     def __init__(self, spec: PartSpec) -> None:
         """Raises StartError when the pepper, the authorities' file or a file of settings cannot be used."""
-        version = installed_version("modelwright")
         clock = SystemClock()
         state = Path(spec.state)
         settings = Settings(Path(spec.base), environment=spec.environment, state=state)
@@ -52,9 +54,16 @@ class GatewayParts:
         self.pool = Pool(tls=upstream_tls(settings, Path(spec.base)))
         self.ledger = SpoolLedger(state / "spool", part=spec.name, boot=secrets.token_hex(4))
         self.in_flight = InFlight(clock)
-        self.metrics = CallMetrics(version=version, readings=self._readings())
+        self.metrics = CallMetrics(version=VERSION, readings=self._readings())
         lines, write = EventLines(spec.name), self.writer.write
         self.listener = Listener(numbers=self.metrics.hear, lines=lambda events: write(lines.encode(events)))
+        ids = CallIds(clock, os.urandom)
+        self.shadows = Shadows(clock, ids=ids)
+        self.metrics = CallMetrics(version=VERSION, readings=self._readings())
+        lines = EventLines(spec.name)
+        self.listener = Listener(
+            numbers=self.metrics.hear, lines=lambda events: self.writer.write(lines.encode(events))
+        )
         resolve = FreshSecrets(
             lambda: Settings(Path(spec.base), environment=spec.environment, state=state), first=settings
         ).resolve
@@ -72,6 +81,7 @@ class GatewayParts:
                 limiters=self.limiters.of,
                 pepper=pepper(state, configured=settings.secret(PEPPER_NAME)),
                 renewal=Renewal(self.pool, str(Path(spec.runtime, "control.sock")), clock=clock),
+                shadows=self.shadows,
                 transport=self.pool,
                 chance=random.random,
                 sleep=asyncio.sleep,
@@ -82,14 +92,7 @@ class GatewayParts:
         )
         self.registry = CollectorRegistry()
         self.registry.register(self.metrics)
-        self.door = Door(
-            self.gateway,
-            clock=clock,
-            ids=CallIds(clock, os.urandom),
-            emit=self.listener.emit,
-            version=version,
-            release=spec.release,
-        )
+        self.door = Door(self.gateway, clock=clock, ids=ids, emit=self.listener.emit, version=VERSION)
 
     def busy(self) -> Busy:
         """The numbers of now."""
@@ -120,5 +123,6 @@ class GatewayParts:
             "modelwright_ledger_intent_failures_total": lambda: ledger.intent_failures,
             "modelwright_ledger_outcome_failures_total": lambda: ledger.outcome_failures,
             "modelwright_ledger_lost_total": lambda: ledger.lost,
+            "modelwright_shadows_skipped_total": lambda: self.shadows.skipped,
             "modelwright_log_lines_dropped_total": lambda: writer.dropped + self.listener.dropped,
         }

@@ -29,6 +29,7 @@ from modelwright.gateway.policies.guard import Inspect
 from modelwright.gateway.policies.in_chat import InChat, in_chat
 from modelwright.gateway.policies.limit import Limit
 from modelwright.gateway.policies.meter import Meter
+from modelwright.gateway.policies.mirror import Mirror, Shadows
 from modelwright.gateway.policies.read import Read
 from modelwright.gateway.policies.retry import Retry
 from modelwright.gateway.policies.route import ChooseRoute
@@ -51,6 +52,7 @@ class Parts:
         "meanings",
         "pepper",
         "renewal",
+        "shadows",
         "sleep",
         "transport",
     )
@@ -68,6 +70,7 @@ class Parts:
         limiters: Callable[[Snapshot], Limiter],
         pepper: bytes,
         renewal: Renewal,
+        shadows: Shadows,
         transport: Transport,
         chance: Callable[[], float],
         sleep: Callable[[float], Awaitable[object]],
@@ -87,6 +90,7 @@ class Parts:
         self.ledger = ledger
         self.pepper = pepper
         self.renewal = renewal
+        self.shadows = shadows
         self.transport = transport
         self.chance = chance
         self.sleep = sleep
@@ -121,6 +125,10 @@ def build_chain(table: Table, parts: Parts, *, authenticate: Authenticate) -> Ha
         if any(caching.semantic is not None for caching in keeping):
             cache.embed = Embedder(compose([meter, route, cache, *asking]), parts.clock)
         policies.append(cache)
+    shadowed = {name: route for name, route in table.routes.items() if route.shadow is not None}
+    if shadowed:
+        ask = compose([meter, asking[-1]])
+        policies.append(Mirror(shadowed, parts.shadows, ask=ask, chance=parts.chance))
     return compose([*policies, *asking])
 
 

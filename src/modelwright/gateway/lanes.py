@@ -135,6 +135,8 @@ class Route(msgspec.Struct, frozen=True):
     override: bytes
     """Lower case; the header that names the variant, empty when none does."""
     fallback: tuple[Lane, ...] = ()
+    shadow: Lane | None = None
+    shadow_share: float = 0.0
 
     @property
     def alone(self) -> bool:
@@ -307,4 +309,6 @@ def _route(endpoint: Endpoint, providers: dict[str, _Provider]) -> Route:
         split_header=endpoint.split_header.lower().encode("latin-1", "replace"),
         override=endpoint.override_header.lower().encode("latin-1", "replace"),
         fallback=tuple(lanes[name] for name in endpoint.fallback),
+        shadow=lanes.get(endpoint.shadow),
+        shadow_share=endpoint.shadow_share,
     )

@@ -16,10 +16,11 @@ from modelwright.gateway.routing.breaker import State
 class InForce:
     """One snapshot, made ready; calls that began under it end under it."""
 
-    __slots__ = ("authenticate", "chain", "table")
+    __slots__ = ("authenticate", "chain", "release", "table")
 
     def __init__(self, table: Table, parts: Parts, *, tokens: Tokens | None, renew: Renew) -> None:
         self.table = table
+        self.release = table.snapshot.release
         self.authenticate = Authenticate(
             table, pepper=parts.pepper, clock=parts.clock, source=parts.key_source, tokens=tokens, renew=renew
         )

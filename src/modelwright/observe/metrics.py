@@ -124,6 +124,7 @@ READINGS: tuple[MetricRow, ...] = (
     MetricRow("modelwright_ledger_intent_failures_total", "counter", (), "Calls refused: no intent could be written."),
     MetricRow("modelwright_ledger_outcome_failures_total", "counter", (), "Outcomes that had to wait for the disk."),
     MetricRow("modelwright_ledger_lost_total", "counter", (), "Outcomes given up."),
+    MetricRow("modelwright_shadows_skipped_total", "counter", (), "Shadows not asked: too many were under way."),
     MetricRow("modelwright_log_lines_dropped_total", "counter", (), "Log lines given up: their reader is too slow."),
 )
 BUILD = MetricRow("modelwright_build_info", "gauge", ("version",), "Always 1; the version is in the label.")

@@ -28,6 +28,7 @@ from modelwright.gateway.identity.renewal import Renewal
 from modelwright.gateway.identity.source import KeySource
 from modelwright.gateway.inflight import InFlight
 from modelwright.gateway.live import Gateway
+from modelwright.gateway.policies.mirror import Shadows
 from modelwright.guards.guard import RuleGuard
 
 PEPPER = b"pepper"
@@ -131,6 +132,7 @@ class World:
         self.waits: list[float] = []
         """Seconds that policies have waited; the clock went on by as much."""
         self.limiter: Limiter = MemoryLimits(self.clock.now)
+        self.shadows = Shadows(self.clock, ids=_ids("shadow"))
         self.gateway = Gateway(
             Parts(
                 caches=lambda _: self.cache,
@@ -143,6 +145,7 @@ class World:
                 limiters=lambda _: self.limiter,
                 pepper=PEPPER,
                 renewal=Renewal(self.upstream, "/run/control.sock", clock=self.clock),
+                shadows=self.shadows,
                 transport=self.upstream,
                 chance=lambda: self.chance,
                 sleep=self._sleep,
@@ -152,14 +155,12 @@ class World:
             resolve=lambda reference: reference,
         )
         self.gateway.apply(snapshot(**changes))
-        numbers = count(1)
         self.door = Door(
             self.gateway,
             clock=self.clock,
-            ids=lambda: f"call-{next(numbers)}",
+            ids=_ids("call"),
             emit=self.events.append,
             version="9",
-            release="sha256:r",
         )
 
     async def ask(
@@ -223,6 +224,11 @@ class World:
     def outcomes(self) -> list[str]:
         """What the ledger holds, line by line."""
         return [line.outcome for line in self.ledger.lines]
+
+
+def _ids(word: str) -> Callable[[], str]:
+    numbers = count(1)
+    return lambda: f"{word}-{next(numbers)}"
 
 
 def answers(body: bytes = ANSWER, *, status: int = 200, **headers: str) -> Scripted:

@@ -7,7 +7,21 @@ from operator import itemgetter
 from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, ColumnElement, Label, Select, case, cast, delete, func, or_, select, text, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Label,
+    Select,
+    and_,
+    case,
+    cast,
+    delete,
+    func,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -202,7 +216,7 @@ _CHARGED: ColumnElement[str | None] = case(
     (ledger.c.outcome == UNRESOLVED, func.nullif(ledger.c.reserved, "")), else_=ledger.c.cost
 )
 _OPEN = text("ledger.outcome = 'intent'")
-_IS_CALL = case((ledger.c.attempt_of == "", 1), else_=0)
+_IS_CALL = case((and_(ledger.c.attempt_of == "", ledger.c.shadow_of == ""), 1), else_=0)
 _REPLACES = text(
     "excluded.outcome <> 'intent' AND ledger.outcome IN ('intent', 'unresolved')"
     " OR excluded.outcome = 'intent' AND ledger.outcome = 'intent' AND excluded.attempts > ledger.attempts"

@@ -17,7 +17,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0009"
+HEAD = "0010"
 """The newest migration. A database that stands there needs no Alembic, which takes longer to import than to run."""
 
 metadata = MetaData()
@@ -84,6 +84,7 @@ ledger = Table(
     Column("cache_write_tokens", BigInteger),
     Column("machine_us", BigInteger),
     Column("guards", JSON, nullable=False, server_default=text("'{}'")),
+    Column("shadow_of", String, nullable=False, server_default=text("''")),
     Index("ledger_open_intents", "writer", sqlite_where=text("outcome = 'intent'")),
     Index("ledger_attempts", "attempt_of", sqlite_where=text("attempt_of <> ''")),
     sqlite_with_rowid=False,

@@ -111,6 +111,7 @@ class GatewayWorker:
         await asyncio.gather(*tasks, return_exceptions=True)
         await parts.caches.close()
         await parts.limiters.close()
+        await parts.shadows.close()
         await parts.pool.close()
         parts.ledger.close()
         parts.listener.drain()

@@ -127,6 +127,8 @@ class LedgerRow(msgspec.Struct, kw_only=True, omit_defaults=True):
     """The call that this row is an earlier, failed attempt of; its tokens and cost count, it is no call itself."""
     guards: dict[str, str] = {}
     """What the endpoint's guard found and did, such as `input.card` → `mask:2`; never a text."""
+    shadow_of: str = ""
+    """The call that this one shadows: its answer reached nobody. Empty for every call that somebody made."""
 
 
 class Usage(msgspec.Struct, kw_only=True, frozen=True):

@@ -33,15 +33,13 @@ class Door:
         ids: Callable[[], str],
         emit: Callable[[Event], None],
         version: str,
-        release: str = "",
     ) -> None:
-        """`ids` makes call ids, `emit` takes one event per request, `release` goes into every row."""
+        """`ids` makes call ids, `emit` takes one event per request."""
         self._gateway = gateway
         self._now = clock.now
         self._monotonic = clock.monotonic
         self._ids = ids
         self._emit = emit
-        self._release = release
         self._in_flight = gateway.parts.in_flight
         self._budget = BodyBudget()
         self._views = Views(gateway, version=version)
@@ -75,13 +73,14 @@ class Door:
     def _call(self, exchange: Exchange, receive: Receive, found: Match) -> Awaitable[Reply]:
         """Make the call and hand it to the chain."""
         headers = exchange.headers
+        in_force = self._gateway.in_force()
         row = LedgerRow(
             call=exchange.call_id,
             request_id=exchange.request_id,
             at=self._now(),
             operation=found.operation,
             endpoint=found.model,
-            release=self._release,
+            release=in_force.release,
         )
         body = self._body(exchange, receive)
         call = Call(row, found.operation, headers, exchange.started, body.read, body.gone, found.version)
@@ -89,7 +88,7 @@ class Door:
         exchange.call = call
         if b"x-modelwright-tags" in headers:
             row.tags = read_tags(headers[b"x-modelwright-tags"])
-        return self._gateway.in_force().chain(call)
+        return in_force.chain(call)
 
     def _body(self, exchange: Exchange, receive: Receive) -> Body:
         declared = exchange.headers.get(b"content-length")

@@ -91,8 +91,8 @@ ROW = LedgerRow(
     tags={"task": "summary"},
     guards={"input.card": "mask:2"},
     attempt_of=CALL,
+    shadow_of=CALL,
 )
-LAST = msgspec.structs.replace(ROW, call=CALL, attempts=2, attempt_of="")
 PRICE = Price(
     currency="USD",
     input=150_000,
@@ -108,6 +108,7 @@ PRICE = Price(
     source="genai-prices 0.2.3 (openai: gpt-4o-mini)",
     dated="2026-11-09",
 )
+LAST = msgspec.structs.replace(ROW, call=CALL, attempts=2, attempt_of="", shadow_of="")
 SNAPSHOT = Snapshot(
     serial=7,
     name="support",
@@ -132,6 +133,8 @@ SNAPSHOT = Snapshot(
             split_replicas=True,
             split_header="x-user-id",
             override_header="x-variant",
+            shadow="canary",
+            shadow_share=0.5,
             timeouts=Timeouts(connect=2, first_token=20, idle=15, total=300),
             cache=Caching(
                 ttl=3600,

@@ -34,6 +34,19 @@ def _variant(case: Case, here: Path, variant: VariantSection) -> Iterator[Findin
             yield unknown_name((*here, field_name), name, section=section, known=known)
 
 
+def _shadows(case: Case) -> Iterator[Finding]:
+    for name, endpoint in case.manifest.endpoints.items():
+        if endpoint.shadow is None:
+            continue
+        here: Path = ("endpoints", name, "shadow", "variant")
+        if endpoint.shadow.variant not in endpoint.variants:
+            known = tuple(endpoint.variants)
+            yield unknown_name(here, endpoint.shadow.variant, section="variants", known=known)
+        elif len(endpoint.variants) == 1:
+            problem = "is the only variant, so it would be asked twice"
+            yield Finding(here, problem, "add another variant, of weight 0 if it shall answer nobody")
+
+
 def _operations(case: Case) -> Iterator[Finding]:
     for name, endpoint in case.manifest.endpoints.items():
         each = {label: operations_of(case, variant) for label, variant in endpoint.variants.items()}
@@ -53,6 +66,7 @@ def _own_names(case: Case) -> Iterator[Finding]:
 
 RULES: Rules = (
     _variants,
+    _shadows,
     _operations,
     _own_names,
 )

@@ -42,6 +42,13 @@ class SplitSection(Section):
     )
 
 
+class ShadowSection(Section):
+    """A variant that is asked beside the one that answers; its answer is thrown away, its row is kept."""
+
+    variant: Name = Field(description="The variant that is tried.")
+    share: float = Field(default=1.0, gt=0, le=1, allow_inf_nan=False, description="Of the endpoint's calls, 0 to 1.")
+
+
 class TimeoutSection(Section):
     """Durations such as 500ms, 2s, 5m."""
 
@@ -60,6 +67,9 @@ class EndpointSection(Section):
         description="What decides between variants: their weights, or who is quickest, least busy or cheapest now.",
     )
     split: SplitSection = Field(default_factory=SplitSection, description="Whose hash chooses the variant.")
+    shadow: ShadowSection | None = Field(
+        default=None, description="A variant that is asked beside the one that answers, to see what it would do."
+    )
     timeout: TimeoutSection = Field(default_factory=TimeoutSection, description="How long an answer may take.")
     cache: CacheSection | None = Field(
         default=None, description="Whether answers are kept and given again; left out, every call is asked anew."
