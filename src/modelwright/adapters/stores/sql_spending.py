@@ -31,6 +31,7 @@ class SqlSpending:
         if subjects is None:
             return []
         wanted = select(*subjects, _amount(of)).where(ledger.c.call >= _first_call(begins), ledger.c.at >= begins)
+        wanted = wanted.where(ledger.c.shadow_of == "")  # nobody asked for it, so nobody's limit holds it
         if of == "requests":
             wanted = wanted.where(ledger.c.attempt_of == "", ledger.c.outcome != "refused")
         if of == "cost":

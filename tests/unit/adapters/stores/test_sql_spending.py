@@ -86,3 +86,11 @@ def test_ids_of_calls_sort_by_their_time() -> None:
     before = clock.now()
     call = CallIds(clock, bytes)()
     assert _first_call(before) <= call < _first_call(clock.now() + 1)
+
+
+async def test_nobody_is_held_to_what_a_shadow_used(database: Database) -> None:
+    made = row(1, cost="1", currency="USD", input_tokens=3)
+    spending = await kept(database, made, row(2, cost="9", currency="USD", input_tokens=5, shadow_of=made.call))
+    assert dict(await spending.since(NOW, by="tenant", of="cost", currency="USD")) == {"t": UNIT}
+    assert dict(await spending.since(NOW, by="tenant", of="tokens")) == {"t": 3}
+    assert dict(await spending.since(NOW, by="tenant", of="requests")) == {"t": 1}
