@@ -1,9 +1,9 @@
-"""Runs benchmarks by name, or all: `python -m bench [gateway|serving|start|http_client]`."""
+"""Runs benchmarks by name, or all: `python -m bench [gateway|serving|start|http_client|guards]`."""
 
 import sys
 from importlib import import_module
 
-ALL = ("gateway", "serving", "start", "http_client")
+ALL = ("gateway", "serving", "start", "http_client", "guards")
 
 
 def main(names: list[str]) -> int:

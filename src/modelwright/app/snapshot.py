@@ -12,11 +12,11 @@ from modelwright.app.manifest.rules.operations import served_alone
 from modelwright.app.manifest.schema import Manifest
 from modelwright.app.manifest.sections.cache import CacheSection
 from modelwright.app.manifest.sections.endpoints import EndpointSection, TimeoutSection, VariantSection
-from modelwright.app.manifest.sections.guard import GuardSection
+from modelwright.app.manifest.sections.guard import GuardRuleSection, GuardSection
 from modelwright.app.manifest.sections.limits import LimitSection
 from modelwright.app.manifest.sections.routing import BreakerSection, RetriesSection
 from modelwright.app.prices.book import PriceBook
-from modelwright.core.contracts.guard import PII_KINDS, EndpointGuard, GuardSide
+from modelwright.core.contracts.guard import PII_KINDS, EndpointGuard, GuardRule, GuardSide
 from modelwright.core.contracts.release import Release
 from modelwright.core.contracts.snapshot import (
     SERVING,
@@ -191,9 +191,27 @@ def _caching(section: CacheSection) -> Caching:
 
 def _guard(section: GuardSection) -> EndpointGuard:
     return EndpointGuard(
-        input=GuardSide(pii=section.input.pii, kinds=section.input.kinds or PII_KINDS),
-        output=GuardSide(pii=section.output.pii, kinds=section.output.kinds or PII_KINDS),
+        input=GuardSide(
+            pii=section.input.pii,
+            kinds=section.input.kinds or PII_KINDS,
+            rules=_guard_rules(section.input.rules),
+            injection=section.input.injection,
+            threshold=section.input.threshold,
+            max_chars=section.input.max_chars,
+        ),
+        output=GuardSide(
+            pii=section.output.pii,
+            kinds=section.output.kinds or PII_KINDS,
+            rules=_guard_rules(section.output.rules),
+            max_chars=section.output.max_chars,
+        ),
         on_error=section.on_error,
+    )
+
+
+def _guard_rules(rules: Mapping[str, GuardRuleSection]) -> tuple[GuardRule, ...]:
+    return tuple(
+        GuardRule(name=name, action=rule.action, words=rule.words, shapes=rule.shapes) for name, rule in rules.items()
     )
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from modelwright.core.contracts.guard import EndpointGuard
 from modelwright.core.errors import Unprocessable
-from modelwright.guards.side import Side, Verdicts, window
+from modelwright.guards.side import OFF, Side, Verdicts, check_injection, check_size, window
 from modelwright.guards.stream import AnswerStream
 from modelwright.guards.texts import ANSWER, QUESTION, Text, shown, texts_of, with_texts
 
@@ -17,6 +17,8 @@ SLICE = 8192
 """Characters that are looked at before others get their turn on the event loop."""
 _WITHOUT_TEXT = frozenset({"embeddings"})
 """Operations whose answers hold no text."""
+_TRUSTED = frozenset({"system", "developer", "assistant"})
+"""Roles whose words are the application's own, or the model's."""
 _WHOLE_ONLY = frozenset({"messages", "responses"})
 """Operations whose streams have another form than the one that is looked at."""
 
@@ -80,8 +82,11 @@ class CallWatch:
         return self._stream
 
     async def _through(self, side: Side, body: bytes, texts: Sequence[Text]) -> bytes:
+        check_size(side, self._verdicts, sum(len(text.text) for text in texts))
         changed: dict[int, str] = {}
         for text in texts:
+            if side.injection != OFF and text.role not in _TRUSTED:
+                check_injection(side, self._verdicts, text=text.text, place=shown(text.path))
             through = await self._one(side, text)
             if through != text.text:
                 changed[text.number] = through

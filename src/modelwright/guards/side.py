@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 
 from modelwright.core.contracts.guard import GuardSide
 from modelwright.core.errors import GuardBlocked
-from modelwright.guards.addresses import EMAIL, Emails
-from modelwright.guards.numbers import CARD, CN_ID, IBAN, PHONE, Numbers
-from modelwright.guards.secrets import SECRET, Secrets
+from modelwright.guards.detectors.addresses import EMAIL, Emails
+from modelwright.guards.detectors.numbers import CARD, CN_ID, IBAN, PHONE, Numbers
+from modelwright.guards.detectors.phrases import Phrases
+from modelwright.guards.detectors.secrets import SECRET, Secrets
+from modelwright.guards.injection.score import score
 from modelwright.guards.span import Detector, Span
 from modelwright.guards.window import ALLOW, BLOCK, MASK, Window
 
@@ -33,9 +35,16 @@ class Side:
                 detectors.append(Emails())
             if SECRET in kinds:
                 detectors.append(Secrets())
+        for rule in rules.rules:
+            kind = f"rule.{rule.name}"
+            self.actions[kind] = rule.action
+            detectors.append(Phrases(kind, words=rule.words, shapes=rule.shapes))
+        self.injection = rules.injection
+        self.threshold = rules.threshold
+        self.max_chars = rules.max_chars
         self.detectors: tuple[Detector, ...] = tuple(detectors)
-        self.looks = bool(detectors)
-        self.intervenes = bool({MASK, BLOCK} & set(self.actions.values()))
+        self.looks = bool(detectors) or rules.injection != OFF or rules.max_chars > 0
+        self.intervenes = bool({MASK, BLOCK} & set(self.actions.values())) or rules.max_chars > 0
         """Whether it may change or stop anything; otherwise it only counts."""
 
 
@@ -68,6 +77,28 @@ def window(side: Side, verdicts: Verdicts, place: Callable[[], str], *, json: bo
             raise blocked(side, span.kind, place(), at=at)
 
     return Window(side.detectors, tell, actions=actions, json=json)
+
+
+def check_size(side: Side, verdicts: Verdicts, size: int) -> None:
+    """Raises GuardBlocked when there are more characters than the side lets through."""
+    if side.max_chars and size > side.max_chars:
+        verdicts.note(f"{side.name}.size", BLOCK)
+        what, hint = ("request", "send less") if side.name == "input" else ("answer", "ask for less")
+        raise GuardBlocked(f"the {what} holds more than {side.max_chars} characters", hint=hint)
+
+
+def check_injection(side: Side, verdicts: Verdicts, *, text: str, place: str) -> None:
+    """Raises GuardBlocked when a text looks like an attempt to take the model over, and such ones are blocked."""
+    total, names = score(text)
+    if total < side.threshold:
+        return
+    verdicts.note(f"{side.name}.injection", side.injection)
+    if side.injection == BLOCK:
+        raise GuardBlocked(
+            f"{place} looks like an attempt to take the model over ({', '.join(names)}; score {total})",
+            hint="say it in another way",
+            param=place,
+        )
 
 
 def blocked(side: Side, kind: str, place: str, *, at: int) -> GuardBlocked:

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from modelwright.core.wire.sse import DONE, EventSplitter, event_bytes, event_data
-from modelwright.guards.side import Side, Verdicts, window
+from modelwright.guards.side import Side, Verdicts, check_size, window
 from modelwright.guards.texts import JSON_TEXT, NAMES, kind_of, shown
 from modelwright.guards.window import Window
 
@@ -34,6 +34,7 @@ class AnswerStream:
         self._passed: list[bytes] = []
         """Of the events in hand, those that may leave."""
         self._changed = self._says = False
+        self._size = 0
 
     def events(self, events: bytes) -> bytes:
         """What may leave now."""
@@ -121,6 +122,8 @@ class AnswerStream:
 
     def _text(self, holder: dict[str, Any], key: str, way: Way) -> None:
         text = holder[key]
+        self._size += len(text)
+        check_size(self._side, self._verdicts, self._size)
         through = self._window((*way, key)).push(text)
         if through:
             self._says = True

@@ -150,6 +150,8 @@ class Window:
 
     def _hold(self, text: str, start: int) -> int:
         """From here on something may begin whose end is not here yet."""
+        if not self._detectors:
+            return len(text)
         run = _RUN.search(text, max(start, len(text) - WINDOW))
         hold = run.start() if run else len(text)
         for detector in self._detectors:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelwright.core.contracts.guard import PII_KINDS, GuardSide
-from modelwright.guards.phrases import Phrases
+from modelwright.guards.detectors.phrases import Phrases
 from modelwright.guards.side import Side
 from modelwright.guards.span import SEEN, WINDOW, Detector, Span
 from modelwright.guards.window import Window

@@ -30,7 +30,6 @@ LATER: tuple[Later, ...] = (
     Later(("alerts",), "remove it and alert on /metrics"),
     Later(("notify",), "remove it and alert on /metrics"),
     Later(("backup",), "remove it and copy the state directory while Modelwright is stopped"),
-    Later((*_ENDPOINT, "guard", "input", "injection"), "remove it and look for injections in the application"),
     Later((*_ENDPOINT, "rollout"), "remove it and change the weights yourself"),
     Later((*_ENDPOINT, "variants", ANYTHING, "prompt"), "remove it and let the application send its prompts"),
     Later((*_MODEL, "resources"), "remove it and limit the whole of Modelwright by your system's means"),

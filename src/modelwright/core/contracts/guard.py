@@ -8,12 +8,30 @@ PII_KINDS = ("card", "iban", "email", "phone", "cn_id", "secret")
 """What `pii` finds."""
 
 
+class GuardRule(msgspec.Struct, frozen=True, kw_only=True):
+    """Words of the operator's own."""
+
+    name: str
+    action: str
+    """allow | flag | mask | block. What an allowed text holds is no finding."""
+    words: tuple[str, ...] = ()
+    shapes: tuple[str, ...] = ()
+    """With `#` for a digit, `?` for a letter or digit, `*` for up to 16 characters without a blank."""
+
+
 class GuardSide(msgspec.Struct, frozen=True, kw_only=True):
     """The requests or the answers of an endpoint. Actions are off | flag | mask | block."""
 
     pii: str = "off"
     kinds: tuple[str, ...] = PII_KINDS
     """Kinds of PII that are looked for."""
+    rules: tuple[GuardRule, ...] = ()
+    injection: str = "off"
+    """off | flag | block; of requests only."""
+    threshold: int = 8
+    """Score at which a text counts as an injection."""
+    max_chars: int = 0
+    """Characters of all texts together; 0: any number."""
 
 
 class EndpointGuard(msgspec.Struct, frozen=True, kw_only=True):

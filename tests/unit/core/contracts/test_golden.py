@@ -26,7 +26,7 @@ from modelwright.core.contracts.events import (
     SnapshotApplied,
     SnapshotRefused,
 )
-from modelwright.core.contracts.guard import EndpointGuard, GuardSide
+from modelwright.core.contracts.guard import EndpointGuard, GuardRule, GuardSide
 from modelwright.core.contracts.ledger import LEDGER_VERSION, OUTCOMES, LedgerRow
 from modelwright.core.contracts.release import RELEASE_VERSION, Release, release_digest
 from modelwright.core.contracts.snapshot import (
@@ -142,7 +142,16 @@ SNAPSHOT = Snapshot(
                 semantic=Semantic(endpoint="vectors", threshold=0.96, check=0.1, wrong=0.01, agree=0.85),
             ),
             guard=EndpointGuard(
-                input=GuardSide(pii="mask", kinds=("card", "email")), output=GuardSide(pii="block"), on_error="allow"
+                input=GuardSide(
+                    pii="mask",
+                    kinds=("card", "email"),
+                    rules=(GuardRule(name="invoices", action="mask", words=("invoice",), shapes=("INV-####",)),),
+                    injection="block",
+                    threshold=9,
+                    max_chars=1000,
+                ),
+                output=GuardSide(pii="block"),
+                on_error="allow",
             ),
             retries=Retries(attempts=2, backoff=0.5, longest=4),
             fallback=("stable", "canary"),

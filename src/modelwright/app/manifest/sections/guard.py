@@ -2,14 +2,42 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from modelwright.app.manifest.sections.section import Section
+from modelwright.app.manifest.sections.section import Name, Section
+from modelwright.guards.detectors.phrases import refused
 
 Action = Literal["off", "flag", "mask", "block"]
 PiiKind = Literal["card", "iban", "email", "phone", "cn_id", "secret"]
+
+
+def _phrase(text: str) -> str:
+    problem = refused(text)
+    if problem:
+        raise ValueError(f"{text!r} {problem}; write a word or a short phrase")
+    return text
+
+
+Phrase = Annotated[str, AfterValidator(_phrase)]
+
+
+class GuardRuleSection(Section):
+    """Words of your own."""
+
+    action: Literal["allow", "flag", "mask", "block"] = Field(
+        default="block", description="What is done; allow: what the text holds is no personal data."
+    )
+    words: tuple[Phrase, ...] = Field(
+        default=(), max_length=500, strict=False, description="Words and phrases, in any case."
+    )
+    shapes: tuple[Phrase, ...] = Field(
+        default=(),
+        max_length=500,
+        strict=False,
+        description="Likewise, with # for a digit, ? for a letter or digit, * for up to 16 characters.",
+    )
 
 
 class GuardInputSection(Section):
@@ -22,6 +50,14 @@ class GuardInputSection(Section):
     kinds: tuple[PiiKind, ...] = Field(
         default=(), strict=False, description="Kinds of personal data that are looked for; without any, all."
     )
+    injection: Literal["off", "flag", "block"] = Field(
+        default="off", description="Attempts to take the model over, in what users and tools say."
+    )
+    threshold: int = Field(
+        default=8, ge=1, le=100, description="Score at which a text counts as an injection; higher finds less."
+    )
+    rules: dict[Name, GuardRuleSection] = Field(default_factory=dict, description="Words of your own, by name.")
+    max_chars: int = Field(default=0, ge=0, le=1 << 30, description="Characters of all texts; 0: any number.")
 
 
 class GuardOutputSection(Section):
@@ -34,6 +70,8 @@ class GuardOutputSection(Section):
     kinds: tuple[PiiKind, ...] = Field(
         default=(), strict=False, description="Kinds of personal data that are looked for; without any, all."
     )
+    rules: dict[Name, GuardRuleSection] = Field(default_factory=dict, description="Words of your own, by name.")
+    max_chars: int = Field(default=0, ge=0, le=1 << 30, description="Characters of all texts; 0: any number.")
 
 
 class GuardSection(Section):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from modelwright.guards.checksums import IBAN_LENGTHS, is_card, is_chinese_identity, is_iban
+from modelwright.guards.detectors.checksums import IBAN_LENGTHS, is_card, is_chinese_identity, is_iban
 from modelwright.guards.span import WINDOW, Span
 
 CARD, IBAN, PHONE, CN_ID = "card", "iban", "phone", "cn_id"

@@ -1,0 +1,1 @@
+"""Whether a text looks like an attempt to take a model over."""
