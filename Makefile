@@ -33,7 +33,7 @@ fix: ## mend what ruff can mend, and format
 	@$(BIN)/ruff check --fix --quiet || true
 	@$(BIN)/ruff format --quiet
 
-bench: ## measure against baselines in the same run (WHAT=gateway, serving, start, http_client or guards)
+bench: ## measure against baselines in the same run (WHAT=gateway, serving, start, http_client, guards or keys)
 	@sh requirements/install.sh dev
 	@sh tests/system-packages.sh nginx wrk curl
 	@PYTHONPATH=. exec $(BIN)/python -m bench $(WHAT)

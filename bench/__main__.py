@@ -1,9 +1,9 @@
-"""Runs benchmarks by name, or all: `python -m bench [gateway|serving|start|http_client|guards]`."""
+"""Runs benchmarks by name, or all: `python -m bench [gateway|serving|start|http_client|guards|keys]`."""
 
 import sys
 from importlib import import_module
 
-ALL = ("gateway", "serving", "start", "http_client", "guards")
+ALL = ("gateway", "serving", "start", "http_client", "guards", "keys")
 
 
 def main(names: list[str]) -> int:

@@ -2,7 +2,9 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
 from modelwright.adapters.stores.database import open_database
@@ -129,3 +131,41 @@ async def test_only_a_live_key_can_be_revoked(store: KeyStore) -> None:
     with pytest.raises(KeyNotFound):
         await store.revoke("a", at=3.0)
     assert (await store.list())[0].revoked == 2.0
+
+
+async def test_keys_are_found_by_id_and_name_and_the_newest_first(store: KeyStore) -> None:
+    await store.add(row("a", name="one", created=100.0))
+    await store.add(row("b", name="two", created=200.0))
+    await store.add(row("one", name="three", created=300.0))
+    assert [found.key.id for found in await store.list("one")] == ["one", "a"]
+    assert await store.list("nobody") == []
+    assert [found.key.id for found in await store.list(most=2)] == ["one", "b"]
+
+
+async def test_changes_come_with_a_mark_and_all_admins(store: KeyStore) -> None:
+    log: Any = store
+    await store.add(row("a"))
+    root = msgspec.structs.replace(row("z", name="root").key, role="admin")
+    await store.add(KeyRow(key=root, created=100.0))
+    mark, rows = await log.changes(-1, most=9)
+    assert {found.key.id for found in rows} == {"a", "z"}
+    assert [found.key.id for found in (await log.changes(mark, most=9))[1]] == ["z"]
+    await store.revoke("a", at=110.0)
+    await store.add(row("b", name="other"))
+    later, rows = await log.changes(mark, most=2)
+    assert (later > mark, {found.key.id for found in rows}) == (True, {"a", "b", "z"})
+    assert await log.changes(mark, most=1) is None
+    await store.replace("b", row("c", name="other", created=120.0), until=130.0)
+    assert {found.key.id for found in (await log.changes(later, most=2))[1]} == {"b", "c", "z"}
+
+
+async def test_a_dump_holds_clients_keys_by_digest(store: KeyStore) -> None:
+    log: Any = store
+    for key_id in ("c", "a", "b", "d"):
+        await store.add(row(key_id, name=key_id, expires=500.0))
+    await store.add(KeyRow(key=msgspec.structs.replace(row("z").key, role="admin"), created=100.0))
+    await store.revoke("b", at=110.0)
+    async with log.dump() as dump:
+        found = [key for page in [page async for page in dump.pages] for key in page]
+        assert (dump.count, dump.mark) == (3, (await log.changes(-1, most=9))[0])
+    assert [(key.id, key.expires, key.tenant) for key in found] == [(i, 500.0, "default") for i in ("a", "c", "d")]

@@ -62,7 +62,7 @@ async def revoke_key(store: KeyStore, which: str, *, now: float) -> KeyRow:
 
     Raises KeyNotFound, and AccessError when two tenants have a key of that name.
     """
-    return await store.revoke(named_key(await store.list(), which, now=now).key.id, at=now)
+    return await store.revoke(named_key(await store.list(which), which, now=now).key.id, at=now)
 
 
 def live_keys(rows: Iterable[KeyRow], *, now: float) -> tuple[Key, ...]:

@@ -37,7 +37,7 @@ async def rotate_key(
     The successor lives for `life` seconds; None: for as long as the old one was made for. Raises KeyNotFound, and
     AccessError when several keys have that name or the key has a successor already.
     """
-    rows = await store.list()
+    rows = await store.list(which)
     by_id = any(row.key.id == which for row in rows)
     old = named_key(rows if by_id else [row for row in rows if not row.successor], which, now=now)
     if life is None and old.key.expires is not None and not old.successor:

@@ -15,6 +15,7 @@ from modelwright.adapters.http.pool import Pool
 from modelwright.adapters.providers.table import dialect
 from modelwright.adapters.stores.spool import SpoolLedger
 from modelwright.app.issuers.library import keyring
+from modelwright.app.keys.table import open_table
 from modelwright.app.parts import PartSpec
 from modelwright.app.secret_files import PEPPER_NAME, pepper
 from modelwright.app.settings import FreshSecrets, Settings
@@ -88,6 +89,7 @@ class GatewayParts:
                 emit=self.listener.emit,
             ),
             dialects=dialect,
+            key_tables=open_table,
             resolve=resolve,
         )
         self.registry = CollectorRegistry()

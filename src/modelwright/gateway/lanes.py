@@ -7,11 +7,12 @@ from functools import partial
 
 import msgspec
 
-from modelwright.core.contracts.snapshot import SERVING, Endpoint, Key, ProviderEntry, Snapshot, Variant
+from modelwright.core.contracts.snapshot import SERVING, Endpoint, ProviderEntry, Snapshot, Variant
 from modelwright.core.errors import ModelUnavailable, ModelwrightError, ProviderUnavailable, StartError
 from modelwright.core.ports.http import Deadlines
 from modelwright.core.ports.providers import Dialect
 from modelwright.core.prices import ceiling
+from modelwright.gateway.identity.keys import Keys, KeyTables, no_tables
 from modelwright.gateway.routing.breaker import Breaker, State
 from modelwright.gateway.routing.load import Load
 from modelwright.gateway.routing.standing import Standing
@@ -155,7 +156,7 @@ class Table(msgspec.Struct, frozen=True):
 
     snapshot: Snapshot
     routes: dict[str, Route]
-    keys: dict[str, Key]
+    keys: Keys
     """By digest."""
     salt: bytes
     replicas: tuple[Replica, ...]
@@ -233,13 +234,15 @@ class Replicas:
         return replica
 
 
-def build_table(snapshot: Snapshot, *, replicas: Replicas, resolve: Resolve) -> Table:
+def build_table(
+    snapshot: Snapshot, *, replicas: Replicas, resolve: Resolve, key_tables: KeyTables = no_tables
+) -> Table:
     """Raises ModelwrightError when the snapshot cannot be used; a missing secret only turns its provider off."""
     providers = {provider.name: _Provider(provider, replicas, resolve) for provider in snapshot.providers}
     table = Table(
         snapshot=snapshot,
         routes={endpoint.name: _route(endpoint, providers) for endpoint in snapshot.endpoints},
-        keys={key.digest: key for key in snapshot.keys},
+        keys=Keys(snapshot, key_tables(snapshot.key_table) if snapshot.key_table else None),
         salt=bytes.fromhex(snapshot.split_salt),
         replicas=tuple(replica for provider in providers.values() for replica in provider.own_replicas),
     )

@@ -7,6 +7,7 @@ from modelwright.core.contracts.snapshot import Snapshot
 from modelwright.core.errors import ModelUnavailable, StartError
 from modelwright.gateway.call import Handler
 from modelwright.gateway.chain import Parts, build_chain
+from modelwright.gateway.identity.keys import KeyTables, no_tables
 from modelwright.gateway.identity.tokens import Tokens
 from modelwright.gateway.lanes import Dialects, Replica, Replicas, Resolve, Table, build_table
 from modelwright.gateway.policies.authenticate import Authenticate, Renew
@@ -30,7 +31,9 @@ class InForce:
 class Gateway:
     """Swaps snapshots; knows whether it is ready."""
 
-    def __init__(self, parts: Parts, *, dialects: Dialects, resolve: Resolve) -> None:
+    def __init__(
+        self, parts: Parts, *, dialects: Dialects, resolve: Resolve, key_tables: KeyTables = no_tables
+    ) -> None:
         self.parts = parts
         self.draining = False
         self.calls = 0
@@ -38,6 +41,7 @@ class Gateway:
         self.unpriced = 0
         self._replicas = Replicas(dialects, chance=parts.chance, tell=self._breaker_changed)
         self._resolve = resolve
+        self._key_tables = key_tables
         self._in_force: InForce | None = None
         self._tokens: Tokens | None = None
 
@@ -48,7 +52,7 @@ class Gateway:
                 f"snapshot {snapshot.serial} is older than the one in force, {self.serial}",
                 hint="wait for the next one",
             )
-        table = build_table(snapshot, replicas=self._replicas, resolve=self._resolve)
+        table = build_table(snapshot, replicas=self._replicas, resolve=self._resolve, key_tables=self._key_tables)
         self._tokens = self._tokens_of(snapshot)
         self._in_force = InForce(table, self.parts, tokens=self._tokens, renew=self._renew)
 

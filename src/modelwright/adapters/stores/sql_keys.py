@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from functools import lru_cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, and_, case, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, String, and_, case, func, insert, or_, select, text, type_coerce, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncResult
 
 from modelwright.adapters.stores.database import Database
 from modelwright.adapters.stores.tables import keys
 from modelwright.core.contracts.snapshot import Key
 from modelwright.core.errors import AccessError, KeyNameTaken, KeyNotFound
-from modelwright.core.ports.stores import KeyRow
+from modelwright.core.ports.stores import KeyDump, KeyRow
+
+PAGE = 10_000
+"""Keys that are in memory at a time while all are read."""
+_ADMINS = text("role = 'admin'")  # as it stands in the index of admins, which a parameter would not meet
+_MARK = select(func.max(keys.c.changed))
+_NEXT = select(func.coalesce(func.max(keys.c.changed), 0) + 1).scalar_subquery()
 
 
 class SqlKeyStore:
@@ -33,16 +43,17 @@ class SqlKeyStore:
                         hint=f"choose another name, or revoke {holder} first",
                         place="name",
                     )
-                await connection.execute(insert(keys).values(_values(row)))
+                await connection.execute(insert(keys).values({**_values(row), "changed": _NEXT}))
         except IntegrityError as error:
             raise AccessError(f"a key with the id {key.id} exists", hint="create it again") from error
 
     async def replace(self, key_id: str, successor: KeyRow, *, until: float) -> KeyRow:
         expires = case((keys.c.expires < until, keys.c.expires), else_=until)
+        heir = case((keys.c.successor == "", successor.key.id), else_=keys.c.successor)
         change = (
             update(keys)
             .where(keys.c.id == key_id, _live(successor.created))
-            .values(expires=expires, successor=case((keys.c.successor == "", successor.key.id), else_=keys.c.successor))
+            .values(expires=expires, changed=_NEXT, successor=heir)
             .returning(keys)
         )
         try:
@@ -53,23 +64,65 @@ class SqlKeyStore:
                 if found.successor != successor.key.id:
                     hint = f"rotate its successor, {found.successor}"
                     raise AccessError(f"key {key_id} was rotated already", hint=hint)
-                await connection.execute(insert(keys).values(_values(successor)))
+                await connection.execute(insert(keys).values({**_values(successor), "changed": _NEXT}))
         except IntegrityError as error:
             raise AccessError(f"a key with the id {successor.key.id} exists", hint="create it again") from error
         return _row(found)
 
     async def revoke(self, key_id: str, *, at: float) -> KeyRow:
-        change = update(keys).where(keys.c.id == key_id, keys.c.revoked.is_(None)).values(revoked=at).returning(keys)
+        held = update(keys).where(keys.c.id == key_id, keys.c.revoked.is_(None))
+        change = held.values(revoked=at, changed=_NEXT).returning(keys)
         async with self._database.writer.begin() as connection:
             found = (await connection.execute(change)).first()
         if found is None:
             raise KeyNotFound(f"no live key has the id {key_id}", hint="see modelwright keys list")
         return _row(found)
 
-    async def list(self) -> list[KeyRow]:
+    async def list(self, named: str = "", *, most: int | None = None) -> list[KeyRow]:
+        query = select(keys).order_by(keys.c.created.desc(), keys.c.id.desc()).limit(most)
+        if named:
+            query = query.where(or_(keys.c.id == named, keys.c.name == named))
         async with self._database.reader.connect() as connection:
-            found = await connection.execute(select(keys).order_by(keys.c.created.desc(), keys.c.id.desc()))
-            return [_row(row) for row in found]
+            return [_row(row) for row in await connection.execute(query)]
+
+    async def changes(self, since: int, *, most: int) -> tuple[int, list[KeyRow]] | None:
+        changed = select(keys).where(keys.c.changed > since).limit(most + 1)
+        admins = select(keys).where(_ADMINS, keys.c.changed <= since)
+        async with self._database.reader.connect() as connection:
+            mark = await connection.scalar(_MARK)
+            rows = (await connection.execute(changed)).all()
+            if len(rows) > most:
+                return None
+            return mark or 0, [_row(row) for row in [*rows, *(await connection.execute(admins))]]
+
+    @asynccontextmanager
+    async def dump(self) -> AsyncIterator[KeyDump]:
+        held = and_(keys.c.role == "client", keys.c.revoked.is_(None))
+        endpoints = type_coerce(keys.c.endpoints, String)  # few texts are decoded, not one per key
+        columns = (keys.c.digest, keys.c.id, keys.c.tenant, endpoints, keys.c.expires)
+        async with self._database.reader.connect() as connection:
+            mark = await connection.scalar(_MARK)
+            count = await connection.scalar(select(func.count()).where(held))
+            found = await connection.stream(select(*columns).where(held).order_by(keys.c.digest))
+            yield _Dump(mark or 0, count or 0, _pages(found))
+
+
+class _Dump:
+    """One read transaction."""
+
+    def __init__(self, mark: int, count: int, pages: AsyncIterator[Sequence[Key]]) -> None:
+        self.mark = mark
+        self.count = count
+        self.pages = pages
+
+
+async def _pages(found: AsyncResult[Any, Any, Any, Any, Any]) -> AsyncIterator[Sequence[Key]]:
+    scope = lru_cache(1000)(lambda content: tuple(msgspec.json.decode(content)))
+    async for page in found.partitions(PAGE):
+        yield [
+            Key(digest=digest, id=key_id, tenant=tenant, endpoints=scope(endpoints), expires=expires)
+            for digest, key_id, tenant, endpoints, expires in page
+        ]
 
 
 def _live(at: float) -> ColumnElement[bool]:
@@ -83,5 +136,6 @@ def _values(row: KeyRow) -> dict[str, Any]:
 
 def _row(row: Row[Any]) -> KeyRow:
     fields = row._asdict()
+    fields.pop("changed")
     own = {name: fields.pop(name) for name in ("created", "revoked", "successor")}
     return KeyRow(key=Key(**{**fields, "endpoints": tuple(fields["endpoints"])}), **own)

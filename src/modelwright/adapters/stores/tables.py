@@ -17,7 +17,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0010"
+HEAD = "0011"
 """The newest migration. A database that stands there needs no Alembic, which takes longer to import than to run."""
 
 metadata = MetaData()
@@ -35,7 +35,11 @@ keys = Table(
     Column("revoked", Double),
     Column("endpoints", JSON, nullable=False, server_default=text("'[]'")),
     Column("successor", String, nullable=False, server_default=text("''")),
+    Column("changed", BigInteger, nullable=False, server_default=text("0")),
     Index("keys_tenant_name", "tenant", "name"),
+    Index("keys_name", "name"),
+    Index("keys_changed", "changed"),
+    Index("keys_admins", "role", sqlite_where=text("role = 'admin'")),
 )
 
 ledger = Table(

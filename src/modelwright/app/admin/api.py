@@ -56,7 +56,7 @@ def create_api(desk: KeyDesk, ledger: SqlLedger, view: View, *, issuers: IssuerW
 def _add_keys(api: FastAPI, desk: KeyDesk) -> None:
     @api.get("/keys")
     async def list_keys() -> list[KeyFacts]:
-        """All keys, the newest first."""
+        """The newest keys, at most 10,000, the newest first."""
         return await desk.list()
 
     @api.post("/keys", status_code=201)

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import msgspec
 
-from modelwright.access.keys import live_keys
+from modelwright.app.keys.set import KeySet
 from modelwright.app.whole_file import write_whole
 from modelwright.core.contracts.snapshot import Key, Snapshot
 from modelwright.core.errors import StartError
 from modelwright.core.ports.clock import Clock
-from modelwright.core.ports.stores import KeyStore
 
 NextSerial = Callable[[int], Awaitable[int]]
 """Gives a serial past this one, that was never given before."""
@@ -28,17 +27,19 @@ class Publisher:
     """The only writer of `snapshot.json`."""
 
     def __init__(
-        self, runtime: Path, store: KeyStore, *, next_serial: NextSerial, clock: Clock, refine: Refine = _as_it_is
+        self, runtime: Path, keys: KeySet, *, next_serial: NextSerial, clock: Clock, refine: Refine = _as_it_is
     ) -> None:
         """`refine` makes of the manifest's snapshot the one in force."""
         self.live: tuple[Key, ...] = ()
-        """Keys as of the last look at the store."""
+        """Keys as of the last look at the store; of a large set those changed of late, and all admins'."""
+        self.count = 0
+        """Of all keys."""
         self.serial = 0
         """Of the snapshot that was written last."""
         self.behind = False
         """The store has changed, but no snapshot could be written since."""
         self._runtime = runtime
-        self._store = store
+        self._keys = keys
         self._next_serial = next_serial
         self._clock = clock
         self._refine = refine
@@ -48,10 +49,13 @@ class Publisher:
         """Write a new snapshot; its serial. Raises StartError for a base that cannot be read, OSError, DBAPIError."""
         async with self._turn:
             self.behind = True
-            self.live = live_keys(await self._store.list(), now=self._clock.now())
+            known = await self._keys.known(now=self._clock.now())
+            self.live, self.count = known.live, known.count
             base = await self._refine(self.base())
             serial = await self._next_serial(max(base.serial, self.serial))
-            snapshot = msgspec.structs.replace(base, serial=serial, keys=self.live)
+            snapshot = msgspec.structs.replace(
+                base, serial=serial, keys=known.live, key_table=known.table, keys_gone=known.gone
+            )
             write_whole(self._runtime / "snapshot.json", msgspec.json.encode(snapshot), durable=True)
             self.serial, self.behind = serial, False
             return serial

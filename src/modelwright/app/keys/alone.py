@@ -36,7 +36,7 @@ class Alone:
         return asyncio.run(self._act(lambda desk: desk.rotate(which, wish)))
 
     def list(self) -> list[KeyFacts]:
-        """All keys, the newest first."""
+        """The newest keys, at most 10,000, the newest first."""
         return asyncio.run(self._act(lambda desk: desk.list()))
 
     def revoke(self, which: str) -> KeyChanged:

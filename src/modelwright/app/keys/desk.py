@@ -12,6 +12,8 @@ from modelwright.core.contracts import events
 from modelwright.core.ports.clock import Clock
 from modelwright.core.ports.stores import KeyRow, KeyStore
 
+LISTED = 10_000
+"""Keys that a list shows; the store may hold many more."""
 Tell = Callable[[], Awaitable[Spread | None]]
 """Lets everybody who answers calls know that the keys have changed."""
 
@@ -85,9 +87,9 @@ class KeyDesk:
         return KeyChanged(**KeyFacts.of(row, now=now).model_dump(), spread=spread)
 
     async def list(self) -> list[KeyFacts]:
-        """All keys, the newest first."""
+        """The newest keys, the newest first."""
         now = self._clock.now()
-        return [KeyFacts.of(row, now=now) for row in await self._store.list()]
+        return [KeyFacts.of(row, now=now) for row in await self._store.list(most=LISTED)]
 
     async def _changed(self, row: KeyRow, action: str) -> Spread | None:
         self._emit(events.KeyChanged(at=self._clock.now(), key=row.key.id, tenant=row.key.tenant, action=action))

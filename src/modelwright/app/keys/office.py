@@ -64,7 +64,7 @@ class KeyOffice:
         return self._alone().rotate(which, wish)
 
     def list(self) -> list[KeyFacts]:
-        """All keys, the newest first."""
+        """The newest keys, at most 10,000, the newest first."""
         answer = self._control("GET", "/keys")
         return _LIST.validate_json(answer) if answer is not None else self._alone().list()
 

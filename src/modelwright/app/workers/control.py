@@ -23,6 +23,7 @@ from modelwright.app.admin.door import AdminDoor, Asgi
 from modelwright.app.admin.publish import Publisher
 from modelwright.app.admin.store import Store, open_store
 from modelwright.app.issuers.watch import IssuerWatch
+from modelwright.app.keys.set import KeySet
 from modelwright.app.lifecycle import start_worker
 from modelwright.app.parts import Notice, PartSpec
 from modelwright.app.secret_files import PEPPER_NAME, pepper
@@ -115,7 +116,7 @@ class _Run:
         self.weights = LiveWeights(Registry(KIND, store=store.registry, clock=clock))
         self.publisher = Publisher(
             Path(spec.runtime),
-            store.keys,
+            KeySet(Path(spec.state), store.keys),
             next_serial=partial(store.serials.next, "snapshot"),
             clock=clock,
             refine=self._in_force,
@@ -153,7 +154,7 @@ class _Run:
             "modelwright_ledger_rejected_lines_total": lambda: progress.rejected,
             "modelwright_ledger_unresolved_total": lambda: progress.unresolved,
             "modelwright_ledger_behind": lambda: bool(self._chores.trouble),
-            "modelwright_keys": lambda: len(self.publisher.live),
+            "modelwright_keys": lambda: self.publisher.count,
         }
 
 

@@ -285,6 +285,11 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     endpoints: tuple[Endpoint, ...] = ()
     providers: tuple[ProviderEntry, ...] = ()
     keys: tuple[Key, ...] = ()
+    """All; beside a table those that were changed since it was written, and admins'."""
+    key_table: str = ""
+    """Path of the file that holds the others, as core/wire/key_table.py has it; empty: there are no others."""
+    keys_gone: tuple[str, ...] = ()
+    """Digests of keys in the table that are revoked since."""
     limits: Limits = Limits()
     issuers: tuple[Issuer, ...] = ()
     redis: str = ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 import msgspec
@@ -58,6 +60,28 @@ class KeyStore(Protocol):
         """Raises AccessError when no live key has this public id."""
         ...
 
-    async def list(self) -> list[KeyRow]:
-        """All, the newest first, revoked ones included."""
+    async def list(self, named: str = "", *, most: int | None = None) -> list[KeyRow]:
+        """The newest first, revoked ones included: all, those of one id or name, or the first so many."""
+        ...
+
+
+class KeyDump(Protocol):
+    """All clients' keys that are not revoked, as of one moment."""
+
+    mark: int
+    """Of the last change before."""
+    count: int
+    pages: AsyncIterator[Sequence[Key]]
+    """Sorted by digest."""
+
+
+class KeyLog(Protocol):
+    """Large sets of keys, which nobody holds in memory as a whole."""
+
+    async def changes(self, since: int, *, most: int) -> tuple[int, list[KeyRow]] | None:
+        """The last change's mark, what was changed after another, and all admins' keys; None when it is too much."""
+        ...
+
+    def dump(self) -> AbstractAsyncContextManager[KeyDump]:
+        """Read them in order."""
         ...

@@ -14,6 +14,7 @@ from modelwright.app.admin.chores import Chores
 from modelwright.app.admin.publish import Publisher
 from modelwright.app.admin.store import Store, open_store
 from modelwright.app.admin.workers import Workers
+from modelwright.app.keys.set import KeySet
 from modelwright.core.contracts.snapshot import Key, Snapshot
 from modelwright.core.errors import StartError
 from modelwright.core.ports.clock import ManualClock
@@ -40,7 +41,7 @@ class Desk:
         self.store = MemoryKeyStore()
         self.clock = ManualClock()
         self.given = 0
-        self.publisher = Publisher(runtime, self.store, next_serial=self._next, clock=self.clock)
+        self.publisher = Publisher(runtime, KeySet(runtime, self.store), next_serial=self._next, clock=self.clock)
         self.base(BASE)
 
     def base(self, snapshot: Snapshot) -> None:
