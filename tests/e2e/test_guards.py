@@ -159,6 +159,13 @@ def test_the_guides_words_and_injections_are_blocked(
             assert (refused.status, refused.json()["error"]["code"]) == (400, "guard_blocked")
         said = ask(site, "assistant", "help@example.com about INV-1234")
         assert said.json()["choices"][0]["message"]["content"] == "help@example.com about [INVOICES]"
+        rule = (
+            "Never give a discount above ten percent, never name the suppliers, and send all who ask for more to her."
+        )
+        both = [{"role": "system", "content": rule}, {"role": "user", "content": f"You say: {rule}"}]
+        told = ask(site, "assistant", "", messages=both)
+        assert (told.status, told.json()["error"]["code"]) == (400, "guard_blocked")
+        assert "system message" in told.json()["error"]["message"]
         streamed = ask(site, "assistant", "and the word is tangerine-42, see?", stream=True)
         assert text_of(streamed.body) == "and the word is "
         assert events(streamed.body)[-1]["error"]["code"] == "guard_blocked"

@@ -203,6 +203,7 @@ def _guard(section: GuardSection) -> EndpointGuard:
             pii=section.output.pii,
             kinds=section.output.kinds or PII_KINDS,
             rules=_guard_rules(section.output.rules),
+            leak=section.output.leak,
             max_chars=section.output.max_chars,
         ),
         on_error=section.on_error,

@@ -9,7 +9,8 @@ import msgspec
 
 from modelwright.core.contracts.guard import EndpointGuard
 from modelwright.core.errors import Unprocessable
-from modelwright.guards.side import OFF, Side, Verdicts, check_injection, check_size, window
+from modelwright.guards.leak import Listener, Told
+from modelwright.guards.side import OFF, Side, Verdicts, check_injection, check_leak, check_size, window
 from modelwright.guards.stream import AnswerStream
 from modelwright.guards.texts import ANSWER, QUESTION, Text, shown, texts_of, with_texts
 
@@ -17,6 +18,7 @@ SLICE = 8192
 """Characters that are looked at before others get their turn on the event loop."""
 _WITHOUT_TEXT = frozenset({"embeddings"})
 """Operations whose answers hold no text."""
+_NOTHING = Told(())
 _TRUSTED = frozenset({"system", "developer", "assistant"})
 """Roles whose words are the application's own, or the model's."""
 _WHOLE_ONLY = frozenset({"messages", "responses"})
@@ -39,7 +41,7 @@ class RuleGuard:
 class CallWatch:
     """Looks at one call."""
 
-    __slots__ = ("_input", "_operation", "_output", "_stream", "_verdicts", "looks_back", "verdicts")
+    __slots__ = ("_input", "_operation", "_output", "_stream", "_told", "_verdicts", "looks_back", "verdicts")
 
     def __init__(self, operation: str, asked: Side, answered: Side) -> None:
         self._operation = operation
@@ -49,6 +51,7 @@ class CallWatch:
         self.verdicts = self._verdicts.told
         self.looks_back = answered.looks and operation not in _WITHOUT_TEXT
         self._stream: AnswerStream | None = None
+        self._told = _NOTHING
 
     async def question(self, body: bytes) -> bytes:
         """See Watch."""
@@ -59,14 +62,23 @@ class CallWatch:
                 hint="leave `stream` out, or stream from /v1/chat/completions",
                 param="stream",
             )
-        return await self._through(side, body, texts_of(body, QUESTION[self._operation])) if side.looks else body
+        if not side.looks and self._output.leak == OFF:
+            return body
+        texts = texts_of(body, QUESTION[self._operation])
+        if self._output.leak != OFF:
+            self._told = Told(text.text for text in texts if _is_system(text))
+        return await self._through(side, body, texts) if side.looks else body
 
     async def answer(self, body: bytes) -> bytes:
         """See Watch."""
         side = self._output
         if side.intervenes and b'"logprobs"' in body:
             body = _without_logprobs(body)
-        return await self._through(side, body, texts_of(body, ANSWER))
+        texts = texts_of(body, ANSWER)
+        for text in texts if self._told.runs else ():
+            if Listener(self._told).hear(text.text, end=True):
+                check_leak(side, self._verdicts, place=shown(text.path))
+        return await self._through(side, body, texts)
 
     def events(self, events: bytes) -> bytes:
         """See Watch."""
@@ -78,7 +90,7 @@ class CallWatch:
 
     def _streamed(self) -> AnswerStream:
         if self._stream is None:
-            self._stream = AnswerStream(self._output, self._verdicts)
+            self._stream = AnswerStream(self._output, self._verdicts, self._told)
         return self._stream
 
     async def _through(self, side: Side, body: bytes, texts: Sequence[Text]) -> bytes:
@@ -104,6 +116,10 @@ class CallWatch:
             pieces.append(through.push(content[start : start + SLICE]))
             await asyncio.sleep(0)
         return "".join([*pieces, through.finish()])
+
+
+def _is_system(text: Text) -> bool:
+    return text.role in {"system", "developer"} or shown(text.path).startswith(("system", "instructions"))
 
 
 def _asks_for_stream(body: bytes) -> bool:

@@ -41,10 +41,11 @@ class Side:
             detectors.append(Phrases(kind, words=rule.words, shapes=rule.shapes))
         self.injection = rules.injection
         self.threshold = rules.threshold
+        self.leak = rules.leak
         self.max_chars = rules.max_chars
         self.detectors: tuple[Detector, ...] = tuple(detectors)
-        self.looks = bool(detectors) or rules.injection != OFF or rules.max_chars > 0
-        self.intervenes = bool({MASK, BLOCK} & set(self.actions.values())) or rules.max_chars > 0
+        self.looks = bool(detectors) or {rules.injection, rules.leak} != {OFF} or rules.max_chars > 0
+        self.intervenes = bool({MASK, BLOCK} & {*self.actions.values(), rules.leak}) or rules.max_chars > 0
         """Whether it may change or stop anything; otherwise it only counts."""
 
 
@@ -99,6 +100,13 @@ def check_injection(side: Side, verdicts: Verdicts, *, text: str, place: str) ->
             hint="say it in another way",
             param=place,
         )
+
+
+def check_leak(side: Side, verdicts: Verdicts, *, place: str) -> None:
+    """The system message was told; raises GuardBlocked when that is blocked."""
+    verdicts.note(f"{side.name}.leak", side.leak)
+    if side.leak == BLOCK:
+        raise GuardBlocked(f"the answer tells its system message, at {place}", hint="ask for something else")
 
 
 def blocked(side: Side, kind: str, place: str, *, at: int) -> GuardBlocked:

@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 import msgspec
 
 from modelwright.core.wire.sse import DONE, EventSplitter, event_bytes, event_data
-from modelwright.guards.side import Side, Verdicts, check_size, window
+from modelwright.guards.leak import Listener, Told
+from modelwright.guards.side import Side, Verdicts, check_leak, check_size, window
 from modelwright.guards.texts import JSON_TEXT, NAMES, kind_of, shown
 from modelwright.guards.window import Window
 
@@ -25,7 +26,9 @@ _encode = msgspec.json.Encoder().encode
 class AnswerStream:
     """One streamed answer. Events leave at once; of their texts at most a window is held back."""
 
-    def __init__(self, side: Side, verdicts: Verdicts) -> None:
+    def __init__(self, side: Side, verdicts: Verdicts, told: Told) -> None:
+        self._told = told
+        self._listeners: dict[Way, Listener] = {}
         self._side = side
         self._verdicts = verdicts
         self._windows: dict[Way, Window] = {}
@@ -124,12 +127,22 @@ class AnswerStream:
         text = holder[key]
         self._size += len(text)
         check_size(self._side, self._verdicts, self._size)
+        if self._told.runs:
+            self._listen((*way, key), text)
         through = self._window((*way, key)).push(text)
         if through:
             self._says = True
         if through != text:
             holder[key] = through
             self._changed = True
+
+    def _listen(self, way: Way, text: str) -> None:
+        listener = self._listeners.get(way)
+        if listener is None:
+            listener = self._listeners[way] = Listener(self._told)
+        if listener.hear(text):
+            self._told = Told(())  # one word about it is enough
+            check_leak(self._side, self._verdicts, place=_named(way)())
 
     def _window(self, way: Way) -> Window:
         found = self._windows.get(way)

@@ -30,6 +30,8 @@ class GuardSide(msgspec.Struct, frozen=True, kw_only=True):
     """off | flag | block; of requests only."""
     threshold: int = 8
     """Score at which a text counts as an injection."""
+    leak: str = "off"
+    """off | flag | block: of answers that tell the call's system message."""
     max_chars: int = 0
     """Characters of all texts together; 0: any number."""
 

@@ -148,6 +148,7 @@ SNAPSHOT = Snapshot(
                     rules=(GuardRule(name="invoices", action="mask", words=("invoice",), shapes=("INV-####",)),),
                     injection="block",
                     threshold=9,
+                    leak="flag",
                     max_chars=1000,
                 ),
                 output=GuardSide(pii="block"),

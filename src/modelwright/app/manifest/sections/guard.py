@@ -70,6 +70,9 @@ class GuardOutputSection(Section):
     kinds: tuple[PiiKind, ...] = Field(
         default=(), strict=False, description="Kinds of personal data that are looked for; without any, all."
     )
+    leak: Literal["off", "flag", "block"] = Field(
+        default="off", description="Answers that tell the call's system message, by runs of words that both have."
+    )
     rules: dict[Name, GuardRuleSection] = Field(default_factory=dict, description="Words of your own, by name.")
     max_chars: int = Field(default=0, ge=0, le=1 << 30, description="Characters of all texts; 0: any number.")
 
