@@ -183,10 +183,11 @@ def running(
 
 
 def quickstart(folder: Path) -> Path:
-    """A copy of the quickstart's manifest, models and requests, so that tests leave nothing in the repository."""
+    """A copy of the quickstart's manifest with its files, so that tests leave nothing in the repository."""
     copy = folder / "quickstart"
     copy.mkdir(parents=True, exist_ok=True)
-    shutil.copytree(QUICKSTART / "models", copy / "models", dirs_exist_ok=True)
+    for name in ("models", "prompts"):
+        shutil.copytree(QUICKSTART / name, copy / name, dirs_exist_ok=True)
     for name in ("modelwright.yaml", "seven.json", "sum.json"):
         shutil.copy2(QUICKSTART / name, copy / name)
     return copy / "modelwright.yaml"

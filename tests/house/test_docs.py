@@ -8,7 +8,8 @@ import pytest
 from modelwright.core import errors
 from tests.house.files import ROOT, committed
 
-PAGES = [path for path in committed() if path.suffix == ".md"]
+PAGES = [path for path in committed() if path.suffix == ".md" and "prompts" not in path.parts]
+"""Prompts are Markdown too, but no pages."""
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 
 

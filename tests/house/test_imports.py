@@ -15,8 +15,8 @@ HEAVY = {
     "torch", "uvicorn",
 }  # fmt: skip
 NOT_IN_A_GATEWAY = {
-    "aiosqlite", "alembic", "cryptography", "fastapi", "joserfc", "numpy", "onnxruntime", "openvino", "pydantic",
-    "ruamel", "sqlalchemy", "starlette", "typer",
+    "aiosqlite", "alembic", "cryptography", "fastapi", "jinja2", "joserfc", "numpy", "onnxruntime", "openvino",
+    "pydantic", "ruamel", "sqlalchemy", "starlette", "typer",
 }  # fmt: skip
 
 

@@ -35,6 +35,7 @@ from modelwright.core.contracts.snapshot import (
 )
 from modelwright.core.errors import StartError
 from modelwright.core.prices import units
+from modelwright.core.prompting.variables import label
 from modelwright.core.quantities import parse_budgets, parse_duration, parse_rates, parse_size
 
 LOCAL = "local"
@@ -66,6 +67,8 @@ def base_snapshot(
         endpoints=tuple(_priced(endpoint, loaded, prices) for endpoint in endpoints(loaded)),
         providers=(*_own_providers(loaded, Path(runtime)), *_remote_providers(loaded)),
         issuers=tuple(_issuers(loaded)),
+        prompts=loaded.prompts,
+        aliases=_aliases(loaded),
     )
 
 
@@ -77,6 +80,7 @@ def release_record(loaded: LoadedManifest, digests: Mapping[str, str]) -> Releas
         target=LOCAL,
         manifest=loaded.digest,
         models=dict(digests),
+        prompts={label(prompt): prompt.digest for prompt in loaded.prompts},
     )
 
 
@@ -161,9 +165,21 @@ def _limits(by: str, section: LimitSection) -> Iterator[Limit]:
 
 
 def _variant(name: str, section: VariantSection) -> Variant:
-    if section.serve:
-        return Variant(name=name, provider=provider_of(section.serve), model=section.serve, weight=section.weight)
-    return Variant(name=name, provider=section.provider, model=section.model, weight=section.weight)
+    return Variant(
+        name=name,
+        provider=provider_of(section.serve) if section.serve else section.provider,
+        model=section.serve or section.model,
+        weight=section.weight,
+        prompt=section.prompt,
+    )
+
+
+def _aliases(loaded: LoadedManifest) -> dict[str, str]:
+    return {
+        f"{name}@{alias}": version
+        for name, prompt in loaded.manifest.prompts.items()
+        for alias, version in prompt.aliases.items()
+    }
 
 
 def _timeouts(section: TimeoutSection) -> Timeouts:

@@ -17,6 +17,7 @@ from modelwright.adapters.stores.spool import SpoolLedger
 from modelwright.app.issuers.library import keyring
 from modelwright.app.keys.table import open_table
 from modelwright.app.parts import PartSpec
+from modelwright.app.prompts.language import compile_prompt
 from modelwright.app.secret_files import PEPPER_NAME, pepper
 from modelwright.app.settings import FreshSecrets, Settings
 from modelwright.app.system import SystemClock, resident_mb
@@ -55,19 +56,12 @@ class GatewayParts:
         self.pool = Pool(tls=upstream_tls(settings, Path(spec.base)))
         self.ledger = SpoolLedger(state / "spool", part=spec.name, boot=secrets.token_hex(4))
         self.in_flight = InFlight(clock)
-        self.metrics = CallMetrics(version=VERSION, readings=self._readings())
-        lines, write = EventLines(spec.name), self.writer.write
-        self.listener = Listener(numbers=self.metrics.hear, lines=lambda events: write(lines.encode(events)))
         ids = CallIds(clock, os.urandom)
         self.shadows = Shadows(clock, ids=ids)
         self.metrics = CallMetrics(version=VERSION, readings=self._readings())
-        lines = EventLines(spec.name)
-        self.listener = Listener(
-            numbers=self.metrics.hear, lines=lambda events: self.writer.write(lines.encode(events))
-        )
-        resolve = FreshSecrets(
-            lambda: Settings(Path(spec.base), environment=spec.environment, state=state), first=settings
-        ).resolve
+        lines, write = EventLines(spec.name), self.writer.write
+        self.listener = Listener(numbers=self.metrics.hear, lines=lambda events: write(lines.encode(events)))
+        resolve = fresh_secrets(spec, settings).resolve
         self.caches = Caches(clock=clock, resolve=resolve)
         self.limiters = Limiters(clock=clock, resolve=resolve, place=f"{state.resolve()}/{spec.name}")
         self.gateway = Gateway(
@@ -91,6 +85,7 @@ class GatewayParts:
             dialects=dialect,
             key_tables=open_table,
             resolve=resolve,
+            compile_prompt=compile_prompt,
         )
         self.registry = CollectorRegistry()
         self.registry.register(self.metrics)
@@ -128,3 +123,10 @@ class GatewayParts:
             "modelwright_shadows_skipped_total": lambda: self.shadows.skipped,
             "modelwright_log_lines_dropped_total": lambda: writer.dropped + self.listener.dropped,
         }
+
+
+def fresh_secrets(spec: PartSpec, first: Settings) -> FreshSecrets:
+    """The secrets of this part as their files hold them at each look."""
+    return FreshSecrets(
+        lambda: Settings(Path(spec.base), environment=spec.environment, state=Path(spec.state)), first=first
+    )

@@ -3,15 +3,12 @@
     ModelwrightError
     ├── ManifestError            the file is wrong; carries every Fault found
     ├── StartError               a part cannot start
-    │   ├── PortInUse
-    │   ├── MissingExtra
-    │   ├── AlreadyRunning
-    │   ├── NotRunning
+    │   ├── PortInUse, MissingExtra, AlreadyRunning, NotRunning
     │   └── BadModelFile
     ├── AccessError              an access key cannot be made, found or revoked
-    │   ├── KeyNameTaken
-    │   └── KeyNotFound
-    ├── RegistryError            the registry cannot do it, or its files cannot be used
+    │   └── KeyNameTaken, KeyNotFound
+    ├── PromptError              a prompt's file cannot be used
+    ├── RegistryError            the registry cannot do it, or what it holds cannot be used
     │   ├── NotRegistered        no such name, version or content
     │   ├── VersionTaken         a version is there with other content
     │   └── AliasHasMoved        an alias means something else than was expected
@@ -32,6 +29,7 @@
         ├── ProviderOff          an optional provider whose settings are missing
         ├── ProviderUnavailable  a provider that failed too often is left alone for a while
         ├── ModelUnavailable     our own engine is loading or was lost; retryable
+        ├── PromptFailed         a variant's prompt cannot be filled in
         ├── EngineFailed         our own engine refused or crashed on this very input
         ├── Stopped              the client left
         ├── Draining             the process stops and can take or finish no more
@@ -151,8 +149,18 @@ class KeyNotFound(AccessError):
     code = "key_not_found"
 
 
+class PromptError(ModelwrightError):
+    """A prompt's file cannot be used; `line` is where, 0 when it is the whole."""
+
+    code = "prompt_invalid"
+
+    def __init__(self, message: str, *, hint: str = "", place: str = "", line: int = 0) -> None:
+        super().__init__(message, hint=hint, place=place)
+        self.line = line
+
+
 class RegistryError(ModelwrightError):
-    """The registry cannot do it, or its files cannot be used."""
+    """The registry cannot do it, or what it holds cannot be used."""
 
     code = "registry_invalid"
 
@@ -318,6 +326,12 @@ class ModelUnavailable(CallError):
     """Our own engine is loading or was lost; the same call may be sent again."""
 
     code = "model_unavailable"
+
+
+class PromptFailed(CallError):
+    """The variant's prompt cannot be filled in, though the call's variables are right."""
+
+    code = "prompt_failed"
 
 
 class EngineFailed(CallError):

@@ -13,6 +13,7 @@ from modelwright.core.ports.http import Deadlines
 from modelwright.core.ports.providers import Dialect
 from modelwright.core.prices import ceiling
 from modelwright.gateway.identity.keys import Keys, KeyTables, no_tables
+from modelwright.gateway.preamble import Preamble, PromptBook, Ready, preambles
 from modelwright.gateway.routing.breaker import Breaker, State
 from modelwright.gateway.routing.load import Load
 from modelwright.gateway.routing.standing import Standing
@@ -60,6 +61,7 @@ class Lane:
         "off",
         "own",
         "patient",
+        "preamble",
         "price",
         "provider",
         "replicas",
@@ -82,6 +84,8 @@ class Lane:
         self.replicas = replicas
         self.standing = Standing()
         self.load = Load()
+        self.preamble: Preamble | None = None
+        """None when no variant of the endpoint has a prompt."""
         limits = endpoint.timeouts
         self.deadlines = Deadlines(connect=limits.connect, first_byte=limits.first_token, idle=limits.idle)
         # A stream's first content may take as long as its head: from the head on, the gateway itself looks at the time.
@@ -235,13 +239,19 @@ class Replicas:
 
 
 def build_table(
-    snapshot: Snapshot, *, replicas: Replicas, resolve: Resolve, key_tables: KeyTables = no_tables
+    snapshot: Snapshot,
+    *,
+    replicas: Replicas,
+    resolve: Resolve,
+    key_tables: KeyTables = no_tables,
+    prompts: PromptBook | None = None,
 ) -> Table:
     """Raises ModelwrightError when the snapshot cannot be used; a missing secret only turns its provider off."""
     providers = {provider.name: _Provider(provider, replicas, resolve) for provider in snapshot.providers}
+    ready = prompts.open(snapshot) if prompts is not None else {}
     table = Table(
         snapshot=snapshot,
-        routes={endpoint.name: _route(endpoint, providers) for endpoint in snapshot.endpoints},
+        routes={endpoint.name: _route(endpoint, providers, ready) for endpoint in snapshot.endpoints},
         keys=Keys(snapshot, key_tables(snapshot.key_table) if snapshot.key_table else None),
         salt=bytes.fromhex(snapshot.split_salt),
         replicas=tuple(replica for provider in providers.values() for replica in provider.own_replicas),
@@ -287,7 +297,7 @@ def _usable(key: str) -> str:
     return key
 
 
-def _route(endpoint: Endpoint, providers: dict[str, _Provider]) -> Route:
+def _route(endpoint: Endpoint, providers: dict[str, _Provider], ready: dict[str, Ready]) -> Route:
     unknown = sorted({variant.provider for variant in endpoint.variants} - providers.keys())
     if unknown:
         raise StartError(
@@ -305,6 +315,8 @@ def _route(endpoint: Endpoint, providers: dict[str, _Provider]) -> Route:
             hint="let the control process write the snapshot again",
             place=f"endpoint {endpoint.name}",
         )
+    for name, preamble in preambles(endpoint, ready).items():
+        lanes[name].preamble = preamble
     return Route(
         endpoint=endpoint,
         lanes=tuple(lanes.values()),

@@ -5,12 +5,14 @@ from __future__ import annotations
 from modelwright.core.contracts.events import BreakerChanged
 from modelwright.core.contracts.snapshot import Snapshot
 from modelwright.core.errors import ModelUnavailable, StartError
+from modelwright.core.prompting.language import Compile
 from modelwright.gateway.call import Handler
 from modelwright.gateway.chain import Parts, build_chain
 from modelwright.gateway.identity.keys import KeyTables, no_tables
 from modelwright.gateway.identity.tokens import Tokens
 from modelwright.gateway.lanes import Dialects, Replica, Replicas, Resolve, Table, build_table
 from modelwright.gateway.policies.authenticate import Authenticate, Renew
+from modelwright.gateway.preamble import PromptBook
 from modelwright.gateway.routing.breaker import State
 
 
@@ -32,7 +34,13 @@ class Gateway:
     """Swaps snapshots; knows whether it is ready."""
 
     def __init__(
-        self, parts: Parts, *, dialects: Dialects, resolve: Resolve, key_tables: KeyTables = no_tables
+        self,
+        parts: Parts,
+        *,
+        dialects: Dialects,
+        resolve: Resolve,
+        compile_prompt: Compile,
+        key_tables: KeyTables = no_tables,
     ) -> None:
         self.parts = parts
         self.draining = False
@@ -42,6 +50,7 @@ class Gateway:
         self._replicas = Replicas(dialects, chance=parts.chance, tell=self._breaker_changed)
         self._resolve = resolve
         self._key_tables = key_tables
+        self._prompts = PromptBook(compile_prompt)
         self._in_force: InForce | None = None
         self._tokens: Tokens | None = None
 
@@ -52,7 +61,13 @@ class Gateway:
                 f"snapshot {snapshot.serial} is older than the one in force, {self.serial}",
                 hint="wait for the next one",
             )
-        table = build_table(snapshot, replicas=self._replicas, resolve=self._resolve, key_tables=self._key_tables)
+        table = build_table(
+            snapshot,
+            replicas=self._replicas,
+            resolve=self._resolve,
+            key_tables=self._key_tables,
+            prompts=self._prompts,
+        )
         self._tokens = self._tokens_of(snapshot)
         self._in_force = InForce(table, self.parts, tokens=self._tokens, renew=self._renew)
 

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from modelwright.core.errors import Malformed
+from modelwright.core.prompting.variables import FIELD as VARIABLES
 
 NAMES = frozenset({
     "call_id", "data", "detail", "encrypted_content", "file_data", "file_id", "finish_reason", "format", "id",
@@ -19,7 +20,7 @@ NAMES = frozenset({
 JSON_TEXT = "arguments"
 """The key whose text is JSON itself."""
 QUESTION: dict[str, frozenset[str]] = {
-    "chat": frozenset({"messages", "prediction"}),
+    "chat": frozenset({"messages", "prediction", VARIABLES}),
     "completions": frozenset({"prompt", "suffix"}),
     "embeddings": frozenset({"input"}),
     "messages": frozenset({"messages", "system"}),
@@ -31,6 +32,8 @@ ANSWER = frozenset({"choices", "content", "output"})
 kind_of: Callable[[Any], Any] = type
 """To compare, which is quicker than to ask with isinstance."""
 
+_CHOSEN = (None, VARIABLES)
+"""Below it people choose the keys: a variable that is called `name` holds a text like any other."""
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 Path: TypeAlias = "tuple[Path, str | int] | None"
@@ -102,7 +105,7 @@ def _walk(content: dict[str, Any], roots: frozenset[str], found: list[Text]) -> 
             number += is_key
             if path is None:
                 wanted = step in roots
-            here = wanted and step not in NAMES
+            here = wanted and (step not in NAMES or path == _CHOSEN)
             kind = kind_of(value)
             if kind is str:
                 if here:

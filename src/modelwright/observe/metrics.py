@@ -18,6 +18,8 @@ OTHER = "_other"
 _WIRES = {"infer": "v2", "messages": "anthropic"}
 """By operation; every other one is on the OpenAI wire."""
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+MOST_PROMPTS = 200
+"""Prompts that a worker labels; versions come and go while it runs, and one more counts as OTHER."""
 DIRECTIONS = ("input", "cached", "output", "reasoning")
 
 Labels: TypeAlias = tuple[str, ...]
@@ -110,6 +112,12 @@ GUARDS = MetricRow(
     ("operation", "endpoint", "variant", "guard", "action"),
     "Calls in which a guard found something, by what it was and what was done (the ledger's `guards`).",
 )
+PROMPTS = MetricRow(
+    "modelwright_prompt_calls_total",
+    "counter",
+    ("endpoint", "variant", "prompt", "outcome"),
+    "Calls that a prompt (name@version) was put before, by how they ended.",
+)
 READINGS: tuple[MetricRow, ...] = (
     MetricRow("modelwright_in_flight", "gauge", (), "Calls under way."),
     MetricRow("modelwright_upstream_connections", "gauge", (), "Open connections to providers and models."),
@@ -142,6 +150,7 @@ COUNTS = (
     COST,
     UNPRICED,
     GUARDS,
+    PROMPTS,
 )
 TABLE: tuple[MetricRow, ...] = (HTTP, *COUNTS, *READINGS, BUILD)
 
@@ -160,6 +169,7 @@ class CallMetrics:
         self._series: dict[Labels, _Series] = {}
         self._checks: dict[Labels, int] = {}
         self._thresholds: dict[str, float] = {}
+        self._prompts: set[str] = set()
 
     def hear(self, events: Sequence[Event]) -> None:
         """Count what has happened."""
@@ -170,6 +180,8 @@ class CallMetrics:
                 http[key] = http.get(key, 0) + 1
                 if event.call is not None:
                     self._series_of(event.call).add(event.call)
+                    if event.call.prompt:
+                        self._count_prompt(event.call)
             elif type(event) is AttemptFailed:
                 self._series_of(event.attempt).add_attempt(event.attempt)
             elif type(event) is KeptChecked:
@@ -218,6 +230,7 @@ class CallMetrics:
                 for verdict, count in sorted(one.verdicts.items())
             ),
         )
+        yield _counter(PROMPTS, _prompts(series))
         for row in READINGS:
             found = self._readings[row.name]()
             values: list[tuple[Labels, float]] = list(found.items()) if isinstance(found, Mapping) else [((), found)]
@@ -232,6 +245,11 @@ class CallMetrics:
             series = self._series[labels] = _Series()
         return series
 
+    def _count_prompt(self, row: LedgerRow) -> None:
+        prompt = row.prompt if row.prompt in self._prompts or len(self._prompts) < MOST_PROMPTS else OTHER
+        self._prompts.add(prompt)
+        self._series_of(row).add_prompt(prompt, row.outcome)
+
 
 class _Series:
     """The numbers of one wire, operation, endpoint and variant."""
@@ -244,6 +262,7 @@ class _Series:
         "duration",
         "ends",
         "first",
+        "prompts",
         "saved",
         "tokens",
         "unpriced",
@@ -263,6 +282,7 @@ class _Series:
         """Units by currency."""
         self.unpriced = 0
         self.verdicts: dict[tuple[str, str], int] = {}
+        self.prompts: dict[tuple[str, str], int] = {}
 
     def add(self, row: LedgerRow) -> None:
         end = (row.outcome, row.status)
@@ -284,6 +304,10 @@ class _Series:
         """An attempt is no call and nobody waited for its end alone; what it cost is counted."""
         self.attempts[row.outcome] = self.attempts.get(row.outcome, 0) + 1
         self._add_spent(row)
+
+    def add_prompt(self, prompt: str, outcome: str) -> None:
+        """A call that this prompt was put before."""
+        self.prompts[prompt, outcome] = self.prompts.get((prompt, outcome), 0) + 1
 
     def _add_spent(self, row: LedgerRow) -> None:
         if row.cost is None:
@@ -320,6 +344,12 @@ class _Buckets:
             so_far += count
             edges.append((edge, so_far))
         return edges
+
+
+def _prompts(series: Sequence[tuple[Labels, _Series]]) -> Iterator[tuple[Labels, float]]:
+    for labels, one in series:
+        for (prompt, outcome), count in sorted(one.prompts.items()):
+            yield (*labels[2:], prompt, outcome), count
 
 
 def _tokens(series: Sequence[tuple[Labels, _Series]]) -> Iterator[tuple[Labels, float]]:

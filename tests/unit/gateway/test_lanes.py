@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from modelwright.adapters.http.fake import FakeTransport, Scripted
+from modelwright.adapters.prompts.jinja import compile_prompt
 from modelwright.adapters.providers.table import dialect
 from modelwright.core.contracts.snapshot import Snapshot
 from modelwright.core.errors import CallError, ModelUnavailable, ModelwrightError, ProviderUnreachable, StartError
@@ -13,6 +14,7 @@ from modelwright.gateway.call import Call, Reply
 from modelwright.gateway.chain import compose
 from modelwright.gateway.health import probe
 from modelwright.gateway.lanes import Lane, Replicas, Table, build_table
+from modelwright.gateway.preamble import PromptBook
 from tests.unit.gateway.world import World, snapshot
 
 
@@ -23,7 +25,9 @@ def resolve(reference: str) -> str:
 
 
 def table(known: Snapshot, replicas: Replicas | None = None) -> Table:
-    return build_table(known, replicas=replicas or Replicas(dialect), resolve=resolve)
+    return build_table(
+        known, replicas=replicas or Replicas(dialect), resolve=resolve, prompts=PromptBook(compile_prompt)
+    )
 
 
 def lane(found: Table, endpoint: str = "chat") -> Lane:

@@ -12,6 +12,7 @@ import msgspec
 
 from modelwright.adapters.http.fake import FakeTransport, Scripted
 from modelwright.adapters.limits.memory import MemoryLimits
+from modelwright.adapters.prompts.jinja import compile_prompt
 from modelwright.adapters.providers.table import dialect
 from modelwright.adapters.stores.memory_cache import MemoryCache
 from modelwright.adapters.stores.memory_ledger import MemoryLedger
@@ -153,6 +154,7 @@ class World:
             ),
             dialects=dialect,
             resolve=lambda reference: reference,
+            compile_prompt=compile_prompt,
         )
         self.gateway.apply(snapshot(**changes))
         self.door = Door(

@@ -17,7 +17,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0011"
+HEAD = "0012"
 """The newest migration. A database that stands there needs no Alembic, which takes longer to import than to run."""
 
 metadata = MetaData()
@@ -89,6 +89,8 @@ ledger = Table(
     Column("machine_us", BigInteger),
     Column("guards", JSON, nullable=False, server_default=text("'{}'")),
     Column("shadow_of", String, nullable=False, server_default=text("''")),
+    Column("prompt", String, nullable=False, server_default=text("''")),
+    Column("prompt_digest", String, nullable=False, server_default=text("''")),
     Index("ledger_open_intents", "writer", sqlite_where=text("outcome = 'intent'")),
     Index("ledger_attempts", "attempt_of", sqlite_where=text("attempt_of <> ''")),
     sqlite_with_rowid=False,

@@ -18,6 +18,7 @@ from modelwright.app.manifest.rules.every import findings, warnings
 from modelwright.app.manifest.schema import Manifest
 from modelwright.app.manifest.shape import keys_at
 from modelwright.app.manifest.words import explained, unknown_key
+from modelwright.app.prompts.folder import PromptFacts, look_into
 from modelwright.app.settings import ENVIRONMENTS, Settings
 from modelwright.core.errors import Fault
 from modelwright.core.nearest import nearest
@@ -112,11 +113,12 @@ class Examination:
             environment=environment,
             kinds=self._kinds,
             files=self._files(manifest, resolved.unknown),
+            prompts=self._prompts(manifest, resolved.unknown),
             unknown=frozenset(resolved.unknown),
             off=frozenset(resolved.off),
             declared={
                 section: frozenset(as_mapping(resolved.tree.at((section,))))
-                for section in ("models", "providers", "endpoints")
+                for section in ("models", "providers", "prompts", "endpoints")
             },
         )
 
@@ -126,6 +128,14 @@ class Examination:
             name: look(self._base / model.source, self._base / model.check if model.check else None)
             for name, model in manifest.models.items()
             if not places & {("models", name, "source"), ("models", name, "check")}
+        }
+
+    def _prompts(self, manifest: Manifest, unknown: Iterable[Path]) -> dict[str, PromptFacts]:
+        places = set(unknown)
+        return {
+            name: look_into(self._base / prompt.source, name=name)
+            for name, prompt in manifest.prompts.items()
+            if ("prompts", name, "source") not in places
         }
 
     def _fault(self, finding: Finding, tree: Node) -> Fault:

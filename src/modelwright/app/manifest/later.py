@@ -21,7 +21,6 @@ _ENDPOINT = ("endpoints", ANYTHING)
 _MODEL = ("models", ANYTHING)
 
 LATER: tuple[Later, ...] = (
-    Later(("prompts",), "remove it and let the application send its prompts"),
     Later(("apps",), "remove it and start your programs yourself"),
     Later(("services",), "remove it and start databases yourself"),
     Later(("routes",), "remove it and put a reverse proxy in front"),
@@ -31,7 +30,6 @@ LATER: tuple[Later, ...] = (
     Later(("notify",), "remove it and alert on /metrics"),
     Later(("backup",), "remove it and copy the state directory while Modelwright is stopped"),
     Later((*_ENDPOINT, "rollout"), "remove it and change the weights yourself"),
-    Later((*_ENDPOINT, "variants", ANYTHING, "prompt"), "remove it and let the application send its prompts"),
     Later((*_MODEL, "resources"), "remove it and limit the whole of Modelwright by your system's means"),
     Later((*_MODEL, "placement"), "remove it; every replica has a process of its own"),
     Later((*_MODEL, "scale", "max"), "remove it and set `min`, the number of replicas"),

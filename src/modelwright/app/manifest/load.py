@@ -20,6 +20,7 @@ from modelwright.app.manifest.rules.case import Case, Kind
 from modelwright.app.manifest.rules.operations import operations
 from modelwright.app.manifest.schema import Manifest
 from modelwright.app.settings import ENVIRONMENTS, STATE, Settings, chosen_environment, process_environment
+from modelwright.core.contracts.snapshot import Prompt
 from modelwright.core.errors import Fault, ManifestError, ModelwrightError
 from modelwright.core.wire.forms import answerable
 
@@ -48,6 +49,8 @@ class LoadedManifest:
     """Names of the secrets that it refers to."""
     files: tuple[Path, ...]
     """What it was read from, and where its variables and secrets are looked for: some may not exist."""
+    prompts: tuple[Prompt, ...] = ()
+    """Every version in the prompts' folders."""
     warnings: tuple[Fault, ...] = ()
     """What works but should not stay."""
     faults: tuple[Fault, ...] = ()
@@ -177,7 +180,12 @@ def _loaded(reading: _Reading, case: Case, examined: Examined, *, settings: Sett
         operations=operations(case),
         off={provider: off_reason(lacks) for provider, lacks in examined.resolved.off.items()},
         secrets=tuple(examined.resolved.secrets),
-        files=(reading.path, *settings.files(tuple(examined.resolved.secrets))),
+        files=(
+            reading.path,
+            *settings.files(tuple(examined.resolved.secrets)),
+            *(file for facts in case.prompts.values() for file in facts.files),
+        ),
+        prompts=tuple(prompt for facts in case.prompts.values() for prompt in facts.prompts),
         warnings=examined.warnings,
     )
 

@@ -14,6 +14,7 @@ from modelwright.app.manifest.sections.access import AccessSection
 from modelwright.app.manifest.sections.endpoints import EndpointSection
 from modelwright.app.manifest.sections.installation import GatewaySection, ObserveSection, StoreSection
 from modelwright.app.manifest.sections.models import ModelSection
+from modelwright.app.manifest.sections.prompts import PromptSection
 from modelwright.app.manifest.sections.providers import ProviderSection
 from modelwright.app.manifest.sections.section import Name, Section
 
@@ -28,6 +29,9 @@ class Manifest(Section):
     models: dict[Name, ModelSection] = Field(default_factory=dict, description="Artifacts of yours, by name.")
     providers: dict[Name, ProviderSection] = Field(
         default_factory=dict, description="APIs that somebody serves, by name."
+    )
+    prompts: dict[Name, PromptSection] = Field(
+        default_factory=dict, description="Templates for what models are told, in versions, by name."
     )
     endpoints: dict[Name, EndpointSection] = Field(
         default_factory=dict, description="Names that clients call; a model without one gets one of its own name."

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -121,6 +122,9 @@ class _Run:
             clock=clock,
             refine=self._in_force,
         )
+        self._shelf: Any = None
+        """Made by the first prompt, for its libraries take their time."""
+        self._clock = clock
         self.issuers.told = self.publisher.publish
         self._ingest = Ingest(SpoolReader(Path(spec.state) / "spool", clock=clock), store.ledger)
         self.take_in = self._ingest.step
@@ -128,8 +132,8 @@ class _Run:
         self._tasks: tuple[asyncio.Task[None], ...] = ()
 
     async def _in_force(self, base: Snapshot) -> Snapshot:
-        """The manifest's snapshot with live weights and with the issuers' keys, as these are known now."""
-        weighed = with_weights(base, await self.weights.all())
+        """The manifest's snapshot with live weights, prompts and the issuers' keys, as these are known now."""
+        weighed = await self._with_prompts(with_weights(base, await self.weights.all()))
         return msgspec.structs.replace(weighed, issuers=self.issuers.filled(weighed.issuers))
 
     def begin(self) -> None:
@@ -145,6 +149,14 @@ class _Run:
             await self._chores.round()
         await self._pool.close()
         await self.store.close()
+
+    async def _with_prompts(self, base: Snapshot) -> Snapshot:
+        if not base.prompts and self._shelf is None:
+            return base
+        if self._shelf is None:
+            shelf = import_module("modelwright.app.prompts.shelf")
+            self._shelf = shelf.Shelf(shelf.prompt_registry(self.store.registry, self._clock))
+        return await self._shelf.complete(base)
 
     def readings(self) -> Mapping[str, Callable[[], float]]:
         progress = self._ingest.progress

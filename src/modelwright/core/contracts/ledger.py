@@ -36,7 +36,7 @@ OUTCOMES = (
 
 
 _ERRORS = frozenset(OUTCOMES) - {"intent", "unresolved"}
-_FAILED = frozenset({"internal", "draining", "guard_failed"})
+_FAILED = frozenset({"internal", "draining", "guard_failed", "prompt_failed"})
 
 
 def outcome_of(code: str) -> str:
@@ -129,6 +129,10 @@ class LedgerRow(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What the endpoint's guard found and did, such as `input.card` → `mask:2`; never a text."""
     shadow_of: str = ""
     """The call that this one shadows: its answer reached nobody. Empty for every call that somebody made."""
+    prompt: str = ""
+    """`name@version` of the prompt that was put before the client's messages."""
+    prompt_digest: str = ""
+    """`sha256:…` of that version's file."""
 
 
 class Usage(msgspec.Struct, kw_only=True, frozen=True):

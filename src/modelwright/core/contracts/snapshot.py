@@ -6,6 +6,8 @@ resolves the references from its own environment when it takes the snapshot.
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from modelwright.core.contracts.guard import EndpointGuard
@@ -123,6 +125,8 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True):
     weight: float = 1.0
     price: Price | None = None
     """None: its calls are unpriced."""
+    prompt: str = ""
+    """`name@version` of the prompt whose messages go before the client's; in the base also `name@alias`."""
 
 
 class Semantic(msgspec.Struct, frozen=True, kw_only=True):
@@ -260,6 +264,41 @@ class Issuer(msgspec.Struct, frozen=True, kw_only=True):
     """Why the keys could not be read when that was tried last; those read before stay."""
 
 
+class PromptMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """One message of a prompt."""
+
+    role: str
+    """system | user | assistant."""
+    content: str
+    """A template when the prompt has variables, otherwise the text itself."""
+
+
+class PromptVariable(msgspec.Struct, frozen=True, kw_only=True):
+    """A value that calls may fill in."""
+
+    name: str
+    type: str
+    """string | integer | number | boolean | list."""
+    required: bool = True
+    default: Any = None
+    """Of a variable that is not required."""
+    max_length: int = 0
+    """Most characters of a string or items of a list; 0 for the other types."""
+
+
+class Prompt(msgspec.Struct, frozen=True, kw_only=True):
+    """One version of a prompt."""
+
+    name: str
+    version: str
+    digest: str
+    """`sha256:…` of its file."""
+    messages: tuple[PromptMessage, ...]
+    variables: tuple[PromptVariable, ...] = ()
+    source: str = ""
+    """Its whole file; only in the base, from which control registers it."""
+
+
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """All of it; workers swap the whole value at once."""
 
@@ -294,3 +333,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     issuers: tuple[Issuer, ...] = ()
     redis: str = ""
     """Reference to the address of Redis, or one without a password; empty: each worker counts for itself."""
+    prompts: tuple[Prompt, ...] = ()
+    """Those that variants name; in the base every version of the manifest's folders."""
+    aliases: dict[str, str] = {}
+    """Version by `name@alias`, where the manifest lets an alias start; only in the base."""

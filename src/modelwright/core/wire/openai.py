@@ -35,6 +35,8 @@ class RequestHead(msgspec.Struct, frozen=True):
     max_completion_tokens: Any = None
     n: Any = None
     service_tier: Any = None
+    prompt_variables: msgspec.Raw = msgspec.Raw(b"")
+    """For the variant's prompt; ours, so that no provider gets it."""
 
     @property
     def most_tokens(self) -> int | None:
@@ -150,6 +152,27 @@ def with_fields(body: bytes, fields: dict[str, Any], *, without: tuple[str, ...]
         content.pop(name, None)
     for name, value in fields.items():
         content[name] = msgspec.Raw(msgspec.json.encode(value))
+    return msgspec.json.encode(content)
+
+
+def raw_field(body: bytes, name: str) -> bytes:
+    """The JSON of a top-level field; empty when there is none."""
+    return bytes(_fields.decode(body).get(name, b""))
+
+
+def with_messages_first(body: bytes, first: bytes, *, without: str) -> bytes:
+    """The same chat request with messages before its own, and without a field of ours; raises Malformed.
+
+    `first` is JSON without the brackets around it; it may be empty. A request without messages gets these alone.
+    """
+    content = _fields.decode(body)
+    content.pop(without, None)
+    own = bytes(content.get("messages", b"[]"))
+    if own[:1] != b"[":
+        raise Malformed("`messages` is no list", hint="send a list of messages; it may be empty", param="messages")
+    rest = own[1:].lstrip()
+    joined = b"[" + first + (b"," if first and rest != b"]" else b"") + rest
+    content["messages"] = msgspec.Raw(joined)
     return msgspec.json.encode(content)
 
 

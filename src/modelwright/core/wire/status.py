@@ -21,6 +21,7 @@ STATUS: dict[str, int] = {
     "client_disconnect": 499,
     "engine_failed": 500,
     "internal": 500,
+    "prompt_failed": 500,
     "provider_error": 502,
     "provider_auth": 502,
     "provider_unreachable": 502,

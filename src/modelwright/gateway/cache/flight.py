@@ -102,6 +102,7 @@ def shared(call: Call, landed: Landed) -> Reply:
     row.cache = "shared"
     call.lane = landed.lane
     row.variant, row.provider, row.model = leader.variant, leader.provider, leader.model
+    row.prompt, row.prompt_digest = leader.prompt, leader.prompt_digest
     row.input_tokens = row.output_tokens = 0
     if reply is None:
         raise _again(landed.error)

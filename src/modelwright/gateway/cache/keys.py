@@ -1,9 +1,9 @@
 """The key of a kept answer: a keyed hash over everything that can change it; the same in every process.
 
-Tenant, endpoint, the variant with all that defines it, the release and the whole body are in the key. Left out are
-`stream_options` and, since it is a part of the key of its own, `stream`; and what the manifest says cannot change the
-answer. The order of the body's own fields means nothing; deeper down every byte counts, since the order of a tool's
-properties is part of the prompt that a model sees.
+Tenant, endpoint, the variant with all that defines it, its prompt, the release and the whole body are in the key. Left
+out are `stream_options` and, since it is a part of the key of its own, `stream`; and what the manifest says cannot
+change the answer. The order of the body's own fields means nothing; deeper down every byte counts, since the order of a
+tool's properties is part of the prompt that a model sees.
 """
 
 from __future__ import annotations
@@ -30,11 +30,16 @@ class Seed:
 
     __slots__ = ("_hash",)
 
-    def __init__(self, salt: bytes, *, endpoint: str, variant: Variant, provider: ProviderEntry, release: str) -> None:
-        """`salt`, at most 64 bytes, belongs to the installation: without it nobody can tell what a key stands for."""
+    def __init__(
+        self, salt: bytes, *, endpoint: str, variant: Variant, provider: ProviderEntry, settled: tuple[str, ...]
+    ) -> None:
+        """`salt`, at most 64 bytes, belongs to the installation: without it nobody can tell what a key stands for.
+
+        `settled` are the digests of what answers: of the release, and of the variant's prompt.
+        """
         own = provider.kind == SERVING
         entry = msgspec.structs.replace(provider, keys=(), off="", base_urls=() if own else provider.base_urls)
-        common = (endpoint, release, msgspec.structs.replace(variant, weight=1.0, price=None), entry)
+        common = (endpoint, settled, msgspec.structs.replace(variant, weight=1.0, price=None), entry)
         self._hash = hashlib.blake2b(msgspec.json.encode(common), digest_size=SIZE, key=salt, person=b"modelwright-1")
 
     def key(self, tenant: str, operation: str, *parts: bytes, stream: bool = False) -> bytes:

@@ -6,6 +6,7 @@ import msgspec
 
 from modelwright.core.contracts.ledger import LedgerRow
 from modelwright.core.contracts.snapshot import Caching
+from modelwright.core.prompting.variables import label
 from modelwright.core.wire import anthropic
 from modelwright.core.wire.openai_words import LastQuestion, last_question
 from modelwright.gateway.cache.keys import Seed, canonical, read_fields
@@ -60,6 +61,7 @@ def read_rules(table: Table) -> dict[str, Rule]:
     """The rules of a snapshot's endpoints that keep answers, by name."""
     snapshot = table.snapshot
     providers = {provider.name: provider for provider in snapshot.providers}
+    prompts = {label(prompt): prompt.digest for prompt in snapshot.prompts}
     return {
         endpoint.name: Rule(
             endpoint.cache,
@@ -69,7 +71,7 @@ def read_rules(table: Table) -> dict[str, Rule]:
                     endpoint=endpoint.name,
                     variant=variant,
                     provider=providers[variant.provider],
-                    release=snapshot.release,
+                    settled=(snapshot.release, prompts.get(variant.prompt, "")),
                 )
                 for variant in endpoint.variants
             },

@@ -10,15 +10,18 @@ from modelwright.core.ports.clock import Clock
 from modelwright.core.ports.http import Headers, Transport, UpstreamResponse
 from modelwright.core.ports.providers import AnswerHead, Dialect, Outbound
 from modelwright.core.ports.stores import LedgerSink
+from modelwright.core.prompting.variables import FIELD
 from modelwright.core.wire import anthropic
 from modelwright.core.wire.between.chat import Facts
 from modelwright.core.wire.forms import Form
+from modelwright.core.wire.openai import raw_field
 from modelwright.core.wire.v2 import MACHINE_HEADER
 from modelwright.gateway.call import Call, Handler, HeaderPairs, Reply
 from modelwright.gateway.charges import reserve
 from modelwright.gateway.failures import failures_of, note_failure
 from modelwright.gateway.inflight import too_slow
 from modelwright.gateway.lanes import Lane
+from modelwright.gateway.preamble import without_variables
 from modelwright.gateway.stream import FormRelay, Relay, note_usage
 
 MAX_ANSWER = 256 << 20
@@ -159,6 +162,16 @@ async def _refused(call: Call, response: UpstreamResponse, headers: HeaderPairs,
     return Reply(status, headers=headers, body=body if form is None else form.refusal(status, body))
 
 
+def lane_body(call: Call, lane: Lane) -> bytes:
+    """The body as this lane's variant wants it; `call.body` stays the client's, since another lane may come after."""
+    body, preamble = call.body, lane.preamble
+    # Read from the body as it is now: a guard may have changed what it found in a variable.
+    given = raw_field(body, FIELD) if call.head is not None and call.head.prompt_variables else b""
+    if preamble is None:
+        return without_variables(body, given) if given else body
+    return preamble.body(body, given)
+
+
 def _form(call: Call, dialect: Dialect) -> Form | None:
     """How this lane is asked and how it answers; None when bytes simply pass, as most do."""
     spoken = dialect.spoken.get(call.operation)
@@ -177,7 +190,7 @@ def _outbound(call: Call, lane: Lane, api_key: str, *, form: Form | None) -> Out
         operation=operation,
         model=lane.model,
         client_model="" if head is None else head.model,
-        body=call.body if form is None else form.request(call.body),
+        body=lane_body(call, lane) if form is None else form.request(lane_body(call, lane)),
         version=call.version,
         stream=streams,
         ask_usage=streams and head is not None and not head.asks_usage and operation not in _COUNTED,

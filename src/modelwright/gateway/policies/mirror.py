@@ -67,6 +67,8 @@ class Shadows:
             tags=seen.tags,
             shadow_of=seen.call,
         )
+        if lane.preamble is not None:
+            lane.preamble.note(row)
         return Call(
             row,
             call.operation,

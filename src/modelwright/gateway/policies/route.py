@@ -55,6 +55,8 @@ class ChooseRoute:
         row.variant = lane.variant
         row.provider = lane.provider
         row.model = lane.model
+        if lane.preamble is not None:
+            lane.preamble.note(row)
         if lane.off:
             raise ProviderOff(f"provider {lane.provider} is off", hint=lane.off)
         call.deadline = call.started + lane.total

@@ -90,6 +90,8 @@ def start_over(call: Call, lane: Lane) -> None:
     row = call.row
     call.lane = lane
     row.variant, row.provider, row.model = lane.variant, lane.provider, lane.model
+    if lane.preamble is not None:
+        lane.preamble.note(row)
     row.outcome, row.error, row.status = "intent", "", 0
     row.input_tokens = row.cached_tokens = row.cache_write_tokens = None
     row.output_tokens = row.reasoning_tokens = row.machine_us = None

@@ -1,4 +1,4 @@
-"""A folder with model files as small as their formats allow, and a way to write a manifest into it."""
+"""A folder with model files as small as their formats allow, a prompt, and a way to write a manifest into it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +16,10 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "digits.onnx").write_bytes(ONNX)
     (tmp_path / "chat.gguf").write_bytes(b"GGUF\x03\x00\x00\x00")
     (tmp_path / "check.json").write_text("{}", "utf-8")
+    versions = tmp_path / "prompts" / "support"
+    versions.mkdir(parents=True)
+    (versions / "v1.md").write_text("You help.\n", "utf-8")
+    (versions / "v2.md").write_text("---\nvariables: {tone: {type: string}}\n---\nYou help, {{ tone }}.\n", "utf-8")
     return tmp_path
 
 

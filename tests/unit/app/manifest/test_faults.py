@@ -25,7 +25,7 @@ gateway:
   max_body: 32
   max_in_flight: 0
   trusted_proxies: [10.0.0.1/8]
-prompts: {a: {source: b}}
+prompts: {a: {source: b}, support: {source: ./prompts/support, aliases: {live: v3}}}
 models:
   digits:
     sorce: ./digits.onnx
@@ -56,7 +56,7 @@ endpoints:
   limits: {variants: {a: {serve: chat}}, timeout: {total: 300, connect: 0s, idle: soon}}
   cached: {variants: {a: {serve: chat}}, cache: {exact: {ttl: 1, ignore: [seed]}}}
   mixed: {variants: {a: {serve: chat}, b: {serve: tensors}}}
-  digits: {variants: {a: {serve: chat}}}
+  digits: {variants: {a: {serve: chat, prompt: suport@v1}, b: {serve: chat, prompt: support@lve}}}
   alike: {variants: {a: {serve: chat}, b: {serve: chat}}, cache: {semantic: {endpoint: alike, threshold: 2, check: 0}}}
   lost: {variants: {a: {serve: chat}}, cache: {semantic: {endpoint: vectors}}}
   tensor-cache: {variants: {a: {serve: tensors}}, cache: {exact: {}}}

@@ -37,7 +37,7 @@ gateway:
    "workers": 2
 environments:
   production: {gateway: {workers: 2}}
-promts: {}
+prompts: {}
 zzz: 1
 """
 
@@ -56,6 +56,7 @@ def test_keys_change_and_nothing_else() -> None:
         (10, "prodution", "production"),
         (10, "gatway", "gateway"),
         (10, "worker", "workers"),
+        (11, "promts", "prompts"),
     ]
 
 

@@ -39,6 +39,9 @@ from modelwright.core.contracts.snapshot import (
     Limit,
     Limits,
     Price,
+    Prompt,
+    PromptMessage,
+    PromptVariable,
     ProviderEntry,
     RatesAbove,
     RatesAt,
@@ -92,6 +95,8 @@ ROW = LedgerRow(
     guards={"input.card": "mask:2"},
     attempt_of=CALL,
     shadow_of=CALL,
+    prompt="support@v2",
+    prompt_digest=DIGEST,
 )
 PRICE = Price(
     currency="USD",
@@ -125,7 +130,9 @@ SNAPSHOT = Snapshot(
             name="assistant",
             operations=("chat", "completions"),
             variants=(
-                Variant(name="stable", provider="openai", model="gpt-4o-mini", weight=9, price=PRICE),
+                Variant(
+                    name="stable", provider="openai", model="gpt-4o-mini", weight=9, price=PRICE, prompt="support@v2"
+                ),
                 Variant(name="canary", provider="serving:small-chat", model="small-chat"),
             ),
             choose="weight",
@@ -211,6 +218,17 @@ SNAPSHOT = Snapshot(
         ),
     ),
     redis="${secret:REDIS_URL}",
+    prompts=(
+        Prompt(
+            name="support",
+            version="v2",
+            digest=DIGEST,
+            messages=(PromptMessage(role="system", content="You answer questions about {{ product }}."),),
+            variables=(PromptVariable(name="product", type="string", required=False, default="all", max_length=100),),
+            source="---\nvariables: {product: {type: string}}\n---\n…",
+        ),
+    ),
+    aliases={"support@live": "v2"},
 )
 RELEASE = Release(
     name="support",

@@ -47,7 +47,7 @@ STYLES = st.sampled_from([(",", ":"), (", ", ": "), (" ,\n ", " :\t")])
 
 
 def seed(**changes: Any) -> Seed:
-    known: dict[str, Any] = {"endpoint": "chat", "variant": VARIANT, "provider": PROVIDER, "release": "sha256:r"}
+    known: dict[str, Any] = {"endpoint": "chat", "variant": VARIANT, "provider": PROVIDER, "settled": ("sha256:r", "")}
     return Seed(changes.pop("salt", b"salt"), **{**known, **changes})
 
 
@@ -126,7 +126,8 @@ def test_a_name_in_escapes_is_that_name() -> None:
     [
         {"salt": b"other"},
         {"endpoint": "other"},
-        {"release": "sha256:other"},
+        {"settled": ("sha256:other", "")},
+        {"settled": ("sha256:r", "sha256:prompt")},
         {"variant": msgspec.structs.replace(VARIANT, name="canary")},
         {"variant": msgspec.structs.replace(VARIANT, model="bigger")},
         {"provider": msgspec.structs.replace(PROVIDER, base_urls=("http://other/v1",))},

@@ -10,6 +10,7 @@ from modelwright.app.document.finding import Finding
 from modelwright.app.document.tree import Path
 from modelwright.app.manifest.files import ENGINES, FileFacts
 from modelwright.app.manifest.schema import Manifest
+from modelwright.app.prompts.folder import PromptFacts
 from modelwright.core.nearest import nearest
 
 
@@ -32,12 +33,14 @@ class Case:
     kinds: Mapping[str, Kind]
     files: Mapping[str, FileFacts]
     """By model; a model whose files were not looked at is missing."""
+    prompts: Mapping[str, PromptFacts] = field(default_factory=dict)
+    """By name; a prompt whose folder was not looked into is missing."""
     unknown: Collection[Path] = ()
     """Places whose value is not known here."""
     off: Collection[str] = ()
     """Optional providers that are off."""
     declared: Mapping[str, Collection[str]] = field(default_factory=dict)
-    """Names under models, providers and endpoints, those with faults of their own included."""
+    """Names under models, providers, prompts and endpoints, those with faults of their own included."""
 
     def names(self, section: str) -> Collection[str]:
         """Names that may be referred to."""

@@ -5,13 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from modelwright.app.document.finding import Finding
-from modelwright.app.manifest.rules import access, cache, doors, endpoints, limits, models, prices, providers, routing
+from modelwright.app.manifest.rules import (
+    access,
+    cache,
+    doors,
+    endpoints,
+    limits,
+    models,
+    prices,
+    providers,
+    routing,
+)
 from modelwright.app.manifest.rules.case import Case, Rules
+from modelwright.app.prompts import rules as prompts
 
 RULES: Rules = (
     *models.RULES,
     *providers.RULES,
     *prices.RULES,
+    *prompts.RULES,
     *endpoints.RULES,
     *routing.RULES,
     *cache.RULES,

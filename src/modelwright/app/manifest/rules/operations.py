@@ -10,10 +10,20 @@ from modelwright.app.plugins import engine_row
 TEXT_OPERATIONS = ("chat", "completions", "messages", "responses")
 TEXT_WIRE = "openai"
 TENSOR_OPERATIONS = ("infer",)
+PROMPT_OPERATIONS = frozenset({"chat"})
+"""What has messages that a prompt can go before."""
 
 
 def operations_of(case: Case, variant: VariantSection) -> tuple[str, ...] | None:
-    """What a variant can answer; None when that cannot be told."""
+    """What a variant can answer, with its prompt; None when that cannot be told."""
+    operations = without_prompt(case, variant)
+    if operations is None or not variant.prompt:
+        return operations
+    return tuple(operation for operation in operations if operation in PROMPT_OPERATIONS)
+
+
+def without_prompt(case: Case, variant: VariantSection) -> tuple[str, ...] | None:
+    """What a variant can answer, its prompt aside; None when that cannot be told."""
     if variant.serve:
         engine = case.engine(variant.serve)
         return operations_of_engine(engine) if engine else None

@@ -18,6 +18,10 @@ class VariantSection(Section):
     provider: str = Field(default="", description="Name under providers.")
     model: str = Field(default="", description="The provider's own name of the model.")
     serve: str = Field(default="", description="Name under models.")
+    prompt: str = Field(
+        default="",
+        description="`name@version` or `name@alias` under prompts: its messages go before the client's.",
+    )
     weight: float = Field(
         default=1.0, ge=0, le=1e9, allow_inf_nan=False, description="Share of traffic, relative to the other variants."
     )

@@ -77,7 +77,16 @@ def fixed_changes(old: Configuration, new: Configuration) -> tuple[str, ...]:
     places = [place for place in FIXED if _at(before, place) != _at(after, place)]
     asked, wanted = _models(old), _models(new)
     changed = (name for name in {**asked, **wanted} if asked.get(name) != wanted.get(name))
-    return (*places, *(f"models.{name}" for name in changed))
+    return (*places, *(f"models.{name}" for name in changed), *_changed_prompts(old, new))
+
+
+def _changed_prompts(old: Configuration, new: Configuration) -> tuple[str, ...]:
+    """A version never changes, except while it is being written, in development."""
+    if new.loaded.environment == "development":
+        return ()
+    before = old.release.prompts
+    changed = (name for name, digest in new.release.prompts.items() if before.get(name, digest) != digest)
+    return tuple(f"prompts.{name} (save it as a new version)" for name in changed)
 
 
 def _at(manifest: Manifest, place: str) -> object:

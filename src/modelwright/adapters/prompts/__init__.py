@@ -1,0 +1,1 @@
+"""Languages that prompts are written in."""

@@ -1,0 +1,1 @@
+"""Prompts from their files to the gateway and the command line."""

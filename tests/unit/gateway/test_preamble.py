@@ -1,0 +1,202 @@
+"""Prompts before a client's messages, through a whole gateway in memory."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import pytest
+
+from modelwright.adapters.http.fake import Scripted
+from modelwright.core.contracts.guard import EndpointGuard, GuardSide
+from modelwright.core.contracts.snapshot import Caching, Endpoint, Prompt, PromptMessage, PromptVariable, Variant
+from modelwright.core.errors import StartError
+from tests.unit.gateway.world import QUICK, World, answers, snapshot
+
+HELLO = {"role": "user", "content": "Hello"}
+PLAIN = Prompt(
+    name="support",
+    version="v1",
+    digest="sha256:1",
+    messages=(PromptMessage(role="system", content='Be "brief".'), PromptMessage(role="assistant", content="Yes.")),
+)
+FILLED = Prompt(
+    name="support",
+    version="v2",
+    digest="sha256:2",
+    messages=(PromptMessage(role="system", content="About {{ product }}, {{ tone }}."),),
+    variables=(
+        PromptVariable(name="product", type="string", max_length=20),
+        PromptVariable(name="tone", type="string", required=False, default="dry", max_length=20),
+    ),
+)
+
+
+def world(
+    *named: str, prompts: tuple[Prompt, ...] = (PLAIN, FILLED), script: Sequence[Scripted] = (), **changes: Any
+) -> World:
+    """`chat` with a variant for each prompt; the header `x-user` chooses nothing, all weight is on the first."""
+    variants = tuple(
+        Variant(name=f"v{number}", provider="vendor", model="theirs", prompt=name, weight=float(number == 0))
+        for number, name in enumerate(named)
+    )
+    chat = Endpoint(name="chat", operations=("chat", "embeddings"), variants=variants, timeouts=QUICK, **changes)
+    return World(script or [answers()] * 5, endpoints=(chat, snapshot().endpoints[1]), prompts=prompts)
+
+
+def body(**changes: Any) -> dict[str, Any]:
+    return {"model": "chat", "messages": [HELLO], **changes}
+
+
+def sent(world: World) -> dict[str, Any]:
+    """The one body that went upstream."""
+    (request,) = world.upstream.requests
+    return msgspec.json.decode(request.body)
+
+
+async def test_fixed_messages_go_before_the_client_s() -> None:
+    here = world("support@v1")
+    heard = await here.ask(body(temperature=0.5))
+    assert heard.status == 200
+    assert sent(here) == {
+        "model": "theirs",
+        "temperature": 0.5,
+        "messages": [{"role": "system", "content": 'Be "brief".'}, {"role": "assistant", "content": "Yes."}, HELLO],
+    }
+
+
+async def test_variables_are_filled_in_and_no_provider_sees_them() -> None:
+    here = world("support@v2")
+    await here.ask(body(prompt_variables={"product": "Kites {{ tone }}"}))
+    assert sent(here)["messages"] == [{"role": "system", "content": "About Kites {{ tone }}, dry."}, HELLO]
+    assert set(sent(here)) == {"model", "messages"}
+
+
+@pytest.mark.parametrize("messages", [[], None])
+async def test_a_call_without_messages_of_its_own_has_the_prompt_s(messages: object) -> None:
+    here = world("support@v1")
+    content = body() if messages is not None else {"model": "chat"}
+    assert (await here.ask({**content, "messages": []} if messages is not None else content)).status == 200
+    assert [message["role"] for message in sent(here)["messages"]] == ["system", "assistant"]
+
+
+async def test_the_ledger_and_the_log_tell_which_version_it_was() -> None:
+    here = world("support@v2")
+    await here.ask(body(prompt_variables={"product": "Kites"}))
+    for line in here.ledger.lines:
+        assert (line.prompt, line.prompt_digest) == ("support@v2", "sha256:2")
+    assert b'"prompt":"support@v2"' in msgspec.json.encode(here.finished())
+    assert b"Kites" not in msgspec.json.encode(here.finished())
+
+
+@pytest.mark.parametrize(
+    ("given", "param", "words"),
+    [
+        ({}, "prompt_variables.product", "'product' is missing"),
+        ({"product": 5}, "prompt_variables.product", "'product' is no string"),
+        ({"product": "x" * 21}, "prompt_variables.product", "'product' has 21 characters, more than 20"),
+        ({"product": "Kites", "tnoe": "x"}, "prompt_variables.tnoe", "did you mean tone?"),
+        (["product"], "prompt_variables", "is no object"),
+    ],
+)
+async def test_variables_that_do_not_fit_are_named_and_nobody_is_asked(given: object, param: str, words: str) -> None:
+    here = world("support@v2")
+    heard = await here.ask(body(prompt_variables=given))
+    assert heard.status == 400
+    assert (heard.error["param"], heard.error["code"]) == (param, "malformed")
+    assert words in heard.error["message"]
+    assert not here.upstream.requests
+    assert here.outcomes() == ["refused"]
+
+
+async def test_a_variant_may_be_given_what_another_one_takes() -> None:
+    for first in ("support@v1", ""):
+        here = world(first, "support@v2")
+        assert (await here.ask(body(prompt_variables={"product": "Kites"}))).status == 200
+        assert "prompt_variables" not in sent(here)
+        assert (await here.ask(body(prompt_variables={"other": "Kites"}))).status == 400
+
+
+async def test_an_endpoint_without_prompts_takes_no_variables() -> None:
+    here = world("")
+    heard = await here.ask(body(prompt_variables={"product": "Kites"}))
+    assert (heard.status, heard.error["param"]) == (400, "prompt_variables")
+    for nothing in ({}, None):
+        here = world("")
+        assert (await here.ask(body(prompt_variables=nothing))).status == 200
+        assert "prompt_variables" not in sent(here)
+
+
+@pytest.mark.parametrize("messages", ["Hello", {"role": "user"}, 5])
+async def test_messages_that_are_no_list_are_refused(messages: object) -> None:
+    heard = await world("support@v1").ask(body(messages=messages))
+    assert (heard.status, heard.error["param"]) == (400, "messages")
+
+
+async def test_a_body_with_two_lists_of_messages_is_sent_with_one() -> None:
+    here = world("support@v1")
+    await here.ask(b'{"model":"chat","messages":[{"role":"user","content":"A"}],"messages":[ ]}')
+    (request,) = here.upstream.requests
+    assert request.body.count(b'"messages"') == 1
+    assert [message["role"] for message in sent(here)["messages"]] == ["system", "assistant"]
+
+
+async def test_a_template_that_fails_is_our_fault_and_told() -> None:
+    bad = msgspec.structs.replace(FILLED, messages=(PromptMessage(role="user", content="{{ product|round }}"),))
+    here = world("support@v2", prompts=(bad,))
+    heard = await here.ask(body(prompt_variables={"product": "Kites"}))
+    assert (heard.status, heard.error["code"]) == (500, "prompt_failed")
+    assert here.outcomes() == ["failed"]
+
+
+async def test_a_version_is_compiled_once_for_all_snapshots() -> None:
+    here = world("support@v2")
+    book = here.gateway._prompts
+    before = book.open(snapshot(prompts=(FILLED,)))["support@v2"]
+    assert book.open(snapshot(prompts=(FILLED, PLAIN), serial=2))["support@v2"] is before
+    book.open(snapshot())
+    assert book.open(snapshot(prompts=(FILLED,)))["support@v2"] is not before
+
+
+def test_a_snapshot_whose_prompts_cannot_be_used_is_refused_whole() -> None:
+    with pytest.raises(StartError, match="'support@v3', which the snapshot does not hold"):
+        world("support@v3")
+    hostile = msgspec.structs.replace(FILLED, messages=(PromptMessage(role="user", content="{{ ''.__class__ }}"),))
+    with pytest.raises(StartError, match="prompt support@v2: an attribute"):
+        world("support@v2", prompts=(hostile,))
+
+
+async def test_an_answer_that_was_kept_is_the_one_to_this_version_of_the_prompt() -> None:
+    whole = answers(b'{"choices":[{"index":0,"message":{"content":"Hi"},"finish_reason":"stop"}]}')
+    here = world("support@v1", cache=Caching(ttl=60.0), script=[whole] * 2)
+    for _ in range(2):
+        assert (await here.ask(body())).status == 200
+    assert len(here.upstream.requests) == 1
+    assert here.ledger.lines[-1].cache == "hit"
+    assert here.ledger.lines[-1].prompt == "support@v1"
+    edited = msgspec.structs.replace(PLAIN, digest="sha256:9")
+    here.gateway.apply(msgspec.structs.replace(here.gateway.in_force().table.snapshot, serial=2, prompts=(edited,)))
+    await here.ask(body())
+    assert len(here.upstream.requests) == 2
+
+
+async def test_a_fallback_has_the_prompt_of_its_own_variant() -> None:
+    here = world("support@v1", "support@v2", fallback=("v0", "v1"), script=[answers(b"{}", status=500), answers()])
+    heard = await here.ask(body(prompt_variables={"product": "Kites"}))
+    assert heard.status == 200
+    first, second = (msgspec.json.decode(request.body)["messages"][0] for request in here.upstream.requests)
+    assert (first["content"], second["content"]) == ('Be "brief".', "About Kites, dry.")
+    assert (here.ledger.lines[-1].prompt, here.ledger.lines[-1].prompt_digest) == ("support@v2", "sha256:2")
+
+
+async def test_a_guard_sees_the_variables_whatever_they_are_called() -> None:
+    prompt = msgspec.structs.replace(
+        FILLED,
+        messages=(PromptMessage(role="system", content="For {{ name }}."),),
+        variables=(PromptVariable(name="name", type="string", max_length=50),),
+    )
+    mask = EndpointGuard(input=GuardSide(pii="mask"))
+    here = world("support@v2", prompts=(prompt,), guard=mask)
+    heard = await here.ask(body(prompt_variables={"name": "ann@example.com"}))
+    assert heard.status == 200
+    assert "ann@example.com" not in sent(here)["messages"][0]["content"]
+    assert here.ledger.lines[-1].guards == {"input.email": "mask:1"}
