@@ -6,6 +6,8 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -146,6 +148,49 @@ def test_a_blocked_request_reaches_nobody_and_stands_nowhere(site: Site, sevens:
     kept = [path for path in site.state.rglob("*") if path.is_file() and b"4222222222222" in path.read_bytes()]
     assert kept == []
     assert not [line for line in site.lines if "4222222222222" in line]
+
+
+class Strange(BaseHTTPRequestHandler):
+    """An upstream whose events have a form that no guard was written for."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        body = b'data: {"choices":[{"index":0,"delta":["' + CARD.encode() + b'"]}]}\n\ndata: [DONE]\n\n'
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name of the overridden method
+        pass
+
+
+def test_a_guard_that_cannot_cope_lets_nothing_through_unless_told_to(tmp_path_factory: pytest.TempPathFactory) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Strange) as upstream:
+        thread = Thread(target=upstream.serve_forever)
+        thread.start()
+        manifest = f"""
+schema: 1
+name: strange
+providers:
+  strange: {{kind: vllm, base_url: "http://127.0.0.1:{upstream.server_address[1]}/v1"}}
+endpoints:
+  closed: {{variants: {{only: {{provider: strange, model: any}}}}, guard: {{output: {{pii: mask}}}}}}
+  open: {{variants: {{only: {{provider: strange, model: any}}}}, guard: {{output: {{pii: mask}}, on_error: allow}}}}
+"""
+        try:
+            with running(manifest, folder=tmp_path_factory.mktemp("strange")) as site:
+                closed, opened = ask(site, "closed", "hi", stream=True), ask(site, "open", "hi", stream=True)
+                assert b"guard_failed" in closed.body
+                assert b"4111" not in closed.body
+                assert b"[DONE]" not in closed.body
+                assert (row(site, closed)["outcome"], row(site, closed)["guards"]) == ("failed", {"error": "block:1"})
+                assert CARD.encode() in opened.body
+                assert row(site, opened)["guards"] == {"error": "allow:1"}
+        finally:
+            upstream.shutdown()
+            thread.join()
 
 
 def test_the_guides_words_and_injections_are_blocked(
