@@ -23,8 +23,8 @@ QUESTION: dict[str, frozenset[str]] = {
     "chat": frozenset({"messages", "prediction", VARIABLES}),
     "completions": frozenset({"prompt", "suffix"}),
     "embeddings": frozenset({"input"}),
-    "messages": frozenset({"messages", "system"}),
-    "responses": frozenset({"input", "instructions"}),
+    "messages": frozenset({"messages", "system", VARIABLES}),
+    "responses": frozenset({"input", "instructions", VARIABLES}),
 }
 """Where the texts of a request are."""
 ANSWER = frozenset({"choices", "content", "output"})
