@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import shlex
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from openai import BadRequestError, OpenAI
 from modelwright.app.supervise.ask import ask as ask_worker
 from tests.e2e.clients import patient
 from tests.e2e.gateway_site import DevProvider
-from tests.e2e.running import Reply, Site, quickstart, running
+from tests.e2e.running import ROOT, Reply, Site, modelwright, quickstart, running
 
 pytestmark = pytest.mark.e2e
 CHAT = "/v1/chat/completions"
@@ -129,3 +131,54 @@ def told_by_all(site: Site, provider: DevProvider, endpoint: str) -> set[str]:
     for _ in range(12):
         assert ask(site, endpoint).status == 200
     return {entry["body"]["messages"][0]["content"] for entry in provider.requests[known:]}
+
+
+def prompts(site: Site, *words: str, status: int = 0) -> Any:
+    """`modelwright prompts …` as facts."""
+    done = modelwright("prompts", *words, "-f", str(site.manifest), "--json")
+    assert done.returncode == status, done.stderr
+    return json.loads(done.stdout) if status == 0 else done.stderr
+
+
+def test_an_alias_moves_while_calls_go_on_and_its_history_says_why(
+    site: Site, provider: DevProvider, tmp_path: Path
+) -> None:
+    assert told_by_all(site, provider, "moving") == {V1}
+    (tmp_path / "new.md").write_text("Be kind.\n")
+    prompts(site, "push", "support", "v9", str(tmp_path / "new.md"), "--why", "kinder")
+    assert told_by_all(site, provider, "moving") == {V1}, "nobody gets a version before an alias means it"
+    moved = prompts(site, "alias", "support", "live", "v9", "--expect", "v1", "--why", "people like it")
+    assert sorted(moved["spread"]["confirmed"]) == ["gateway-0", "gateway-1"]
+    assert told_by_all(site, provider, "moving") == {"Be kind."}
+    assert "means v9, not v1" in prompts(
+        site, "alias", "support", "live", "v2", "--expect", "v1", "--why", "too late", status=1
+    )
+    last = prompts(site, "history", "support")[-1]
+    assert (last["act"], last["name"], last["was"], last["to"]) == ("alias", "live", "v1", "v9")
+    assert last["why"] == "people like it"
+    prompts(site, "alias", "support", "live", "v1", "--why", "back")
+    assert told_by_all(site, provider, "moving") == {V1}
+
+
+def test_versions_are_shown_compared_and_filled_in(site: Site, tmp_path: Path) -> None:
+    (line,) = prompts(site, "list")
+    assert line["name"] == "support"
+    assert {"v1", "v2"} <= set(line["versions"])
+    assert prompts(site, "show", "support", "v1")["source"].strip() == V1
+    assert f"-{V1}" in prompts(site, "diff", "support", "v1", "v2")["diff"]
+    messages = prompts(site, "render", "support", "v2", "product=kites", 'features=["flies"]')
+    assert messages[0]["content"].endswith("1. flies\n")
+    assert "'product' is missing" in prompts(site, "render", "support", "v2", status=1)
+    (tmp_path / "bad.md").write_text("{% for x in range(9) %}{% endfor %}")
+    assert "a loop that is not plain" in prompts(
+        site, "push", "support", "v8", str(tmp_path / "bad.md"), "--why", "x", status=1
+    )
+
+
+def test_every_command_of_the_guide_works_as_written(site: Site) -> None:
+    page = (ROOT / "docs" / "guide" / "prompts.md").read_text("utf-8")
+    commands = [line[2:] for line in page.splitlines() if line.startswith("$ modelwright ")]
+    assert len(commands) > 5
+    for command in commands:
+        done = modelwright(*shlex.split(command)[1:], cwd=site.manifest.parent)
+        assert done.returncode == 0, f"{command}: {done.stderr}"

@@ -28,6 +28,7 @@ VERBS: tuple[Verb, ...] = (
     Verb("status", "modelwright.cli.status", "status", "Tell what runs, since when and how busy it is."),
     Verb("check", "modelwright.cli.check", "check", "Find every fault of a manifest; --write mends misspelt keys."),
     Verb("explain", "modelwright.cli.explain", "explain", "Tell which variant of an endpoint answers, and why."),
+    Verb("prompts", "modelwright.cli.prompts", "app", "Look at versions of prompts and move aliases."),
     Verb("variants", "modelwright.cli.variants", "app", "Compare variants and shift traffic between them."),
     Verb("prices", "modelwright.cli.prices", "prices", "Tell what every variant costs, and where its price stands."),
     Verb("keys", "modelwright.cli.keys", "app", "Create, rotate, list and revoke API keys."),

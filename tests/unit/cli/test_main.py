@@ -28,6 +28,7 @@ Commands:
   status        Tell what runs, since when and how busy it is.
   check         Find every fault of a manifest; --write mends misspelt keys.
   explain       Tell which variant of an endpoint answers, and why.
+  prompts       Look at versions of prompts and move aliases.
   variants      Compare variants and shift traffic between them.
   prices        Tell what every variant costs, and where its price stands.
   keys          Create, rotate, list and revoke API keys.

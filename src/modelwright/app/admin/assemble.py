@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from modelwright.app.admin.api import add_tokens, create_api
 from modelwright.app.admin.door import Asgi
 from modelwright.app.admin.oauth.tokens import AdminTokens
+from modelwright.app.admin.prompts import add_prompts
 from modelwright.app.admin.publish import Publisher
 from modelwright.app.admin.spending import Spending, add_spending
 from modelwright.app.admin.store import Store
@@ -20,6 +21,8 @@ from modelwright.app.issuers.watch import IssuerWatch
 from modelwright.app.keys.desk import KeyDesk, Tell
 from modelwright.app.keys.types import Spread
 from modelwright.app.parts import PartSpec
+from modelwright.app.prompts.desk import PromptDesk
+from modelwright.app.prompts.shelf import prompt_registry
 from modelwright.app.system import resident_mb
 from modelwright.app.variants.desk import VariantDesk
 from modelwright.app.variants.weights import LiveWeights
@@ -61,6 +64,7 @@ def assemble(
     api = create_api(desk, store.ledger, view, issuers=issuers, tell=tell)
     add_tokens(api, tokens)
     add_variants(api, variants)
+    add_prompts(api, PromptDesk(prompt_registry(store.registry, clock), tell))
     add_spending(api, Spending(store.spending, base=publisher.base, take_in=take_in, clock=clock))
     return api
 

@@ -1,0 +1,175 @@
+"""`modelwright prompts`: versions of prompts, and the aliases that say which one is used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from modelwright.app.prompts.office import PromptOffice
+
+File = Annotated[Path, typer.Option("--file", "-f", help="The manifest.")]
+Json = Annotated[bool, typer.Option("--json", help="Print facts for programs.")]
+Name = Annotated[str, typer.Argument(help="Name of the prompt.", metavar="NAME")]
+Word = Annotated[str, typer.Argument(help="A version, an alias or a digest.", metavar="VERSION")]
+Why = Annotated[str, typer.Option(help="Why, in one line: it stands in the history.")]
+
+MANIFEST = Path("modelwright.yaml")
+
+app = typer.Typer(help="Look at versions of prompts and move aliases.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_prompts(*, file: File = MANIFEST, as_json: Json = False) -> None:
+    """List all prompts with their versions and aliases."""
+    found = _office(file).list()
+    if as_json:
+        _facts(found)
+        return
+    for line in found:
+        aliases = ", ".join(f"{alias} is {version}" for alias, version in line["aliases"].items())
+        print(f"{line['name']}: {', '.join(line['versions'])}" + (f" ({aliases})" if aliases else ""))
+
+
+@app.command()
+def show(name: Name, version: Word, *, file: File = MANIFEST, as_json: Json = False) -> None:
+    """Print a version's file."""
+    found = _office(file).show(name, version)
+    if as_json:
+        _facts(found)
+        return
+    print(found["source"], end="" if found["source"].endswith("\n") else "\n")
+
+
+@app.command()
+def push(
+    name: Name,
+    version: Annotated[str, typer.Argument(help="What it shall be called, such as v3.", metavar="VERSION")],
+    source: Annotated[Path, typer.Argument(help="Its file.", metavar="FILE", exists=True, dir_okay=False)],
+    *,
+    why: Why,
+    file: File = MANIFEST,
+    as_json: Json = False,
+) -> None:
+    """Register a version; it is used as soon as an alias means it."""
+    found = _office(file).push(name, version, source=source.read_text("utf-8"), why=why)
+    if as_json:
+        _facts(found)
+        return
+    print(f"{name}@{version} is registered ({found['versions'][version]}).")
+
+
+@app.command()
+def alias(
+    name: Name,
+    word: Annotated[str, typer.Argument(help="The alias.", metavar="ALIAS")],
+    version: Annotated[str, typer.Argument(help="What it shall mean.", metavar="VERSION")],
+    *,
+    why: Why,
+    expect: Annotated[str | None, typer.Option(help="Move it only if it means this version until now.")] = None,
+    file: File = MANIFEST,
+    as_json: Json = False,
+) -> None:
+    """Let an alias mean a version, on every gateway worker within seconds."""
+    found = _office(file).alias(name, word, version=version, expect=expect, why=why)
+    if as_json:
+        _facts(found)
+        return
+    print(f"{name}@{word} is {version}.")
+    spread = found["spread"] or {}
+    if spread.get("problem"):
+        typer.echo(f"The gateways do not know it yet: {spread['problem']}. It is tried again.", err=True)
+    for worker in spread.get("unconfirmed", ()):
+        typer.echo(f"{worker} has not answered; it looks for changes twice a second.", err=True)
+
+
+@app.command()
+def history(name: Name, *, file: File = MANIFEST, as_json: Json = False) -> None:
+    """Tell who registered or moved what, when and why; the oldest first."""
+    from datetime import UTC, datetime
+
+    found = _office(file).history(name)
+    if as_json:
+        _facts(found)
+        return
+    for entry in found:
+        at = datetime.fromtimestamp(entry["at"], UTC).strftime("%Y-%m-%d %H:%M UTC")
+        was = f" (was {entry['was']})" if entry["was"] else ""
+        print(f"{at}  {entry['who']}  {entry['act']} {entry['name']}: {entry['to']}{was}  {entry['why']}")
+
+
+@app.command()
+def diff(
+    name: Name,
+    old: Annotated[str, typer.Argument(help="A version, an alias or a digest.", metavar="OLD")],
+    new: Annotated[str, typer.Argument(help="Another one.", metavar="NEW")],
+    *,
+    file: File = MANIFEST,
+    as_json: Json = False,
+) -> None:
+    """Show what differs between two versions."""
+    from difflib import unified_diff
+
+    office = _office(file)
+    one, other = office.show(name, old), office.show(name, new)
+    before, after = (f"{name}@{found['version']}" for found in (one, other))
+    lines = list(unified_diff(one["source"].splitlines(), other["source"].splitlines(), before, after, lineterm=""))
+    if as_json:
+        _facts({"old": one["digest"], "new": other["digest"], "diff": lines})
+        return
+    for line in lines:
+        print(line)
+
+
+@app.command()
+def render(
+    name: Name,
+    version: Word,
+    values: Annotated[list[str] | None, typer.Argument(help="Such as tone=dry count=3.", metavar="VAR=VALUE")] = None,
+    *,
+    file: File = MANIFEST,
+    as_json: Json = False,
+) -> None:
+    """Print the messages that a call with these values would get; values are JSON, or text as it is."""
+    messages = _office(file).render(name, version, variables=_variables(values or []))
+    if as_json:
+        _facts(messages)
+        return
+    for message in messages:
+        print(f"[{message['role']}]\n{message['content']}\n")
+
+
+def _office(file: Path) -> PromptOffice:
+    import getpass
+
+    from modelwright.app.prompts.office import PromptOffice
+    from modelwright.app.supervise.look import state_of
+
+    try:
+        who = getpass.getuser()
+    except (KeyError, OSError):
+        who = "local"
+    return PromptOffice(state_of(file), who=who)
+
+
+def _variables(given: list[str]) -> dict[str, Any]:
+    import msgspec
+
+    variables: dict[str, Any] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise typer.BadParameter(f"{text!r} is not VAR=VALUE, such as tone=dry", param_hint="VAR=VALUE")
+        try:
+            variables[name] = msgspec.json.decode(value)
+        except msgspec.DecodeError:
+            variables[name] = value
+    return variables
+
+
+def _facts(found: Any) -> None:
+    import msgspec
+
+    print(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
