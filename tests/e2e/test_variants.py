@@ -134,6 +134,12 @@ def test_a_shadow_is_asked_and_compared_and_answers_nobody(site: Site) -> None:
     assert facts(site)["trial"]["seen"]["failures"] == 0
 
 
+def test_a_variant_sets_its_own_parameters(site: Site) -> None:
+    """The canary answers with six tokens at most, whatever is asked."""
+    counted = [ask(site, "x", x_variant=name).json()["usage"]["completion_tokens"] for name in ("stable", "canary")]
+    assert counted == [8, 6]
+
+
 def test_wrong_names_and_weights_are_refused_with_a_remedy(site: Site) -> None:
     for words, told in [
         (("weigh", "asistant", "canary=1", "--why", "x"), "did you mean assistant?"),

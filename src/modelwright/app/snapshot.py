@@ -171,6 +171,7 @@ def _variant(name: str, section: VariantSection) -> Variant:
         model=section.serve or section.model,
         weight=section.weight,
         prompt=section.prompt,
+        parameters=section.parameters,
     )
 
 

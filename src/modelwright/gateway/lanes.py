@@ -25,6 +25,7 @@ Resolve = Callable[[str], str]
 
 SLACK = 1.0
 """Seconds that the transport waits longer for a stream than its call may: the sweep over calls says why one ended."""
+_OF_RESPONSES = {"max_tokens": "max_output_tokens", "max_completion_tokens": "max_output_tokens"}
 
 
 class Replica:
@@ -60,6 +61,7 @@ class Lane:
         "model",
         "off",
         "own",
+        "parameters",
         "patient",
         "preamble",
         "price",
@@ -84,6 +86,7 @@ class Lane:
         self.replicas = replicas
         self.standing = Standing()
         self.load = Load()
+        self.parameters: dict[str, object] = variant.parameters
         self.preamble: Preamble | None = None
         """None when no variant of the endpoint has a prompt."""
         limits = endpoint.timeouts
@@ -98,6 +101,12 @@ class Lane:
     def secrets(self) -> tuple[str, ...]:
         """What no client may see."""
         return self.standing.ring.keys
+
+    def parameters_of(self, operation: str) -> dict[str, object]:
+        """What this variant sets in a body; the most tokens of an answer have another name on the wire of responses."""
+        if operation != "responses":
+            return self.parameters
+        return {_OF_RESPONSES.get(name, name): value for name, value in self.parameters.items()}
 
     def admits(self, now: float) -> bool:
         """Whether a call may be sent there now (monotonic)."""

@@ -127,6 +127,8 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True):
     """None: its calls are unpriced."""
     prompt: str = ""
     """`name@version` of the prompt whose messages go before the client's; in the base also `name@alias`."""
+    parameters: dict[str, Any] = {}
+    """Fields of the request's body that this variant sets, whatever the client sends."""
 
 
 class Semantic(msgspec.Struct, frozen=True, kw_only=True):

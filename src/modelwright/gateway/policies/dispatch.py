@@ -14,7 +14,7 @@ from modelwright.core.prompting.variables import FIELD
 from modelwright.core.wire import anthropic
 from modelwright.core.wire.between.chat import Facts
 from modelwright.core.wire.forms import Form
-from modelwright.core.wire.openai import raw_field
+from modelwright.core.wire.openai import raw_field, with_fields
 from modelwright.core.wire.v2 import MACHINE_HEADER
 from modelwright.gateway.call import Call, Handler, HeaderPairs, Reply
 from modelwright.gateway.charges import reserve
@@ -165,6 +165,8 @@ async def _refused(call: Call, response: UpstreamResponse, headers: HeaderPairs,
 def lane_body(call: Call, lane: Lane) -> bytes:
     """The body as this lane's variant wants it; `call.body` stays the client's, since another lane may come after."""
     body, preamble = call.body, lane.preamble
+    if lane.parameters and call.head is not None:
+        body = with_fields(body, lane.parameters_of(call.operation))
     # Read from the body as it is now: a guard may have changed what it found in a variable.
     given = raw_field(body, FIELD) if call.head is not None and call.head.prompt_variables else b""
     if preamble is None:

@@ -131,7 +131,13 @@ SNAPSHOT = Snapshot(
             operations=("chat", "completions"),
             variants=(
                 Variant(
-                    name="stable", provider="openai", model="gpt-4o-mini", weight=9, price=PRICE, prompt="support@v2"
+                    name="stable",
+                    provider="openai",
+                    model="gpt-4o-mini",
+                    weight=9,
+                    price=PRICE,
+                    prompt="support@v2",
+                    parameters={"temperature": 0.2},
                 ),
                 Variant(name="canary", provider="serving:small-chat", model="small-chat"),
             ),

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from modelwright.app.document.finding import Finding
 from modelwright.app.document.tree import Path
 from modelwright.app.manifest.rules.case import Case, Rules, unknown_name
-from modelwright.app.manifest.rules.operations import common_operations, operations_of, served_alone
+from modelwright.app.manifest.rules.operations import TENSOR_OPERATIONS, common_operations, operations_of, served_alone
 from modelwright.app.manifest.sections.endpoints import VariantSection
+
+NO_PARAMETERS = {"model", "messages", "prompt", "input", "stream", "stream_options", "user", "store", "metadata"}
 
 
 def _variants(case: Case) -> Iterator[Finding]:
@@ -32,6 +34,19 @@ def _variant(case: Case, here: Path, variant: VariantSection) -> Iterator[Findin
         known = case.names(section)
         if name and name not in known:
             yield unknown_name((*here, field_name), name, section=section, known=known)
+
+
+def _parameters(case: Case) -> Iterator[Finding]:
+    for name, endpoint in case.manifest.endpoints.items():
+        for label, variant in endpoint.variants.items():
+            here: Path = ("endpoints", name, "variants", label, "parameters")
+            for parameter in variant.parameters:
+                if parameter in NO_PARAMETERS:
+                    problem = f"`{parameter}` is what the client asks for, or what the gateway looks after"
+                    yield Finding((*here, parameter), problem, "remove it", on_key=True)
+            operations = operations_of(case, variant)
+            if variant.parameters and operations == TENSOR_OPERATIONS:
+                yield Finding(here, "tensors have no such fields", "remove it", on_key=True)
 
 
 def _shadows(case: Case) -> Iterator[Finding]:
@@ -79,6 +94,7 @@ def _guard(case: Case) -> Iterator[Finding]:
 
 RULES: Rules = (
     _variants,
+    _parameters,
     _shadows,
     _operations,
     _own_names,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -21,6 +21,10 @@ class VariantSection(Section):
     prompt: str = Field(
         default="",
         description="`name@version` or `name@alias` under prompts: its messages go before the client's.",
+    )
+    parameters: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Fields of the request that this variant sets, whatever the client sends, such as temperature.",
     )
     weight: float = Field(
         default=1.0, ge=0, le=1e9, allow_inf_nan=False, description="Share of traffic, relative to the other variants."
