@@ -63,7 +63,8 @@ def caller_of_claims(claims: Mapping[str, Any], issuer: Issuer, *, now: float) -
         )
     scopes = _scopes(claims, issuer.scope_claim)
     allowed = [name for scope in scopes for name in issuer.scopes.get(scope, ())]
-    roles = (*(("client",) if allowed or not issuer.scopes else ()), *(("admin",) if issuer.admin in scopes else ()))
+    is_admin = bool(issuer.admin) and issuer.admin in scopes
+    roles = (*(("client",) if allowed or not issuer.scopes else ()), *(("admin",) if is_admin else ()))
     if not roles:
         known = ", ".join(sorted(issuer.scopes))
         raise Forbidden("the token bears no scope that may call anything", hint=f"ask the issuer for one of {known}")
@@ -117,7 +118,7 @@ def _scopes(claims: Mapping[str, Any], name: str) -> frozenset[str]:
     """Of a text with blanks (RFC 8693, 4.2) or a list of texts."""
     value = _claim(claims, name)
     words: Sequence[object] = value.split() if isinstance(value, str) else _listed(value)
-    return frozenset(word for word in words if isinstance(word, str))
+    return frozenset(word for word in words if isinstance(word, str) and word)
 
 
 def _claim(claims: Mapping[str, Any], name: str) -> Any:

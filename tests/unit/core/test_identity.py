@@ -84,3 +84,14 @@ def test_scopes_open_endpoints_and_the_admin_door() -> None:
     for scope in ("", "x", None, 7, {"chat": 1}):
         with pytest.raises(Forbidden, match="no scope"):
             caller({"scope": scope}, **rules)
+
+
+@pytest.mark.parametrize("scope", ["", [""], ["", "chat"], " "])
+def test_an_empty_scope_opens_no_admin_door(scope: Any) -> None:
+    assert caller({"scope": scope}).roles == ("client",)
+    assert caller({"scope": ["", "root"]}, admin="root").roles == ("client", "admin")
+
+
+def test_an_empty_scope_opens_no_endpoint() -> None:
+    with pytest.raises(Forbidden, match="no scope"):
+        caller({"scope": [""]}, scopes={"": ("*",)})
