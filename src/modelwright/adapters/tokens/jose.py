@@ -22,6 +22,9 @@ RSA_BYTES = 256
 MOST_HEADER = 8192
 """Bytes: a header may carry a chain of certificates, which nobody looks at."""
 
+UNREADABLE = (JoseError, ValueError, TypeError, AttributeError, RecursionError)
+"""What joserfc raises for a token or key that somebody has made up: it trusts the shape of a header."""
+
 _KINDS: dict[str, type[RSAKey | ECKey | OKPKey]] = {"RSA": RSAKey, "EC": ECKey, "OKP": OKPKey}
 _PublicKey: TypeAlias = RSAKey | ECKey | OKPKey
 
@@ -43,7 +46,7 @@ class JoseKeyring:
             for key in self._fitting(signed.headers().get("kid"), algorithm):
                 if jws.validate_compact(signed, key, self._algorithms, self._registry):
                     return signed.payload
-        except (JoseError, ValueError, TypeError) as error:
+        except UNREADABLE as error:
             raise Unauthenticated(f"the token cannot be read: {type(error).__name__}", hint=_ANEW) from None
         raise Unauthenticated("the token's signature is wrong", hint=_ANEW)
 
@@ -79,7 +82,7 @@ def _fits(key: _PublicKey, algorithm: str) -> bool:
     """Of the right kind and curve."""
     try:
         jws.JWSRegistry.algorithms[algorithm].check_key(key)
-    except JoseError:
+    except UNREADABLE:
         return False
     return True
 
@@ -94,7 +97,7 @@ def usable_keys(keys: Iterable[Mapping[str, str]]) -> Iterable[_PublicKey]:
             continue
         try:
             yield kind.import_key(dict(parameters))
-        except (JoseError, ValueError, TypeError):
+        except UNREADABLE:
             continue
 
 

@@ -6,9 +6,9 @@ import hashlib
 import hmac
 
 from joserfc import jwt
-from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
 
+from modelwright.adapters.tokens.jose import UNREADABLE
 from modelwright.core.errors import Unauthenticated
 
 _ALGORITHM = "HS256"
@@ -32,7 +32,7 @@ class OwnTokens:
         """Whether we have signed it, whatever it says."""
         try:
             jwt.decode(token, self._key, algorithms=[_ALGORITHM])
-        except (JoseError, ValueError):
+        except UNREADABLE:
             return False
         return True
 
@@ -40,7 +40,7 @@ class OwnTokens:
         """Whose token it is; raises Unauthenticated."""
         try:
             claims = jwt.decode(token, self._key, algorithms=[_ALGORITHM]).claims
-        except (JoseError, ValueError):
+        except UNREADABLE:
             raise Unauthenticated("the token was not made here", hint=_ANEW) from None
         if claims.get("aud") != self._purpose or not isinstance(claims.get("exp"), int) or claims["exp"] <= now:
             raise Unauthenticated("the token has expired", hint=_ANEW)

@@ -40,7 +40,7 @@ class FeedbackView:
 
     async def answer(self, headers: dict[bytes, bytes], body: Body) -> Reply:
         """202, whether the tenant has such a call or not: nobody learns of other tenants' calls. Raises CallError."""
-        key = self._gateway.in_force().authenticate.identify(headers)
+        key = await self._gateway.in_force().authenticate.identify_patiently(headers)
         said = _read(await body.read(MAX_BODY))
         feedback = Feedback(
             call=said.call,

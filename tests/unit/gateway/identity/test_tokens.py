@@ -1,6 +1,8 @@
 """Tokens in a gateway: verified once, forgotten in time, waiting for nobody but control."""
 
 import asyncio
+import base64
+import json
 import warnings
 from typing import Any
 
@@ -10,10 +12,13 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from modelwright.adapters.http.fake import FakeTransport, Scripted
 from modelwright.adapters.tokens.jose import JoseKeyring
+from modelwright.adapters.tokens.own import OwnTokens
 from modelwright.core.contracts.snapshot import Issuer
-from modelwright.core.errors import Unauthenticated
+from modelwright.core.errors import IdentityUnavailable, Unauthenticated
 from modelwright.core.ports.clock import ManualClock
 from modelwright.core.ports.tokens import Keyring, SigningKeyMissing
+from modelwright.gateway.http.body import Body, BodyBudget
+from modelwright.gateway.http.feedback import FeedbackView
 from modelwright.gateway.identity import renewal
 from modelwright.gateway.identity.renewal import Renewal
 from modelwright.gateway.identity.tokens import Tokens
@@ -110,6 +115,32 @@ def test_an_issuer_signs_by_its_own_algorithms_only() -> None:
         JoseKeyring(issuer(algorithms=("RS256",))).payload(token(ManualClock()))
 
 
+def _nested(depth: int) -> bytes:
+    return b'{"alg":"ES256","x":' + b"[" * depth + b"]" * depth + b"}"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b'["alg"]', b'"alg"', b"1", b"null", b"", b"\xff\xfe", b"[" * 6000, _nested(150), _nested(2500),
+        b'{"alg":["ES256"]}', b'{"alg":{}}', b'{"alg":1}', b'{"alg":"ES256","kid":[1]}', b'{"alg":"ES256","crit":1}',
+        b'{"alg":"ES256","crit":[[]]}', b'{"alg":"HS256","crit":[[]]}', b'{"alg":"HS256","crit":1}',
+        b'{"alg":"HS256","b64":false,"crit":["b64"]}', b'{"alg":"ES256","b64":"x"}',
+        b'{"alg":"ES256","x":' + b"9" * 5000 + b"}",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("signature", [b"AAAA", b"", b"!!!", b"\xff"])
+def test_a_header_of_any_shape_is_refused_and_breaks_nothing(header: bytes, signature: bytes) -> None:
+    claims = json.dumps({"iss": "https://i"}).encode()
+    sent = b".".join((*(base64.urlsafe_b64encode(part).rstrip(b"=") for part in (header, claims)), signature))
+    own = OwnTokens(b"a pepper of some length", purpose="admin")
+    assert not own.is_ours(sent)
+    with pytest.raises(Unauthenticated):
+        own.subject(sent, now=0.0)
+    with pytest.raises((Unauthenticated, SigningKeyMissing)):
+        JoseKeyring(issuer()).payload(sent)
+
+
 async def test_control_is_asked_once_for_all_who_wait_and_not_again_at_once() -> None:
     clock, upstream = ManualClock(), FakeTransport([answers(b"{}") for _ in range(9)])
     asking = Renewal(upstream, "/run/control.sock", clock=clock)
@@ -136,3 +167,16 @@ async def test_a_token_calls_and_is_remembered_over_a_snapshot_with_the_same_iss
     world.gateway.apply(world.gateway.in_force().table.snapshot)
     assert world.gateway.in_force().authenticate._tokens is before
     assert (world.ledger.lines[-1].user, world.ledger.lines[-1].key[:8]) == ("ada", "company/")
+
+
+async def test_feedback_waits_for_a_new_signing_key_as_calls_do() -> None:
+    world = World(lambda _: answers(), issuers=(issuer(problem="away"),))
+    view = FeedbackView(world.gateway, world.clock)
+    stranger = ECKey.generate_key("P-256", {"kid": "two"})
+    headers = {b"authorization": b"Bearer " + token(world.clock, stranger, kid="two")}
+
+    async def receive() -> dict[str, object]:
+        return {"type": "http.request", "body": b"{}"}
+
+    with pytest.raises(IdentityUnavailable):
+        await view.answer(headers, Body(receive, declared=None, budget=BodyBudget()))
