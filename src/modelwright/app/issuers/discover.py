@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from modelwright.core.addresses import is_sealed
+from modelwright.core.addresses import is_loopback, is_sealed
 from modelwright.core.errors import ProviderError
 from modelwright.core.ports.http import Deadlines, Origin, Transport, UpstreamRequest
 
@@ -31,13 +31,21 @@ async def read_keys(transport: Transport, issuer: str) -> tuple[JsonWebKey, ...]
     if found.get("issuer") != issuer:
         raise ProviderError("its discovery document names another issuer", hint="write the issuer as it is named there")
     address = found.get("jwks_uri")
-    if not isinstance(address, str) or not is_sealed(address):
+    if not isinstance(address, str) or not _is_fit(address, issuer):
         raise ProviderError("its discovery document names no key set over https (jwks_uri)")
     listed = (await _get(transport, address)).get("keys")
     keys = tuple(key for each in (listed if isinstance(listed, list) else [])[:MOST_KEYS] if (key := _public(each)))
     if not keys:
         raise ProviderError("its key set holds no public key")
     return keys
+
+
+def _is_fit(address: str, issuer: str) -> bool:
+    """Over https; over http on this machine for an issuer that is there too: no other shall make us ask our own ports.
+
+    The issuer's own URL was asked before, so that it can be taken apart.
+    """
+    return is_sealed(address) and (urlsplit(address).scheme == "https" or is_loopback(urlsplit(issuer).hostname or ""))
 
 
 def _public(key: Any) -> JsonWebKey:
@@ -48,11 +56,10 @@ def _public(key: Any) -> JsonWebKey:
 
 
 async def _get(transport: Transport, url: str) -> dict[str, Any]:
-    parts = urlsplit(url)
-    origin = Origin(scheme=parts.scheme, host=parts.hostname or "", port=parts.port or _PORTS[parts.scheme])
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    request = UpstreamRequest(origin=origin, method="GET", target=target, headers=((b"accept", b"application/json"),))
-    answer = await transport.send(request, _WITHIN)
+    try:
+        answer = await transport.send(_request(url), _WITHIN)
+    except ValueError as error:
+        raise ProviderError(f"{url!r} cannot be asked: {error}") from None
     try:
         if answer.status != 200:
             raise ProviderError(f"{url} answered {answer.status}")
@@ -63,3 +70,11 @@ async def _get(transport: Transport, url: str) -> dict[str, Any]:
         return msgspec.json.decode(body, type=dict[str, Any])
     except (msgspec.MsgspecError, RecursionError):
         raise ProviderError(f"{url} did not answer by a JSON object") from None
+
+
+def _request(url: str) -> UpstreamRequest:
+    """Raises ValueError for what cannot be asked, such as a port past the last."""
+    parts = urlsplit(url)
+    origin = Origin(scheme=parts.scheme, host=parts.hostname or "", port=parts.port or _PORTS[parts.scheme])
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return UpstreamRequest(origin=origin, method="GET", target=target, headers=((b"accept", b"application/json"),))

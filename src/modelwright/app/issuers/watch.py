@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -76,9 +77,10 @@ class IssuerWatch:
     async def run(self) -> None:
         """Read what is due, until `finish`."""
         while not self._enough.is_set():
-            due = [issuer for issuer in self._issuers.values() if self._now() >= self._due(issuer)]
-            if any(await asyncio.gather(*(self._read(issuer) for issuer in due))):
-                await self._tell()
+            try:
+                await self._round()
+            except Exception:
+                log.exception("the keys of issuers cannot be kept now; it is tried again")
             try:
                 await asyncio.wait_for(self._enough.wait(), _TICK)
             except TimeoutError:
@@ -114,10 +116,15 @@ class IssuerWatch:
                 await self._tell()
         return True
 
+    async def _round(self) -> None:
+        due = [issuer for issuer in self._issuers.values() if self._now() >= self._due(issuer)]
+        if any(await asyncio.gather(*(self._read(issuer) for issuer in due))):
+            await self._tell()
+
     def _due(self, issuer: Issuer) -> float:
         last = self._read_at.get(issuer.issuer)
         if last is None:
-            return self._now()
+            return -math.inf
         return last + (AGAIN if self._problems.get(issuer.issuer) else EVERY)
 
     async def _read(self, issuer: Issuer) -> bool:
@@ -130,6 +137,9 @@ class IssuerWatch:
             self._problems.pop(url, None)
         except CallError as error:
             self._problems[url] = f"{error.place}: {error.message}" if error.place else error.message
+        except Exception as error:
+            log.exception("the keys of issuer %s cannot be read, by a mistake of ours", issuer.name)
+            self._problems[url] = repr(error)
         now = (self._keys.get(url), self._problems.get(url, ""))
         if now == before:
             return False
@@ -154,6 +164,8 @@ class IssuerWatch:
             await self.told()
         except (ModelwrightError, OSError) as error:
             log.warning("the new keys of issuers are not in the snapshot yet: %s", error)
+        except Exception:
+            log.exception("the new keys of issuers are not in the snapshot yet")
 
 
 def _kept(path: Path) -> dict[str, tuple[JsonWebKey, ...]]:

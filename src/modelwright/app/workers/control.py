@@ -6,6 +6,7 @@ Its first act is the snapshot, since nobody answers calls without one; the libra
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 import sys
 from collections.abc import Callable, Mapping
@@ -41,6 +42,8 @@ from modelwright.registry.registry import Registry
 
 PATIENCE = 30.0
 """Seconds to wait for a command that holds the database."""
+
+log = logging.getLogger("modelwright.control")
 
 
 class ControlWorker:
@@ -145,7 +148,9 @@ class _Run:
         self._chores.finish()
         self.issuers.finish()
         if self._tasks:
-            await asyncio.gather(*self._tasks)
+            for outcome in await asyncio.gather(*self._tasks, return_exceptions=True):
+                if outcome is not None:
+                    log.error("a task of control had ended: %r", outcome, exc_info=outcome)
             await self._chores.round()
         await self._pool.close()
         await self.store.close()

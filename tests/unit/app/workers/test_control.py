@@ -1,0 +1,28 @@
+"""What control does at its end."""
+
+import asyncio
+from pathlib import Path
+
+from modelwright.app.admin.store import open_store
+from modelwright.app.parts import PartSpec
+from modelwright.app.settings import Settings
+from modelwright.app.system import SystemClock
+from modelwright.app.workers import control
+from modelwright.app.workers.upstream_tls import upstream_tls
+
+
+async def test_the_database_is_closed_also_when_a_task_had_failed(tmp_path: Path) -> None:
+    async def fail() -> None:
+        raise RuntimeError("a mistake of ours")
+
+    tls = upstream_tls(Settings(tmp_path, environment="test", state=tmp_path), tmp_path)
+    spec = PartSpec(
+        name="control", kind="control", runtime=str(tmp_path), state=str(tmp_path), base=str(tmp_path),
+        environment="test",
+    )  # fmt: skip
+    run = control._Run(await open_store(tmp_path, patience=0.0), spec, clock=SystemClock(), tls=tls)
+    run.begin()
+    run._tasks = (*run._tasks, asyncio.create_task(fail()))
+    await asyncio.wait_for(run.end(), 20)
+    again = await open_store(tmp_path, patience=0.0)
+    await again.close()
