@@ -20,6 +20,7 @@ _RATE = rf"\d{{1,12}}(\.\d{{1,6}})?[{''.join(THOUSANDS)}]?\s*/\s*({'|'.join(RATE
 RATES_PATTERN = rf"^{_RATE}(\s*,\s*{_RATE})*$"
 _BUDGET = rf"\d{{1,7}}(\.\d{{1,12}})?\s*[A-Z]{{3}}\s*/\s*({'|'.join(RATES)})"
 BUDGETS_PATTERN = rf"^{_BUDGET}(\s*,\s*{_BUDGET})*$"
+MOST_RATE = 10**12
 MOST_MONEY = 4_000_000
 """Of a budget, in whole currency: Redis counts in 64 bits."""
 _DURATION = re.compile(DURATION_PATTERN, re.ASCII)
@@ -59,9 +60,9 @@ def parse_rates(text: str) -> list[tuple[int, str]]:
             raise ValueError(
                 f"{piece.strip()!r} is no rate; write such as 600/min, 20k/day or, of several, 60/min, 1k/day"
             )
-        amount = float(match[1]) * THOUSANDS[match[2]]
-        if amount < 1 or amount != int(amount):
-            raise ValueError(f"{piece.strip()!r} is no whole number above 0; write such as 600/min")
+        amount = Decimal(match[1]) * THOUSANDS[match[2]]
+        if not 1 <= amount <= MOST_RATE or amount != int(amount):
+            raise ValueError(f"{piece.strip()!r} is no whole number from 1 to 1e12; write such as 600/min")
         found.append((int(amount), RATES[match[3]]))
     windows = [per for _, per in found]
     if len(set(windows)) < len(windows):

@@ -48,6 +48,10 @@ class Line:
         """`patience`: seconds within which Redis answers, or it counts as away. Raises ValueError for no address."""
         self.patience = patience
         self._pool = ConnectionPool.from_url(url, socket_timeout=None, socket_connect_timeout=OPENING)
+        try:
+            self._pool.make_connection()
+        except TypeError as error:
+            raise ValueError(f"an option of the address is not known: {error}") from None
         self._scripts = scripts
         self._digests = {name: _digest(text) for name, text in scripts.items()}
         self._connection: AbstractConnection | None = None

@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, cast
 
 import msgspec
-from redis.asyncio import Redis
+from redis.asyncio import ConnectionPool, Redis
 from redis.exceptions import RedisError
 
 from modelwright.adapters.stores.memory_cache import MemoryCache
@@ -53,6 +53,10 @@ class RedisCache:
         self._near = near
         self._now = now
         options: dict[str, Any] = {"single_connection_client": True, "socket_connect_timeout": WRITING}
+        try:
+            ConnectionPool.from_url(url).make_connection()
+        except TypeError as error:
+            raise ValueError(f"an option of the address is not known: {error}") from None
         self._reading = Redis.from_url(url, **options)
         self._writing = Redis.from_url(url, **options)
         self._asked: list[tuple[Sequence[bytes], asyncio.Future[Sequence[bytes | None]]]] = []

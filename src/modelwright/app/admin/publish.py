@@ -52,13 +52,20 @@ class Publisher:
             known = await self._keys.known(now=self._clock.now())
             self.live, self.count = known.live, known.count
             base = await self._refine(self.base())
-            serial = await self._next_serial(max(base.serial, self.serial))
+            serial = await self._next_serial(max(base.serial, self.serial or self._serial_of_before()))
             snapshot = msgspec.structs.replace(
                 base, serial=serial, keys=known.live, key_table=known.table, keys_gone=known.gone
             )
             write_whole(self._runtime / "snapshot.json", msgspec.json.encode(snapshot), durable=True)
             self.serial, self.behind = serial, False
             return serial
+
+    def _serial_of_before(self) -> int:
+        """Of the snapshot that an earlier process wrote: the gateways take no older one, whatever the database says."""
+        try:
+            return msgspec.json.decode((self._runtime / "snapshot.json").read_bytes(), type=Snapshot).serial
+        except (OSError, msgspec.MsgspecError):
+            return 0
 
     def base(self) -> Snapshot:
         """The manifest's snapshot, without keys. Raises StartError."""

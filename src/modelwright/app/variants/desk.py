@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 import msgspec
@@ -61,6 +62,7 @@ class VariantDesk:
         self._seen = seen
         self._clock = clock
         self._tell = tell
+        self._turn = asyncio.Lock()
 
     async def look(self, endpoint: str | None, *, within: str) -> list[EndpointView]:
         """One endpoint, or all; `within` is a duration such as 24h."""
@@ -76,31 +78,34 @@ class VariantDesk:
 
     async def weigh(self, endpoint: str, wish: WeightsWish, *, who: str) -> WeightsChanged:
         """When this returns, the gateways answer by the new weights."""
-        base = self._find(self._base(), endpoint)
-        if not wish.weights:
-            return await self._set(endpoint, {}, By(who, wish.why))
-        live = (await self._live.all()).get(endpoint, {})
-        present = with_weights(msgspec.structs.replace(self._base(), endpoints=(base,)), {endpoint: live}).endpoints[0]
-        return await self._set(endpoint, checked(present, wish.weights), By(who, wish.why))
+        self._find(self._base(), endpoint)
+        async with self._turn:  # what is not named keeps its weight: as it is now, not as it was
+            wanted: dict[str, float] = {}
+            if wish.weights:
+                present = self._find(with_weights(self._base(), await self._live.all()), endpoint)
+                wanted = checked(present, wish.weights)
+            await self._live.set(endpoint, wanted, by=By(who, wish.why))
+        return await self._changed(endpoint)
 
     async def roll_back(self, endpoint: str, wish: RollbackWish, *, who: str) -> WeightsChanged:
         """To the weights before the present ones; before the first change those are the manifest's."""
         self._find(self._base(), endpoint)
-        history = await self._live.history(endpoint)
-        if not history:
-            raise Unprocessable(
-                f"the weights of {endpoint} are the manifest's and were never changed", hint="there is no way back"
-            )
-        before = history[1].weights if len(history) > 1 else {}
-        return await self._set(endpoint, before, By(who, wish.why))
+        async with self._turn:
+            history = await self._live.history(endpoint)
+            if not history:
+                raise Unprocessable(
+                    f"the weights of {endpoint} are the manifest's and were never changed", hint="there is no way back"
+                )
+            before = history[1].weights if len(history) > 1 else {}
+            await self._live.set(endpoint, before, by=By(who, wish.why))
+        return await self._changed(endpoint)
 
     async def history(self, endpoint: str) -> list[Change]:
         """The newest first."""
         self._find(self._base(), endpoint)
         return await self._live.history(endpoint)
 
-    async def _set(self, endpoint: str, weights: dict[str, float], by: By) -> WeightsChanged:
-        await self._live.set(endpoint, weights, by=by)
+    async def _changed(self, endpoint: str) -> WeightsChanged:
         spread = await self._tell()
         now = with_weights(self._base(), await self._live.all())
         found = self._find(now, endpoint)

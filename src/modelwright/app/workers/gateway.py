@@ -50,6 +50,10 @@ class SnapshotFile:
             return None
         return snapshot if snapshot.manifest == base.manifest else None
 
+    def forget(self) -> None:
+        """The snapshot could not be taken: it is one that was not seen before, at the next look too."""
+        self._seen = None
+
     def changed(self) -> Snapshot | None:
         """A snapshot that was not seen before; raises StartError or msgspec's errors, once per version of the file."""
         try:
@@ -78,6 +82,8 @@ class GatewayWorker:
         self._parts = GatewayParts(spec)
         self._file = SnapshotFile(Path(spec.runtime))
         self._first = asyncio.Event()
+        self._refused = ""
+        """Why the last snapshot was not taken, as it was told."""
         self._control = str(Path(spec.runtime, "control.sock"))
         self._recalled = False
         self._recalling = asyncio.Lock()
@@ -176,8 +182,13 @@ class GatewayWorker:
                 return
             parts.gateway.apply(snapshot)
         except (ModelwrightError, msgspec.MsgspecError, OSError, ValueError) as error:
-            parts.listener.emit(SnapshotRefused(at=time.time(), problem=str(error)))
+            # What was in the way may pass, such as a secret's file that is just being replaced.
+            self._file.forget()
+            if str(error) != self._refused:
+                self._refused = str(error)
+                parts.listener.emit(SnapshotRefused(at=time.time(), problem=self._refused))
             return
+        self._refused = ""
         parts.listener.emit(
             SnapshotApplied(
                 at=time.time(),

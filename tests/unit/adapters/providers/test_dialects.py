@@ -34,7 +34,7 @@ def call(operation: str = "chat", *, body: bytes = BODY, model: str = "chat", **
     return msgspec.convert(facts, Outbound)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "anthropic"])
 def test_bytes_pass_untouched_where_nothing_must_change(kind: str) -> None:
     request = speak(kind).request(call())
     assert request.body == BODY

@@ -7,14 +7,15 @@ from modelwright.core.ports.providers import Outbound
 
 NAMED = {
     "openai", "deepseek", "azure-openai", "vllm", "tgi", "ollama", "dashscope", "moonshot", "zhipu", "siliconflow",
-    "openrouter", "mistral", "groq", "together",
+    "openrouter", "mistral", "groq", "together", "anthropic",
 }  # fmt: skip
 
 
 def target(kind: str, base_url: str, *, model: str = "m", **options: str) -> tuple[str, dict[bytes, bytes]]:
     entry = ProviderEntry(name="p", kind=kind, base_urls=(base_url,), options=options)
+    operation = "messages" if kind == "anthropic" else "chat"
     request = dialect(entry, base_url).request(
-        Outbound(operation="chat", model=model, client_model=model, body=b'{"model":"m"}', api_key="k")
+        Outbound(operation=operation, model=model, client_model=model, body=b'{"model":"m"}', api_key="k")
     )
     host = f"{request.origin.scheme}://{request.origin.host}:{request.origin.port}"
     return host + request.target, dict(request.headers)
@@ -29,7 +30,7 @@ def test_every_vendor_is_one_row() -> None:
 @pytest.mark.parametrize("kind", [row.kind for row in ROWS if row.base_url])
 def test_a_row_with_an_address_needs_none_in_the_manifest(kind: str) -> None:
     url, _ = target(kind, "")
-    assert url.endswith("/chat/completions")
+    assert url.endswith("/messages" if kind == "anthropic" else "/chat/completions")
     assert KINDS[kind].base_url.partition("://")[2].partition("/")[0].partition(":")[0] in url
 
 

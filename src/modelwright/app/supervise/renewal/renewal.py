@@ -51,21 +51,28 @@ class Renewal:
         self._site = site
         self._owed = False
         """The files are written, and control has not said yet that it took them."""
+        self._waiting = ""
+        """Why it has not, as it was told last."""
 
     async def run(self) -> None:
         """Until cancelled."""
-        known = seen = marks_of(self._in_force.loaded.files)
+        known = seen = None
+        """Marks of what was read last: taken before it was read, so that no change in between is missed. None: of files
+        that were read before anybody looked at their marks; what they hold is read again.
+        """
         while True:
             await asyncio.sleep(LOOK)
-            marks = marks_of(self._in_force.loaded.files)
+            files = self._in_force.loaded.files
+            marks = marks_of(files)
             if marks != known and marks == seen:
-                await self._renew()
-                known = marks = marks_of(self._in_force.loaded.files)
+                await self._renew(again=known is None)
+                known = marks if self._in_force.loaded.files == files else None
             elif self._owed:
                 await self._publish()
             seen = marks
 
-    async def _renew(self) -> None:
+    async def _renew(self, *, again: bool) -> None:
+        """`again`: most likely nothing has changed, and then nothing is said."""
         name = self._in_force.loaded.path.name
         try:
             new = await asyncio.to_thread(self._read)
@@ -74,6 +81,12 @@ class Renewal:
             return
         except (ModelwrightError, OSError, UnicodeDecodeError) as error:
             self._refuse(f"{name} was not applied, the site runs as before: {error}")
+            return
+        except Exception as error:  # noqa: BLE001 - a defect of ours must not end the looking: the next state may be good
+            self._refuse(f"{name} was not applied, the site runs as before: {error!r}")
+            return
+        if again and new.snapshot == self._in_force.snapshot and not fixed_changes(self._in_force, new):
+            self._in_force = new
             return
         fixed = fixed_changes(self._in_force, new)
         if fixed:
@@ -99,12 +112,20 @@ class Renewal:
                 ask, self._claim.runtime / "control.sock", "/publish", method="POST", body=b"{}", within=WITHIN
             )
             spread = msgspec.json.decode(answer.body, type=_Spread)
-        except (OSError, msgspec.MsgspecError):
+        except (OSError, msgspec.MsgspecError) as error:
+            self._wait_for(str(error))
             return
         if spread.problem or not spread.serial:
+            self._wait_for(spread.problem or "it wrote no snapshot")
             return
+        self._waiting = ""
         self._owed = False
         self._site.say(told(self._in_force, confirmed=spread.confirmed, unconfirmed=spread.unconfirmed))
+
+    def _wait_for(self, problem: str) -> None:
+        if problem != self._waiting:
+            self._site.say(f"the change is not at the gateways yet, it is tried again: {problem}")
+        self._waiting = problem
 
     def _refuse(self, *lines: str) -> None:
         for line in lines:

@@ -1,14 +1,17 @@
 """What a running site can follow, and how it looks after its files."""
 
+import asyncio
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from modelwright.app.manifest.load import load_manifest
 from modelwright.app.supervise.devices.runtime import Claim
+from modelwright.app.supervise.renewal import renewal
 from modelwright.app.supervise.renewal.configuration import Configuration, configure, fixed_changes
-from modelwright.app.supervise.renewal.renewal import marks_of, told
+from modelwright.app.supervise.renewal.renewal import Renewal, marks_of, told
 
 TEXT = """
 schema: 1
@@ -84,3 +87,74 @@ def test_marks_see_a_new_file_a_changed_one_and_one_that_is_gone(tmp_path: Path)
 def test_workers_that_did_not_confirm_are_named(read) -> None:
     line = told(read(TEXT), confirmed=("gateway-0",), unconfirmed=("gateway-1",))
     assert line == "modelwright.yaml was applied without a restart: gateway-0; gateway-1 will follow within a second"
+
+
+class Told:
+    """A site that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.weights: list[float] = []
+
+    def renew(self, configuration: Configuration) -> None:
+        self.weights.append(configuration.snapshot.endpoints[0].variants[0].weight)
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+
+async def test_change_made_while_another_is_read_is_not_lost(
+    read: Callable[[str], Configuration], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(renewal, "LOOK", 0.01)
+    first = read(TEXT)
+    path = tmp_path / "modelwright.yaml"
+    weighed = [TEXT.replace("model: small", f"model: small, weight: {weight}") for weight in (2, 33)]
+    reads: list[str] = []
+
+    def slowly() -> Configuration:
+        text = path.read_text()
+        found = read(text)
+        if text == weighed[0] and not reads.count(text):
+            path.write_text(weighed[1])
+        reads.append(text)
+        return found
+
+    site, claim = Told(), Claim(tmp_path / ".modelwright", tmp_path / "run", ())
+    task = asyncio.create_task(Renewal(first, claim=claim, read=slowly, site=site).run())
+    path.write_text(weighed[0])
+    for _ in range(300):
+        if site.weights[-1:] == [33]:
+            break
+        await asyncio.sleep(0.01)
+    task.cancel()
+    assert site.weights[-1] == 33
+
+
+async def test_a_defect_in_reading_is_told_and_the_next_state_is_looked_at(
+    read: Callable[[str], Configuration], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(renewal, "LOOK", 0.01)
+    first, broken = read(TEXT), [True]
+    path = tmp_path / "modelwright.yaml"
+
+    def sometimes() -> Configuration:
+        if broken.pop() if broken else False:
+            raise OverflowError("too much")
+        return read(path.read_text())
+
+    site, claim = Told(), Claim(tmp_path / ".modelwright", tmp_path / "run", ())
+    task = asyncio.create_task(Renewal(first, claim=claim, read=sometimes, site=site).run())
+    for _ in range(300):
+        if site.lines:
+            break
+        await asyncio.sleep(0.01)
+    path.write_text(TEXT.replace("model: small", "model: small, weight: 5"))
+    for _ in range(300):
+        if any("it is tried again" in line for line in site.lines):
+            break
+        await asyncio.sleep(0.01)
+    task.cancel()
+    assert "the site runs as before: OverflowError('too much')" in site.lines[0]
+    assert site.weights == [5]
+    assert any("it is tried again" in line for line in site.lines), "no control runs here"
