@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from modelwright.cli.errors import report
-from modelwright.core.errors import ModelwrightError
+from modelwright.core.errors import ModelwrightError, StartError
 
 
 class Verb(NamedTuple):
@@ -75,9 +75,22 @@ def main() -> None:
     """Entry point of the program `modelwright`."""
     command = typer.main.get_command(app)
     try:
+        _check_words(sys.argv[1:])
         command.main(prog_name="modelwright")
     except ModelwrightError as error:
         sys.exit(report(error))
+    except OSError as error:  # a full disk, a folder that may not be read: no defect of ours, and no traceback
+        sys.exit(report(StartError(error.strerror or str(error), hint="see to it", place=str(error.filename or ""))))
+
+
+def _check_words(words: list[str]) -> None:
+    """Raises StartError for an argument whose bytes are not UTF-8: it could be neither sent nor shown."""
+    for number, word in enumerate(words, start=1):
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            hint = "write it in UTF-8"
+            raise StartError(f"argument {number} holds bytes that are not UTF-8", hint=hint) from None
 
 
 def _say_version(asked: bool) -> None:  # noqa: FBT001 - Typer's callbacks take the value alone

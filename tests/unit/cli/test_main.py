@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 import typer
@@ -35,6 +36,7 @@ Commands:
   schema        Print the manifest's JSON Schema, for editors.
   dev-provider  Run an upstream for tests, faults on demand.
 """
+PROGRAM = str(Path(sys.executable).with_name("modelwright"))
 runner = CliRunner()
 
 
@@ -75,3 +77,20 @@ def test_an_unknown_verb_gets_a_proposal() -> None:
     assert result.exit_code == 2
     assert "There is no command 'chekc'. Did you mean 'check'?" in result.stderr
     assert runner.invoke(app, []).exit_code == 2
+
+
+def test_an_argument_that_is_no_text_is_refused_by_its_place() -> None:
+    found = subprocess.run([PROGRAM, "keys", "revoke", b"\xff"], capture_output=True, check=False)
+    assert found.returncode == 1
+    assert found.stderr.decode() == "error: argument 3 holds bytes that are not UTF-8 (write it in UTF-8)\n"
+
+
+def test_trouble_with_files_is_told_without_a_traceback(tmp_path: Path) -> None:
+    (tmp_path / "modelwright.yaml").write_text("schema: 1\nname: x\n")
+    (tmp_path / ".modelwright").write_text("a file where a folder should be")
+    found = subprocess.run(
+        [PROGRAM, "keys", "list"], capture_output=True, text=True, check=False, cwd=tmp_path, timeout=60
+    )
+    assert found.returncode == 1
+    assert found.stderr.startswith("error: ")
+    assert "Traceback" not in found.stderr
