@@ -13,7 +13,7 @@ class Busy(msgspec.Struct, frozen=True, kw_only=True):
     errors: int = 0
     """Calls that ended with an outcome other than ok."""
     unpriced: int = 0
-    """Calls whose cost is not known (gateway)."""
+    """Calls of remote providers whose cost is not known (gateway)."""
     queued: int = 0
     """Rows or sequences waiting for the engine."""
     connections: int = 0

@@ -107,7 +107,8 @@ class Door:
                 error = row.error
                 gateway.calls += 1
                 gateway.errors += row.outcome != "ok"
-                gateway.unpriced += row.cost is None
+                if row.cost is None and not (call.lane is not None and call.lane.own):
+                    gateway.unpriced += 1
         self._emit(
             RequestFinished(
                 at=self._now(),
