@@ -238,6 +238,8 @@ def tokens_used(row: LedgerRow) -> int | None:
     """Tokens of an ended call; None when nobody knows them."""
     if not row.attempts:
         return 0
+    if row.output_tokens is None and row.first_token_ms is not None:
+        return None
     if row.input_tokens is None and row.output_tokens is None:
         return None if row.outcome in UNCOUNTED else 0
     return (row.input_tokens or 0) + (row.output_tokens or 0)
@@ -253,7 +255,9 @@ def costs_of(rows: Sequence[LedgerRow]) -> dict[str, int] | None:
     return costs
 
 
-UNCOUNTED = frozenset({"ok", "client_disconnect", "provider_timeout", "upstream_stalled", "upstream_truncated"})
+UNCOUNTED = frozenset(
+    {"ok", "guard_blocked", "client_disconnect", "provider_timeout", "upstream_stalled", "upstream_truncated"}
+)
 """Outcomes of calls that the other side may have worked on without saying how much."""
 
 

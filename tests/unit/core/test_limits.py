@@ -83,3 +83,12 @@ def test_tokens_count_as_the_provider_reports_them() -> None:
     assert tokens_used(row(outcome="provider_error")) == 0
     assert tokens_used(row()) is None
     assert tokens_used(row(outcome="client_disconnect")) is None
+    assert tokens_used(row(outcome="guard_blocked")) is None
+    assert tokens_used(row(attempts=0, outcome="guard_blocked")) == 0
+
+
+def test_an_answer_that_began_and_was_not_counted_is_unknown_however_it_ended() -> None:
+    for outcome in ("ok", "guard_blocked", "client_disconnect", "provider_error"):
+        assert tokens_used(row(input_tokens=3, first_token_ms=1.0, outcome=outcome)) is None
+        assert tokens_used(row(first_token_ms=1.0, outcome=outcome)) is None
+    assert tokens_used(row(input_tokens=3, output_tokens=4, first_token_ms=1.0, outcome="provider_error")) == 7

@@ -159,7 +159,10 @@ class EventHeads:
                 self.done = True
             case "message_start" if event.message is not None and event.message.usage is not None:
                 self.counts = self.counts.later(event.message.usage)
-                return AnswerHead(usage=ledger_usage(self.counts), choices=1)
+                asked = msgspec.structs.replace(
+                    self.counts, output_tokens=None
+                )  # so far it counts nothing of the answer
+                return AnswerHead(usage=ledger_usage(asked), choices=1)
             case "message_delta" if event.usage is not None:
                 self.counts = self.counts.later(event.usage)
                 return AnswerHead(usage=ledger_usage(self.counts), choices=1, begins=True)
