@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from modelwright.adapters.http.fake import Scripted
+from modelwright.core.contracts.guard import EndpointGuard, GuardRule, GuardSide
 from modelwright.core.contracts.snapshot import BreakerRule, Endpoint, Price, ProviderEntry
 from modelwright.core.ports.http import UpstreamRequest
 from tests.unit.gateway.upstreams import FAILS, GOOD, Upstreams, ask, endpoint, providers
@@ -48,6 +49,16 @@ def test_one_that_fails_seems_slow() -> None:
         lane.load.observe(0.01, stream=False, now=0.0)
     assert {ask(site).status for _ in range(6)} == {200}
     assert upstreams.hits["a"] <= 2
+
+
+def test_what_a_guard_blocks_says_nothing_of_the_variant() -> None:
+    rules = EndpointGuard(output=GuardSide(rules=(GuardRule(name="greeting", action="block", words=("Hi",)),)))
+    known = choosing("latency", "a", "b", guard=rules)
+    site = World(Upstreams(a=[GOOD], b=[GOOD]), endpoints=(known,), providers=providers("a", "b"))
+    first, second = (lane.load for lane in site.gateway.in_force().table.routes["chat"].lanes)
+    before = [load.expected(stream=False, now=0.0) for load in (first, second)]
+    assert ask(site).error["code"] == "guard_blocked"
+    assert [load.expected(stream=False, now=0.0) for load in (first, second)] == before
 
 
 def test_what_was_measured_outlives_a_snapshot() -> None:

@@ -9,9 +9,12 @@ import pytest
 
 from modelwright.adapters.http.fake import Scripted
 from modelwright.core.contracts.events import AttemptFailed
-from modelwright.core.contracts.snapshot import Retries, Timeouts
-from modelwright.core.errors import ProviderUnreachable
+from modelwright.core.contracts.snapshot import BreakerRule, Limit, Limits, Price, Retries, Timeouts
+from modelwright.core.errors import ProviderRateLimited, ProviderUnreachable
+from modelwright.core.limits import costs_of
 from modelwright.core.ports.http import UpstreamRequest
+from modelwright.gateway.routing.attempts import Failed
+from modelwright.gateway.routing.journey import Journey, Step
 from tests.unit.gateway.upstreams import (
     FAILS,
     GOOD,
@@ -160,6 +163,19 @@ def test_a_refused_key_rests_and_the_next_is_tried_at_once() -> None:
     assert used[-1] == "sk-live", "a new snapshot does not wake a key"
 
 
+def test_another_key_is_no_way_around_an_open_breaker() -> None:
+    (entry,) = providers("a", a=("k1", "k2"))
+    entry = msgspec.structs.replace(entry, breaker=BreakerRule(failures=1))
+    route = world(Upstreams(a=[GOOD]), "a", providers=(entry,)).gateway.in_force().table.routes["chat"]
+    (lane,) = route.lanes
+    failed = Failed(verdict="again", error=ProviderRateLimited("slow down"))
+    assert Journey(route, lane).next(failed, now=0.0, left=60.0, chance=0.5) == Step(lane)
+    breaker = lane.replicas[0].breaker
+    assert breaker is not None
+    breaker.fail("another call", 0.0)
+    assert Journey(route, lane).next(failed, now=0.0, left=60.0, chance=0.5) is None
+
+
 def test_every_key_is_tried_once_and_no_more() -> None:
     upstreams = Upstreams(a=[answers(b"{}", status=429)])
     site = world(upstreams, "a", providers=providers("a", a=("k1", "k2", "k3")))
@@ -203,9 +219,13 @@ def test_after_the_first_content_nothing_is_tried_again(*, whole: bool) -> None:
     assert [(row.variant, row.outcome) for row in outcomes(site)] == [("a", "upstream_truncated")]
 
 
-def test_a_client_that_leaves_while_it_is_waited_ends_the_call() -> None:
+def test_a_client_that_leaves_while_it_is_waited_ends_the_call_and_only_what_was_asked_costs() -> None:
     upstreams = Upstreams(a=[FAILS])
-    site = world(upstreams, "a", retries=5)
+    known = endpoint("a", retries=5)
+    (priced,) = (msgspec.structs.replace(each, price=Price(input=10**10, output=10**10)) for each in known.variants)
+    known = msgspec.structs.replace(known, variants=(priced,))
+    limits = Limits(each=(Limit(by="tenant", of="cost", amount=10**14, per="day", currency="USD"),))
+    site = World(upstreams, endpoints=(known,), providers=providers("a"), limits=limits)
 
     async def run() -> None:
         leave = asyncio.Event()
@@ -226,8 +246,11 @@ def test_a_client_that_leaves_while_it_is_waited_ends_the_call() -> None:
 
     asyncio.run(run())
     assert upstreams.hits == {"a": 1}
-    (row,) = outcomes(site)
+    failed, row = outcomes(site)
+    assert (failed.call, failed.attempt_of, failed.outcome) == ("call-1.1", "call-1", "provider_error")
     assert (row.call, row.outcome, row.attempts) == ("call-1", "client_disconnect", 1)
+    assert (row.input_tokens, row.output_tokens, row.machine_us, row.cost) == (0, 0, 0, "0")
+    assert costs_of((failed, row)) in ({"USD": 0}, {"USD": 0, "": 0})
     assert all(replica.in_flight == 0 for lane in site.gateway.in_force().table.routes["chat"].lanes
                for replica in lane.replicas)  # fmt: skip
 

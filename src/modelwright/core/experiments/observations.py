@@ -9,7 +9,7 @@ import msgspec
 
 from modelwright.core.experiments.intervals import Interval, mean, quantile, share
 
-NOBODYS_FAULT = frozenset({"ok", "refused", "client_disconnect", "provider_refused"})
+NOBODYS_FAULT = frozenset({"ok", "refused", "guard_blocked", "client_disconnect", "provider_refused"})
 """Ends of a call that do not speak against the variant that answered."""
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 from modelwright.core.contracts.events import AttemptFailed, Event
-from modelwright.core.contracts.ledger import LedgerRow
 from modelwright.core.errors import CallError
 from modelwright.core.ports.clock import Clock
 from modelwright.core.ports.stores import LedgerSink
@@ -70,15 +70,19 @@ class Retry:
                 return found.give()
             settle_down(call)
             if step.wait:
-                await self._sleep(step.wait)
+                try:
+                    await self._sleep(step.wait)
+                except asyncio.CancelledError:
+                    if call.row.attempts > told:
+                        self._tell(call, found, began=began, now=now)
+                    start_over(call, step.lane)
+                    call.row.input_tokens = call.row.output_tokens = call.row.machine_us = 0  # nobody was asked again
+                    raise
                 if not step.lane.admits(monotonic()):
                     continue  # nobody is asked, so what failed before still stands
             if call.row.attempts > told:
                 told = call.row.attempts
-                attempt = attempt_row(call, found, began=began, now=now)
-                if call.earlier is not None:
-                    call.earlier.append(attempt)
-                self._tell(attempt)
+                self._tell(call, found, began=began, now=now)
             began = monotonic()
             start_over(call, step.lane)
             found = await _attempt(call, proceed)
@@ -86,7 +90,11 @@ class Retry:
             found.headers.append((b"x-modelwright-attempts", b"%d" % call.row.attempts))
         return found
 
-    def _tell(self, attempt: LedgerRow) -> None:
+    def _tell(self, call: Call, found: Failed, *, began: float, now: float) -> None:
+        """Of an attempt that is over, and of which the call's own row will not tell."""
+        attempt = attempt_row(call, found, began=began, now=now)
+        if call.earlier is not None:
+            call.earlier.append(attempt)
         self._ledger.outcome(attempt)
         self._emit(AttemptFailed(at=self._clock.now(), attempt=attempt))
 

@@ -11,7 +11,9 @@ from modelwright.gateway.call import Call
 from modelwright.gateway.charges import reserved
 from modelwright.gateway.lanes import Lane, Route
 
-_NOT_ITS_FAULT = frozenset({"refused", "client_disconnect", "provider_refused", "engine_failed", "failed"})
+_NOT_ITS_FAULT = frozenset(
+    {"refused", "guard_blocked", "client_disconnect", "provider_refused", "engine_failed", "failed"}
+)
 
 
 def choose(call: Call, route: Route, *, now: float, chance: float) -> Lane:

@@ -40,7 +40,7 @@ class Journey:
         """Again here: at once with another key, or after a wait that is worth it when another lane is ready."""
         lane, rule = self._lane, self._rule
         ring = lane.standing.ring
-        if failed.key_refused and ring.awake(now):
+        if failed.key_refused and ring.awake(now) and lane.admits(now):
             allowed, wait = max(rule.attempts, len(ring) - 1), 0.0
         elif failed.verdict == "again" and (other is None or lane.admits(now)):
             allowed, wait = rule.attempts, pause(rule, self._retries, chance=chance, retry_after=failed.retry_after)

@@ -11,6 +11,7 @@ def test_only_ends_that_speak_against_the_variant_are_failures() -> None:
     ends = (
         "ok",
         "refused",
+        "guard_blocked",
         "client_disconnect",
         "provider_refused",
         "provider_timeout",
@@ -18,7 +19,7 @@ def test_only_ends_that_speak_against_the_variant_are_failures() -> None:
         "unresolved",
     )
     (found,) = observe([seen(outcome=end) for end in ends])
-    assert (found.calls, found.failures) == (7, 3)
+    assert (found.calls, found.failures) == (8, 3)
 
 
 def test_costs_are_exact_and_by_currency() -> None:
