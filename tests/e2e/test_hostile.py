@@ -11,6 +11,7 @@ import socketserver
 import sqlite3
 import struct
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -229,7 +230,7 @@ def test_a_thousand_clients_leave_and_the_next_are_served(site: Site) -> None:
     stream = QUESTION.replace(b"{", b'{"stream":true,', 1)
     with ThreadPoolExecutor(16) as many:
         list(many.map(lambda number: _leave(site, _post(site, stream), random.Random(number)), range(1000)))
-        answers = list(many.map(lambda _: site.call("POST", CHAT, stream), range(100)))
+        answers = list(many.map(lambda _: _as_clients_do(site, stream), range(100)))
     assert Counter(answer.status for answer in answers) == {200: 100}
     assert all(answer.body.endswith(b"data: [DONE]\n\n") for answer in answers)
     patient(lambda: _in_flight(site) == 0, seconds=10, waiting_for="all places to be free")
@@ -238,6 +239,16 @@ def test_a_thousand_clients_leave_and_the_next_are_served(site: Site) -> None:
     patient(lambda: "intent" not in {outcome for _, outcome in _rows(site)}, seconds=10, waiting_for="every outcome")
     ends = Counter(outcome for call, outcome in _rows(site) if call not in before and call not in mine)
     assert set(ends) <= {"ok", "client_disconnect", "overloaded", "refused"}
+
+
+def _as_clients_do(site: Site, body: bytes) -> Reply:
+    """As the SDKs do: what is refused since others have not left yet is sent again after the time that it says."""
+    for _ in range(5):
+        answer = site.call("POST", CHAT, body)
+        if answer.status != 429:
+            break
+        time.sleep(float(answer.headers["retry-after"]))
+    return answer
 
 
 def _leave(site: Site, data: bytes, choice: random.Random) -> None:
