@@ -12,7 +12,7 @@ from itertools import count
 from pathlib import Path
 
 from bench.process import free_port, modelwright, resident_mb, running, scratch
-from modelwright.app.keys.table import newest_table, open_table
+from modelwright.app.keys.table import FOLDER, open_table
 from modelwright.core.contracts.snapshot import Key
 from modelwright.core.keys import key_digest
 from modelwright.core.wire.key_table import KeyTable
@@ -57,8 +57,7 @@ def _tell(number: int, first: dict[str, float], again: list[dict[str, float]]) -
 
 
 def _tell_look_ups(number: int, state: Path) -> None:
-    path = newest_table(state)
-    if path is not None:
+    for path in sorted((state / FOLDER).glob("*.table"))[-1:]:
         table, plain, digest = _look_ups(open_table(path), number)
         print(
             f"  look-up of {LOOKS:,} keys, CPU: {table:.1f} µs in the table of {path.stat().st_size >> 20} MiB, "

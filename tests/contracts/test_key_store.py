@@ -169,3 +169,11 @@ async def test_a_dump_holds_clients_keys_by_digest(store: KeyStore) -> None:
         found = [key for page in [page async for page in dump.pages] for key in page]
         assert (dump.count, dump.mark) == (3, (await log.changes(-1, most=9))[0])
     assert [(key.id, key.expires, key.tenant) for key in found] == [(i, 500.0, "default") for i in ("a", "c", "d")]
+
+
+async def test_the_number_of_the_last_table_is_remembered(store: KeyStore) -> None:
+    log: Any = store
+    assert await log.table() == 0
+    for number in (1 << 62, 7):
+        await log.remember_table(number)
+        assert await log.table() == number

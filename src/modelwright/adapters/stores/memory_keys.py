@@ -19,6 +19,7 @@ class MemoryKeyStore:
         self._rows: dict[str, KeyRow] = {}
         self._changed: dict[str, int] = {}
         self._mark = 0
+        self._table = 0
 
     async def add(self, row: KeyRow) -> None:
         key = row.key
@@ -67,6 +68,12 @@ class MemoryKeyStore:
     async def dump(self) -> AsyncIterator[KeyDump]:
         held = [row.key for row in self._rows.values() if row.key.role == "client" and row.revoked is None]
         yield _Dump(self._mark, sorted(held, key=lambda key: key.digest))
+
+    async def table(self) -> int:
+        return self._table
+
+    async def remember_table(self, number: int) -> None:
+        self._table = number
 
     def _put(self, row: KeyRow) -> None:
         self._mark += 1

@@ -9,11 +9,12 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import ColumnElement, Row, String, and_, case, func, insert, or_, select, text, type_coerce, update
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncResult
 
 from modelwright.adapters.stores.database import Database
-from modelwright.adapters.stores.tables import keys
+from modelwright.adapters.stores.tables import keys, serials
 from modelwright.core.contracts.snapshot import Key
 from modelwright.core.errors import AccessError, KeyNameTaken, KeyNotFound
 from modelwright.core.ports.stores import KeyDump, KeyRow
@@ -21,6 +22,8 @@ from modelwright.core.ports.stores import KeyDump, KeyRow
 PAGE = 10_000
 """Keys that are in memory at a time while all are read."""
 _ADMINS = text("role = 'admin'")  # as it stands in the index of admins, which a parameter would not meet
+_TABLE = "key_table"
+"""Among the serials, though it does not go up: see KeyLog."""
 _MARK = select(func.max(keys.c.changed))
 _NEXT = select(func.coalesce(func.max(keys.c.changed), 0) + 1).scalar_subquery()
 
@@ -105,6 +108,17 @@ class SqlKeyStore:
             count = await connection.scalar(select(func.count()).where(held))
             found = await connection.stream(select(*columns).where(held).order_by(keys.c.digest))
             yield _Dump(mark or 0, count or 0, _pages(found))
+
+    async def table(self) -> int:
+        async with self._database.reader.connect() as connection:
+            return await connection.scalar(select(serials.c.value).where(serials.c.name == _TABLE)) or 0
+
+    async def remember_table(self, number: int) -> None:
+        new = sqlite.insert(serials).values(name=_TABLE, value=number)
+        async with self._database.writer.begin() as connection:
+            await connection.execute(
+                new.on_conflict_do_update(index_elements=["name"], set_={"value": new.excluded.value})
+            )
 
 
 class _Dump:

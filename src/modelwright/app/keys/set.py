@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 from pathlib import Path
 
 import msgspec
 
 from modelwright.access.keys import is_live
-from modelwright.app.keys.table import newest_table, open_table, write_table
+from modelwright.app.keys.table import find_table, open_table, write_table
 from modelwright.core.contracts.snapshot import Key
 from modelwright.core.errors import StartError
 from modelwright.core.ports.stores import KeyLog, KeyRow
@@ -46,7 +47,7 @@ class KeySet:
 
     async def known(self, *, now: float) -> Known:
         """As of now. Raises OSError, and DBAPIError."""
-        self._look_for_a_table()
+        await self._look_for_a_table()
         changed = await self._changed(self._inline if self._table is None else self._inline * SLACK)
         if changed is None:
             await self._write()
@@ -78,9 +79,15 @@ class KeySet:
         return rows
 
     async def _write(self) -> None:
+        number = secrets.randbits(62) + 1
         async with self._store.dump() as dump:
             log.info("writing the table of %d keys", dump.count)
-            path = await write_table(self._state, mark=dump.mark, count=dump.count, pages=dump.pages)
+            path = await write_table(self._state, dump, number=number)
+        try:
+            await self._store.remember_table(number)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
         self._table, self._path = open_table(path), path
 
     async def _write_beside(self) -> None:
@@ -90,12 +97,16 @@ class KeySet:
         except Exception:
             log.exception("the table of keys could not be written; what has changed stays in the snapshot")
 
-    def _look_for_a_table(self) -> None:
-        """The one of an earlier run, once."""
+    async def _look_for_a_table(self) -> None:
+        """The one of an earlier run, once: that which the store remembers, since marks are given again after a backup.
+
+        A table that was written after the backup holds keys that the store does not know, or knows to be revoked.
+        """
         if self._has_looked:
             return
+        number = await self._store.table()
         self._has_looked = True
-        path = newest_table(self._state)
+        path = find_table(self._state, number) if number else None
         if path is None:
             return
         try:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import mmap
 import os
-from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
-from modelwright.core.contracts.snapshot import Key
 from modelwright.core.errors import StartError
+from modelwright.core.ports.stores import KeyDump
 from modelwright.core.wire.key_table import KeyTable, KeyTableWriter
 
 FOLDER = "keys"
 """In the state directory."""
 _SUFFIX = ".table"
-_KEPT = 2
-"""Tables: the snapshot in force names the one before until the next is written."""
 
 
 def open_table(path: Path | str) -> KeyTable:
@@ -27,27 +24,28 @@ def open_table(path: Path | str) -> KeyTable:
         raise StartError(f"{path} cannot be used: {error}", hint="let control write it again") from error
 
 
-def newest_table(state: Path) -> Path | None:
-    """The table that was written last; its name is the mark of the store, so that it is found again after a restart."""
-    found = sorted((state / FOLDER).glob(f"*{_SUFFIX}"))
-    return found[-1] if found else None
+def find_table(state: Path, number: int) -> Path | None:
+    """The table of a number, so that it is found again after a restart; no other is to be trusted."""
+    return next((state / FOLDER).glob(f"*-{_name(number)}"), None)
 
 
-async def write_table(state: Path, *, mark: int, count: int, pages: AsyncIterator[Sequence[Key]]) -> Path:
-    """Write a table as a whole and remove the oldest, which stay mapped where they are in use.
+async def write_table(state: Path, dump: KeyDump, *, number: int) -> Path:
+    """Write a table as a whole and remove the others, which stay mapped where they are in use.
+
+    The youngest other is kept, since the snapshot in force names it until the next is written.
 
     Raises OSError, and ValueError when the keys are not those that were counted.
     """
     folder = state / FOLDER
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = folder / f"{mark:020}{_SUFFIX}"
+    path = folder / f"{dump.mark:020}-{_name(number)}"
     part = folder / f".{path.name}.{os.getpid()}"
-    writer = KeyTableWriter(count=count, mark=mark)
+    writer = KeyTableWriter(count=dump.count, mark=dump.mark)
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(writer.head)
-            async for page in pages:
+            async for page in dump.pages:
                 file.write(writer.records(page))
             file.write(writer.rights())
             file.flush()
@@ -56,6 +54,15 @@ async def write_table(state: Path, *, mark: int, count: int, pages: AsyncIterato
     except BaseException:
         part.unlink(missing_ok=True)
         raise
-    for old in sorted(folder.glob(f"*{_SUFFIX}"))[:-_KEPT]:
+    for old in sorted((each for each in folder.glob(f"*{_SUFFIX}") if each != path), key=_written)[:-1]:
         old.unlink(missing_ok=True)
     return path
+
+
+def _name(number: int) -> str:
+    """How the name of its file ends, whatever the mark is: after a backup was put back the same marks come again."""
+    return f"{number:016x}{_SUFFIX}"
+
+
+def _written(path: Path) -> tuple[int, str]:
+    return path.stat().st_mtime_ns, path.name

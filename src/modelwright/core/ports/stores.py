@@ -85,3 +85,11 @@ class KeyLog(Protocol):
     def dump(self) -> AbstractAsyncContextManager[KeyDump]:
         """Read them in order."""
         ...
+
+    async def table(self) -> int:
+        """The number of the table that was made of a dump last; 0: none was."""
+        ...
+
+    async def remember_table(self, number: int) -> None:
+        """Write it down here, so that a store that was put back to an earlier time knows no table of a later one."""
+        ...
