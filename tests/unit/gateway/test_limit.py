@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from modelwright.core.contracts.snapshot import Endpoint, Limit, Limits, Price, Variant
+from modelwright.core.contracts.snapshot import Endpoint, Limit, Limits, Price, Retries, Variant
 from modelwright.gateway.limits.words import duration
 from tests.unit.gateway.world import DONE, FINISH, ROLE, USAGE, World, answers, chunk, patient_chat, snapshot, streams
 
@@ -177,6 +177,16 @@ async def test_the_dearest_variant_that_may_answer_is_reserved() -> None:
     assert (await alone.ask(question(2))).status == 200
     fallback = priced(PRICED, dear, fallback=("main", "dear"))
     assert (await World([answers()], limits=budget(2 * DOLLAR), endpoints=fallback).ask(question(2))).status == 429
+
+
+async def test_a_variant_that_cannot_answer_is_not_asked_for_its_price() -> None:
+    bare = msgspec.structs.replace(PRICED, name="bare", weight=0.0, price=None)
+    dear = msgspec.structs.replace(PRICED, name="dear", weight=0.0, price=Price(input=CENT, output=90 * CENT))
+    for other in (bare, dear):
+        patient = priced(PRICED, other, retries=Retries(attempts=2))
+        assert (await World([answers()], limits=budget(2 * DOLLAR), endpoints=patient).ask(question(2))).status == 200
+    fallback = priced(PRICED, bare, fallback=("bare",))
+    assert (await World([answers()], limits=budget(2 * DOLLAR), endpoints=fallback).ask(question(2))).status == 403
 
 
 async def test_limits_outlive_a_new_snapshot() -> None:

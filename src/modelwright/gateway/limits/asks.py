@@ -56,8 +56,9 @@ class Asker:
     def _cost(self, call: Call, currency: str) -> int:
         """Units that the call may cost, by the dearest of the variants that may answer it; raises Unpriced."""
         route, lane = self._routes[call.row.endpoint], call.lane
+        first = route.lanes if lane is None else (lane,)
         most = 0
-        for each in (*route.lanes, *route.fallback) if route.persists or lane is None else (lane,):
+        for each in (*first, *route.fallback):
             if each.ceiling is not None and each.ceiling.currency == currency:
                 most = max(most, reserved(call, each.ceiling))
             elif self._refuses and not (each.own and each.price is None):
