@@ -131,6 +131,8 @@ class Spent(msgspec.Struct, frozen=True):
     """What a call has used in the end; None is unknown, and what was reserved counts."""
 
     tokens: int | None = None
+    uncounted: int = 0
+    """Attempts whose tokens are not among them, since nobody knows them: of each, what was reserved counts."""
     costs: dict[str, int] | None = None
     """By currency; one that is not there was not spent."""
 
@@ -217,7 +219,7 @@ def actual(ask: Ask, spent: Spent | None) -> int:
     if spent is None or of == "concurrency":
         return 0
     if of == "tokens" and spent.tokens is not None:
-        return spent.tokens
+        return spent.tokens + spent.uncounted * ask.amount
     if of == "cost" and spent.costs is not None:
         return spent.costs.get(ask.rule.currency, 0)
     return ask.amount
@@ -245,13 +247,23 @@ def tokens_used(row: LedgerRow) -> int | None:
     return (row.input_tokens or 0) + (row.output_tokens or 0)
 
 
+def tokens_of(rows: Sequence[LedgerRow]) -> tuple[int, int]:
+    """(tokens of one call's rows as far as they are known, how many rows they are not known of)."""
+    counts = [tokens_used(row) for row in rows]
+    return sum(count or 0 for count in counts), counts.count(None)
+
+
 def costs_of(rows: Sequence[LedgerRow]) -> dict[str, int] | None:
-    """What the rows of one call cost, by currency; None when that of one is not known."""
+    """What the rows of one call cost, by currency; one whose cost is not known costs what it had reserved.
+
+    None when neither is known of one.
+    """
     costs: dict[str, int] = {}
     for row in rows:
-        if row.cost is None:
+        cost = row.reserved if row.cost is None else row.cost
+        if not cost:
             return None
-        costs[row.currency] = costs.get(row.currency, 0) + read_money(row.cost)
+        costs[row.currency] = costs.get(row.currency, 0) + read_money(cost)
     return costs
 
 

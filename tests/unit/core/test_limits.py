@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelwright.core.contracts.ledger import LedgerRow
-from modelwright.core.limits import ANSWER, Calendar, Sliding, tokens_asked, tokens_used, zone_of
+from modelwright.core.limits import ANSWER, Calendar, Sliding, costs_of, tokens_asked, tokens_of, tokens_used, zone_of
 
 BERLIN = "Europe/Berlin"
 ZONES = st.sampled_from(["UTC", BERLIN, "Asia/Shanghai", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu"])
@@ -92,3 +92,12 @@ def test_an_answer_that_began_and_was_not_counted_is_unknown_however_it_ended() 
         assert tokens_used(row(input_tokens=3, first_token_ms=1.0, outcome=outcome)) is None
         assert tokens_used(row(first_token_ms=1.0, outcome=outcome)) is None
     assert tokens_used(row(input_tokens=3, output_tokens=4, first_token_ms=1.0, outcome="provider_error")) == 7
+
+
+def test_what_is_known_of_some_attempts_counts_beside_what_was_reserved_for_the_others() -> None:
+    known = row(input_tokens=3, output_tokens=4, cost="2", reserved="9", currency="USD")
+    unknown = row(outcome="provider_timeout", reserved="0.5", currency="USD")
+    assert tokens_of((unknown, known, unknown)) == (7, 2)
+    assert costs_of((unknown, known, unknown)) == {"USD": 3 * 10**12}
+    assert costs_of((known, row(cost="1", currency="EUR"))) == {"USD": 2 * 10**12, "EUR": 10**12}
+    assert costs_of((known, row())) is None

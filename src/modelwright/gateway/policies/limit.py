@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Sequence
 from functools import partial
 
 from modelwright.core.contracts.ledger import LedgerRow
-from modelwright.core.limits import Spent, Verdict, costs_of, tokens_used
+from modelwright.core.limits import Spent, Verdict, costs_of, tokens_of
 from modelwright.core.ports.limits import Limiter
 from modelwright.gateway.call import Call, Handler, Reply
 from modelwright.gateway.lanes import Table
@@ -45,16 +45,11 @@ class Limit:
 
 
 def _settle(limiter: Limiter, earlier: Sequence[LedgerRow], row: LedgerRow) -> None:
-    limiter.settle(row.call, Spent(_tokens(earlier, row)))
+    tokens, uncounted = tokens_of((*earlier, row))
+    limiter.settle(row.call, Spent(tokens, uncounted))
 
 
 def _settle_costs(limiter: Limiter, earlier: Sequence[LedgerRow], row: LedgerRow) -> None:
-    limiter.settle(row.call, Spent(_tokens(earlier, row), costs_of((*earlier, row))))
-
-
-def _tokens(earlier: Sequence[LedgerRow], row: LedgerRow) -> int | None:
-    """Of all attempts; None when those of one are not known."""
-    if not earlier:
-        return tokens_used(row)
-    counts = [tokens_used(each) for each in (*earlier, row)]
-    return None if None in counts else sum(count or 0 for count in counts)
+    rows = (*earlier, row)
+    tokens, uncounted = tokens_of(rows)
+    limiter.settle(row.call, Spent(tokens, uncounted, costs_of(rows)))

@@ -10,9 +10,22 @@ import pytest
 from modelwright.adapters.http.fake import Scripted
 from modelwright.adapters.limits.memory import MemoryLimits
 from modelwright.core.contracts.guard import EndpointGuard, GuardRule, GuardSide
-from modelwright.core.contracts.snapshot import Endpoint, Limit, Limits, Price, ProviderEntry, Variant
+from modelwright.core.contracts.snapshot import Endpoint, Limit, Limits, Price, ProviderEntry, Retries, Variant
+from modelwright.core.errors import ProviderTimeout
 from modelwright.core.limits import Ask, Spent, Verdict, actual
-from tests.unit.gateway.world import CHAT, DONE, FINISH, ROLE, USAGE, World, chunk, patient_chat, snapshot, streams
+from tests.unit.gateway.world import (
+    CHAT,
+    DONE,
+    FINISH,
+    ROLE,
+    USAGE,
+    World,
+    answers,
+    chunk,
+    patient_chat,
+    snapshot,
+    streams,
+)
 
 LIMITS = Limits(
     each=(
@@ -22,6 +35,7 @@ LIMITS = Limits(
 )
 PRICED = Variant(name="main", provider="vendor", model="theirs", price=Price(input=10**6, output=10**6))
 """A token of either kind costs as much, so that a budget is used as tokens are."""
+UNITS = {"cost": 10**6, "tokens": 1}
 ANTHROPIC = ProviderEntry(name="vendor", kind="anthropic", base_urls=("http://upstream",), keys=("sk-secret",))
 BLOCKING = EndpointGuard(output=GuardSide(rules=(GuardRule(name="word", action="block", words=("secretword",)),)))
 STREAM = {"model": "chat", "messages": [{"role": "user", "content": "Hi"}], "stream": True, "max_tokens": 2000}
@@ -99,3 +113,11 @@ async def test_a_stream_that_was_cut_after_its_beginning_keeps_its_reservation(
     assert b"hello" in heard.body
     assert world.ledger.lines[-1].outcome == outcome
     assert limiter.kept == limiter.asked
+
+
+async def test_attempts_that_nobody_counted_do_not_hide_those_that_were() -> None:
+    lost = Scripted(error=ProviderTimeout("too slow"))
+    world, limiter = watched(lost, lost, answers(), endpoints=chat(retries=Retries(attempts=2)))
+    assert (await world.ask(STREAM)).status == 200
+    assert world.outcomes().count("provider_timeout") == 2
+    assert limiter.kept == {of: 2 * amount + 7 * UNITS[of] for of, amount in limiter.asked.items()}
