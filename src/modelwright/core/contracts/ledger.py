@@ -35,6 +35,10 @@ OUTCOMES = (
 )
 
 
+VECTOR, COMPARED = "vector", "compared"
+"""Calls that the cache itself makes for a call, to know what it means and what its answer says, have the call's id with
+one of these after a dot. Each is a call with a cost, but no caller's limit holds it."""
+
 _ERRORS = frozenset(OUTCOMES) - {"intent", "unresolved"}
 _FAILED = frozenset({"internal", "draining", "guard_failed", "prompt_failed"})
 

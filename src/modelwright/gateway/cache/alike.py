@@ -11,7 +11,7 @@ from array import array
 from collections.abc import Callable
 
 from modelwright.core.contracts.events import Event, KeptChecked
-from modelwright.core.contracts.ledger import LedgerRow
+from modelwright.core.contracts.ledger import COMPARED, VECTOR, LedgerRow
 from modelwright.core.contracts.snapshot import Semantic
 from modelwright.core.ports.cache import Kept
 from modelwright.core.wire.openai_words import LastQuestion, words_of
@@ -59,7 +59,7 @@ class Meanings:
         elif one == other:
             agreed = True
         else:
-            found = await embed(row, (one, other), endpoint=rule.endpoint, mark="compared")
+            found = await embed(row, (one, other), endpoint=rule.endpoint, mark=COMPARED)
             if found is None:
                 return
             agreed = cosine(*found.vectors) >= rule.agree
@@ -98,7 +98,7 @@ class Alike:
         reply = await text.look(call, oldest=oldest)
         if reply is not None:
             return reply
-        found = await self._embed(row, (self._question.words,), endpoint=self._rule.endpoint, mark="vector")
+        found = await self._embed(row, (self._question.words,), endpoint=self._rule.endpoint, mark=VECTOR)
         if found is None:
             return None
         self._vector, self._by = found.vectors[0], found.by

@@ -12,7 +12,7 @@ from modelwright.adapters.stores.database import Database, open_database
 from modelwright.adapters.stores.sql_ledger import SqlLedger
 from modelwright.adapters.stores.sql_spending import SqlSpending, _first_call
 from modelwright.app.system import SystemClock
-from modelwright.core.contracts.ledger import LedgerRow
+from modelwright.core.contracts.ledger import COMPARED, VECTOR, LedgerRow
 from modelwright.core.prices import UNIT, read_money, units
 from modelwright.gateway.ids import CallIds
 
@@ -93,4 +93,17 @@ async def test_nobody_is_held_to_what_a_shadow_used(database: Database) -> None:
     spending = await kept(database, made, row(2, cost="9", currency="USD", input_tokens=5, shadow_of=made.call))
     assert dict(await spending.since(NOW, by="tenant", of="cost", currency="USD")) == {"t": UNIT}
     assert dict(await spending.since(NOW, by="tenant", of="tokens")) == {"t": 3}
+    assert dict(await spending.since(NOW, by="tenant", of="requests")) == {"t": 1}
+
+
+@pytest.mark.parametrize("mark", [VECTOR, COMPARED])
+async def test_nobody_is_held_to_what_the_cache_asked_for_itself(database: Database, mark: str) -> None:
+    made = row(1, cost="1", currency="USD", input_tokens=3)
+    beside: dict[str, object] = {"cost": "9", "currency": "USD", "input_tokens": 5}
+    own = row(2, call=f"{made.call}.{mark}", **beside)
+    attempt = row(3, call=f"{own.call}.1", attempt_of=own.call, **beside)
+    retried = row(4, call=f"{made.call}.1", attempt_of=made.call, cost="2", currency="USD", input_tokens=4)
+    spending = await kept(database, made, own, attempt, retried)
+    assert dict(await spending.since(NOW, by="tenant", of="cost", currency="USD")) == {"t": 3 * UNIT}
+    assert dict(await spending.since(NOW, by="tenant", of="tokens")) == {"t": 7}
     assert dict(await spending.since(NOW, by="tenant", of="requests")) == {"t": 1}
