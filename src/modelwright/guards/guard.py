@@ -84,6 +84,10 @@ class CallWatch:
         """See Watch."""
         return self._streamed().events(events)
 
+    def unjudged(self, events: bytes) -> bytes:
+        """See Watch."""
+        return self._streamed().unjudged(events)
+
     def stopped(self) -> bytes:
         """See Watch."""
         return self._streamed().stopped()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import msgspec
@@ -36,6 +36,8 @@ class AnswerStream:
         """The latest event with choices: what an event of ours looks like."""
         self._passed: list[bytes] = []
         """Of the events in hand, those that may leave."""
+        self._held: list[tuple[Way, str]] = []
+        """What the texts of the event in hand had waiting before it."""
         self._changed = self._says = False
         self._size = 0
 
@@ -49,6 +51,13 @@ class AnswerStream:
         passed, self._passed = self._passed, []
         return b"".join(passed) + splitter.rest()
 
+    def unjudged(self, events: bytes) -> bytes:
+        """What had come through before the guard failed, what the windows held, and the rest as it came."""
+        splitter = EventSplitter()
+        rest = splitter.push(events)[len(self._passed) :]
+        held = {way: found.held for way, found in self._windows.items()} | dict(reversed(self._held))
+        return b"".join([*self._passed, self._saying(held), *rest, splitter.rest()])
+
     def stopped(self) -> bytes:
         """What had come through before, and the end of every choice: a filter stopped it."""
         return b"".join(self._passed) + self._stop()
@@ -60,6 +69,7 @@ class AnswerStream:
         return self._ours([{"index": index, **says, "finish_reason": "content_filter"} for index in indexes])
 
     def _event(self, event: bytes) -> bytes:
+        self._held.clear()
         data = event_data(event)
         if not data:
             return event
@@ -129,7 +139,9 @@ class AnswerStream:
         check_size(self._side, self._verdicts, self._size)
         if self._told.runs:
             self._listen((*way, key), text)
-        through = self._window((*way, key)).push(text)
+        found = self._window((*way, key))
+        self._held.append(((*way, key), found.held))
+        through = found.push(text)
         if through:
             self._says = True
         if through != text:
@@ -158,10 +170,17 @@ class AnswerStream:
 
     def _finish(self, ways: list[Way]) -> bytes:
         """These texts are over; an event with what waited of them."""
-        choices: dict[Any, dict[str, Any]] = {}
+        texts: dict[Way, str] = {}
         for way in ways:
             found = self._windows.pop(way)
-            text = found.finish() if found.waiting else ""
+            self._held.append((way, found.held))
+            texts[way] = found.finish() if found.waiting else ""
+        return self._saying(texts)
+
+    def _saying(self, texts: Mapping[Way, str]) -> bytes:
+        """An event of ours with these texts, where there are any and they were held back."""
+        choices: dict[Any, dict[str, Any]] = {}
+        for way, text in texts.items():
             if text:
                 index = way[0]
                 choice = choices.setdefault(index, {"index": index})

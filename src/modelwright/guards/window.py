@@ -65,6 +65,11 @@ class Window:
         """Whether `finish` has something to say."""
         return len(self._raw) > self._at
 
+    @property
+    def held(self) -> str:
+        """What waits, unjudged; without what belongs to a finding that was masked."""
+        return self._raw[self._covered :]
+
     def push(self, piece: str) -> str:
         """Take the next piece; what may go out now."""
         raw = self._raw + piece

@@ -41,6 +41,9 @@ class Broken:
     def events(self, events: bytes) -> bytes:
         return self._pass("events", events)
 
+    def unjudged(self, events: bytes) -> bytes:
+        return events
+
     def stopped(self) -> bytes:
         return b""
 
@@ -146,6 +149,33 @@ async def test_a_guard_that_fails_open_lets_the_call_go_on(at: str, body: Any) -
     assert b"Hi" in heard.body
     row = world.ledger.lines[-1]
     assert (row.outcome, row.guards) == ("ok", {"error": "allow:1"})
+
+
+def crowd(first: str) -> bytes:
+    """An event with more texts than a guard looks at."""
+    others = [{"index": index, "delta": {"content": "x"}} for index in range(1, 70)]
+    choice = {"index": 0, "delta": {"content": first}}
+    return b"data: " + json.dumps({"choices": [choice, *others]}).encode() + b"\n\n"
+
+
+@pytest.mark.parametrize("side", [MASK, GuardSide(pii="flag")])
+@pytest.mark.parametrize("together", [True, False])
+async def test_a_guard_that_fails_open_in_a_stream_swallows_and_repeats_nothing(
+    *, side: GuardSide, together: bool
+) -> None:
+    pieces = [ROLE, chunk("To a@b.io or "), chunk("Hello wor"), chunk("ld, bi"), crowd("g wo"), chunk("rld"), DONE]
+    script = streams(b"".join(pieces)) if together else streams(*pieces)
+    world = World([script], endpoints=guarded(output=side, on_error="allow"))
+    heard = await world.ask(STREAM)
+    events = [json.loads(event[6:]) for event in heard.body.removesuffix(DONE).split(b"\n\n") if event]
+    texts = [
+        choice["delta"].get("content", "") for event in events for choice in event["choices"] if not choice["index"]
+    ]
+    address = "[EMAIL]" if side is MASK else "a@b.io"
+    assert "".join(texts) == f"To {address} or Hello world, big world"
+    assert heard.body.endswith(DONE)
+    assert world.ledger.lines[-1].outcome == "ok"
+    assert world.ledger.lines[-1].guards["error"] == "allow:1"
 
 
 async def test_without_a_guard_nobody_looks() -> None:

@@ -28,6 +28,10 @@ class Watch(Protocol):
         """What may leave now, after these whole events of a stream; raises GuardBlocked."""
         ...
 
+    def unjudged(self, events: bytes) -> bytes:
+        """After `events` has failed on these: what was still held, and of these what has not left, as it came."""
+        ...
+
     def stopped(self) -> bytes:
         """Events that end the choices of a stream which was blocked; the error comes after them."""
         ...

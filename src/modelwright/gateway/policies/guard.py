@@ -78,7 +78,7 @@ async def _streamed(
                 except GuardFailed as failure:
                     yield _end(call, b"", failure)
                     return
-                judge, out = _unseen, events
+                judge, out = _unseen, watch.unjudged(events)
             if out or call.ended:
                 yield out
     finally:
