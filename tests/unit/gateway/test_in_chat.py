@@ -8,17 +8,20 @@ from typing import Any
 import msgspec
 import pytest
 
+from modelwright.adapters.http.fake import Scripted
 from modelwright.adapters.providers.table import dialect
 from modelwright.core.contracts.guard import EndpointGuard, GuardSide
 from modelwright.core.contracts.ledger import LedgerRow
 from modelwright.core.contracts.snapshot import Caching, ProviderEntry
-from modelwright.core.errors import CallError, ProviderError, UpstreamTruncated
+from modelwright.core.errors import CallError, ProviderError, ProviderUnreachable, UpstreamTruncated
+from modelwright.core.ports.http import UpstreamRequest
 from modelwright.core.wire import anthropic
 from modelwright.gateway.call import Call, Reply
 from modelwright.gateway.lanes import Replicas, build_table
 from modelwright.gateway.policies.in_chat import InChat, in_chat
 from tests.unit.core.wire.between.wires import named_events
-from tests.unit.gateway.world import ANSWER, DONE, FINISH, ROLE, USAGE, chunk, snapshot
+from tests.unit.gateway.upstreams import endpoint
+from tests.unit.gateway.world import ANSWER, DONE, FINISH, ROLE, USAGE, World, chunk, snapshot, streams
 
 MESSAGES = {("e", "messages")}
 ASK: dict[str, Any] = {"model": "e", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]}
@@ -144,3 +147,47 @@ def test_streams_are_seen_as_chat_where_somebody_must_read_them(
     assert in_chat(build_table(known, replicas=Replicas(dialect), resolve=str)) == {
         ("chat", operation) for operation in calls
     }
+
+
+LIMITS = {"messages": "max_tokens", "responses": "max_output_tokens"}
+
+
+@pytest.mark.parametrize("operation", LIMITS)
+@pytest.mark.parametrize(
+    "names", [("openai", "mistral"), ("mistral", "openai"), ("openai", "vllm"), ("mistral", "vllm")]
+)
+async def test_each_vendor_gets_the_limit_by_its_own_name(operation: str, names: tuple[str, str]) -> None:
+    sent: list[dict[str, Any]] = []
+
+    def upstream(request: UpstreamRequest) -> Scripted:
+        sent.append(msgspec.json.decode(request.body))
+        if len(sent) == 1:
+            return Scripted(error=ProviderUnreachable("no route"))
+        return streams(ROLE, chunk("Hi"), FINISH, USAGE, DONE)
+
+    entries = tuple(
+        ProviderEntry(name=name, kind=name, base_urls=(f"http://{name}/v1",), keys=("sk",)) for name in names
+    )
+    known = msgspec.structs.replace(
+        endpoint(*names, fallback=names[1:], guard=EndpointGuard(output=GuardSide(pii="mask"))),
+        operations=("chat", "messages", "responses"),
+    )
+    site = World(upstream, endpoints=(known,), providers=entries)
+    asked = {"model": "chat", "stream": True, LIMITS[operation]: 40}
+    asked |= {"messages": ASK["messages"]} if operation == "messages" else {"input": "Hi", "store": False}
+    assert (await site.ask(asked, path=f"/v1/{operation}")).status == 200
+    own = ["max_completion_tokens" if name == "openai" else "max_tokens" for name in names]
+    assert [{name: value for name, value in body.items() if "tokens" in name} for body in sent] == [
+        {name: 40} for name in own
+    ]
+
+
+async def test_what_a_variant_sets_goes_before_the_clients_limit() -> None:
+    known = endpoint("openai", guard=EndpointGuard(output=GuardSide(pii="mask")))
+    variants = tuple(msgspec.structs.replace(each, parameters={"max_completion_tokens": 7}) for each in known.variants)
+    known = msgspec.structs.replace(known, operations=("chat", "messages"), variants=variants)
+    entry = ProviderEntry(name="openai", kind="openai", base_urls=("http://openai/v1",), keys=("sk",))
+    site = World([streams(ROLE, chunk("Hi"), FINISH, USAGE, DONE)], endpoints=(known,), providers=(entry,))
+    assert (await site.ask({**ASK, "model": "chat", "stream": True}, path="/v1/messages")).status == 200
+    body = msgspec.json.decode(site.upstream.requests[0].body)
+    assert (body["max_completion_tokens"], "max_tokens" in body) == (7, False)

@@ -108,7 +108,8 @@ def spoken_by(operations: Collection[str], *, limit_field: str = "max_tokens") -
     if "chat" not in operations:
         return {}
     chat = Spoken(operation="chat", limit_field=limit_field)
-    return {"messages": chat, "responses": Spoken(operation="responses") if "responses" in operations else chat}
+    responses = Spoken(operation="responses", limit_field=limit_field) if "responses" in operations else chat
+    return {"messages": chat, "responses": responses}
 
 
 def wire_body(call: Outbound) -> bytes:

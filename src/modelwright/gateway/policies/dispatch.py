@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
+
 from modelwright.core.contracts.ledger import Usage
 from modelwright.core.errors import CallError, ProviderError
 from modelwright.core.ports.clock import Clock
@@ -33,6 +35,7 @@ _OWN_OUTCOMES = {500: "engine_failed", 503: "model_unavailable"}
 _OWN_ERRORS = {400: "malformed", 404: "unknown_endpoint", 413: "too_large", 422: "unprocessable", 429: "overloaded"}
 _PASS_BACK = frozenset({b"content-type", b"content-encoding", b"inference-header-content-length", b"retry-after"})
 _TRACE = (b"traceparent", b"tracestate")
+_LIMIT = "max_tokens"
 _COUNTED = frozenset({"messages", "responses"})
 """Operations whose streams count tokens unasked."""
 
@@ -54,7 +57,7 @@ class Dispatch:
         dialect = replica.dialect
         key = lane.standing.ring.take(now)
         form = _form(call, dialect)
-        request = dialect.request(_outbound(call, lane, key, form=form))
+        request = dialect.request(_outbound(call, lane, key, form=form, dialect=dialect))
         row = call.row
         if lane.ceiling is not None:
             reserve(call, lane.ceiling)
@@ -183,16 +186,34 @@ def _form(call: Call, dialect: Dialect) -> Form | None:
     return Form(call.operation, spoken, Facts(call.row.call, int(call.row.at), asked))
 
 
-def _outbound(call: Call, lane: Lane, api_key: str, *, form: Form | None) -> Outbound:
+def _limited(call: Call, body: bytes, dialect: Dialect) -> bytes:
+    """A body that was translated before it came here names the limit of tokens as this vendor does."""
+    spoken = dialect.spoken.get(call.row.operation)
+    if spoken is None or spoken.limit_field == _LIMIT:
+        return body
+    limit = raw_field(body, _LIMIT)
+    if not limit:
+        return body
+    # A name that is there already was set for this variant.
+    kept = raw_field(body, spoken.limit_field) or limit
+    return with_fields(body, {spoken.limit_field: msgspec.Raw(kept)}, without=(_LIMIT,))
+
+
+def _outbound(call: Call, lane: Lane, api_key: str, *, form: Form | None, dialect: Dialect) -> Outbound:
     """What this lane is asked; the call itself stays the client's, since another lane may come after."""
     head = call.head
     streams = call.row.stream
     operation = call.operation if form is None else form.upstream
+    body = lane_body(call, lane)
+    if form is not None:
+        body = form.request(body)
+    elif operation != call.row.operation:
+        body = _limited(call, body, dialect)
     return Outbound(
         operation=operation,
         model=lane.model,
         client_model="" if head is None else head.model,
-        body=lane_body(call, lane) if form is None else form.request(lane_body(call, lane)),
+        body=body,
         version=call.version,
         stream=streams,
         ask_usage=streams and head is not None and not head.asks_usage and operation not in _COUNTED,

@@ -15,6 +15,8 @@ from modelwright.gateway.call import Call, Handler, Reply
 from modelwright.gateway.lanes import Lane, Route, Table
 
 OTHERS = frozenset({"messages", "responses"})
+_CHAT = Spoken(operation="chat")
+"""Its limit of tokens has the name that most vendors know; Dispatch gives it that of the lane that is asked."""
 
 
 class InChat:
@@ -60,7 +62,7 @@ def _asked_in_chat(lane: Lane, operation: str) -> bool:
 
 
 async def _in_chat(call: Call, proceed: Handler) -> Reply:
-    form = Form(call.operation, _spoken(call), Facts(call.row.call, int(call.row.at)))
+    form = Form(call.operation, _CHAT, Facts(call.row.call, int(call.row.at)))
     body = form.request(call.body)
     call.body = openai.ask_for_usage(body)
     call.head = openai.read_head(call.body)
@@ -73,13 +75,6 @@ async def _in_chat(call: Call, proceed: Handler) -> Reply:
     else:
         reply.body = form.refusal(reply.status, reply.body)
     return reply
-
-
-def _spoken(call: Call) -> Spoken:
-    """Chat, with the name of the limit that the chosen provider knows."""
-    replicas = call.lane.replicas if call.lane is not None else ()
-    known = replicas[0].dialect.spoken.get(call.operation) if replicas else None
-    return Spoken(operation="chat", limit_field=known.limit_field if known is not None else "max_tokens")
 
 
 async def _told(call: Call, chunks: AsyncGenerator[bytes, None], events: Events) -> AsyncGenerator[bytes, None]:
