@@ -11,7 +11,7 @@ import contextlib
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TypeVar
@@ -80,6 +80,20 @@ gateway: {{max_in_flight: 4096}}
 """
 KEEPING = MANIFEST.replace("model: m}}}}}}", "model: m}}}}, cache: {{exact: {{ttl: 1h}}}}}}")
 """The same with an endpoint that keeps its answers: after the first call, all are hits."""
+LIMITED = (
+    MANIFEST.replace('/v1"}}', '/v1", prices: {{m: {{input: 0.15, output: 0.60, currency: USD}}}}}}')
+    + """
+access:
+  limits:
+    key: {{requests: 100M/min, tokens: 10G/min, concurrency: 4000}}
+    tenant: {{cost: 1000000 USD/day}}
+"""
+)
+"""The same with prices, limits and a budget, none of which is reached."""
+GUARDED = LIMITED.replace(
+    "model: m}}}}}}", "model: m}}}}, guard: {{input: {{pii: mask, injection: block}}, output: {{pii: mask}}}}}}"
+)
+"""The same with guards on questions and answers."""
 
 
 def main() -> None:
@@ -92,21 +106,24 @@ def main() -> None:
             _nginx(folder, "upstream", port=upstream, location=fixed, cpu=LOAD_CPU),
             _proxy(folder, "proxy", port=proxy, to=upstream) as nginx,
             site(MANIFEST.format(port=upstream), _made(folder / "calls")) as ours,
+            site(LIMITED.format(port=upstream), _made(folder / "limited")) as limited,
+            site(GUARDED.format(port=upstream), _made(folder / "guarded")) as guarded,
             site(KEEPING.format(port=upstream), _made(folder / "kept")) as keeping,
         ):
-            _calls(folder, upstream=upstream, proxy=proxy, nginx=children(nginx.pid), sites=(ours, keeping))
+            sites = {"modelwright": ours, "+ limits": limited, "+ guards": guarded, "cache hits": keeping}
+            _calls(folder, upstream=upstream, proxy=proxy, nginx=children(nginx.pid), sites=sites)
         _streams(folder)
 
 
-def _calls(folder: Path, *, upstream: int, proxy: int, nginx: list[int], sites: tuple[Site, Site]) -> None:
-    ours, keeping = sites
-    gateway, hits = (one.pid("gateway-0") for one in sites)
-    for pid in (gateway, hits):
+def _calls(folder: Path, *, upstream: int, proxy: int, nginx: list[int], sites: Mapping[str, Site]) -> None:
+    pids_of = {name: one.pid("gateway-0") for name, one in sites.items()}
+    for pid in pids_of.values():
         pin(pid, SERVER_CPU)
+    gateway, keys = pids_of["modelwright"], {one.public: one.key for one in sites.values()}
     idle = resident_mb(gateway)
 
     def run(url: str, connections: int) -> Load:
-        key = keeping.key if url == keeping.public else ours.key
+        key = keys.get(url, "none")
         return wrk(
             url + PATH,
             connections=connections,
@@ -126,8 +143,7 @@ def _calls(folder: Path, *, upstream: int, proxy: int, nginx: list[int], sites: 
     rows: list[tuple[str, str, list[int]]] = [
         ("direct", f"http://127.0.0.1:{upstream}", []),
         ("nginx", f"http://127.0.0.1:{proxy}", nginx),
-        ("modelwright", ours.public, [gateway]),
-        ("cache hits", keeping.public, [hits]),
+        *((name, one.public, [pids_of[name]]) for name, one in sites.items()),
     ]
     for name, url, pids in rows:
         run(url, 8)  # warm
@@ -150,10 +166,13 @@ def _streams(folder: Path) -> None:
         running(command, cpu=LOAD_CPU, log=folder / "provider.log"),
         _proxy(folder, "streams", port=proxy, to=upstream) as nginx,
         site(MANIFEST.format(port=upstream), _made(folder / "streamed")) as ours,
+        site(GUARDED.format(port=upstream), _made(folder / "streams-guarded")) as guarded,
     ):
         wait_for(f"http://127.0.0.1:{upstream}/healthz")
-        gateway = ours.pid("gateway-0")
-        pin(gateway, SERVER_CPU)
+        gateways = [one.pid("gateway-0") for one in (ours, guarded)]
+        for pid in gateways:
+            pin(pid, SERVER_CPU)
+        keys = {ours.public: ours.key, guarded.public: guarded.key}
         print(f"{STREAMS} streams at once, {TOKENS} tokens each, {DELAY} per token\n")
         print(
             f"{'':12} {'tokens/s each':>14} {'CPU µs/chunk':>13} {'x nginx':>8} {'first ms p50/p99':>17} "
@@ -163,11 +182,14 @@ def _streams(folder: Path) -> None:
         rows: list[tuple[str, str, list[int]]] = [
             ("direct", f"http://127.0.0.1:{upstream}", []),
             ("nginx", f"http://127.0.0.1:{proxy}", children(nginx.pid)),
-            ("modelwright", ours.public, [gateway]),
+            ("modelwright", ours.public, gateways[:1]),
+            ("+ all", guarded.public, gateways[1:]),
         ]
         for name, url, pids in rows:
             before = sum(map(resident_mb, pids))
-            (told, held), cpu = _with_cpu(lambda url=url, pids=pids: _stream_load(url, ours.key, pids), pids)
+            (told, held), cpu = _with_cpu(
+                lambda url=url, pids=pids: _stream_load(url, keys.get(url, "none"), pids), pids
+            )
             each = 1e6 * cpu / told["events"]
             baseline = each if name == "nginx" else baseline
             ratio = f"{each / baseline:.2f}" if baseline else ""
