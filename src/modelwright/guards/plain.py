@@ -45,9 +45,9 @@ Positions = list[int] | None
 """Where each plain character stands in the text, and the text's length; None: nothing was moved."""
 
 
-def plain(text: str) -> tuple[str, Positions]:
-    """The text as detectors read it."""
-    if text.isascii() or _MARKED.search(text) is None:
+def plain(text: str, *, known: int = 0) -> tuple[str, Positions]:
+    """The text as detectors read it; so many of its first characters are known to be as they should."""
+    if text.isascii() or _MARKED.search(text, known) is None:
         return text, None
     even = text.translate(_PLAINER)
     if _RUN.search(even) is None:

@@ -33,6 +33,7 @@ class Window:
         "_covered",
         "_detectors",
         "_json",
+        "_plain",
         "_quotes",
         "_raw",
         "_rests",
@@ -56,6 +57,8 @@ class Window:
         """In `_raw`: up to here a finding reaches that was masked already."""
         self._allowed = 0
         """In `_raw`: up to here nothing is a finding, since a rule allows it."""
+        self._plain = 0
+        """In `_raw`: up to here every character is as detectors read it, so that nobody looks again."""
         self._rests: list[tuple[Rest, int]] = []
         """Findings that go on, and how many characters of them may still come."""
         self._quotes = 0
@@ -88,7 +91,8 @@ class Window:
 
     def _take(self, raw: str, cut: int, *, end: bool) -> str:
         seen = raw if cut == len(raw) else raw[:cut]
-        text, places = plain_json(seen) if self._json else plain(seen)
+        text, places = plain_json(seen) if self._json else plain(seen, known=self._plain)
+        self._plain = len(seen) if text is seen else 0
         start = _index(places, self._at)
         covered = _index(places, self._covered)
         if self._rests:
@@ -192,6 +196,7 @@ class Window:
         self._base += drop
         self._at = at - drop
         self._covered = max(covered - drop, self._at)
+        self._plain = max(0, self._plain - drop)
         self._allowed = max(0, self._allowed - drop)
 
 
