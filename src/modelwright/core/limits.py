@@ -253,17 +253,16 @@ def tokens_of(rows: Sequence[LedgerRow]) -> tuple[int, int]:
     return sum(count or 0 for count in counts), counts.count(None)
 
 
-def costs_of(rows: Sequence[LedgerRow]) -> dict[str, int] | None:
+def costs_of(rows: Sequence[LedgerRow]) -> dict[str, int]:
     """What the rows of one call cost, by currency; one whose cost is not known costs what it had reserved.
 
-    None when neither is known of one.
+    What has no price has reserved nothing and counts as free: a manifest that does not want that refuses it before.
     """
     costs: dict[str, int] = {}
     for row in rows:
         cost = row.reserved if row.cost is None else row.cost
-        if not cost:
-            return None
-        costs[row.currency] = costs.get(row.currency, 0) + read_money(cost)
+        if cost:
+            costs[row.currency] = costs.get(row.currency, 0) + read_money(cost)
     return costs
 
 

@@ -100,4 +100,5 @@ def test_what_is_known_of_some_attempts_counts_beside_what_was_reserved_for_the_
     assert tokens_of((unknown, known, unknown)) == (7, 2)
     assert costs_of((unknown, known, unknown)) == {"USD": 3 * 10**12}
     assert costs_of((known, row(cost="1", currency="EUR"))) == {"USD": 2 * 10**12, "EUR": 10**12}
-    assert costs_of((known, row())) is None
+    assert costs_of((known, row())) == {"USD": 2 * 10**12}
+    assert costs_of((row(),)) == {}

@@ -121,3 +121,13 @@ async def test_attempts_that_nobody_counted_do_not_hide_those_that_were() -> Non
     assert (await world.ask(STREAM)).status == 200
     assert world.outcomes().count("provider_timeout") == 2
     assert limiter.kept == {of: 2 * amount + 7 * UNITS[of] for of, amount in limiter.asked.items()}
+
+
+async def test_a_model_without_a_price_gives_back_what_its_fallback_would_have_cost() -> None:
+    own = Variant(name="own", provider="serving:digits", model="digits")
+    variants = (own, msgspec.structs.replace(PRICED, weight=0.0))
+    world, limiter = watched(answers(), endpoints=chat(variants=variants, fallback=("main",)))
+    assert (await world.ask(STREAM)).status == 200
+    assert (world.ledger.lines[-1].variant, world.ledger.lines[-1].cost) == ("own", None)
+    assert limiter.asked["cost"] > 0
+    assert limiter.kept["cost"] == 0
