@@ -377,3 +377,12 @@ def until(terminal: int, words: bytes) -> bytes:
     while words not in shown:
         shown += os.read(terminal, 65536)
     return shown
+
+
+def test_workers_that_run_models_see_no_secret(tmp_path: Path) -> None:
+    text = TOYS + 'providers: {vendor: {kind: openai, keys: ["${secret:VENDOR_KEY}"]}}\n'
+    with running(toys(tmp_path, text), env={"VENDOR_KEY": "sk-planted", "PLAIN": "seen"}) as site:
+        seen = {part.name: Path(f"/proc/{part.pid}/environ").read_bytes() for part in site.watch().parts if part.pid}
+        assert b"sk-planted" in seen["gateway-0"], "it asks the provider"
+        assert b"sk-planted" not in seen["serving-sums-0"]
+        assert b"PLAIN=seen" in seen["serving-sums-0"]

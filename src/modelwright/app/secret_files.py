@@ -10,11 +10,11 @@ import os
 import secrets
 from pathlib import Path
 
+from modelwright.app.settings import PEPPER_NAME
 from modelwright.app.whole_file import write_private
 from modelwright.core.errors import StartError
 
 PEPPER = "pepper"
-PEPPER_NAME = "MODELWRIGHT_PEPPER"
 SALT = "salt"
 _LEAST = 16
 

@@ -20,6 +20,7 @@ ENVIRONMENTS = ("development", "test", "production")
 ENVIRONMENT_NAME = "MODELWRIGHT_ENV"
 CA_BUNDLE_NAME = "MODELWRIGHT_CA_BUNDLE"
 """Names a PEM file of authorities that upstreams' certificates may be signed by, beside the system's own."""
+PEPPER_NAME = "MODELWRIGHT_PEPPER"
 STATE = ".modelwright"
 RUN_SECRETS = Path("/run/secrets")
 _MOST = 1 << 20
@@ -35,6 +36,12 @@ _LINE = re.compile(
 def process_environment() -> dict[str, str]:
     """A copy of this process's variables."""
     return dict(os.environ)
+
+
+def without_secrets(env: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
+    """The variables without these, and without what our keys are made with."""
+    hidden = {*names, PEPPER_NAME}
+    return {name: value for name, value in env.items() if name not in hidden}
 
 
 def chosen_environment(flag: str | None, env: Mapping[str, str]) -> str:

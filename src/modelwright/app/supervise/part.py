@@ -27,11 +27,15 @@ Command = Callable[[PartSpec, Path], list[str]]
 class World:
     """What all parts of a run share."""
 
-    def __init__(self, claim: Claim, lifelines: Lifelines, *, command: Command, logs: Path | None) -> None:
+    def __init__(
+        self, claim: Claim, lifelines: Lifelines, *, command: Command, logs: Path | None, env: Mapping[str, str]
+    ) -> None:
+        """`env` are the variables of the workers that run models: files from elsewhere see no secret of ours."""
         self.claim = claim
         self.lifelines = lifelines
         self.command = command
         self.logs = logs
+        self.env = env
 
 
 class RunningPart:
@@ -137,6 +141,7 @@ class RunningPart:
         write_whole(file, msgspec.json.encode(spec))
         return await start_child(
             self._world.command(spec, file),
+            env=self._world.env if spec.kind == "serving" else None,
             ears=ears,
             inherit=(*sockets.values(), lifeline, ears.mouth, *held, self._world.claim.workers_lock),
             log=self.log,

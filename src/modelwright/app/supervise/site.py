@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -26,6 +26,8 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     """Optional providers that are off."""
     remote: bool = False
     """A provider is on: something can be answered though no model of ours is."""
+    env: Mapping[str, str] = {}
+    """Variables of the workers that run models."""
     logs: Path | None = None
     """Folder for the workers' output; None: they write where we write."""
 

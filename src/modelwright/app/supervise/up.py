@@ -11,7 +11,7 @@ import msgspec
 from modelwright.app.manifest.load import LoadedManifest, load_manifest
 from modelwright.app.parts import PartSpec
 from modelwright.app.plugins import require_engine
-from modelwright.app.settings import process_environment
+from modelwright.app.settings import process_environment, without_secrets
 from modelwright.app.supervise.devices.doors import TcpDoor
 from modelwright.app.supervise.devices.runtime import Claim, claim
 from modelwright.app.supervise.digests import model_digests
@@ -88,6 +88,7 @@ def _prepared(loaded: LoadedManifest, wish: Wish, *, held: Claim, audience: Audi
             specs=first.specs,
             off=first.off,
             remote=any(provider.kind != SERVING and not provider.off for provider in first.snapshot.providers),
+            env=without_secrets(process_environment(), loaded.secrets),
             logs=loaded.state_dir / "logs" if wish.to_files else None,
         ),
         held,

@@ -8,7 +8,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -44,10 +44,18 @@ class Child:
             self._process.send_signal(number)
 
 
-async def start_child(command: Sequence[str], *, ears: Ears, inherit: Sequence[int], log: Path | None = None) -> Child:
+async def start_child(
+    command: Sequence[str],
+    *,
+    ears: Ears,
+    inherit: Sequence[int],
+    env: Mapping[str, str] | None = None,
+    log: Path | None = None,
+) -> Child:
     """Start a process in a session of its own, so that a terminal's Ctrl-C reaches only the supervisor.
 
-    It inherits the file descriptors `inherit` and writes to `log`, or to where we write. Raises OSError.
+    It inherits the file descriptors `inherit`, has the variables `env` or ours, and writes to `log`, or to where we
+    write. Raises OSError.
     """
     output = _open_log(log) if log else None
     try:
@@ -57,6 +65,7 @@ async def start_child(command: Sequence[str], *, ears: Ears, inherit: Sequence[i
             stdout=output,
             stderr=output,
             pass_fds=tuple(inherit),
+            env=env,
             start_new_session=True,
         )
     finally:
