@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Awaitable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 from prometheus_client import generate_latest
@@ -33,13 +33,17 @@ _JSON = [(b"content-type", b"application/json")]
 log = logging.getLogger("modelwright.gateway")
 
 
+Mark: TypeAlias = tuple[int, int, int] | None
+"""What tells one version of a file from another."""
+
+
 class SnapshotFile:
     """The snapshot as control writes it; the one of an earlier run (another manifest) is not taken."""
 
     def __init__(self, runtime: Path) -> None:
         self._path = runtime / "snapshot.json"
         self._base = runtime / "base.json"
-        self._seen: tuple[int, int, int] | None = None
+        self._seen: Mark = None
 
     def current(self) -> Snapshot | None:
         """The snapshot of this run, however often it is asked for; None while there is none that can be read."""
@@ -50,9 +54,10 @@ class SnapshotFile:
             return None
         return snapshot if snapshot.manifest == base.manifest else None
 
-    def forget(self) -> None:
-        """The snapshot could not be taken: it is one that was not seen before, at the next look too."""
-        self._seen = None
+    def forget(self) -> Mark:
+        """The snapshot could not be taken: it is one that was not seen before, at the next look too. Its mark."""
+        mark, self._seen = self._seen, None
+        return mark
 
     def changed(self) -> Snapshot | None:
         """A snapshot that was not seen before; raises StartError or msgspec's errors, once per version of the file."""
@@ -82,8 +87,8 @@ class GatewayWorker:
         self._parts = GatewayParts(spec)
         self._file = SnapshotFile(Path(spec.runtime))
         self._first = asyncio.Event()
-        self._refused = ""
-        """Why the last snapshot was not taken, as it was told."""
+        self._refused: tuple[Mark, str] = (None, "")
+        """Which snapshot was not taken last, and why: told once."""
         self._control = str(Path(spec.runtime, "control.sock"))
         self._recalled = False
         self._recalling = asyncio.Lock()
@@ -183,12 +188,11 @@ class GatewayWorker:
             parts.gateway.apply(snapshot)
         except (ModelwrightError, msgspec.MsgspecError, OSError, ValueError) as error:
             # What was in the way may pass, such as a secret's file that is just being replaced.
-            self._file.forget()
-            if str(error) != self._refused:
-                self._refused = str(error)
-                parts.listener.emit(SnapshotRefused(at=time.time(), problem=self._refused))
+            refused = (self._file.forget(), str(error))
+            if refused != self._refused:
+                self._refused = refused
+                parts.listener.emit(SnapshotRefused(at=time.time(), problem=str(error)))
             return
-        self._refused = ""
         parts.listener.emit(
             SnapshotApplied(
                 at=time.time(),

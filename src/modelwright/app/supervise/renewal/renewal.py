@@ -46,6 +46,7 @@ class Renewal:
 
     def __init__(self, first: Configuration, *, claim: Claim, read: Callable[[], Configuration], site: Site) -> None:
         self._in_force = first
+        self._begin = marks_of(first.loaded.files)
         self._claim = claim
         self._read = read
         self._site = site
@@ -56,23 +57,22 @@ class Renewal:
 
     async def run(self) -> None:
         """Until cancelled."""
-        known = seen = None
-        """Marks of what was read last: taken before it was read, so that no change in between is missed. None: of files
-        that were read before anybody looked at their marks; what they hold is read again.
-        """
+        # Of what was read last: taken before it was read, so that no change in between is missed. None: of files that
+        # were read before anybody looked at their marks; what they hold is read again.
+        known: Marks | None = self._begin
+        seen = known
         while True:
             await asyncio.sleep(LOOK)
             files = self._in_force.loaded.files
             marks = marks_of(files)
             if marks != known and marks == seen:
-                await self._renew(again=known is None)
+                await self._renew()
                 known = marks if self._in_force.loaded.files == files else None
             elif self._owed:
                 await self._publish()
             seen = marks
 
-    async def _renew(self, *, again: bool) -> None:
-        """`again`: most likely nothing has changed, and then nothing is said."""
+    async def _renew(self) -> None:
         name = self._in_force.loaded.path.name
         try:
             new = await asyncio.to_thread(self._read)
@@ -84,9 +84,6 @@ class Renewal:
             return
         except Exception as error:  # noqa: BLE001 - a defect of ours must not end the looking: the next state may be good
             self._refuse(f"{name} was not applied, the site runs as before: {error!r}")
-            return
-        if again and new.snapshot == self._in_force.snapshot and not fixed_changes(self._in_force, new):
-            self._in_force = new
             return
         fixed = fixed_changes(self._in_force, new)
         if fixed:

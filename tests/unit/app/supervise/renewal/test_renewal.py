@@ -145,6 +145,7 @@ async def test_a_defect_in_reading_is_told_and_the_next_state_is_looked_at(
 
     site, claim = Told(), Claim(tmp_path / ".modelwright", tmp_path / "run", ())
     task = asyncio.create_task(Renewal(first, claim=claim, read=sometimes, site=site).run())
+    path.write_text(TEXT.replace("model: small", "model: small, weight: 44"))
     for _ in range(300):
         if site.lines:
             break
