@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from modelwright.cli.changes import tell_spread
+
 if TYPE_CHECKING:
     from modelwright.app.keys.office import KeyOffice
-    from modelwright.app.keys.types import KeyFacts, KeyMade, Spread
+    from modelwright.app.keys.types import KeyFacts, KeyMade
 
 File = Annotated[Path, typer.Option("--file", "-f", help="The manifest.")]
 Environment = Annotated[
@@ -48,7 +50,7 @@ def create(
         print(made.model_dump_json(indent=2))
         return
     _show(made)
-    _tell(made.spread, "does not know it yet")
+    tell_spread(made.spread)
 
 
 @app.command()
@@ -72,7 +74,7 @@ def rotate(
         return
     _show(made)
     print(f"The old key, {made.replaces.id}, works until {_time(made.replaces.expires)}.")
-    _tell(made.spread, "does not know it yet")
+    tell_spread(made.spread)
 
 
 @app.command("list")
@@ -121,7 +123,7 @@ def revoke(
         print(revoked.model_dump_json(indent=2))
         return
     print(f"Revoked key {revoked.name}: id {revoked.id}, tenant {revoked.tenant}.")
-    _tell(revoked.spread, "still takes it")
+    tell_spread(revoked.spread, "still takes it")
 
 
 def _office(file: Path, env: str | None) -> KeyOffice:
@@ -142,16 +144,6 @@ def _show(made: KeyMade) -> None:
     print(f"{made.key}\n")
     print(f"Key {made.name}: id {made.id}, tenant {made.tenant}, role {made.role}{scope}, {_lifetime(made)}.")
     print("It is shown this once and stored nowhere: keep it safe.")
-
-
-def _tell(spread: Spread | None, lag: str) -> None:
-    """What a running gateway has not confirmed."""
-    if spread is None:
-        return
-    if spread.problem:
-        typer.echo(f"The gateway {lag}: {spread.problem}. It is tried again twice a second.", err=True)
-    for worker in spread.unconfirmed:
-        typer.echo(f"{worker} has not answered and perhaps {lag}; it looks twice a second.", err=True)
 
 
 def _lifetime(key: KeyFacts) -> str:

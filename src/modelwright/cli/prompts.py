@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from modelwright.cli.changes import tell_spread, who_asks
+
 if TYPE_CHECKING:
     from modelwright.app.prompts.office import PromptOffice
 
@@ -73,16 +75,16 @@ def alias(
     as_json: Json = False,
 ) -> None:
     """Let an alias mean a version, on every gateway worker within seconds."""
+    import msgspec
+
+    from modelwright.app.supervise.control import Spread
+
     found = _office(file).alias(name, word, version=version, expect=expect, why=why)
     if as_json:
         _facts(found)
         return
     print(f"{name}@{word} is {version}.")
-    spread = found["spread"] or {}
-    if spread.get("problem"):
-        typer.echo(f"The gateways do not know it yet: {spread['problem']}. It is tried again.", err=True)
-    for worker in spread.get("unconfirmed", ()):
-        typer.echo(f"{worker} has not answered; it looks for changes twice a second.", err=True)
+    tell_spread(None if found["spread"] is None else msgspec.convert(found["spread"], Spread))
 
 
 @app.command()
@@ -142,16 +144,10 @@ def render(
 
 
 def _office(file: Path) -> PromptOffice:
-    import getpass
-
     from modelwright.app.prompts.office import PromptOffice
     from modelwright.app.supervise.look import state_of
 
-    try:
-        who = getpass.getuser()
-    except (KeyError, OSError):
-        who = "local"
-    return PromptOffice(state_of(file), who=who)
+    return PromptOffice(state_of(file), who=who_asks())
 
 
 def _variables(given: list[str]) -> dict[str, Any]:

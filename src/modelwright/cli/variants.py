@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from modelwright.cli.changes import tell_spread, who_asks
+
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from modelwright.app.variants.office import Changed, EndpointFacts, VariantOffice
+    from modelwright.app.variants.facts import EndpointView
+    from modelwright.app.variants.office import Changed, VariantOffice
     from modelwright.core.experiments.intervals import Interval
 
 File = Annotated[Path, typer.Option("--file", "-f", help="The manifest.")]
@@ -45,7 +48,7 @@ def show(
     """Calls, failures, latency, tokens, cost and feedback of every variant, with 95 % intervals."""
     import msgspec
 
-    from modelwright.app.variants.office import EndpointFacts
+    from modelwright.app.variants.facts import EndpointView
     from modelwright.cli.status import WIDE, console_for
 
     found = _office(file).look(endpoint, since=since)
@@ -53,7 +56,7 @@ def show(
         print(msgspec.json.format(found, indent=2).decode())
         return
     console = console_for(WIDE)
-    for facts in msgspec.json.decode(found, type=list[EndpointFacts]):
+    for facts in msgspec.json.decode(found, type=list[EndpointView]):
         told = "" if facts.whole else ", the newest of more"
         console.print(f"{facts.endpoint}: {facts.calls} calls in {since}{told}", highlight=False)
         console.print(_table(facts))
@@ -85,10 +88,10 @@ def promote(
     """Give all traffic to one variant."""
     import msgspec
 
-    from modelwright.app.variants.office import EndpointFacts
+    from modelwright.app.variants.facts import EndpointView
 
     office = _office(file)
-    (found,) = msgspec.json.decode(office.look(endpoint, since="1s"), type=list[EndpointFacts])
+    (found,) = msgspec.json.decode(office.look(endpoint, since="1s"), type=list[EndpointView])
     others = {each.variant: 0.0 for each in found.variants if each.manifest_weight is not None}
     _tell(office.weigh(endpoint, {**others, variant: 100.0}, why=why), as_json=as_json)
 
@@ -112,13 +115,13 @@ def history(endpoint: Endpoint, *, file: File = MANIFEST, as_json: Json = False)
 
     import msgspec
 
-    from modelwright.app.variants.office import ChangeFacts
+    from modelwright.app.variants.facts import Change
 
     found = _office(file).history(endpoint)
     if as_json:
         print(msgspec.json.format(found, indent=2).decode())
         return
-    changes = msgspec.json.decode(found, type=list[ChangeFacts])
+    changes = msgspec.json.decode(found, type=list[Change])
     if not changes:
         print(f"Nobody has changed the weights of {endpoint}: the manifest's hold.")
     for change in changes:
@@ -128,16 +131,10 @@ def history(endpoint: Endpoint, *, file: File = MANIFEST, as_json: Json = False)
 
 
 def _office(file: Path) -> VariantOffice:
-    import getpass
-
     from modelwright.app.supervise.look import state_of
     from modelwright.app.variants.office import VariantOffice
 
-    try:
-        who = getpass.getuser()
-    except (KeyError, OSError):
-        who = "local"
-    return VariantOffice(state_of(file), who=who)
+    return VariantOffice(state_of(file), who=who_asks())
 
 
 def _weights(given: list[str]) -> dict[str, float]:
@@ -160,20 +157,14 @@ def _tell(changed: Changed, *, as_json: bool) -> None:
         print(msgspec.json.format(msgspec.json.encode(changed), indent=2).decode())
         return
     print(f"{changed.endpoint}: {_listed(changed.weights)}")
-    spread = changed.spread
-    if spread is None:
-        return
-    if spread.problem:
-        typer.echo(f"The gateways do not know it yet: {spread.problem}. It is tried again twice a second.", err=True)
-    for worker in spread.unconfirmed:
-        typer.echo(f"{worker} has not answered; it looks for changes twice a second.", err=True)
+    tell_spread(changed.spread)
 
 
 def _listed(weights: dict[str, float]) -> str:
     return " ".join(f"{name}={weight:g}" for name, weight in weights.items())
 
 
-def _table(facts: EndpointFacts) -> Table:
+def _table(facts: EndpointView) -> Table:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")

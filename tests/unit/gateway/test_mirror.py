@@ -9,7 +9,7 @@ from modelwright.adapters.http.fake import Scripted
 from modelwright.core.contracts.snapshot import Endpoint, ProviderEntry, Snapshot, Variant
 from modelwright.core.errors import ProviderUnreachable
 from modelwright.core.ports.http import UpstreamRequest
-from modelwright.gateway.policies import mirror
+from modelwright.gateway.policies.mirror import MOST
 from tests.unit.gateway.world import ANSWER, DONE, FINISH, QUICK, ROLE, USAGE, World, answers, chunk, snapshot, streams
 
 
@@ -27,13 +27,13 @@ def shadowed(share: float = 1.0) -> Endpoint:
     )
 
 
-def world(trial: Scripted, *, share: float = 1.0, main: Scripted | None = None) -> World:
+def world(trial: Scripted, *, share: float = 1.0, main: Scripted | None = None, most: int = MOST) -> World:
     def script(request: UpstreamRequest) -> Scripted:
         return trial if request.origin.host == "trial" else main or answers()
 
     known: Snapshot = snapshot()
     trial_entry = ProviderEntry(name="other", kind="vllm", base_urls=("http://trial/v1",), keys=("sk-other",))
-    return World(script, endpoints=(shadowed(share),), providers=(*known.providers, trial_entry))
+    return World(script, most_shadows=most, endpoints=(shadowed(share),), providers=(*known.providers, trial_entry))
 
 
 async def asked(at: World, **body: object):
@@ -91,9 +91,8 @@ async def test_only_a_share_is_shadowed() -> None:
     assert set(rows_of(await told(share=0.6))) == {"main", "trial"}
 
 
-async def test_there_are_never_more_than_a_bounded_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mirror, "MOST", 2)
-    at = world(Scripted(before_head=0.05, pieces=(ANSWER,)))
+async def test_there_are_never_more_than_a_bounded_number() -> None:
+    at = world(Scripted(before_head=0.05, pieces=(ANSWER,)), most=2)
     await asyncio.gather(*(asked(at) for _ in range(5)))
     assert at.shadows.skipped == 3
     assert sum(line.shadow_of != "" and line.outcome == "ok" for line in at.ledger.lines) == 2

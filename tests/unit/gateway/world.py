@@ -29,7 +29,7 @@ from modelwright.gateway.identity.renewal import Renewal
 from modelwright.gateway.identity.source import KeySource
 from modelwright.gateway.inflight import InFlight
 from modelwright.gateway.live import Gateway
-from modelwright.gateway.policies.mirror import Shadows
+from modelwright.gateway.policies.mirror import MOST, Shadows
 from modelwright.guards.guard import RuleGuard
 
 PEPPER = b"pepper"
@@ -119,6 +119,7 @@ class World:
         script: Sequence[Scripted] | Callable[[Any], Scripted] = (),
         *,
         guards: MakeGuard = RuleGuard,
+        most_shadows: int = MOST,
         **changes: Any,
     ) -> None:
         self.clock = ManualClock()
@@ -133,7 +134,7 @@ class World:
         self.waits: list[float] = []
         """Seconds that policies have waited; the clock went on by as much."""
         self.limiter: Limiter = MemoryLimits(self.clock.now)
-        self.shadows = Shadows(self.clock, ids=_ids("shadow"))
+        self.shadows = Shadows(self.clock, ids=_ids("shadow"), most=most_shadows)
         self.gateway = Gateway(
             Parts(
                 caches=lambda _: self.cache,
@@ -157,13 +158,7 @@ class World:
             compile_prompt=compile_prompt,
         )
         self.gateway.apply(snapshot(**changes))
-        self.door = Door(
-            self.gateway,
-            clock=self.clock,
-            ids=_ids("call"),
-            emit=self.events.append,
-            version="9",
-        )
+        self.door = Door(self.gateway, clock=self.clock, ids=_ids("call"), emit=self.events.append, version="9")
 
     async def ask(
         self,

@@ -23,7 +23,8 @@ AGAIN = 2.0
 """Seconds after which an issuer that could not be asked is asked again."""
 GAP = 2.0
 """Seconds between two readings that somebody asks for, since anybody can send a token of an unknown key."""
-_TICK = 0.5
+TICK = 0.5
+"""Seconds between two looks at what is due."""
 
 Told = Callable[[], Awaitable[object]]
 """Writes the snapshot and lets the gateways take it."""
@@ -49,8 +50,9 @@ class IssuerFacts(msgspec.Struct, frozen=True, kw_only=True):
 class IssuerWatch:
     """All issuers of one installation."""
 
-    def __init__(self, state: Path, transport: Transport, *, clock: Clock) -> None:
-        """`state` is the directory that keeps the keys over a restart."""
+    def __init__(self, state: Path, transport: Transport, *, clock: Clock, tick: float = TICK) -> None:
+        """`state` is the directory that keeps the keys over a restart, `tick` the seconds between two looks."""
+        self._tick = tick
         self.told: Told = _nobody
         """Set by whoever knows the gateways."""
         self._path = state / "issuers.json"
@@ -82,7 +84,7 @@ class IssuerWatch:
             except Exception:
                 log.exception("the keys of issuers cannot be kept now; it is tried again")
             try:
-                await asyncio.wait_for(self._enough.wait(), _TICK)
+                await asyncio.wait_for(self._enough.wait(), self._tick)
             except TimeoutError:
                 continue
 

@@ -8,40 +8,24 @@ from urllib.parse import quote
 
 import msgspec
 
-from modelwright.app.supervise.ask import ask
-from modelwright.app.supervise.devices.runtime import running
+from modelwright.app.supervise.control import Control
 from modelwright.core.errors import (
     AliasHasMoved,
     Malformed,
     NotRegistered,
     PromptError,
     RegistryError,
-    StartError,
     VersionTaken,
 )
 
-WITHIN = 30.0
-"""Seconds that control may take for one answer."""
-_KINDS = {
-    kind.code: kind for kind in (AliasHasMoved, Malformed, NotRegistered, PromptError, RegistryError, VersionTaken)
-}
-
-
-class _Error(msgspec.Struct):
-    code: str
-    message: str
-    hint: str = ""
-
-
-class _Envelope(msgspec.Struct):
-    error: _Error
+_REFUSALS = (AliasHasMoved, Malformed, NotRegistered, PromptError, RegistryError, VersionTaken)
 
 
 class PromptOffice:
     """The verbs of `modelwright prompts`; they block. Raise NotRunning, StartError, RegistryError, PromptError."""
 
     def __init__(self, state: Path, *, who: str) -> None:
-        self._state = state
+        self._control = Control(state, refusals=_REFUSALS)
         self._who = who
 
     def list(self) -> Any:
@@ -71,19 +55,9 @@ class PromptOffice:
         return self._ask("POST", f"{_path(name)}/versions/{quote(word, safe='')}/render", {"variables": variables})
 
     def _ask(self, method: str, target: str, wish: object = None) -> Any:
-        socket = Path(running(self._state).runtime, "control.sock")
-        body = b"" if wish is None else msgspec.json.encode(wish)
-        try:
-            answer = ask(socket, target, method=method, body=body, within=WITHIN)
-        except OSError as error:
-            raise StartError(f"control does not answer ({error})", hint="see modelwright status and its log") from error
-        if answer.status < 400:
-            return msgspec.json.decode(answer.body)
-        try:
-            error = msgspec.json.decode(answer.body, type=_Envelope).error
-        except msgspec.MsgspecError:
-            raise StartError(f"control answered {answer.status}", hint="see its log") from None
-        raise _KINDS.get(error.code, StartError)(error.message, hint=error.hint)
+        return msgspec.json.decode(
+            self._control.ask(method, target, b"" if wish is None else msgspec.json.encode(wish))
+        )
 
 
 def _path(name: str) -> str:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-import msgspec
-
 from modelwright.adapters.stores.sql_feedback import SqlVariants
 from modelwright.app.keys.desk import Tell
+from modelwright.app.variants.facts import Change, EndpointView, VariantView
 from modelwright.app.variants.types import RollbackWish, WeightsChanged, WeightsWish
-from modelwright.app.variants.weights import Change, LiveWeights, checked, shares, with_weights
+from modelwright.app.variants.weights import LiveWeights, checked, shares, with_weights
 from modelwright.core.contracts.snapshot import Endpoint, Snapshot
 from modelwright.core.errors import UnknownEndpoint, Unprocessable
-from modelwright.core.experiments.observations import Observation, observe
+from modelwright.core.experiments.observations import observe
 from modelwright.core.nearest import nearest
 from modelwright.core.ports.clock import Clock
 from modelwright.core.quantities import parse_duration
@@ -21,33 +20,6 @@ from modelwright.registry.registry import By
 
 MOST = 200_000
 """Calls that one look goes through, the newest first."""
-
-
-class VariantView(msgspec.Struct, frozen=True, kw_only=True):
-    """One variant as it stands and as it was seen."""
-
-    variant: str
-    provider: str
-    model: str
-    weight: float
-    """In force."""
-    manifest_weight: float | None
-    """None for a variant that the manifest does not name any more."""
-    share: float
-    """Of the endpoint's calls, 0 to 1."""
-    seen: Observation
-
-
-class EndpointView(msgspec.Struct, frozen=True, kw_only=True):
-    """An endpoint's variants over a period."""
-
-    endpoint: str
-    since: float
-    """Unix seconds."""
-    calls: int
-    whole: bool
-    """False when only the newest calls of the period were looked at."""
-    variants: tuple[VariantView, ...]
 
 
 class VariantDesk:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from modelwright.app.variants.facts import Change
 from modelwright.core.contracts.snapshot import Endpoint, Snapshot
 from modelwright.core.errors import NotRegistered, Unprocessable
 from modelwright.core.nearest import nearest
@@ -19,17 +20,6 @@ LIVE = "live"
 
 Weights = Mapping[str, float]
 """By variant; none at all: the manifest's hold."""
-
-
-class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """One entry of the history."""
-
-    weights: dict[str, float]
-    """Empty: the manifest's hold again."""
-    who: str
-    why: str
-    at: float
-    """Unix seconds."""
 
 
 class LiveWeights:

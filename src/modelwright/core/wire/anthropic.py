@@ -159,9 +159,8 @@ class EventHeads:
                 self.done = True
             case "message_start" if event.message is not None and event.message.usage is not None:
                 self.counts = self.counts.later(event.message.usage)
-                asked = msgspec.structs.replace(
-                    self.counts, output_tokens=None
-                )  # so far it counts nothing of the answer
+                # So far it counts nothing of the answer.
+                asked = msgspec.structs.replace(self.counts, output_tokens=None)
                 return AnswerHead(usage=ledger_usage(asked), choices=1)
             case "message_delta" if event.usage is not None:
                 self.counts = self.counts.later(event.usage)

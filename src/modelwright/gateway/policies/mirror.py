@@ -19,9 +19,10 @@ MOST = 64
 class Shadows:
     """The shadows under way in one worker, over all snapshots."""
 
-    def __init__(self, clock: Clock, *, ids: Callable[[], str]) -> None:
+    def __init__(self, clock: Clock, *, ids: Callable[[], str], most: int = MOST) -> None:
         self.skipped = 0
         """Shadows that were not cast, since too many were under way."""
+        self._most = most
         self._clock = clock
         self._ids = ids
         self._in_flight = InFlight(clock)
@@ -31,7 +32,7 @@ class Shadows:
         """Ask `lane` what this call asks, beside it; nothing of that reaches the client, not even an error."""
         if lane.off:
             return
-        if len(self._tasks) >= MOST:
+        if len(self._tasks) >= self._most:
             self.skipped += 1
             return
         task = asyncio.get_running_loop().create_task(self._ask(self._shadow_of(call, lane), ask, lane=lane))
@@ -86,7 +87,7 @@ class Shadows:
 
     async def _ask(self, call: Call, ask: Handler, *, lane: Lane) -> None:
         try:
-            self._in_flight.enter(call, limit=MOST)
+            self._in_flight.enter(call, limit=self._most)
             call.deadline = call.started + lane.total
             reply = await ask(call)
             if reply.chunks is not None:

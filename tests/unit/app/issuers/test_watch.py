@@ -9,7 +9,6 @@ import pytest
 
 from modelwright.adapters.http.fake import FakeTransport, Scripted
 from modelwright.adapters.http.pool import Pool
-from modelwright.app.issuers import watch as watch_module
 from modelwright.app.issuers.discover import read_keys
 from modelwright.app.issuers.watch import AGAIN, EVERY, GAP, IssuerWatch
 from modelwright.app.system import SystemClock
@@ -178,20 +177,28 @@ async def test_the_reading_goes_on_whatever_an_issuer_or_the_snapshot_does(tmp_p
     await asyncio.wait_for(running, 10)
 
 
-async def test_a_round_that_fails_is_not_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    watch, rounds = IssuerWatch(tmp_path, FakeTransport(), clock=ManualClock()), 0
+class BrokenClock(ManualClock):
+    """Fails whoever asks it, and counts them."""
 
-    async def fail() -> None:
-        nonlocal rounds
-        rounds += 1
-        if rounds == 2:
-            watch.finish()
+    asked = 0
+
+    def monotonic(self) -> float:
+        self.asked += 1
         raise RuntimeError("a mistake of ours")
 
-    monkeypatch.setattr(watch_module, "_TICK", 0.0)
-    monkeypatch.setattr(watch, "_round", fail)
-    await asyncio.wait_for(watch.run(), 10)
-    assert rounds == 2
+
+async def test_a_round_that_fails_is_not_the_last(tmp_path: Path) -> None:
+    clock = BrokenClock()
+    watch = IssuerWatch(tmp_path, FakeTransport(), clock=clock, tick=0.0)
+    watch.filled((ISSUER,))
+    running = asyncio.create_task(watch.run())
+    for _ in range(1000):
+        if clock.asked >= 2:
+            break
+        await asyncio.sleep(0.001)
+    watch.finish()
+    await asyncio.wait_for(running, 10)
+    assert clock.asked >= 2
 
 
 async def test_when_an_issuer_is_due(tmp_path: Path) -> None:

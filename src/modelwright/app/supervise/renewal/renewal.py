@@ -10,6 +10,7 @@ from typing import Protocol, TypeAlias
 import msgspec
 
 from modelwright.app.supervise.ask import ask
+from modelwright.app.supervise.control import Spread
 from modelwright.app.supervise.devices.runtime import Claim
 from modelwright.app.supervise.renewal.configuration import Configuration, fixed_changes
 from modelwright.core.errors import ManifestError, ModelwrightError
@@ -34,17 +35,20 @@ class Site(Protocol):
         ...
 
 
-class _Spread(msgspec.Struct):
-    serial: int
-    confirmed: tuple[str, ...] = ()
-    unconfirmed: tuple[str, ...] = ()
-    problem: str = ""
-
-
 class Renewal:
-    """Beside one run; `read` is the manifest's reading, which raises what is wrong with it."""
+    """Beside one run."""
 
-    def __init__(self, first: Configuration, *, claim: Claim, read: Callable[[], Configuration], site: Site) -> None:
+    def __init__(
+        self,
+        first: Configuration,
+        *,
+        claim: Claim,
+        read: Callable[[], Configuration],
+        site: Site,
+        look: float = LOOK,
+    ) -> None:
+        """`read` is the manifest's reading, which raises what is wrong with it; `look` the seconds between looks."""
+        self._look = look
         self._in_force = first
         self._begin = marks_of(first.loaded.files)
         self._claim = claim
@@ -62,7 +66,7 @@ class Renewal:
         known: Marks | None = self._begin
         seen = known
         while True:
-            await asyncio.sleep(LOOK)
+            await asyncio.sleep(self._look)
             files = self._in_force.loaded.files
             marks = marks_of(files)
             if marks != known and marks == seen:
@@ -108,7 +112,7 @@ class Renewal:
             answer = await asyncio.to_thread(
                 ask, self._claim.runtime / "control.sock", "/publish", method="POST", body=b"{}", within=WITHIN
             )
-            spread = msgspec.json.decode(answer.body, type=_Spread)
+            spread = msgspec.json.decode(answer.body, type=Spread)
         except (OSError, msgspec.MsgspecError) as error:
             self._wait_for(str(error))
             return

@@ -9,7 +9,6 @@ import pytest
 
 from modelwright.app.manifest.load import load_manifest
 from modelwright.app.supervise.devices.runtime import Claim
-from modelwright.app.supervise.renewal import renewal
 from modelwright.app.supervise.renewal.configuration import Configuration, configure, fixed_changes
 from modelwright.app.supervise.renewal.renewal import Renewal, marks_of, told
 
@@ -104,9 +103,8 @@ class Told:
 
 
 async def test_change_made_while_another_is_read_is_not_lost(
-    read: Callable[[str], Configuration], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    read: Callable[[str], Configuration], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(renewal, "LOOK", 0.01)
     first = read(TEXT)
     path = tmp_path / "modelwright.yaml"
     weighed = [TEXT.replace("model: small", f"model: small, weight: {weight}") for weight in (2, 33)]
@@ -121,7 +119,7 @@ async def test_change_made_while_another_is_read_is_not_lost(
         return found
 
     site, claim = Told(), Claim(tmp_path / ".modelwright", tmp_path / "run", ())
-    task = asyncio.create_task(Renewal(first, claim=claim, read=slowly, site=site).run())
+    task = asyncio.create_task(Renewal(first, claim=claim, read=slowly, site=site, look=0.01).run())
     path.write_text(weighed[0])
     for _ in range(300):
         if site.weights[-1:] == [33]:
@@ -132,9 +130,8 @@ async def test_change_made_while_another_is_read_is_not_lost(
 
 
 async def test_a_defect_in_reading_is_told_and_the_next_state_is_looked_at(
-    read: Callable[[str], Configuration], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    read: Callable[[str], Configuration], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(renewal, "LOOK", 0.01)
     first, broken = read(TEXT), [True]
     path = tmp_path / "modelwright.yaml"
 
@@ -144,7 +141,7 @@ async def test_a_defect_in_reading_is_told_and_the_next_state_is_looked_at(
         return read(path.read_text())
 
     site, claim = Told(), Claim(tmp_path / ".modelwright", tmp_path / "run", ())
-    task = asyncio.create_task(Renewal(first, claim=claim, read=sometimes, site=site).run())
+    task = asyncio.create_task(Renewal(first, claim=claim, read=sometimes, site=site, look=0.01).run())
     path.write_text(TEXT.replace("model: small", "model: small, weight: 44"))
     for _ in range(300):
         if site.lines:
