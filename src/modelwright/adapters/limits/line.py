@@ -9,10 +9,11 @@ import asyncio
 import hashlib
 import logging
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain, repeat
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
+from hiredis import pack_command
 from redis.asyncio import ConnectionPool
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import NoScriptError, RedisError, ResponseError
@@ -31,6 +32,9 @@ POSTED = 100_000
 Command: TypeAlias = tuple[str, Sequence[str], Sequence[str | int]]
 """(script, keys, arguments)."""
 log = logging.getLogger("modelwright.limits")
+
+_pack = cast("Callable[[tuple[str | int, ...]], bytes]", pack_command)
+"""redis-py's own packing is Python's, and took half of the time of a command; hiredis types it as of one item."""
 
 
 class AwayError(Exception):
@@ -181,8 +185,10 @@ class Line:
 
         timer = loop.call_later(self.patience, look_again)
         try:
-            packed = [("EVALSHA", self._digests[name], len(keys), *keys, *args) for name, keys, args in commands]
-            await connection.send_packed_command(connection.pack_commands(packed), check_health=False)
+            packed = b"".join(
+                _pack(("EVALSHA", self._digests[name], len(keys), *keys, *args)) for name, keys, args in commands
+            )
+            await connection.send_packed_command(packed, check_health=False)
             return [await self._reply(connection) for _ in commands]
         except asyncio.CancelledError:
             if late:
