@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from modelwright.app.manifest.load import load_manifest
-    from modelwright.core.errors import ModelwrightError
+    from modelwright.core.errors.tree import ModelwrightError
 
 __version__ = "0.1.0"
 __all__ = ["ModelwrightError", "__version__", "load_manifest"]
 
 _HOMES = {
-    "ModelwrightError": "modelwright.core.errors",
+    "ModelwrightError": "modelwright.core.errors.tree",
     "load_manifest": "modelwright.app.manifest.load",
 }
 

@@ -12,15 +12,15 @@ from modelwright.adapters.http.head import RequestHeads
 from modelwright.adapters.providers.table import ROWS, SERVING, dialect
 from modelwright.core.contracts.ledger import Usage
 from modelwright.core.contracts.snapshot import ProviderEntry
-from modelwright.core.errors import (
+from modelwright.core.errors.calls import Unprocessable
+from modelwright.core.errors.providers import (
     ProviderAuth,
     ProviderError,
     ProviderOverloaded,
     ProviderRateLimited,
     ProviderTimeout,
-    StartError,
-    Unprocessable,
 )
+from modelwright.core.errors.starting import StartError
 from modelwright.core.ports.providers import Dialect, Outbound
 
 TEXT = ("chat", "completions", "embeddings")

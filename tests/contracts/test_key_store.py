@@ -11,7 +11,7 @@ from modelwright.adapters.stores.database import open_database
 from modelwright.adapters.stores.memory_keys import MemoryKeyStore
 from modelwright.adapters.stores.sql_keys import SqlKeyStore
 from modelwright.core.contracts.snapshot import Key
-from modelwright.core.errors import AccessError, KeyNameTaken, KeyNotFound
+from modelwright.core.errors.access import AccessError, KeyNameTaken, KeyNotFound
 from modelwright.core.ports.stores import KeyRow, KeyStore
 
 

@@ -13,7 +13,7 @@ import pytest
 from modelwright.adapters.stores.memory_ledger import MemoryLedger
 from modelwright.adapters.stores.spool import SpoolLedger
 from modelwright.core.contracts.ledger import LedgerRow
-from modelwright.core.errors import LedgerUnavailable
+from modelwright.core.errors.calls import LedgerUnavailable
 from modelwright.core.ports.stores import LedgerSink
 
 

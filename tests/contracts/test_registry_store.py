@@ -13,7 +13,7 @@ import pytest
 from modelwright.adapters.stores.database import open_database
 from modelwright.adapters.stores.memory_registry import MemoryRegistryStore
 from modelwright.adapters.stores.sql_registry import SqlRegistryStore
-from modelwright.core.errors import NotRegistered
+from modelwright.core.errors.registry import NotRegistered
 from modelwright.core.ports.registry import ALIAS, VERSION, Entry, RegistryStore
 
 DYING_WRITER = Path(__file__).with_name("registry_writer.py")

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from modelwright.adapters.engines.onnxruntime import OnnxRuntimeEngine
 from modelwright.adapters.engines.toy_tensor import ToyTensorEngine
-from modelwright.core.errors import BadModelFile, CallError, EngineFailed, StartError, Unprocessable
+from modelwright.core.errors.calls import CallError, EngineFailed, Unprocessable
+from modelwright.core.errors.starting import BadModelFile, StartError
 from modelwright.core.ports.engines import Array, EngineConfig, Signature, TensorEngine
 from tests.making.onnx_models import double, pick
 

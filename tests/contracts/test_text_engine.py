@@ -8,7 +8,7 @@ import pytest
 from modelwright.adapters.engines.gguf_codec import gguf_codec
 from modelwright.adapters.engines.openvino_llm import OpenVinoLlm
 from modelwright.adapters.engines.toy_text import ToyTextEngine, byte_codec
-from modelwright.core.errors import BadModelFile, StartError
+from modelwright.core.errors.starting import BadModelFile, StartError
 from modelwright.core.ports.engines import EngineConfig, Sampling, TextCodec, TextEngine, TextSignature
 from tests.making.tiny_gguf import write_tiny_gguf
 

@@ -12,11 +12,11 @@ import pytest
 from modelwright.adapters.http.aiohttp_client import AiohttpClient
 from modelwright.adapters.http.fake import FakeTransport, Scripted
 from modelwright.adapters.http.pool import Pool
-from modelwright.core.errors import (
+from modelwright.core.errors.calls import Stopped
+from modelwright.core.errors.providers import (
     ProviderError,
     ProviderTimeout,
     ProviderUnreachable,
-    Stopped,
     UpstreamStalled,
     UpstreamTruncated,
 )

@@ -9,7 +9,7 @@ import pytest
 
 from modelwright.adapters.http.aiohttp_client import AiohttpClient
 from modelwright.adapters.http.pool import Pool
-from modelwright.core.errors import ProviderError, ProviderUnreachable, UpstreamTruncated
+from modelwright.core.errors.providers import ProviderError, ProviderUnreachable, UpstreamTruncated
 from modelwright.core.ports.http import Deadlines, Transport, UpstreamRequest
 from tests.contracts.upstream import Exchange, Play, Upstream, upstream
 

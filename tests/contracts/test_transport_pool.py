@@ -10,14 +10,8 @@ import pytest
 
 from modelwright.adapters.http.dial import Address
 from modelwright.adapters.http.pool import Limits, Pool
-from modelwright.core.errors import (
-    CallError,
-    Overloaded,
-    ProviderError,
-    ProviderTimeout,
-    ProviderUnreachable,
-    UpstreamTruncated,
-)
+from modelwright.core.errors.calls import CallError, Overloaded
+from modelwright.core.errors.providers import ProviderError, ProviderTimeout, ProviderUnreachable, UpstreamTruncated
 from modelwright.core.ports.http import Deadlines, Origin, UpstreamRequest
 from tests.contracts.upstream import Exchange, Upstream, upstream
 

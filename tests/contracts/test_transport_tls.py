@@ -13,7 +13,7 @@ import pytest
 from modelwright.adapters.http.aiohttp_client import AiohttpClient
 from modelwright.adapters.http.dial import tls_context
 from modelwright.adapters.http.pool import Pool
-from modelwright.core.errors import ProviderTimeout, ProviderUnreachable
+from modelwright.core.errors.providers import ProviderTimeout, ProviderUnreachable
 from modelwright.core.ports.http import Deadlines, Origin, Transport, UpstreamRequest
 from tests.contracts.upstream import Exchange, Upstream, upstream
 

@@ -20,7 +20,7 @@ import pytest
 from modelwright.adapters.http.pool import Pool
 from modelwright.app.dev_provider.answers import text_of
 from modelwright.app.dev_provider.faults import KINDS, STATUS
-from modelwright.core.errors import ProviderError, ProviderUnreachable, UpstreamStalled, UpstreamTruncated
+from modelwright.core.errors.providers import ProviderError, ProviderUnreachable, UpstreamStalled, UpstreamTruncated
 from modelwright.core.ports.http import Deadlines, Origin, UpstreamRequest, UpstreamResponse
 from modelwright.core.wire.sse import EventSplitter, event_data
 from tests.e2e.running import program

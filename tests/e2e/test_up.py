@@ -15,7 +15,7 @@ import pytest
 
 from modelwright.app.supervise.ask import ask
 from modelwright.app.supervise.look import look
-from modelwright.core.errors import NotRunning
+from modelwright.core.errors.starting import NotRunning
 from modelwright.core.status import PartStatus
 from tests.e2e.clients import Hammer, patient
 from tests.e2e.running import Site, alive, modelwright, program, running

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
+from docs.reference_pages.errors import every_error
 from modelwright.adapters.providers.table import KINDS
 from modelwright.app.manifest.shape import ANYTHING, every_field
 from modelwright.cli.main import VERBS, app
-from modelwright.core import errors
 from modelwright.core.contracts.ledger import OUTCOMES, LedgerRow
+from modelwright.core.errors.tree import ModelwrightError
 from tests.house.files import ROOT, modules
 
-ERRORS = [value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, Exception)]
 PATHS = [path for path, _ in every_field()]
 METRIC = re.compile(r"\"(modelwright_(?!toy)[a-z]+(?:_[a-z]+)*)\"")
 
@@ -43,8 +43,8 @@ def test_command_is_named_with_all_of_its_options(verb: str) -> None:
         assert not {name for name in options if name not in section}
 
 
-@pytest.mark.parametrize("error", [error for error in ERRORS if error is not errors.ModelwrightError])
-def test_error_is_named(error: type[errors.ModelwrightError]) -> None:
+@pytest.mark.parametrize("error", every_error())
+def test_error_is_named(error: type[ModelwrightError]) -> None:
     assert f"`{error.code}`" in reference("errors.md")
 
 

@@ -73,4 +73,4 @@ def test_one_module_reads_the_environment() -> None:
         for node in ast.walk(ast.parse((ROOT / module).read_text("utf-8")))
         if isinstance(node, ast.Attribute) and node.attr in {"environ", "environb", "getenv", "getenvb"}
     }
-    assert readers == {"src/modelwright/app/settings.py"}
+    assert readers == {"src/modelwright/app/settings/settings.py"}

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 
 from modelwright.core.contracts.snapshot import Key
-from modelwright.core.errors import AccessError, KeyNotFound
+from modelwright.core.errors.access import AccessError, KeyNotFound
 from modelwright.core.keys import compose_key, key_digest
 from modelwright.core.ports.stores import KeyRow, KeyStore
 from modelwright.core.quantities import parse_duration

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import msgspec
 
 from modelwright.access.keys import lifetime, named_key
-from modelwright.core.errors import AccessError
+from modelwright.core.errors.access import AccessError
 from modelwright.core.keys import compose_key, key_digest
 from modelwright.core.ports.stores import KeyRow, KeyStore
 from modelwright.core.quantities import parse_duration

@@ -10,7 +10,7 @@ from modelwright.app.manifest.load import LoadedManifest
 from modelwright.app.snapshot import endpoints
 from modelwright.core import split
 from modelwright.core.contracts.snapshot import Endpoint
-from modelwright.core.errors import UnknownEndpoint
+from modelwright.core.errors.calls import UnknownEndpoint
 from modelwright.core.nearest import nearest
 
 

@@ -24,7 +24,8 @@ import uvicorn
 
 from modelwright.adapters.http.serve import AsgiProtocol
 from modelwright.app.parts import Notice, PartSpec
-from modelwright.core.errors import ModelwrightError, StartError
+from modelwright.core.errors.starting import StartError
+from modelwright.core.errors.tree import ModelwrightError
 
 AsgiApp = Callable[[Any, Any, Any], Awaitable[None]]
 

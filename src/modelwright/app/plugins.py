@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import msgspec
 
-from modelwright.core.errors import MissingExtra, StartError
+from modelwright.core.errors.starting import MissingExtra, StartError
 from modelwright.core.ports.engines import TensorEngine, TextCodec, TextEngine
 
 

@@ -33,7 +33,7 @@ from modelwright.core.contracts.snapshot import (
     Timeouts,
     Variant,
 )
-from modelwright.core.errors import StartError
+from modelwright.core.errors.starting import StartError
 from modelwright.core.prices import units
 from modelwright.core.prompting.variables import label
 from modelwright.core.quantities import parse_budgets, parse_duration, parse_rates, parse_size

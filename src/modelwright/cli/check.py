@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from modelwright.app.document.mend import Renaming
     from modelwright.app.manifest.load import Report
-    from modelwright.core.errors import Fault
+    from modelwright.core.errors.tree import Fault
 
 
 def check(

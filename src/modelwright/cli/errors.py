@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from modelwright.cli.exit_codes import exit_code
-from modelwright.core.errors import Fault, ManifestError, ModelwrightError
+from modelwright.core.errors.tree import Fault, ManifestError, ModelwrightError
 
 
 def report(error: ModelwrightError) -> int:

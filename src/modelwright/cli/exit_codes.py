@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modelwright.core.errors import ModelwrightError
+from modelwright.core.errors.tree import ModelwrightError
 
 OK = 0
 FAILURE = 1

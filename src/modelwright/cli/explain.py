@@ -33,7 +33,7 @@ def explain(
     from modelwright.app.explain import Caller
     from modelwright.app.explain import explain as explained
     from modelwright.app.manifest.load import load_manifest
-    from modelwright.app.secret_files import SALT, salt
+    from modelwright.app.settings.own_secrets import SALT, salt
 
     loaded = load_manifest(file, environment=env)
     known = salt(loaded.state_dir) if (loaded.state_dir / SALT).exists() else ""

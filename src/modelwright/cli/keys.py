@@ -128,9 +128,9 @@ def revoke(
 
 def _office(file: Path, env: str | None) -> KeyOffice:
     from modelwright.app.keys.office import KeyOffice
-    from modelwright.app.settings import chosen_environment, process_environment
+    from modelwright.app.settings.settings import chosen_environment, process_environment
     from modelwright.app.supervise.look import state_of
-    from modelwright.core.errors import StartError
+    from modelwright.core.errors.starting import StartError
 
     if not file.is_file():
         raise StartError(f"there is no manifest {file}", hint="go to its folder, or name it: -f FILE")

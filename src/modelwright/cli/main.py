@@ -10,7 +10,8 @@ import typer
 from typer.core import TyperGroup
 
 from modelwright.cli.errors import report
-from modelwright.core.errors import ModelwrightError, StartError
+from modelwright.core.errors.starting import StartError
+from modelwright.core.errors.tree import ModelwrightError
 
 
 class Verb(NamedTuple):

@@ -35,7 +35,7 @@ def up(
     from contextlib import closing
     from importlib.metadata import version
 
-    from modelwright.app.settings import chosen_environment, process_environment
+    from modelwright.app.settings.settings import chosen_environment, process_environment
     from modelwright.app.supervise.look import state_of
     from modelwright.app.supervise.up import Wish, bring_up
     from modelwright.app.supervise.welcome.commands import Place, program_name, seen_from

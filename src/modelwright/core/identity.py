@@ -12,7 +12,7 @@ from typing import Any, cast
 import msgspec
 
 from modelwright.core.contracts.snapshot import Issuer, Key
-from modelwright.core.errors import Forbidden, Unauthenticated
+from modelwright.core.errors.calls import Forbidden, Unauthenticated
 
 ALL = "*"
 """Among the endpoints of a scope: every one."""

@@ -10,7 +10,7 @@ from typing import Protocol, TypeAlias
 import msgspec
 
 from modelwright.core.contracts.ledger import LedgerRow
-from modelwright.core.errors import CallError
+from modelwright.core.errors.calls import CallError
 from modelwright.core.identity import ANONYMOUS, Caller
 from modelwright.core.wire.openai import RequestHead
 from modelwright.gateway.lanes import Lane, Replica

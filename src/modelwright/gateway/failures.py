@@ -6,19 +6,17 @@ import logging
 
 import msgspec
 
-from modelwright.core.errors import (
+from modelwright.core.errors.calls import (
     CallError,
     EngineFailed,
     Malformed,
     ModelUnavailable,
     Overloaded,
-    ProviderError,
-    ProviderUnreachable,
     TooLarge,
     UnknownEndpoint,
     Unprocessable,
-    UpstreamTruncated,
 )
+from modelwright.core.errors.providers import ProviderError, ProviderUnreachable, UpstreamTruncated
 from modelwright.core.ports.http import Headers
 from modelwright.core.ports.providers import AnswerHead
 from modelwright.gateway.call import Call

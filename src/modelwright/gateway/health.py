@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from modelwright.core.errors import CallError
+from modelwright.core.errors.calls import CallError
 from modelwright.core.ports.http import Deadlines, Transport
 from modelwright.core.ports.providers import Outbound
 from modelwright.gateway.lanes import Replica

@@ -4,15 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from modelwright.core.errors import (
-    CallError,
-    Malformed,
-    Overloaded,
-    ProviderError,
-    ProviderTimeout,
-    Stopped,
-    UpstreamStalled,
-)
+from modelwright.core.errors.calls import CallError, Malformed, Overloaded, Stopped
+from modelwright.core.errors.providers import ProviderError, ProviderTimeout, UpstreamStalled
 from modelwright.core.ports.clock import Clock
 from modelwright.gateway.call import Call
 

@@ -8,7 +8,9 @@ from functools import partial
 import msgspec
 
 from modelwright.core.contracts.snapshot import SERVING, Endpoint, ProviderEntry, Snapshot, Variant
-from modelwright.core.errors import ModelUnavailable, ModelwrightError, ProviderUnavailable, StartError
+from modelwright.core.errors.calls import ModelUnavailable, ProviderUnavailable
+from modelwright.core.errors.starting import StartError
+from modelwright.core.errors.tree import ModelwrightError
 from modelwright.core.ports.http import Deadlines
 from modelwright.core.ports.providers import Dialect
 from modelwright.core.prices import ceiling

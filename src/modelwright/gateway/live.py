@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from modelwright.core.contracts.events import BreakerChanged
 from modelwright.core.contracts.snapshot import Snapshot
-from modelwright.core.errors import ModelUnavailable, StartError
+from modelwright.core.errors.calls import ModelUnavailable
+from modelwright.core.errors.starting import StartError
 from modelwright.core.prompting.language import Compile
 from modelwright.gateway.call import Handler
 from modelwright.gateway.chain import Parts, build_chain

@@ -9,7 +9,9 @@ import msgspec
 
 from modelwright.core.contracts.ledger import LedgerRow
 from modelwright.core.contracts.snapshot import Endpoint, Prompt, Snapshot
-from modelwright.core.errors import Malformed, PromptError, StartError
+from modelwright.core.errors.calls import Malformed
+from modelwright.core.errors.prompts import PromptError
+from modelwright.core.errors.starting import StartError
 from modelwright.core.prompting.language import Compile, Render
 from modelwright.core.prompting.variables import FIELD, check_names, encoded, label, messages_of, values_of
 from modelwright.core.wire import openai

@@ -7,7 +7,8 @@ import math
 from collections.abc import AsyncGenerator, Callable
 
 from modelwright.core.contracts.ledger import LedgerRow, Usage
-from modelwright.core.errors import CallError, ProviderError, UpstreamTruncated
+from modelwright.core.errors.calls import CallError
+from modelwright.core.errors.providers import ProviderError, UpstreamTruncated
 from modelwright.core.ports.http import UpstreamResponse
 from modelwright.core.wire import openai
 from modelwright.core.wire.forms import Form

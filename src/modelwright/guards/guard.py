@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from modelwright.core.contracts.guard import EndpointGuard
-from modelwright.core.errors import Unprocessable
+from modelwright.core.errors.calls import Unprocessable
 from modelwright.guards.leak import Listener, Told
 from modelwright.guards.side import OFF, Side, Verdicts, check_injection, check_leak, check_size, window
 from modelwright.guards.stream import AnswerStream

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from modelwright.core.contracts.guard import GuardSide
-from modelwright.core.errors import GuardBlocked
+from modelwright.core.errors.calls import GuardBlocked
 from modelwright.guards.detectors.addresses import EMAIL, Emails
 from modelwright.guards.detectors.numbers import CARD, CN_ID, IBAN, PHONE, Numbers
 from modelwright.guards.detectors.phrases import Phrases

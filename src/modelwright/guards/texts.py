@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from modelwright.core.errors import Malformed
+from modelwright.core.errors.calls import Malformed
 from modelwright.core.prompting.variables import FIELD as VARIABLES
 
 NAMES = frozenset({

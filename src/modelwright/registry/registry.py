@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from modelwright.core.errors import AliasHasMoved, NotRegistered, RegistryError, VersionTaken
+from modelwright.core.errors.registry import AliasHasMoved, NotRegistered, RegistryError, VersionTaken
 from modelwright.core.nearest import nearest
 from modelwright.core.ports.clock import Clock
 from modelwright.core.ports.registry import ALIAS, VERSION, Entry, RegistryStore

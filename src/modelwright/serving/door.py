@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import msgspec
 from prometheus_client.core import Metric
 
-from modelwright.core.errors import ModelUnavailable, Stopped, TooLarge
+from modelwright.core.errors.calls import ModelUnavailable, Stopped, TooLarge
 from modelwright.core.status import Busy
 
 Scope = dict[str, Any]

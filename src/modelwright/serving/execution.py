@@ -10,7 +10,7 @@ from collections.abc import Hashable, Sequence
 import msgspec
 import numpy as np
 
-from modelwright.core.errors import CallError, EngineFailed, Overloaded
+from modelwright.core.errors.calls import CallError, EngineFailed, Overloaded
 from modelwright.core.ports.clock import Clock
 from modelwright.core.ports.engines import Array, TensorEngine
 from modelwright.serving.batching import Ticket, halves

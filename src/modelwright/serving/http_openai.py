@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from modelwright.core.errors import CallError, ModelUnavailable, StartError, Stopped, UnknownEndpoint
+from modelwright.core.errors.calls import CallError, ModelUnavailable, Stopped, UnknownEndpoint
+from modelwright.core.errors.starting import StartError
 from modelwright.core.ports.engines import EngineConfig, TextCodec, TextEngine
 from modelwright.core.status import Busy
 from modelwright.core.wire.openai import error_body

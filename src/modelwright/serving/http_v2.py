@@ -14,7 +14,8 @@ import msgspec
 from prometheus_client.core import Metric
 
 from modelwright.core.contracts.events import Event
-from modelwright.core.errors import CallError, StartError, Stopped, Unprocessable
+from modelwright.core.errors.calls import CallError, Stopped, Unprocessable
+from modelwright.core.errors.starting import StartError
 from modelwright.core.ports.clock import Clock
 from modelwright.core.ports.engines import EngineConfig, Signature, TensorEngine
 from modelwright.core.status import Busy

@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from modelwright.core.contracts.events import BatchFailed
-from modelwright.core.errors import Overloaded
+from modelwright.core.errors.calls import Overloaded
 from modelwright.core.ports.clock import Clock
 from modelwright.core.ports.engines import TensorEngine
 from modelwright.serving.batching import BatchQueue, Limits, Slice, Ticket

@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
-from modelwright.core.errors import CallError, EngineFailed, ModelUnavailable, Overloaded, Unprocessable
+from modelwright.core.errors.calls import CallError, EngineFailed, ModelUnavailable, Overloaded, Unprocessable
 from modelwright.core.ports.engines import Delta, EngineConfig, Sampling, TextEngine, TextSignature
 
 

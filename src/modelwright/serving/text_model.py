@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from modelwright.core.errors import CallError, ContextTooLong, Malformed
+from modelwright.core.errors.calls import CallError, ContextTooLong, Malformed
 from modelwright.core.ports.engines import Decoder, Delta, Sampling, TextCodec, TextSignature, TokenLogprob
 from modelwright.core.wire.openai import error_body
 from modelwright.core.wire.sse import DONE, event_bytes

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from modelwright.core.errors import Malformed, Unprocessable
+from modelwright.core.errors.calls import Malformed, Unprocessable
 from modelwright.core.ports.engines import Sampling
 
 _Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]

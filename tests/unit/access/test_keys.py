@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from modelwright.access.keys import create_key, is_live, lifetime, live_keys, recognise, revoke_key
 from modelwright.adapters.stores.memory_keys import MemoryKeyStore
 from modelwright.core.contracts.snapshot import Key
-from modelwright.core.errors import AccessError, KeyNameTaken, KeyNotFound
+from modelwright.core.errors.access import AccessError, KeyNameTaken, KeyNotFound
 from modelwright.core.keys import key_digest
 from modelwright.core.ports.stores import KeyRow
 

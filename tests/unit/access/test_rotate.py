@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from modelwright.access.keys import create_key, live_keys, revoke_key
 from modelwright.access.rotate import Rotated, overlap_of, rotate_key
 from modelwright.adapters.stores.memory_keys import MemoryKeyStore
-from modelwright.core.errors import AccessError, KeyNotFound
+from modelwright.core.errors.access import AccessError, KeyNotFound
 from modelwright.core.keys import key_digest
 from modelwright.core.ports.stores import KeyRow
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from modelwright.app.explain import Caller, explain
 from modelwright.app.manifest.load import LoadedManifest, load_manifest
 from modelwright.core import split
-from modelwright.core.errors import UnknownEndpoint
+from modelwright.core.errors.calls import UnknownEndpoint
 
 SALT = bytes(range(32))
 FILE = """

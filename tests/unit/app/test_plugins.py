@@ -14,7 +14,7 @@ from modelwright.app.plugins import (
     text_codec,
     text_engine,
 )
-from modelwright.core.errors import MissingExtra, StartError
+from modelwright.core.errors.starting import MissingExtra, StartError
 
 
 def test_table_and_schema_know_the_same_kinds() -> None:

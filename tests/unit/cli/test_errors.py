@@ -2,10 +2,12 @@
 
 import pytest
 
+from docs.reference_pages.errors import every_error
 from modelwright.cli.errors import count_of, fault_lines, report, text_of
 from modelwright.cli.exit_codes import EXIT_CODES, MEANINGS, exit_code
-from modelwright.core import errors
-from modelwright.core.errors import Fault, ManifestError, ModelwrightError, NotRunning, PortInUse, UnknownEndpoint
+from modelwright.core.errors.calls import UnknownEndpoint
+from modelwright.core.errors.starting import NotRunning, PortInUse
+from modelwright.core.errors.tree import Fault, ManifestError
 
 FAULT = Fault(path="m.yaml", line=3, key="gateway.workers", problem="0 is below 1", remedy="the least value is 1")
 
@@ -31,12 +33,8 @@ def test_they_go_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_every_exit_status_has_a_meaning_and_every_code_exists() -> None:
-    codes = {value.code for value in vars(errors).values() if _is_error(value)}
+    codes = {error.code for error in every_error()}
     assert EXIT_CODES.keys() <= codes
     assert {0, 1, 2, *EXIT_CODES.values()} == MEANINGS.keys()
     assert exit_code(UnknownEndpoint("x")) == 1
     assert exit_code(ManifestError((FAULT,))) == 3
-
-
-def _is_error(value: object) -> bool:
-    return isinstance(value, type) and issubclass(value, ModelwrightError)

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from modelwright.core.contracts.snapshot import Issuer, Key
-from modelwright.core.errors import Forbidden, Unauthenticated
+from modelwright.core.errors.calls import Forbidden, Unauthenticated
 from modelwright.core.identity import Caller, caller_of_claims, caller_of_key
 
 NOW = 1_700_000_000.0

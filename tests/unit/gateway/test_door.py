@@ -6,7 +6,7 @@ import pytest
 
 from modelwright.adapters.http.fake import Scripted
 from modelwright.core.contracts.snapshot import Key
-from modelwright.core.errors import ProviderTimeout, ProviderUnreachable
+from modelwright.core.errors.providers import ProviderTimeout, ProviderUnreachable
 from modelwright.core.keys import key_digest
 from tests.unit.gateway.world import ANSWER, CHAT, EVENT_STREAM, KEY, KEY_ID, PEPPER, World, answers, patient_chat
 

@@ -6,7 +6,7 @@ import pytest
 
 from modelwright.core.contracts.guard import EndpointGuard, GuardSide
 from modelwright.core.contracts.snapshot import Endpoint
-from modelwright.core.errors import GuardBlocked
+from modelwright.core.errors.calls import GuardBlocked
 from modelwright.core.ports.guards import MakeGuard, Watch
 from tests.unit.gateway.world import ANSWER, DONE, FINISH, ROLE, World, answers, chunk, snapshot, streams
 

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelwright.core.errors import CallError, Malformed, MethodNotAllowed, Overloaded, Stopped, TooLarge, UnknownPath
+from modelwright.core.errors.calls import (
+    CallError,
+    Malformed,
+    MethodNotAllowed,
+    Overloaded,
+    Stopped,
+    TooLarge,
+    UnknownPath,
+)
 from modelwright.core.ports.clock import ManualClock
 from modelwright.gateway.http.body import SWALLOWED, Body, BodyBudget
 from modelwright.gateway.http.paths import match

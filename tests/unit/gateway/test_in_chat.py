@@ -13,7 +13,8 @@ from modelwright.adapters.providers.table import dialect
 from modelwright.core.contracts.guard import EndpointGuard, GuardSide
 from modelwright.core.contracts.ledger import LedgerRow
 from modelwright.core.contracts.snapshot import Caching, ProviderEntry
-from modelwright.core.errors import CallError, ProviderError, ProviderUnreachable, UpstreamTruncated
+from modelwright.core.errors.calls import CallError
+from modelwright.core.errors.providers import ProviderError, ProviderUnreachable, UpstreamTruncated
 from modelwright.core.ports.http import UpstreamRequest
 from modelwright.core.wire import anthropic
 from modelwright.gateway.call import Call, Reply

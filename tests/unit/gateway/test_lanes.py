@@ -7,7 +7,10 @@ from modelwright.adapters.http.fake import FakeTransport, Scripted
 from modelwright.adapters.prompts.jinja import compile_prompt
 from modelwright.adapters.providers.table import dialect
 from modelwright.core.contracts.snapshot import Snapshot
-from modelwright.core.errors import CallError, ModelUnavailable, ModelwrightError, ProviderUnreachable, StartError
+from modelwright.core.errors.calls import CallError, ModelUnavailable
+from modelwright.core.errors.providers import ProviderUnreachable
+from modelwright.core.errors.starting import StartError
+from modelwright.core.errors.tree import ModelwrightError
 from modelwright.core.ports.http import UpstreamRequest
 from modelwright.gateway import health
 from modelwright.gateway.call import Call, Reply

@@ -7,7 +7,7 @@ import pytest
 
 from modelwright.adapters.http.fake import Scripted
 from modelwright.core.contracts.snapshot import Endpoint, ProviderEntry, Snapshot, Variant
-from modelwright.core.errors import ProviderUnreachable
+from modelwright.core.errors.providers import ProviderUnreachable
 from modelwright.core.ports.http import UpstreamRequest
 from modelwright.gateway.policies.mirror import MOST
 from tests.unit.gateway.world import ANSWER, DONE, FINISH, QUICK, ROLE, USAGE, World, answers, chunk, snapshot, streams

@@ -9,7 +9,7 @@ import pytest
 from modelwright.adapters.http.fake import Scripted
 from modelwright.core.contracts.guard import EndpointGuard, GuardSide
 from modelwright.core.contracts.snapshot import Caching, Endpoint, Prompt, PromptMessage, PromptVariable, Variant
-from modelwright.core.errors import StartError
+from modelwright.core.errors.starting import StartError
 from tests.unit.gateway.world import QUICK, World, answers, snapshot
 
 HELLO = {"role": "user", "content": "Hello"}

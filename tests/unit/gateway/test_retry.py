@@ -10,7 +10,7 @@ import pytest
 from modelwright.adapters.http.fake import Scripted
 from modelwright.core.contracts.events import AttemptFailed
 from modelwright.core.contracts.snapshot import BreakerRule, Limit, Limits, Price, Retries, Timeouts
-from modelwright.core.errors import ProviderRateLimited, ProviderUnreachable
+from modelwright.core.errors.providers import ProviderRateLimited, ProviderUnreachable
 from modelwright.core.limits import costs_of
 from modelwright.core.ports.http import UpstreamRequest
 from modelwright.gateway.routing.attempts import Failed

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelwright.adapters.http.fake import Scripted
-from modelwright.core.errors import ProviderTimeout, UpstreamStalled
+from modelwright.core.errors.providers import ProviderTimeout, UpstreamStalled
 from tests.unit.gateway.world import DONE, FINISH, ROLE, USAGE, Heard, World, chunk, patient_chat, snapshot, streams
 
 WORDS = ("Hello", " wörld", "\n\ndata: [DONE]\n\n", ' "usage" "error" [DONE] ', "🙂")

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from modelwright.core.contracts.guard import EndpointGuard, GuardRule, GuardSide
-from modelwright.core.errors import GuardBlocked, Malformed, Unprocessable
+from modelwright.core.errors.calls import GuardBlocked, Malformed, Unprocessable
 from modelwright.guards.guard import RuleGuard
 from tests.unit.guards.findings import CARD, IBAN, OPENAI
 

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from modelwright.core.contracts.guard import EndpointGuard, GuardSide
-from modelwright.core.errors import GuardBlocked
+from modelwright.core.errors.calls import GuardBlocked
 from modelwright.guards.guard import RuleGuard
 from modelwright.guards.leak import Listener, Told
 

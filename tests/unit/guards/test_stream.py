@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelwright.core.contracts.guard import EndpointGuard, GuardSide
-from modelwright.core.errors import GuardBlocked
+from modelwright.core.errors.calls import GuardBlocked
 from modelwright.guards.guard import RuleGuard
 from modelwright.guards.stream import TEXTS
 from tests.unit.guards.findings import CARD, EXAMPLES

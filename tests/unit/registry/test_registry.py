@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelwright.adapters.stores.memory_registry import MemoryRegistryStore
-from modelwright.core.errors import AliasHasMoved, NotRegistered, RegistryError, VersionTaken
+from modelwright.core.errors.registry import AliasHasMoved, NotRegistered, RegistryError, VersionTaken
 from modelwright.core.ports.clock import ManualClock
 from modelwright.core.ports.registry import ALIAS, VERSION, Entry
 from modelwright.registry.line import line_of

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelwright.core.errors import EngineFailed, Overloaded
+from modelwright.core.errors.calls import EngineFailed, Overloaded
 from modelwright.core.ports.clock import ManualClock
 from modelwright.core.ports.engines import Array
 from modelwright.serving.batching import Ticket

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from modelwright.core.errors import BadModelFile, StartError
+from modelwright.core.errors.starting import BadModelFile, StartError
 from modelwright.core.ports.engines import EngineConfig
 from modelwright.core.wire.v2 import MACHINE_HEADER
 from modelwright.serving.batching import Limits

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelwright.core.contracts.events import BatchFailed
-from modelwright.core.errors import EngineFailed, Overloaded
+from modelwright.core.errors.calls import EngineFailed, Overloaded
 from modelwright.core.ports.clock import ManualClock
 from modelwright.serving.batching import Limits
 from modelwright.serving.runner import INLINE_SECONDS, Pace, Pending, Runner

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from modelwright.adapters.engines.toy_text import ToyTextEngine, byte_codec
-from modelwright.core.errors import StartError
+from modelwright.core.errors.starting import StartError
 from modelwright.core.ports.engines import EngineConfig
 from modelwright.core.wire.sse import EventSplitter, event_data
 from modelwright.serving.http_openai import OpenAIDoor, TextBounds

@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from modelwright.core.errors import CallError, Malformed, Unprocessable
+from modelwright.core.errors.calls import CallError, Malformed, Unprocessable
 from modelwright.core.ports.engines import Array, Signature, TensorSpec
 from modelwright.core.wire.v2 import InferRequest, RequestOutput
 from modelwright.serving.v2.answers import AnswerWriter

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from modelwright.core.errors import CallError, Malformed, TooLarge, Unprocessable
+from modelwright.core.errors.calls import CallError, Malformed, TooLarge, Unprocessable
 from modelwright.core.ports.engines import Array, Signature, TensorSpec
 from modelwright.core.wire.v2 import RequestInput
 from modelwright.serving.execution import Tensors

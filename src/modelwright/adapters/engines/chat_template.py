@@ -13,7 +13,8 @@ from jinja2.ext import Extension, loopcontrols
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from modelwright.core.errors import BadModelFile, Malformed
+from modelwright.core.errors.calls import Malformed
+from modelwright.core.errors.starting import BadModelFile
 
 MAX_SOURCE = 512 * 1024
 MAX_TEXT = 8 * 1024 * 1024

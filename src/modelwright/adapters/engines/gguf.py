@@ -16,7 +16,7 @@ from typing import Any
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 
-from modelwright.core.errors import BadModelFile
+from modelwright.core.errors.starting import BadModelFile
 
 ARCHITECTURES = ("llama", "qwen2", "qwen3")
 CONTROL, USER_DEFINED = 3, 4  # token types that are matched as a whole, before any splitting

@@ -10,7 +10,8 @@ import numpy as np
 import onnxruntime as ort
 from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument  # pyright: ignore[reportAttributeAccessIssue]
 
-from modelwright.core.errors import BadModelFile, EngineFailed, StartError, Unprocessable
+from modelwright.core.errors.calls import EngineFailed, Unprocessable
+from modelwright.core.errors.starting import BadModelFile, StartError
 from modelwright.core.ports.engines import Array, EngineConfig, Signature, TensorSpec
 
 _DATATYPES = {

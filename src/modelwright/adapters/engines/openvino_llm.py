@@ -20,7 +20,8 @@ import openvino as ov
 import openvino_genai as genai
 
 from modelwright.adapters.engines.gguf import GgufModel, read_gguf
-from modelwright.core.errors import BadModelFile, EngineFailed, StartError
+from modelwright.core.errors.calls import EngineFailed
+from modelwright.core.errors.starting import BadModelFile, StartError
 from modelwright.core.ports.engines import Delta, EngineConfig, Sampling, TextSignature, TokenLogprob
 
 BLOCK = 32

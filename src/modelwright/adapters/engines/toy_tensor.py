@@ -13,7 +13,8 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from modelwright.core.errors import BadModelFile, EngineFailed, StartError
+from modelwright.core.errors.calls import EngineFailed
+from modelwright.core.errors.starting import BadModelFile, StartError
 from modelwright.core.ports.engines import Array, EngineConfig, Signature, TensorSpec
 
 CRASH_STATUS = 134

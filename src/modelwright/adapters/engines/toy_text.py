@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from modelwright.core.errors import EngineFailed
+from modelwright.core.errors.calls import EngineFailed
 from modelwright.core.ports.engines import Delta, EngineConfig, Sampling, TextSignature, TokenLogprob
 
 VOCABULARY = 257

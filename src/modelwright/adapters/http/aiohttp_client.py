@@ -12,11 +12,11 @@ import aiohttp
 
 from modelwright.adapters.http.connection import HOP_BY_HOP, MAX_HEAD
 from modelwright.adapters.http.dial import place_of, tls_context
-from modelwright.core.errors import (
+from modelwright.core.errors.calls import Stopped
+from modelwright.core.errors.providers import (
     ProviderError,
     ProviderTimeout,
     ProviderUnreachable,
-    Stopped,
     UpstreamStalled,
     UpstreamTruncated,
 )

@@ -11,8 +11,8 @@ import httptools
 from modelwright.adapters.http.dial import place_of
 from modelwright.adapters.http.outbox import Outbox
 from modelwright.adapters.http.response import Response
-from modelwright.core.errors import (
-    CallError,
+from modelwright.core.errors.calls import CallError
+from modelwright.core.errors.providers import (
     ProviderError,
     ProviderTimeout,
     ProviderUnreachable,

@@ -11,7 +11,7 @@ from typing import Any
 import aiohappyeyeballs
 
 from modelwright.core.addresses import join_address
-from modelwright.core.errors import ProviderTimeout, ProviderUnreachable
+from modelwright.core.errors.providers import ProviderTimeout, ProviderUnreachable
 from modelwright.core.ports.http import Origin
 
 STAGGER = 0.25

@@ -8,12 +8,11 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from modelwright.core.errors import (
-    CallError,
+from modelwright.core.errors.calls import CallError, Stopped
+from modelwright.core.errors.providers import (
     ProviderError,
     ProviderTimeout,
     ProviderUnreachable,
-    Stopped,
     UpstreamStalled,
     UpstreamTruncated,
 )

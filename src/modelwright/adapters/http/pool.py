@@ -14,7 +14,7 @@ from modelwright.adapters.http.dial import Resolve, dial, system_resolve, tls_co
 from modelwright.adapters.http.head import RequestHeads
 from modelwright.adapters.http.outbox import Outbox
 from modelwright.adapters.http.response import Response
-from modelwright.core.errors import Overloaded, Stopped
+from modelwright.core.errors.calls import Overloaded, Stopped
 from modelwright.core.ports.http import Deadlines, Origin, UpstreamRequest
 
 TICK = 0.05

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
-from modelwright.core.errors import CallError, ProviderError, UpstreamTruncated
+from modelwright.core.errors.calls import CallError
+from modelwright.core.errors.providers import ProviderError, UpstreamTruncated
 
 HIGH = 256 << 10
 """Bytes held for a slow reader before the connection stops reading; it goes on once all of them are taken."""

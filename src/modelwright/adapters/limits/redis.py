@@ -17,7 +17,7 @@ import msgspec
 from modelwright.adapters.limits.line import AwayError, Line
 from modelwright.adapters.limits.memory import MemoryLimits
 from modelwright.adapters.limits.scripts import ALL, FORGETFUL
-from modelwright.core.errors import LimitsUnavailable
+from modelwright.core.errors.calls import LimitsUnavailable
 from modelwright.core.limits import SLOTS, Ask, Calendar, Rule, Sliding, Spent, Standing, Used, Verdict, actual
 from modelwright.core.ports.clock import Clock
 

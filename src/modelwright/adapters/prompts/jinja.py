@@ -15,7 +15,8 @@ from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from modelwright.core.contracts.snapshot import Prompt, PromptMessage
-from modelwright.core.errors import Malformed, PromptError, PromptFailed
+from modelwright.core.errors.calls import Malformed, PromptFailed
+from modelwright.core.errors.prompts import PromptError
 from modelwright.core.nearest import nearest
 from modelwright.core.prompting.language import Render
 from modelwright.core.prompting.variables import FIELD, MAX_ITEM, label

@@ -11,7 +11,9 @@ from modelwright.adapters.providers.openai_compatible import (
     wire_body,
 )
 from modelwright.core.contracts.snapshot import ProviderEntry
-from modelwright.core.errors import CallError, ProviderOverloaded, StartError, Unprocessable
+from modelwright.core.errors.calls import CallError, Unprocessable
+from modelwright.core.errors.providers import ProviderOverloaded
+from modelwright.core.errors.starting import StartError
 from modelwright.core.ports.http import Headers, UpstreamRequest
 from modelwright.core.ports.providers import AnswerHead, Outbound, Spoken
 from modelwright.core.wire import anthropic

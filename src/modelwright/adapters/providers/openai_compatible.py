@@ -9,15 +9,9 @@ from urllib.parse import urlsplit
 import msgspec
 
 from modelwright.core.contracts.snapshot import ProviderEntry
-from modelwright.core.errors import (
-    CallError,
-    ProviderAuth,
-    ProviderError,
-    ProviderRateLimited,
-    ProviderTimeout,
-    StartError,
-    Unprocessable,
-)
+from modelwright.core.errors.calls import CallError, Unprocessable
+from modelwright.core.errors.providers import ProviderAuth, ProviderError, ProviderRateLimited, ProviderTimeout
+from modelwright.core.errors.starting import StartError
 from modelwright.core.ports.http import Headers, Origin, UpstreamRequest
 from modelwright.core.ports.providers import AnswerHead, Outbound, Spoken
 from modelwright.core.wire import openai

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from modelwright.adapters.providers.openai_compatible import spoken_by, wire_body
 from modelwright.core.contracts.snapshot import ProviderEntry
-from modelwright.core.errors import CallError, StartError
+from modelwright.core.errors.calls import CallError
+from modelwright.core.errors.starting import StartError
 from modelwright.core.ports.http import Headers, Origin, UpstreamRequest
 from modelwright.core.ports.providers import AnswerHead, Outbound
 from modelwright.core.wire import openai

@@ -11,7 +11,7 @@ from modelwright.adapters.providers.azure import AzureDialect
 from modelwright.adapters.providers.openai_compatible import OpenAiDialect, Vendor
 from modelwright.adapters.providers.serving import ServingDialect
 from modelwright.core.contracts.snapshot import SERVING, ProviderEntry
-from modelwright.core.errors import StartError
+from modelwright.core.errors.starting import StartError
 from modelwright.core.ports.providers import Dialect
 
 TEXT = ("chat", "completions", "embeddings")

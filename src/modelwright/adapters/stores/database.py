@@ -14,7 +14,7 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from modelwright.adapters.stores.tables import HEAD, metadata
-from modelwright.core.errors import StartError
+from modelwright.core.errors.starting import StartError
 
 BUSY = 2.0
 """Seconds to wait for somebody else's write to end."""

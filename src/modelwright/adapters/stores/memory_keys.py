@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import msgspec
 
 from modelwright.core.contracts.snapshot import Key
-from modelwright.core.errors import AccessError, KeyNameTaken, KeyNotFound
+from modelwright.core.errors.access import AccessError, KeyNameTaken, KeyNotFound
 from modelwright.core.ports.stores import KeyDump, KeyRow
 
 

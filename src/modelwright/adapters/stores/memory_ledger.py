@@ -6,7 +6,7 @@ import msgspec
 
 from modelwright.core.contracts.feedback import Feedback
 from modelwright.core.contracts.ledger import LedgerRow
-from modelwright.core.errors import LedgerUnavailable
+from modelwright.core.errors.calls import LedgerUnavailable
 
 
 class MemoryLedger:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modelwright.core.errors import NotRegistered
+from modelwright.core.errors.registry import NotRegistered
 from modelwright.core.ports.registry import Entry
 
 

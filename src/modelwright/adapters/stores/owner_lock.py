@@ -7,7 +7,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from modelwright.core.errors import StartError
+from modelwright.core.errors.starting import StartError
 
 BETWEEN = 0.05
 

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncResult
 from modelwright.adapters.stores.database import Database
 from modelwright.adapters.stores.tables import keys, serials
 from modelwright.core.contracts.snapshot import Key
-from modelwright.core.errors import AccessError, KeyNameTaken, KeyNotFound
+from modelwright.core.errors.access import AccessError, KeyNameTaken, KeyNotFound
 from modelwright.core.ports.stores import KeyDump, KeyRow
 
 PAGE = 10_000

@@ -8,7 +8,7 @@ from sqlalchemy import Row, func, insert, select
 
 from modelwright.adapters.stores.database import Database
 from modelwright.adapters.stores.tables import registry_contents, registry_history
-from modelwright.core.errors import NotRegistered
+from modelwright.core.errors.registry import NotRegistered
 from modelwright.core.ports.registry import Entry
 
 _FIELDS = Entry.__struct_fields__

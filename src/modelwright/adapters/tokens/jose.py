@@ -10,7 +10,7 @@ from joserfc.errors import JoseError, UnsupportedAlgorithmError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from modelwright.core.contracts.snapshot import Issuer
-from modelwright.core.errors import Unauthenticated
+from modelwright.core.errors.calls import Unauthenticated
 from modelwright.core.ports.tokens import SigningKeyMissing
 
 ALGORITHMS = (

@@ -9,7 +9,7 @@ from joserfc import jwt
 from joserfc.jwk import OctKey
 
 from modelwright.adapters.tokens.jose import UNREADABLE
-from modelwright.core.errors import Unauthenticated
+from modelwright.core.errors.calls import Unauthenticated
 
 _ALGORITHM = "HS256"
 _ANEW = "ask POST /oauth/token for a new one"

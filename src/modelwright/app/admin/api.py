@@ -21,7 +21,8 @@ from modelwright.app.issuers.watch import IssuerWatch
 from modelwright.app.keys.desk import KeyDesk, Tell
 from modelwright.app.keys.types import KeyChanged, KeyFacts, KeyMade, KeyRotated, KeyWish, RotationWish, Spread
 from modelwright.core.contracts.ledger import OUTCOMES
-from modelwright.core.errors import ModelwrightError, Unprocessable
+from modelwright.core.errors.calls import Unprocessable
+from modelwright.core.errors.tree import ModelwrightError
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -27,7 +27,7 @@ from modelwright.app.system import resident_mb
 from modelwright.app.variants.desk import VariantDesk
 from modelwright.app.variants.weights import LiveWeights
 from modelwright.core.contracts.events import Event
-from modelwright.core.errors import ModelwrightError
+from modelwright.core.errors.tree import ModelwrightError
 from modelwright.core.ports.clock import Clock
 from modelwright.core.status import Busy
 from modelwright.observe.control_metrics import ControlMetrics

@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from modelwright.adapters.stores.ingest import Ingest
 from modelwright.app.admin.publish import Publisher
-from modelwright.core.errors import ModelwrightError
+from modelwright.core.errors.tree import ModelwrightError
 
 TICK = 0.5
 """Seconds between two rounds."""

@@ -8,7 +8,8 @@ from typing import Any, Protocol
 from modelwright.access.keys import recognise
 from modelwright.app.admin.errors import Unavailable, send_error, send_json
 from modelwright.core.contracts.snapshot import Key
-from modelwright.core.errors import Forbidden, ModelwrightError, TooLarge, Unauthenticated
+from modelwright.core.errors.calls import Forbidden, TooLarge, Unauthenticated
+from modelwright.core.errors.tree import ModelwrightError
 from modelwright.core.keys import PREFIX, key_digest
 from modelwright.core.ports.clock import Clock
 

@@ -6,7 +6,10 @@ from typing import Any
 
 import msgspec
 
-from modelwright.core.errors import CallError, KeyNameTaken, KeyNotFound, ModelwrightError, StartError
+from modelwright.core.errors.access import KeyNameTaken, KeyNotFound
+from modelwright.core.errors.calls import CallError
+from modelwright.core.errors.starting import StartError
+from modelwright.core.errors.tree import ModelwrightError
 from modelwright.core.wire.status import status_of
 
 _STATUS: dict[type[ModelwrightError], int] = {KeyNotFound: 404, KeyNameTaken: 409}

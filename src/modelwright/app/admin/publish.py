@@ -11,7 +11,7 @@ import msgspec
 from modelwright.app.keys.set import KeySet
 from modelwright.app.whole_file import write_whole
 from modelwright.core.contracts.snapshot import Key, Snapshot
-from modelwright.core.errors import StartError
+from modelwright.core.errors.starting import StartError
 from modelwright.core.ports.clock import Clock
 
 NextSerial = Callable[[int], Awaitable[int]]

@@ -19,7 +19,7 @@ from modelwright.app.dev_provider.journal import Entry
 from modelwright.app.dev_provider.service import Options, Service
 from modelwright.app.dev_provider.steps import End, Step
 from modelwright.core.addresses import join_address
-from modelwright.core.errors import PortInUse, StartError
+from modelwright.core.errors.starting import PortInUse, StartError
 
 MAX_BODY = 64 << 20
 PIPELINED = 64

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from modelwright.app.document.tree import Node, Path, dotted
-from modelwright.core.errors import Fault
+from modelwright.core.errors.tree import Fault
 
 
 class Finding(NamedTuple):

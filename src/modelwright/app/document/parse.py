@@ -12,7 +12,7 @@ from ruamel.yaml.error import MarkedYAMLError, ReusedAnchorWarning, YAMLError
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 
 from modelwright.app.document.tree import Node, Path, dotted, scalar
-from modelwright.core.errors import Fault
+from modelwright.core.errors.tree import Fault
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 50

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from modelwright.core.addresses import is_loopback, is_sealed
-from modelwright.core.errors import ProviderError
+from modelwright.core.errors.providers import ProviderError
 from modelwright.core.ports.http import Deadlines, Origin, Transport, UpstreamRequest
 
 WELL_KNOWN = "/.well-known/openid-configuration"

@@ -13,7 +13,8 @@ import msgspec
 from modelwright.app.issuers.discover import JsonWebKey, read_keys
 from modelwright.app.whole_file import write_whole
 from modelwright.core.contracts.snapshot import Issuer
-from modelwright.core.errors import CallError, ModelwrightError
+from modelwright.core.errors.calls import CallError
+from modelwright.core.errors.tree import ModelwrightError
 from modelwright.core.ports.clock import Clock
 from modelwright.core.ports.http import Transport
 

@@ -10,8 +10,8 @@ from typing import TypeVar
 from modelwright.app.admin.store import open_store
 from modelwright.app.keys.desk import KeyDesk
 from modelwright.app.keys.types import KeyChanged, KeyFacts, KeyMade, KeyRotated, KeyWish, RotationWish
-from modelwright.app.secret_files import pepper
-from modelwright.app.settings import PEPPER_NAME, Settings
+from modelwright.app.settings.own_secrets import pepper
+from modelwright.app.settings.settings import PEPPER_NAME, Settings
 from modelwright.app.system import SystemClock
 
 _Got = TypeVar("_Got")

@@ -11,7 +11,8 @@ from pydantic import TypeAdapter
 
 from modelwright.app.keys.types import KeyChanged, KeyFacts, KeyMade, KeyRotated, KeyWish, RotationWish
 from modelwright.app.supervise.control import Control
-from modelwright.core.errors import AccessError, KeyNameTaken, KeyNotFound, NotRunning
+from modelwright.core.errors.access import AccessError, KeyNameTaken, KeyNotFound
+from modelwright.core.errors.starting import NotRunning
 
 if TYPE_CHECKING:
     from modelwright.app.keys.alone import Alone

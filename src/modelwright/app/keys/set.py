@@ -12,7 +12,7 @@ import msgspec
 from modelwright.access.keys import is_live
 from modelwright.app.keys.table import find_table, open_table, write_table
 from modelwright.core.contracts.snapshot import Key
-from modelwright.core.errors import StartError
+from modelwright.core.errors.starting import StartError
 from modelwright.core.ports.stores import KeyLog, KeyRow
 from modelwright.core.wire.key_table import KeyTable
 

@@ -6,7 +6,7 @@ import mmap
 import os
 from pathlib import Path
 
-from modelwright.core.errors import StartError
+from modelwright.core.errors.starting import StartError
 from modelwright.core.ports.stores import KeyDump
 from modelwright.core.wire.key_table import KeyTable, KeyTableWriter
 

@@ -19,8 +19,8 @@ from modelwright.app.manifest.schema import Manifest
 from modelwright.app.manifest.shape import keys_at
 from modelwright.app.manifest.words import explained, unknown_key
 from modelwright.app.prompts.folder import PromptFacts, look_into
-from modelwright.app.settings import ENVIRONMENTS, Settings
-from modelwright.core.errors import Fault
+from modelwright.app.settings.settings import ENVIRONMENTS, Settings
+from modelwright.core.errors.tree import Fault
 from modelwright.core.nearest import nearest
 
 _ROUNDS = 12

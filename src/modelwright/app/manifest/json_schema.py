@@ -6,8 +6,8 @@ from copy import deepcopy
 from typing import Any
 
 from modelwright.app.manifest.schema import SCHEMA_VERSION, Manifest
-from modelwright.app.references import PATTERN
-from modelwright.app.settings import ENVIRONMENTS
+from modelwright.app.settings.references import PATTERN
+from modelwright.app.settings.settings import ENVIRONMENTS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 TITLE = f"Modelwright manifest, version {SCHEMA_VERSION}"

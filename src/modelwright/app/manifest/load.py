@@ -19,9 +19,9 @@ from modelwright.app.manifest.resolve import off_reason
 from modelwright.app.manifest.rules.case import Case, Kind
 from modelwright.app.manifest.rules.operations import operations
 from modelwright.app.manifest.schema import Manifest
-from modelwright.app.settings import ENVIRONMENTS, STATE, Settings, chosen_environment, process_environment
+from modelwright.app.settings.settings import ENVIRONMENTS, STATE, Settings, chosen_environment, process_environment
 from modelwright.core.contracts.snapshot import Prompt
-from modelwright.core.errors import Fault, ManifestError, ModelwrightError
+from modelwright.core.errors.tree import Fault, ManifestError, ModelwrightError
 from modelwright.core.wire.forms import answerable
 
 

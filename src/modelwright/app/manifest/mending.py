@@ -13,8 +13,8 @@ from modelwright.app.document.parse import DocumentError, parse, read_bytes, rea
 from modelwright.app.document.tree import Node, Path, as_mapping
 from modelwright.app.manifest.later import LATER
 from modelwright.app.manifest.shape import ANYTHING, keys_at
-from modelwright.app.settings import ENVIRONMENTS
-from modelwright.core.errors import StartError
+from modelwright.app.settings.settings import ENVIRONMENTS
+from modelwright.core.errors.starting import StartError
 from modelwright.core.nearest import surely_meant
 
 _ROUNDS = 10

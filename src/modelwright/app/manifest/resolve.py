@@ -7,9 +7,10 @@ from pathlib import Path as FilePath
 
 from modelwright.app.document.tree import Node, Path, Scalar, dotted, mapped
 from modelwright.app.manifest.shape import typed
-from modelwright.app.references import BadReferenceError, Reference, escaped, fill, split_text
-from modelwright.app.settings import Settings
-from modelwright.core.errors import Fault, StartError
+from modelwright.app.settings.references import BadReferenceError, Reference, escaped, fill, split_text
+from modelwright.app.settings.settings import Settings
+from modelwright.core.errors.starting import StartError
+from modelwright.core.errors.tree import Fault
 
 MAX_FILE = 64 << 10
 """Bytes of a file that stands for one value."""

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from modelwright.app.references import Reference, references, split_text
+from modelwright.app.settings.references import Reference, references, split_text
 
 MASK = "***"
 

@@ -10,7 +10,7 @@ from modelwright.app.keys.desk import Tell
 from modelwright.app.keys.types import Spread
 from modelwright.app.prompts.language import compile_prompt
 from modelwright.app.prompts.source import read_prompt
-from modelwright.core.errors import NotRegistered
+from modelwright.core.errors.registry import NotRegistered
 from modelwright.core.ports.registry import Entry
 from modelwright.core.prompting.variables import messages_of, values_of
 from modelwright.registry.registry import By, Registry

@@ -10,7 +10,7 @@ import msgspec
 
 from modelwright.app.prompts.source import MAX_BYTES, read_prompt
 from modelwright.core.contracts.snapshot import Prompt
-from modelwright.core.errors import PromptError
+from modelwright.core.errors.prompts import PromptError
 
 _FILE = re.compile(r"v([1-9][0-9]{0,5})\.md")
 _NAMED = "name its files v1.md, v2.md, …"

@@ -9,14 +9,9 @@ from urllib.parse import quote
 import msgspec
 
 from modelwright.app.supervise.control import Control
-from modelwright.core.errors import (
-    AliasHasMoved,
-    Malformed,
-    NotRegistered,
-    PromptError,
-    RegistryError,
-    VersionTaken,
-)
+from modelwright.core.errors.calls import Malformed
+from modelwright.core.errors.prompts import PromptError
+from modelwright.core.errors.registry import AliasHasMoved, NotRegistered, RegistryError, VersionTaken
 
 _REFUSALS = (AliasHasMoved, Malformed, NotRegistered, PromptError, RegistryError, VersionTaken)
 

@@ -9,7 +9,9 @@ import msgspec
 
 from modelwright.app.prompts.source import read_prompt
 from modelwright.core.contracts.snapshot import Endpoint, Prompt, Snapshot
-from modelwright.core.errors import AliasHasMoved, ModelwrightError, RegistryError, StartError
+from modelwright.core.errors.registry import AliasHasMoved, RegistryError
+from modelwright.core.errors.starting import StartError
+from modelwright.core.errors.tree import ModelwrightError
 from modelwright.core.ports.clock import Clock
 from modelwright.core.ports.registry import RegistryStore
 from modelwright.core.prompting.variables import label

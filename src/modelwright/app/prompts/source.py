@@ -29,7 +29,7 @@ from modelwright.app.manifest.sections.section import Section
 from modelwright.app.manifest.words import explained, unknown_key
 from modelwright.app.prompts.language import compile_prompt
 from modelwright.core.contracts.snapshot import Prompt, PromptMessage, PromptVariable
-from modelwright.core.errors import PromptError
+from modelwright.core.errors.prompts import PromptError
 from modelwright.core.prompting.variables import LENGTHS, MAX_VARIABLES, ROLES, VARIABLE, messages_of, problem_of
 from modelwright.registry.registry import digest_of
 

@@ -10,7 +10,8 @@ import msgspec
 
 from modelwright.app.supervise.ask import Answer, ask
 from modelwright.app.supervise.devices.runtime import running
-from modelwright.core.errors import ModelwrightError, StartError
+from modelwright.core.errors.starting import StartError
+from modelwright.core.errors.tree import ModelwrightError
 
 PATIENCE = 20.0
 """Seconds to wait for a control that starts or stops."""

@@ -9,7 +9,7 @@ import msgspec
 
 from modelwright.app.manifest.files import digest_of
 from modelwright.app.whole_file import write_whole
-from modelwright.core.errors import BadModelFile
+from modelwright.core.errors.starting import BadModelFile
 
 FILE = "digests.json"
 

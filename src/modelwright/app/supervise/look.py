@@ -7,10 +7,10 @@ from pathlib import Path
 
 import msgspec
 
-from modelwright.app.settings import STATE
+from modelwright.app.settings.settings import STATE
 from modelwright.app.supervise.ask import ask
 from modelwright.app.supervise.devices.runtime import running
-from modelwright.core.errors import NotRunning
+from modelwright.core.errors.starting import NotRunning
 from modelwright.core.status import Busy, PartStatus, Status
 
 WITHIN = 2.0

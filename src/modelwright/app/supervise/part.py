@@ -17,7 +17,7 @@ from modelwright.app.supervise.devices.lifelines import Lifelines
 from modelwright.app.supervise.devices.runtime import Claim
 from modelwright.app.supervise.machine import Kill, PartMachine, Refuse, Start, Step, Terminate, Wait
 from modelwright.app.whole_file import write_whole
-from modelwright.core.errors import StartError
+from modelwright.core.errors.starting import StartError
 from modelwright.core.status import PartStatus
 
 Command = Callable[[PartSpec, Path], list[str]]

@@ -52,7 +52,7 @@ class Verdict(msgspec.Struct, frozen=True):
     """Why a start has come to nothing."""
 
     code: str
-    """The error's code (core/errors.py): the command line makes an exit status of it."""
+    """The error's code (core/errors/): the command line makes an exit status of it."""
     reason: str
 
 

@@ -11,7 +11,7 @@ import msgspec
 from modelwright.app.manifest.load import LoadedManifest, load_manifest
 from modelwright.app.parts import PartSpec
 from modelwright.app.plugins import require_engine
-from modelwright.app.settings import process_environment, without_secrets
+from modelwright.app.settings.settings import process_environment, without_secrets
 from modelwright.app.supervise.devices.doors import TcpDoor
 from modelwright.app.supervise.devices.runtime import Claim, claim
 from modelwright.app.supervise.digests import model_digests
@@ -25,7 +25,7 @@ from modelwright.app.supervise.welcome.greeter import SiteGreeter
 from modelwright.app.system import SystemClock
 from modelwright.core.addresses import split_address
 from modelwright.core.contracts.snapshot import SERVING
-from modelwright.core.errors import BadModelFile, StartError
+from modelwright.core.errors.starting import BadModelFile, StartError
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):

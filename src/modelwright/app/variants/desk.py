@@ -11,7 +11,7 @@ from modelwright.app.variants.facts import Change, EndpointView, VariantView
 from modelwright.app.variants.types import RollbackWish, WeightsChanged, WeightsWish
 from modelwright.app.variants.weights import LiveWeights, checked, shares, with_weights
 from modelwright.core.contracts.snapshot import Endpoint, Snapshot
-from modelwright.core.errors import UnknownEndpoint, Unprocessable
+from modelwright.core.errors.calls import UnknownEndpoint, Unprocessable
 from modelwright.core.experiments.observations import observe
 from modelwright.core.nearest import nearest
 from modelwright.core.ports.clock import Clock

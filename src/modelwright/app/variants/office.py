@@ -8,7 +8,8 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from modelwright.app.supervise.control import Control, Spread
-from modelwright.core.errors import RegistryError, UnknownEndpoint, Unprocessable
+from modelwright.core.errors.calls import UnknownEndpoint, Unprocessable
+from modelwright.core.errors.registry import RegistryError
 
 
 class Changed(msgspec.Struct, kw_only=True):

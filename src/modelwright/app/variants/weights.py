@@ -9,7 +9,8 @@ import msgspec
 
 from modelwright.app.variants.facts import Change
 from modelwright.core.contracts.snapshot import Endpoint, Snapshot
-from modelwright.core.errors import NotRegistered, Unprocessable
+from modelwright.core.errors.calls import Unprocessable
+from modelwright.core.errors.registry import NotRegistered
 from modelwright.core.nearest import nearest
 from modelwright.registry.line import Line
 from modelwright.registry.registry import By, Registry

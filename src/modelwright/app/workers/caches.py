@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from modelwright.adapters.stores.memory_cache import MemoryCache
 from modelwright.core.contracts.snapshot import Snapshot
-from modelwright.core.errors import StartError
+from modelwright.core.errors.starting import StartError
 from modelwright.core.ports.cache import CacheStore
 from modelwright.core.ports.clock import Clock
 

@@ -28,8 +28,8 @@ from modelwright.app.issuers.watch import IssuerWatch
 from modelwright.app.keys.set import KeySet
 from modelwright.app.lifecycle import start_worker
 from modelwright.app.parts import Notice, PartSpec
-from modelwright.app.secret_files import pepper
-from modelwright.app.settings import PEPPER_NAME, Settings
+from modelwright.app.settings.own_secrets import pepper
+from modelwright.app.settings.settings import PEPPER_NAME, Settings
 from modelwright.app.system import SystemClock
 from modelwright.app.variants.weights import KIND, LiveWeights, with_weights
 from modelwright.app.workers.upstream_tls import upstream_tls

@@ -15,11 +15,12 @@ from prometheus_client import generate_latest
 
 from modelwright.app.lifecycle import start_worker
 from modelwright.app.parts import Notice, PartSpec
-from modelwright.app.wiring_gateway import GatewayParts
+from modelwright.app.wiring.gateway import GatewayParts
 from modelwright.app.workers.recall import recall
 from modelwright.core.contracts.events import SnapshotApplied, SnapshotRefused
 from modelwright.core.contracts.snapshot import SNAPSHOT_VERSION, Snapshot
-from modelwright.core.errors import ModelwrightError, StartError
+from modelwright.core.errors.starting import StartError
+from modelwright.core.errors.tree import ModelwrightError
 from modelwright.core.ports.http import Headers
 from modelwright.gateway.health import watch
 from modelwright.gateway.lanes import Replica

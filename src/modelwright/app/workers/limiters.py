@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from modelwright.adapters.limits.memory import MemoryLimits
 from modelwright.core.contracts.snapshot import Snapshot
-from modelwright.core.errors import StartError
+from modelwright.core.errors.starting import StartError
 from modelwright.core.limits import Used
 from modelwright.core.ports.clock import Clock
 from modelwright.core.ports.limits import Limiter

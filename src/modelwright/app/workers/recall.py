@@ -7,7 +7,7 @@ import logging
 
 import msgspec
 
-from modelwright.core.errors import CallError
+from modelwright.core.errors.calls import CallError
 from modelwright.core.limits import Used
 from modelwright.core.ports.http import Deadlines, Origin, Transport, UpstreamRequest
 

@@ -1,6 +1,6 @@
 """The serving worker: one model on its own socket, with health, status and metrics beside the model's wire.
 
-Which door a model has is decided in app/wiring_serving.py; everything about a wire is its door's business.
+Which door a model has is decided in app/wiring/serving.py; everything about a wire is its door's business.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from modelwright.app.lifecycle import start_worker
 from modelwright.app.parts import ModelPart, Notice, PartSpec
-from modelwright.app.wiring_serving import ENVELOPES, ServingParts
+from modelwright.app.wiring.serving import ENVELOPES, ServingParts
 from modelwright.core.contracts.events import ModelLoaded
-from modelwright.core.errors import StartError
+from modelwright.core.errors.starting import StartError
 from modelwright.core.wire.status import status_of
 from modelwright.serving.door import JSON, Door, Receive, Scope, Send, loading, send_answer
 

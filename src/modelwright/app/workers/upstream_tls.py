@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from modelwright.adapters.http.dial import tls_context
-from modelwright.app.settings import CA_BUNDLE_NAME, Settings
-from modelwright.core.errors import StartError
+from modelwright.app.settings.settings import CA_BUNDLE_NAME, Settings
+from modelwright.core.errors.starting import StartError
 
 
 def upstream_tls(settings: Settings, base: Path) -> Callable[[], ssl.SSLContext]:

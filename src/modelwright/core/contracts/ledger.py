@@ -87,7 +87,7 @@ class LedgerRow(msgspec.Struct, kw_only=True, omit_defaults=True):
     status: int = 0
     """HTTP status that the client got; of an attempt, the one that it would have been."""
     error: str = ""
-    """Code of the error (core/errors.py), empty when ok."""
+    """Code of the error (core/errors/), empty when ok."""
     input_tokens: int | None = None
     """Of the prompt, cached ones included."""
     cached_tokens: int | None = None

@@ -8,7 +8,7 @@ from typing import Protocol
 import msgspec
 
 from modelwright.core.contracts.ledger import Usage
-from modelwright.core.errors import CallError
+from modelwright.core.errors.calls import CallError
 from modelwright.core.ports.http import Headers, UpstreamRequest
 
 

@@ -10,7 +10,7 @@ from typing import Any, cast
 import msgspec
 
 from modelwright.core.contracts.snapshot import Prompt, PromptVariable
-from modelwright.core.errors import Malformed
+from modelwright.core.errors.calls import Malformed
 from modelwright.core.nearest import nearest
 
 FIELD = "prompt_variables"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from modelwright.core.errors import CallError, ProviderError
+from modelwright.core.errors.calls import CallError
+from modelwright.core.errors.providers import ProviderError
 from modelwright.core.ports.providers import AnswerHead, Spoken
 from modelwright.core.wire import anthropic, openai, responses
 from modelwright.core.wire.between import (

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from modelwright.core.contracts.ledger import Usage
-from modelwright.core.errors import CallError, Malformed
+from modelwright.core.errors.calls import CallError, Malformed
 from modelwright.core.ports.providers import AnswerHead
 from modelwright.core.wire import openai
 from modelwright.core.wire.openai import RequestHead

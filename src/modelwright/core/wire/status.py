@@ -1,6 +1,6 @@
 """The one table from error codes to HTTP statuses, for every wire."""
 
-from modelwright.core.errors import CallError
+from modelwright.core.errors.calls import CallError
 
 STATUS: dict[str, int] = {
     "malformed": 400,

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from modelwright.core.errors import CallError, Malformed
+from modelwright.core.errors.calls import CallError, Malformed
 
 BINARY_HEADER = b"inference-header-content-length"
 MACHINE_HEADER = b"x-modelwright-machine-us"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from modelwright.core.contracts.ledger import LedgerRow
-from modelwright.core.errors import ProviderError
+from modelwright.core.errors.providers import ProviderError
 from modelwright.core.ports.cache import CacheStore, Kept
 from modelwright.core.wire.openai_vectors import Vectors, read_inputs, read_vectors, shares, with_inputs, write_vectors
 from modelwright.gateway.cache.keys import canonical, read_fields

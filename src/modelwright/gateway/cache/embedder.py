@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import msgspec
 
 from modelwright.core.contracts.ledger import LedgerRow
-from modelwright.core.errors import CallError
+from modelwright.core.errors.calls import CallError
 from modelwright.core.ports.clock import Clock
 from modelwright.core.wire.openai import RequestHead
 from modelwright.core.wire.openai_vectors import read_vectors

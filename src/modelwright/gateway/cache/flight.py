@@ -12,7 +12,7 @@ from collections.abc import Callable
 import msgspec
 
 from modelwright.core.contracts.ledger import LedgerRow
-from modelwright.core.errors import CallError
+from modelwright.core.errors.calls import CallError
 from modelwright.core.ports.cache import Kept
 from modelwright.gateway.cache.saving import HEADER, note_answer, tokens_of
 from modelwright.gateway.call import Call, Handler, Reply

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from modelwright.core.errors import Overloaded, Stopped, TooLarge
+from modelwright.core.errors.calls import Overloaded, Stopped, TooLarge
 
 Receive = Callable[[], Awaitable[Any]]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from modelwright.core.contracts.events import Event, RequestFinished
 from modelwright.core.contracts.ledger import LedgerRow
-from modelwright.core.errors import CallError, Draining
+from modelwright.core.errors.calls import CallError, Draining
 from modelwright.core.ports.clock import Clock
 from modelwright.gateway.call import Call, Reply
 from modelwright.gateway.http.body import Body, BodyBudget, Receive

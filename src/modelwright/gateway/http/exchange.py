@@ -7,7 +7,7 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from modelwright.core.errors import CallError, MethodNotAllowed, Unauthenticated
+from modelwright.core.errors.calls import CallError, MethodNotAllowed, Unauthenticated
 from modelwright.core.wire import anthropic, openai, v2
 from modelwright.core.wire.status import status_of
 from modelwright.gateway.call import Call, HeaderPairs, Reply

@@ -7,7 +7,7 @@ import re
 import msgspec
 
 from modelwright.core.contracts.feedback import Feedback
-from modelwright.core.errors import Malformed, Unprocessable
+from modelwright.core.errors.calls import Malformed, Unprocessable
 from modelwright.core.ports.clock import Clock
 from modelwright.gateway.call import Reply
 from modelwright.gateway.http.body import Body

@@ -6,7 +6,7 @@ import re
 
 import msgspec
 
-from modelwright.core.errors import CallError, MethodNotAllowed, UnknownPath
+from modelwright.core.errors.calls import CallError, MethodNotAllowed, UnknownPath
 from modelwright.core.wire import anthropic, openai, responses
 
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from modelwright.core.errors import Malformed
+from modelwright.core.errors.calls import Malformed
 
 MOST = 16
 _TAG = re.compile(r"\s*([a-z0-9][a-z0-9_.-]{0,31})\s*=\s*([^,=\x00-\x1f\x7f]{1,128}?)\s*")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from modelwright.core.errors import ProviderError, UnknownEndpoint
+from modelwright.core.errors.calls import UnknownEndpoint
+from modelwright.core.errors.providers import ProviderError
 from modelwright.core.ports.http import Deadlines
 from modelwright.core.ports.providers import Outbound
 from modelwright.gateway.call import HeaderPairs, Reply

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from modelwright.core.contracts.snapshot import Key, Snapshot
-from modelwright.core.errors import StartError
+from modelwright.core.errors.starting import StartError
 from modelwright.core.wire.key_table import KeyTable
 
 KeyTables = Callable[[str], KeyTable]

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from urllib.parse import quote
 
-from modelwright.core.errors import CallError
+from modelwright.core.errors.calls import CallError
 from modelwright.core.ports.clock import Clock
 from modelwright.core.ports.http import Deadlines, Origin, Transport, UpstreamRequest
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from modelwright.core.contracts.snapshot import Issuer
-from modelwright.core.errors import Unauthenticated
+from modelwright.core.errors.calls import Unauthenticated
 from modelwright.core.identity import Caller, caller_of_claims
 from modelwright.core.ports.clock import Clock
 from modelwright.core.ports.tokens import Keyring, Keyrings

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 from modelwright.core.contracts.snapshot import Limits
-from modelwright.core.errors import Unpriced
+from modelwright.core.errors.calls import Unpriced
 from modelwright.core.limits import Ask, Rule, tokens_asked, zone_of
 from modelwright.gateway.call import Call
 from modelwright.gateway.charges import reserved

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from modelwright.core.errors import BudgetExhausted, RateLimited
+from modelwright.core.errors.calls import BudgetExhausted, RateLimited
 from modelwright.core.limits import Ask, Rule, Standing
 from modelwright.core.prices import money
 from modelwright.gateway.call import HeaderPairs

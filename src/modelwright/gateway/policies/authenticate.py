@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from modelwright.core.errors import Forbidden, IdentityUnavailable, Unauthenticated
+from modelwright.core.errors.calls import Forbidden, IdentityUnavailable, Unauthenticated
 from modelwright.core.identity import ANONYMOUS, Caller, caller_of_key
 from modelwright.core.keys import PREFIX, key_digest
 from modelwright.core.ports.clock import Clock

@@ -7,7 +7,8 @@ import asyncio
 import msgspec
 
 from modelwright.core.contracts.ledger import Usage
-from modelwright.core.errors import CallError, ProviderError
+from modelwright.core.errors.calls import CallError
+from modelwright.core.errors.providers import ProviderError
 from modelwright.core.ports.clock import Clock
 from modelwright.core.ports.http import Headers, Transport, UpstreamResponse
 from modelwright.core.ports.providers import AnswerHead, Dialect, Outbound

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Mapping
 
-from modelwright.core.errors import CallError, GuardFailed
+from modelwright.core.errors.calls import CallError, GuardFailed
 from modelwright.core.ports.guards import Guard, Watch
 from modelwright.core.wire import openai
 from modelwright.core.wire.sse import event_bytes

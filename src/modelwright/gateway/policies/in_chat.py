@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Collection
 
 from modelwright.core.contracts.guard import GuardSide
-from modelwright.core.errors import CallError, ProviderError
+from modelwright.core.errors.calls import CallError
+from modelwright.core.errors.providers import ProviderError
 from modelwright.core.ports.providers import Spoken
 from modelwright.core.wire import openai
 from modelwright.core.wire.between.chat import Facts

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from modelwright.core.contracts.ledger import LedgerRow, outcome_of
-from modelwright.core.errors import CallError, Draining
+from modelwright.core.errors.calls import CallError, Draining
 from modelwright.core.ports.clock import Clock
 from modelwright.core.ports.stores import LedgerSink
 from modelwright.core.wire import anthropic

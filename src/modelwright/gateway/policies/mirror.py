@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 from modelwright.core.contracts.ledger import LedgerRow
-from modelwright.core.errors import CallError
+from modelwright.core.errors.calls import CallError
 from modelwright.core.ports.clock import Clock
 from modelwright.gateway.call import Call, Handler, Reply
 from modelwright.gateway.inflight import InFlight

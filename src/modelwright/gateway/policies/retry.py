@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 from modelwright.core.contracts.events import AttemptFailed, Event
-from modelwright.core.errors import CallError
+from modelwright.core.errors.calls import CallError
 from modelwright.core.ports.clock import Clock
 from modelwright.core.ports.stores import LedgerSink
 from modelwright.gateway.call import Call, Handler, Reply

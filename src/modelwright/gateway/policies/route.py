@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from modelwright.core import split
-from modelwright.core.errors import Forbidden, ProviderOff, UnknownEndpoint, Unprocessable
+from modelwright.core.errors.calls import Forbidden, ProviderOff, UnknownEndpoint, Unprocessable
 from modelwright.core.ports.clock import Clock
 from modelwright.gateway.call import Call, Handler, Reply
 from modelwright.gateway.lanes import Lane, Route, Table

@@ -5,17 +5,19 @@ from __future__ import annotations
 from typing import Literal, TypeAlias
 
 from modelwright.core.contracts.snapshot import Retries
-from modelwright.core.errors import (
+from modelwright.core.errors.calls import (
     CallError,
     EngineFailed,
     ModelUnavailable,
     Overloaded,
+    ProviderOff,
+    ProviderUnavailable,
+)
+from modelwright.core.errors.providers import (
     ProviderAuth,
     ProviderError,
-    ProviderOff,
     ProviderRateLimited,
     ProviderTimeout,
-    ProviderUnavailable,
     ProviderUnreachable,
     UpstreamStalled,
     UpstreamTruncated,

@@ -7,7 +7,8 @@ import math
 import msgspec
 
 from modelwright.core.contracts.ledger import LedgerRow, outcome_of
-from modelwright.core.errors import CallError, ProviderAuth, ProviderRateLimited
+from modelwright.core.errors.calls import CallError
+from modelwright.core.errors.providers import ProviderAuth, ProviderRateLimited
 from modelwright.core.wire.status import status_of
 from modelwright.gateway.call import Call, Reply
 from modelwright.gateway.charges import settle

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from modelwright.core.errors import CallError, ProviderAuth, ProviderRateLimited
+from modelwright.core.errors.calls import CallError
+from modelwright.core.errors.providers import ProviderAuth, ProviderRateLimited
 
 REFUSED_REST = 300.0
 """Seconds that a key rests after the provider said that it is wrong or has no money."""

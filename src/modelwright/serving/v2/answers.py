@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from modelwright.core.errors import Malformed, Unprocessable
+from modelwright.core.errors.calls import Malformed, Unprocessable
 from modelwright.core.ports.engines import Array, Signature, TensorSpec
 from modelwright.core.wire.v2 import BINARY_HEADER, InferRequest, InferResponse, RequestOutput, ResponseOutput
 from modelwright.serving.door import JSON, Header

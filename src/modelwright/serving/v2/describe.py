@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 import msgspec
 
-from modelwright.core.errors import MethodNotAllowed, UnknownEndpoint, UnknownPath
+from modelwright.core.errors.calls import MethodNotAllowed, UnknownEndpoint, UnknownPath
 from modelwright.core.ports.engines import Signature
 from modelwright.core.wire import v2
 from modelwright.serving.door import loading

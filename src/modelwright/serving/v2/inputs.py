@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from modelwright.core.errors import Malformed, TooLarge, Unprocessable
+from modelwright.core.errors.calls import Malformed, TooLarge, Unprocessable
 from modelwright.core.ports.engines import Array, Signature, TensorSpec
 from modelwright.core.wire.v2 import ITEM_BYTES, RequestInput
 from modelwright.serving.execution import Tensors

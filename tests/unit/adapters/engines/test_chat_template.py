@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from modelwright.adapters.engines import chat_template
 from modelwright.adapters.engines.chat_template import ChatTemplate
-from modelwright.core.errors import BadModelFile, Malformed
+from modelwright.core.errors.calls import Malformed
+from modelwright.core.errors.starting import BadModelFile
 
 USER = [{"role": "user", "content": "Hi <b> & 你好"}]
 CHATML = (

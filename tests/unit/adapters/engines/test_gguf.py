@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from modelwright.adapters.engines.gguf import GgufModel, build_tokenizer, read_gguf
-from modelwright.core.errors import BadModelFile
+from modelwright.core.errors.starting import BadModelFile
 
 QUICKSTART = Path(__file__).parents[4] / "examples" / "quickstart" / "models" / "chat.gguf"
 SPECIALS = ["<|begin|>", "<|end|>", "<|user|>"]

@@ -11,7 +11,8 @@ import pytest
 from onnx import helper
 
 from modelwright.adapters.engines.onnxruntime import OnnxRuntimeEngine
-from modelwright.core.errors import BadModelFile, StartError, Unprocessable
+from modelwright.core.errors.calls import Unprocessable
+from modelwright.core.errors.starting import BadModelFile, StartError
 from modelwright.core.ports.engines import EngineConfig
 from tests.making.onnx_models import FLOAT, INT64, double, identity, pick, save_model
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from modelwright.adapters.http.connection import CoarseClock, Connection
 from modelwright.adapters.http.outbox import Outbox
 from modelwright.adapters.http.response import HIGH, Response
-from modelwright.core.errors import ProviderError, ProviderTimeout, UpstreamStalled
+from modelwright.core.errors.providers import ProviderError, ProviderTimeout, UpstreamStalled
 from modelwright.core.ports.http import Deadlines, Origin
 
 ORIGIN = Origin(scheme="http", host="127.0.0.1", port=80)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from modelwright.adapters.limits.redis import LEASE, Away, RedisLimits
 from modelwright.app.system import SystemClock
-from modelwright.core.errors import LimitsUnavailable
+from modelwright.core.errors.calls import LimitsUnavailable
 from modelwright.core.limits import Ask, Spent
 from tests.making.redis_server import RedisServer
 from tests.unit.adapters.limits.asking import ask

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from modelwright.adapters.prompts.jinja import MAX_TEXT, compile_prompt
 from modelwright.core.contracts.snapshot import Prompt, PromptMessage, PromptVariable
-from modelwright.core.errors import Malformed, ModelwrightError, PromptError, PromptFailed
+from modelwright.core.errors.calls import Malformed, PromptFailed
+from modelwright.core.errors.prompts import PromptError
+from modelwright.core.errors.tree import ModelwrightError
 
 VARIABLES = (
     PromptVariable(name="name", type="string", max_length=10_000),

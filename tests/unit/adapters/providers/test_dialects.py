@@ -6,15 +6,9 @@ import pytest
 from modelwright.adapters.providers.openai_compatible import retry_after
 from modelwright.adapters.providers.table import KINDS, ROWS, dialect
 from modelwright.core.contracts.snapshot import SERVING, ProviderEntry
-from modelwright.core.errors import (
-    CallError,
-    ProviderAuth,
-    ProviderError,
-    ProviderRateLimited,
-    ProviderTimeout,
-    StartError,
-    Unprocessable,
-)
+from modelwright.core.errors.calls import CallError, Unprocessable
+from modelwright.core.errors.providers import ProviderAuth, ProviderError, ProviderRateLimited, ProviderTimeout
+from modelwright.core.errors.starting import StartError
 from modelwright.core.ports.providers import Dialect, Outbound
 
 BODY = b'{"model": "chat",  "messages": [{"role": "user", "content": "\xc3\xa9"}], "x": 1.0}'

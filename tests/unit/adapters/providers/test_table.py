@@ -2,7 +2,7 @@ import pytest
 
 from modelwright.adapters.providers.table import KINDS, ROWS, SERVING, dialect
 from modelwright.core.contracts.snapshot import ProviderEntry
-from modelwright.core.errors import StartError
+from modelwright.core.errors.starting import StartError
 from modelwright.core.ports.providers import Outbound
 
 NAMED = {

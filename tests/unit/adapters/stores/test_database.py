@@ -15,7 +15,7 @@ from modelwright.adapters.stores.database import Database, _engine, open_databas
 from modelwright.adapters.stores.migrate import configuration, upgrade
 from modelwright.adapters.stores.sql_ledger import FIELDS
 from modelwright.adapters.stores.tables import HEAD, ledger, metadata
-from modelwright.core.errors import StartError
+from modelwright.core.errors.starting import StartError
 
 
 def shape(connection: Connection) -> dict[str, object]:

@@ -9,7 +9,7 @@ from modelwright.adapters.stores import spool
 from modelwright.adapters.stores.spool import SpoolLedger
 from modelwright.adapters.stores.spool_reader import read_lines, writer_of
 from modelwright.core.contracts.ledger import LedgerRow
-from modelwright.core.errors import LedgerUnavailable
+from modelwright.core.errors.calls import LedgerUnavailable
 
 
 def row(call: str, outcome: str = "intent") -> LedgerRow:

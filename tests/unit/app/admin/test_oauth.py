@@ -5,7 +5,7 @@ import pytest
 from modelwright.adapters.tokens.own import OwnTokens
 from modelwright.app.admin.oauth.tokens import LIFE, AdminTokens
 from modelwright.core.contracts.snapshot import Issuer, Key
-from modelwright.core.errors import Forbidden, Unauthenticated
+from modelwright.core.errors.calls import Forbidden, Unauthenticated
 from modelwright.core.keys import compose_key, key_digest
 from modelwright.core.ports.clock import ManualClock
 

@@ -16,7 +16,7 @@ from modelwright.app.admin.store import Store, open_store
 from modelwright.app.admin.workers import Workers
 from modelwright.app.keys.set import KeySet
 from modelwright.core.contracts.snapshot import Key, Snapshot
-from modelwright.core.errors import StartError
+from modelwright.core.errors.starting import StartError
 from modelwright.core.ports.clock import ManualClock
 from modelwright.core.ports.stores import KeyRow
 

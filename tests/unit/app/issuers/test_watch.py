@@ -13,7 +13,7 @@ from modelwright.app.issuers.discover import read_keys
 from modelwright.app.issuers.watch import AGAIN, EVERY, GAP, IssuerWatch
 from modelwright.app.system import SystemClock
 from modelwright.core.contracts.snapshot import Issuer
-from modelwright.core.errors import CallError
+from modelwright.core.errors.calls import CallError
 from modelwright.core.ports.clock import ManualClock
 from modelwright.core.ports.http import Deadlines, UpstreamRequest, UpstreamResponse
 

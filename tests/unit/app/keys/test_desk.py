@@ -4,7 +4,7 @@ from modelwright.adapters.stores.memory_keys import MemoryKeyStore
 from modelwright.app.keys.desk import KeyDesk
 from modelwright.app.keys.types import KeyWish, RotationWish, Spread
 from modelwright.core.contracts.events import Event, KeyChanged
-from modelwright.core.errors import AccessError, KeyNotFound
+from modelwright.core.errors.access import AccessError, KeyNotFound
 from modelwright.core.keys import key_digest
 from modelwright.core.ports.clock import ManualClock
 

@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 
 from modelwright.app.manifest.load import check_manifest, load_manifest
 from modelwright.cli.errors import fault_lines
-from modelwright.core.errors import ManifestError
+from modelwright.core.errors.tree import ManifestError
 from tests.unit.app.manifest.conftest import Write
 
 GOLDEN = Path(__file__).parents[3] / "golden" / "manifest_faults.txt"

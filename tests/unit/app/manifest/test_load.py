@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from modelwright.app.manifest.load import LoadedManifest, check_manifest, load_manifest
-from modelwright.core.errors import ManifestError, StartError
+from modelwright.core.errors.starting import StartError
+from modelwright.core.errors.tree import ManifestError
 from tests.unit.app.manifest.conftest import Write
 
 MODELS = "models:\n  digits: {source: ./digits.onnx, check: ./check.json}\n  chat: {source: chat.gguf}\n"

@@ -10,7 +10,7 @@ from modelwright.app.document.parse import parse
 from modelwright.app.document.tree import plain
 from modelwright.app.manifest.mending import mend_manifest, mended, write_file
 from modelwright.app.manifest.shape import keys_at
-from modelwright.core.errors import StartError
+from modelwright.core.errors.starting import StartError
 
 FILE = """\
 # a comment

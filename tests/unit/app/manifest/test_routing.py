@@ -6,7 +6,7 @@ from modelwright.app.manifest.load import check_manifest, load_manifest
 from modelwright.app.prices.book import PriceBook
 from modelwright.app.snapshot import base_snapshot
 from modelwright.core.contracts.snapshot import BreakerRule, Retries, Snapshot
-from modelwright.core.errors import StartError
+from modelwright.core.errors.starting import StartError
 from tests.unit.app.manifest.conftest import Write
 
 BEGIN = """

@@ -10,7 +10,7 @@ from modelwright.adapters.stores.memory_registry import MemoryRegistryStore
 from modelwright.app.prompts.shelf import KIND, Shelf, prompt_registry
 from modelwright.app.prompts.source import read_prompt
 from modelwright.core.contracts.snapshot import Endpoint, Prompt, Snapshot, Variant
-from modelwright.core.errors import StartError
+from modelwright.core.errors.starting import StartError
 from modelwright.core.ports.clock import ManualClock
 from modelwright.registry.registry import By, Registry
 

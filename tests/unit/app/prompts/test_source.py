@@ -2,7 +2,7 @@ import pytest
 
 from modelwright.app.prompts.source import MAX_BYTES, read_prompt
 from modelwright.core.contracts.snapshot import Prompt, PromptMessage, PromptVariable
-from modelwright.core.errors import PromptError
+from modelwright.core.errors.prompts import PromptError
 
 
 def read(text: str) -> Prompt:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from modelwright.app.supervise.digests import FILE, model_digests
-from modelwright.core.errors import BadModelFile
+from modelwright.core.errors.starting import BadModelFile
 
 
 def digest(content: bytes) -> str:

@@ -5,7 +5,8 @@ import pytest
 from modelwright.adapters.stores.memory_registry import MemoryRegistryStore
 from modelwright.app.variants.weights import KIND, LiveWeights, checked, shares, with_weights
 from modelwright.core.contracts.snapshot import Endpoint, Snapshot, Variant
-from modelwright.core.errors import RegistryError, Unprocessable
+from modelwright.core.errors.calls import Unprocessable
+from modelwright.core.errors.registry import RegistryError
 from modelwright.core.ports.clock import ManualClock
 from modelwright.registry.registry import By, Registry
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from modelwright.app.admin.store import open_store
 from modelwright.app.parts import PartSpec
-from modelwright.app.settings import Settings
+from modelwright.app.settings.settings import Settings
 from modelwright.app.system import SystemClock
 from modelwright.app.workers import control
 from modelwright.app.workers.upstream_tls import upstream_tls

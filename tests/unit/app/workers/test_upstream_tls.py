@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from modelwright.adapters.http.dial import tls_context
-from modelwright.app.settings import CA_BUNDLE_NAME, Settings
+from modelwright.app.settings.settings import CA_BUNDLE_NAME, Settings
 from modelwright.app.workers.upstream_tls import upstream_tls
-from modelwright.core.errors import StartError
+from modelwright.core.errors.starting import StartError
 
 
 def settings(folder: Path, **env: str) -> Settings:

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelwright.core.contracts.snapshot import Prompt, PromptMessage, PromptVariable
-from modelwright.core.errors import Malformed
+from modelwright.core.errors.calls import Malformed
 from modelwright.core.prompting.variables import TYPES, encoded, label, messages_of, problem_of, told, values_of
 
 

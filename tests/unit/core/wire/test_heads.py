@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelwright.core.contracts.ledger import Usage
-from modelwright.core.errors import Malformed, Overloaded, ProviderOverloaded, Unauthenticated
+from modelwright.core.errors.calls import Malformed, Overloaded, Unauthenticated
+from modelwright.core.errors.providers import ProviderOverloaded
 from modelwright.core.wire import anthropic, responses
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelwright.core.contracts.ledger import Usage
-from modelwright.core.errors import CallError, Malformed, Overloaded, Unauthenticated
+from modelwright.core.errors.calls import CallError, Malformed, Overloaded, Unauthenticated
 from modelwright.core.ports.providers import AnswerHead
 from modelwright.core.wire import openai
 

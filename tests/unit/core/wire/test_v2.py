@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelwright.core.errors import EngineFailed, Malformed
+from modelwright.core.errors.calls import EngineFailed, Malformed
 from modelwright.core.wire.v2 import (
     InferRequest,
     InferResponse,

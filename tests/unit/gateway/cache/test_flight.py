@@ -10,7 +10,7 @@ import pytest
 
 from modelwright.adapters.http.fake import Scripted
 from modelwright.core.contracts.snapshot import Caching, Endpoint
-from modelwright.core.errors import ProviderUnreachable
+from modelwright.core.errors.providers import ProviderUnreachable
 from tests.unit.gateway.cache.test_policy import BODY, OTHER_KEY, STREAM, WHOLE, keys, marks
 from tests.unit.gateway.world import DONE, FINISH, JSON, ROLE, Heard, World, answers, chunk, patient_chat, streams
 

@@ -14,7 +14,7 @@ from modelwright.adapters.http.fake import FakeTransport, Scripted
 from modelwright.adapters.tokens.jose import JoseKeyring
 from modelwright.adapters.tokens.own import OwnTokens
 from modelwright.core.contracts.snapshot import Issuer
-from modelwright.core.errors import IdentityUnavailable, Unauthenticated
+from modelwright.core.errors.calls import IdentityUnavailable, Unauthenticated
 from modelwright.core.ports.clock import ManualClock
 from modelwright.core.ports.tokens import Keyring, SigningKeyMissing
 from modelwright.gateway.http.body import Body, BodyBudget

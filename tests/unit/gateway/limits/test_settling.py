@@ -11,7 +11,7 @@ from modelwright.adapters.http.fake import Scripted
 from modelwright.adapters.limits.memory import MemoryLimits
 from modelwright.core.contracts.guard import EndpointGuard, GuardRule, GuardSide
 from modelwright.core.contracts.snapshot import Endpoint, Limit, Limits, Price, ProviderEntry, Retries, Variant
-from modelwright.core.errors import ProviderTimeout
+from modelwright.core.errors.providers import ProviderTimeout
 from modelwright.core.limits import Ask, Spent, Verdict, actual
 from tests.unit.gateway.world import (
     CHAT,

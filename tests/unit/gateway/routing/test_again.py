@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelwright.core.contracts.snapshot import Retries
-from modelwright.core.errors import (
+from modelwright.core.errors.calls import (
     CallError,
     Draining,
     EngineFailed,
@@ -13,13 +13,15 @@ from modelwright.core.errors import (
     Malformed,
     ModelUnavailable,
     Overloaded,
+    Stopped,
+    Unprocessable,
+)
+from modelwright.core.errors.providers import (
     ProviderAuth,
     ProviderError,
     ProviderRateLimited,
     ProviderTimeout,
     ProviderUnreachable,
-    Stopped,
-    Unprocessable,
     UpstreamTruncated,
 )
 from modelwright.gateway.routing.again import (

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, unquote_plus
 import msgspec
 
 from modelwright.app.admin.oauth.tokens import AdminTokens
-from modelwright.core.errors import Forbidden, Unauthenticated
+from modelwright.core.errors.calls import Forbidden, Unauthenticated
 
 FORM = "application/x-www-form-urlencoded"
 SCOPE = "admin"

@@ -9,7 +9,7 @@ from modelwright.access.keys import recognise
 from modelwright.adapters.tokens.jose import JoseKeyring
 from modelwright.adapters.tokens.own import OwnTokens
 from modelwright.core.contracts.snapshot import Issuer, Key
-from modelwright.core.errors import Forbidden, Unauthenticated
+from modelwright.core.errors.calls import Forbidden, Unauthenticated
 from modelwright.core.keys import PREFIX, key_digest
 from modelwright.core.ports.clock import Clock
 from modelwright.core.ports.tokens import SigningKeyMissing

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from modelwright.app.supervise.devices.holder import holder_of
 from modelwright.core.addresses import join_address
-from modelwright.core.errors import PortInUse, StartError
+from modelwright.core.errors.starting import PortInUse, StartError
 
 BACKLOG = 2048
 PATH_LIMIT = 108 if sys.platform == "linux" else 104

@@ -16,7 +16,7 @@ import msgspec
 
 from modelwright.app.supervise.devices.doors import PATH_LIMIT
 from modelwright.app.whole_file import write_whole
-from modelwright.core.errors import AlreadyRunning, NotRunning, StartError
+from modelwright.core.errors.starting import AlreadyRunning, NotRunning, StartError
 
 SUPERVISOR_LOCK = "up.lock"
 """Held by the supervisor alone: it is held exactly while `up` runs."""

@@ -12,7 +12,7 @@ from modelwright.app.manifest.load import LoadedManifest
 from modelwright.app.manifest.schema import Manifest
 from modelwright.app.parts import PartSpec
 from modelwright.app.prices.book import PriceBook
-from modelwright.app.secret_files import salt
+from modelwright.app.settings.own_secrets import salt
 from modelwright.app.snapshot import base_snapshot, release_record
 from modelwright.app.supervise.devices.runtime import Claim
 from modelwright.app.supervise.plan import plan_parts

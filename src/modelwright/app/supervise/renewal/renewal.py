@@ -13,7 +13,7 @@ from modelwright.app.supervise.ask import ask
 from modelwright.app.supervise.control import Spread
 from modelwright.app.supervise.devices.runtime import Claim
 from modelwright.app.supervise.renewal.configuration import Configuration, fixed_changes
-from modelwright.core.errors import ManifestError, ModelwrightError
+from modelwright.core.errors.tree import ManifestError, ModelwrightError
 
 LOOK = 0.5
 """Seconds between two looks at the files; a change counts when two looks have seen the same."""

@@ -13,7 +13,7 @@ from modelwright.app.supervise.devices.runtime import Claim
 from modelwright.app.supervise.welcome.commands import Place, Shown, commands
 from modelwright.app.supervise.welcome.key import development_key
 from modelwright.core.contracts.snapshot import Snapshot
-from modelwright.core.errors import ModelwrightError
+from modelwright.core.errors.tree import ModelwrightError
 from modelwright.core.status import Status
 
 WITHIN = 30.0

@@ -9,7 +9,7 @@ import msgspec
 
 from modelwright.app.supervise.ask import Answer
 from modelwright.app.whole_file import write_whole
-from modelwright.core.errors import AccessError
+from modelwright.core.errors.access import AccessError
 from modelwright.core.keys import PREFIX
 
 NAME = "development"

@@ -6,7 +6,8 @@ from typing import Any
 
 import msgspec
 
-from modelwright.core.errors import CallError, ProviderError, UpstreamTruncated
+from modelwright.core.errors.calls import CallError
+from modelwright.core.errors.providers import ProviderError, UpstreamTruncated
 from modelwright.core.wire import anthropic
 from modelwright.core.wire.between.chat import Answer, Choice, Counts, Facts, Said, ToolPart
 from modelwright.core.wire.between.fields import read_arguments

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from modelwright.core.errors import UpstreamTruncated
+from modelwright.core.errors.providers import UpstreamTruncated
 from modelwright.core.wire import responses
 from modelwright.core.wire.between.chat import Answer, Choice, Counts, Facts, Said, ToolPart
 

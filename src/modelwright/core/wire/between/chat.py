@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from modelwright.core.contracts.ledger import Usage
-from modelwright.core.errors import ProviderError
+from modelwright.core.errors.providers import ProviderError
 
 
 class Facts(msgspec.Struct, frozen=True):

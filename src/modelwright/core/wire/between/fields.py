@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from modelwright.core.errors import Malformed, Unprocessable
+from modelwright.core.errors.calls import Malformed, Unprocessable
 from modelwright.core.wire import openai
 
 T = TypeVar("T")

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from modelwright.core.errors import ProviderError
+from modelwright.core.errors.providers import ProviderError
 from modelwright.core.wire import anthropic
 from modelwright.core.wire.between.chat import (
     Answer,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from modelwright.app.supervise.devices.doors import TcpDoor, UnixDoor
-from modelwright.core.errors import PortInUse, StartError
+from modelwright.core.errors.starting import PortInUse, StartError
 
 
 def connect(door: TcpDoor) -> socket.socket:

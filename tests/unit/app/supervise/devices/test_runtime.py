@@ -13,7 +13,7 @@ from modelwright.app.supervise.devices.runtime import (
     running,
     runtime_folder,
 )
-from modelwright.core.errors import AlreadyRunning, NotRunning, StartError
+from modelwright.core.errors.starting import AlreadyRunning, NotRunning, StartError
 
 
 def pointer(runtime: Path) -> Pointer:

@@ -6,7 +6,7 @@ import pytest
 
 from modelwright.app.supervise.ask import Answer
 from modelwright.app.supervise.welcome.key import development_key
-from modelwright.core.errors import AccessError
+from modelwright.core.errors.access import AccessError
 
 
 class FakeControl:

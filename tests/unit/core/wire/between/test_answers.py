@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelwright.core.contracts.ledger import Usage
-from modelwright.core.errors import ProviderError, UpstreamTruncated
+from modelwright.core.errors.providers import ProviderError, UpstreamTruncated
 from modelwright.core.ports.providers import Spoken
 from modelwright.core.wire import anthropic, responses
 from modelwright.core.wire.between import as_messages, as_responses, chat, from_messages

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelwright.core.errors import CallError, Malformed, Unprocessable
+from modelwright.core.errors.calls import CallError, Malformed, Unprocessable
 from modelwright.core.wire.between import chat_to_messages, messages_to_chat, responses_to_chat
 from tests.unit.core.wire.between.wires import VALUES, chat_requests
 

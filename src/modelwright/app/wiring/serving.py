@@ -13,7 +13,8 @@ from modelwright.app.parts import ModelPart, PartSpec
 from modelwright.app.plugins import tensor_engine, text_codec, text_engine
 from modelwright.app.system import SystemClock, resident_mb
 from modelwright.core.contracts.events import Event
-from modelwright.core.errors import BadModelFile, CallError, StartError
+from modelwright.core.errors.calls import CallError
+from modelwright.core.errors.starting import BadModelFile, StartError
 from modelwright.core.ports.engines import EngineConfig
 from modelwright.core.status import Busy
 from modelwright.core.wire import openai, v2

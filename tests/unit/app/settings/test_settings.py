@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelwright.app.settings import Settings, chosen_environment, process_environment, read_env_file
-from modelwright.core.errors import ManifestError, StartError
+from modelwright.app.settings.settings import Settings, chosen_environment, process_environment, read_env_file
+from modelwright.core.errors.starting import StartError
+from modelwright.core.errors.tree import ManifestError
 
 
 def settings(base: Path, environment: str = "development", env: dict[str, str] | None = None) -> Settings:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelwright.app.references import BadReferenceError, Reference, escaped, fill, references, split_text
+from modelwright.app.settings.references import BadReferenceError, Reference, escaped, fill, references, split_text
 
 texts = st.text(alphabet="ab${}: env", max_size=40)
 

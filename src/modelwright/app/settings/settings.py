@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from modelwright.app.references import NAME, BadReferenceError, Reference, fill
-from modelwright.core.errors import Fault, ManifestError, ModelwrightError, StartError
+from modelwright.app.settings.references import NAME, BadReferenceError, Reference, fill
+from modelwright.core.errors.starting import StartError
+from modelwright.core.errors.tree import Fault, ManifestError, ModelwrightError
 
 ENVIRONMENTS = ("development", "test", "production")
 ENVIRONMENT_NAME = "MODELWRIGHT_ENV"

@@ -1,6 +1,6 @@
 """What workers that run models may see of the environment."""
 
-from modelwright.app.settings import PEPPER_NAME, without_secrets
+from modelwright.app.settings.settings import PEPPER_NAME, without_secrets
 
 
 def test_neither_the_manifests_secrets_nor_the_pepper_are_handed_on() -> None:

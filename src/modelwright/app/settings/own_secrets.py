@@ -10,9 +10,9 @@ import os
 import secrets
 from pathlib import Path
 
-from modelwright.app.settings import PEPPER_NAME
+from modelwright.app.settings.settings import PEPPER_NAME
 from modelwright.app.whole_file import write_private
-from modelwright.core.errors import StartError
+from modelwright.core.errors.starting import StartError
 
 PEPPER = "pepper"
 SALT = "salt"

@@ -18,8 +18,8 @@ from modelwright.app.issuers.library import keyring
 from modelwright.app.keys.table import open_table
 from modelwright.app.parts import PartSpec
 from modelwright.app.prompts.language import compile_prompt
-from modelwright.app.secret_files import pepper
-from modelwright.app.settings import PEPPER_NAME, FreshSecrets, Settings
+from modelwright.app.settings.own_secrets import pepper
+from modelwright.app.settings.settings import PEPPER_NAME, FreshSecrets, Settings
 from modelwright.app.system import SystemClock, resident_mb
 from modelwright.app.workers.caches import Caches
 from modelwright.app.workers.limiters import Limiters

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from modelwright.app.secret_files import pepper, read_or_create, salt
-from modelwright.core.errors import StartError
+from modelwright.app.settings.own_secrets import pepper, read_or_create, salt
+from modelwright.core.errors.starting import StartError
 
 
 def test_a_secret_is_made_once_and_is_private(tmp_path: Path) -> None:

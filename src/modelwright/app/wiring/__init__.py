@@ -1,0 +1,1 @@
+"""What each kind of worker is made of, in plain constructor calls."""

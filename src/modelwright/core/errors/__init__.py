@@ -1,0 +1,41 @@
+"""The one tree of errors, one file per family: facts for a person and a program, never a protocol.
+
+    ModelwrightError
+    ├── ManifestError            the file is wrong; carries every Fault found
+    ├── StartError               a part cannot start
+    │   ├── PortInUse, MissingExtra, AlreadyRunning, NotRunning
+    │   └── BadModelFile
+    ├── AccessError              an access key cannot be made, found or revoked
+    │   └── KeyNameTaken, KeyNotFound
+    ├── PromptError              a prompt's file cannot be used
+    ├── RegistryError            the registry cannot do it, or what it holds cannot be used
+    │   ├── NotRegistered        no such name, version or content
+    │   ├── VersionTaken         a version is there with other content
+    │   └── AliasHasMoved        an alias means something else than was expected
+    └── CallError                one call fails; the doors turn `code` into a status (core/wire/status.py)
+        ├── Malformed            the request cannot be read
+        │   └── ContextTooLong   prompt and answer do not fit the model
+        ├── UnknownPath, MethodNotAllowed
+        ├── Unauthenticated, Forbidden, UnknownEndpoint, TooLarge, Unprocessable
+        ├── GuardBlocked         a guard does not let the question or its answer through
+        ├── GuardFailed          a guard could not judge, and what it cannot judge does not pass
+        ├── Overloaded           our own bound was reached; carries retry_after
+        ├── RateLimited          a limit that the manifest sets for the caller; carries retry_after
+        │   └── BudgetExhausted  likewise, of money
+        ├── Unpriced             nobody knows what the call would cost, and a budget has to
+        ├── IdentityUnavailable  who calls cannot be told now
+        ├── LimitsUnavailable    limits cannot be counted now, and the manifest says to refuse then
+        ├── LedgerUnavailable    the call cannot be written down, so it is not made
+        ├── ProviderOff          an optional provider whose settings are missing
+        ├── ProviderUnavailable  a provider that failed too often is left alone for a while
+        ├── ModelUnavailable     our own engine is loading or was lost; retryable
+        ├── PromptFailed         a variant's prompt cannot be filled in
+        ├── EngineFailed         our own engine refused or crashed on this very input
+        ├── Stopped              the client left
+        ├── Draining             the process stops and can take or finish no more
+        └── ProviderError        the other side failed
+            ├── ProviderAuth, ProviderRateLimited, ProviderOverloaded, ProviderUnreachable, ProviderTimeout
+            └── UpstreamStalled, UpstreamTruncated
+
+Every error has a stable `code`, a `message` that names the place and the problem, and a `hint` that says what to do.
+"""
