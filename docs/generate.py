@@ -9,31 +9,34 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from docs.reference_pages import cli, errors, faults, ledger, manifest, metrics, openapi, providers
+from docs.reference_pages import cli, door, errors, faults, ledger, manifest, metrics, openapi, providers
 
-FOLDER = Path(__file__).parent / "reference"
+ROOT = Path(__file__).parents[1]
 PAGES: dict[str, Callable[[], str]] = {
-    "manifest.md": manifest.page,
-    "cli.md": cli.page,
-    "errors.md": errors.page,
-    "providers.md": providers.page,
-    "ledger.md": ledger.page,
-    "metrics.md": metrics.page,
-    "dev-provider.md": faults.page,
-    "openapi.json": openapi.page,
+    "docs/reference/manifest.md": manifest.page,
+    "docs/reference/cli.md": cli.page,
+    "docs/reference/errors.md": errors.page,
+    "docs/reference/providers.md": providers.page,
+    "docs/reference/ledger.md": ledger.page,
+    "docs/reference/metrics.md": metrics.page,
+    "docs/reference/dev-provider.md": faults.page,
+    "src/modelwright/gateway/http/openapi.json": openapi.page,
+    "src/modelwright/gateway/http/docs.html": door.page,
 }
+"""By path from the repository's root; the gateway shows the last two itself."""
 
 
-def stale(folder: Path = FOLDER) -> list[str]:
-    """Names of pages that differ from what the code says."""
-    return [name for name, page in PAGES.items() if not _same(folder / name, page())]
+def stale(root: Path = ROOT) -> list[str]:
+    """Pages that differ from what the code says."""
+    return [name for name, page in PAGES.items() if not _same(root / name, page())]
 
 
-def write(folder: Path = FOLDER) -> list[str]:
-    """Write what is stale; the names of the pages that changed."""
-    changed = stale(folder)
+def write(root: Path = ROOT) -> list[str]:
+    """Write what is stale; the pages that changed."""
+    changed = stale(root)
     for name in changed:
-        (folder / name).write_text(PAGES[name](), "utf-8")
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(PAGES[name](), "utf-8")
     return changed
 
 
@@ -44,6 +47,6 @@ def _same(path: Path, text: str) -> bool:
 if __name__ == "__main__":
     only_look = "--check" in sys.argv[1:]
     for found in stale() if only_look else write():
-        print(f"docs/reference/{found}: {'stale; run make docs' if only_look else 'written'}")
+        print(f"{found}: {'stale; run make docs' if only_look else 'written'}")
     if only_look:
         sys.exit(1 if stale() else 0)

@@ -41,12 +41,15 @@ _SUMMARIES = {
 }
 _OPEN = frozenset({"live", "ready", "v2_ready", "server"})
 """Views that need no key."""
+_SELF = frozenset({"docs", "openapi"})
+"""Views of this description."""
 
 
 def page() -> str:
     """The whole description as JSON."""
     paths: dict[str, Any] = {}
-    for method, path in (*((method, path) for path, (method, _) in FIXED.items()), *_NAMED):
+    fixed = [(method, path) for path, (method, found) in FIXED.items() if found.view not in _SELF]
+    for method, path in (*fixed, *_NAMED):
         paths.setdefault(path, {})[method.lower()] = _operation(method, path)
     described = {
         "openapi": "3.1.0",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,12 +14,13 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis import APIOperation, Case, GenerationMode
 
+from modelwright.gateway import http as gateway_http
 from tests.e2e.gateway_site import DevProvider
-from tests.e2e.running import ROOT, Site, running
+from tests.e2e.running import Site, running
 
 pytestmark = pytest.mark.e2e
 
-DESCRIPTION = json.loads((ROOT / "docs" / "reference" / "openapi.json").read_text("utf-8"))
+DESCRIPTION = json.loads((Path(gateway_http.__file__).parent / "openapi.json").read_text("utf-8"))
 FOUND: list[Any] = list(schemathesis.openapi.from_dict(DESCRIPTION).get_all_operations())
 OPERATIONS: dict[str, APIOperation[Any, Any, Any, Any]] = {found.ok().label: found.ok() for found in FOUND}
 ENDPOINTS = ("chat", "claude", "text", "tensors", "nobody")
@@ -80,6 +82,14 @@ def test_no_request_makes_the_public_door_fail(site: Site, session: requests.Ses
             raise AssertionError(response.content)
 
     ask()
+
+
+def test_the_door_describes_itself_to_programs_and_to_people(site: Site) -> None:
+    assert json.loads(site.call("GET", "/openapi.json").body) == DESCRIPTION
+    page = site.call("GET", "/docs")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert b"<script" not in page.body
+    assert all(f"<code>{path}</code>".encode() in page.body for path in DESCRIPTION["paths"])
 
 
 def test_the_door_lives_on_after_all_that(site: Site) -> None:

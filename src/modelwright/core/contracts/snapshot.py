@@ -172,7 +172,6 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """Whether it chooses the replica of a model of ours, too."""
     split_header: str = ""
     """Header that names the user or the conversation; empty: the body tells, then the key."""
-    """Header that names the user; empty: the body's `user` field, then the key."""
     shadow: str = ""
     """The variant that is asked beside the one that answers; empty: none."""
     shadow_share: float = 0.0

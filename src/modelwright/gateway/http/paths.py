@@ -38,6 +38,8 @@ FIXED: dict[str, tuple[str, Match]] = {
     "/v2/health/ready": ("GET", Match("/v2/health/ready", view="v2_ready")),
     "/healthz": ("GET", Match("/healthz", view="live")),
     "/readyz": ("GET", Match("/readyz", view="ready")),
+    "/docs": ("GET", Match("/docs", view="docs")),
+    "/openapi.json": ("GET", Match("/openapi.json", view="openapi")),
 }
 _QUICK: dict[tuple[str, str], Match] = {(method, path): match for path, (method, match) in FIXED.items()}
 
@@ -81,5 +83,5 @@ def unknown_path(path: str) -> CallError:
     """The error that says where to look."""
     return UnknownPath(
         f"nothing is served at {path[:128]!r}",
-        hint="see /v1/models for the OpenAI wire and /v2 for the inference protocol",
+        hint="see /docs for what is, /v1/models for the endpoints",
     )

@@ -9,6 +9,7 @@ from modelwright.core.errors.providers import ProviderError
 from modelwright.core.ports.http import Deadlines
 from modelwright.core.ports.providers import Outbound
 from modelwright.gateway.call import HeaderPairs, Reply
+from modelwright.gateway.http.described import described
 from modelwright.gateway.http.paths import Match
 from modelwright.gateway.lanes import Lane, Route, lost_model
 from modelwright.gateway.live import Gateway
@@ -38,6 +39,8 @@ class Views:
                 return self._models_ready()
             case "server":
                 return _json({"name": "modelwright", "version": self._version, "extensions": _EXTENSIONS})
+            case "docs" | "openapi":
+                return described(found.view)
             case _:
                 return await self._of_models(found, headers)
 

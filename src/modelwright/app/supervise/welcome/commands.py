@@ -14,6 +14,8 @@ import msgspec
 from modelwright.app.snapshot import provider_of
 from modelwright.core.contracts.snapshot import Snapshot
 
+_HELLO: dict[str, Any] = {"messages": [{"role": "user", "content": "Say hello."}]}
+
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
     """Where the user stands, so that commands work as printed."""
@@ -42,17 +44,20 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
 def commands(snapshot: Snapshot, models: Sequence[Shown], *, public: str, key: str, place: Place) -> list[str]:
     """Lines for a shell: the key, a call of the first text model, one of the first tensor model, the status.
 
-    Without a key the first line says how to make one.
+    Without a text model of ours, an endpoint that chats elsewhere is called. Without a key the first line says how to
+    make one.
     """
     lines: list[str] = []
     if snapshot.auth != "none":
         lines.append(f"export KEY={key}" if key else f"export KEY=…    # from: {place.command('keys create NAME')}")
+    reached = [(model, _endpoint_of(snapshot, model.model)) for model in models]
     for wire in ("openai", "v2"):
-        for model in models:
-            endpoint = _endpoint_of(snapshot, model.model)
-            if model.wire == wire and endpoint:
-                lines.append(_curl(public, model, endpoint=endpoint, auth=snapshot.auth, folder=place.folder))
-                break
+        found = next(((model, name) for model, name in reached if model.wire == wire and name), None)
+        elsewhere = _chats_elsewhere(snapshot) if wire == "openai" and found is None else ""
+        if found is not None:
+            lines.append(_curl(public, found[0], endpoint=found[1], auth=snapshot.auth, folder=place.folder))
+        elif elsewhere:
+            lines.append(_curl_of_text(public, _HELLO, endpoint=elsewhere, auth=snapshot.auth))
     return [*lines, place.command("status")]
 
 
@@ -80,12 +85,26 @@ def _endpoint_of(snapshot: Snapshot, model: str) -> str:
     return model if model in names else next(iter(names), "")
 
 
+def _chats_elsewhere(snapshot: Snapshot) -> str:
+    """The first endpoint that chats with a provider that is on; empty when there is none."""
+    on = {provider.name for provider in snapshot.providers if not provider.off}
+    names = (
+        endpoint.name
+        for endpoint in snapshot.endpoints
+        if "chat" in endpoint.operations and any(each.provider in on for each in endpoint.variants)
+    )
+    return next(names, "")
+
+
 def _curl(public: str, model: Shown, *, endpoint: str, auth: str, folder: Path) -> str:
     if model.wire == "v2":
         header = "" if auth == "none" else ' -H "X-API-Key: $KEY"'
         file = shlex.quote(seen_from(model.check, folder))
         return f"curl {public}/v2/models/{endpoint}/infer{header} -d @{file}"
-    asked: dict[str, Any] = json.loads(model.check.read_bytes())
+    return _curl_of_text(public, json.loads(model.check.read_bytes()), endpoint=endpoint, auth=auth)
+
+
+def _curl_of_text(public: str, asked: dict[str, Any], *, endpoint: str, auth: str) -> str:
     rest = {name: value for name, value in asked.items() if name not in {"model", "stream"}}
     body = json.dumps({"model": endpoint, "stream": True, **rest}, ensure_ascii=False, separators=(",", ":"))
     path = "/v1/chat/completions" if "messages" in asked else "/v1/completions"

@@ -2,10 +2,11 @@ import json
 import shlex
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from modelwright.app.supervise.welcome.commands import Place, Shown, commands, program_name
-from modelwright.core.contracts.snapshot import Endpoint, Snapshot, Variant
+from modelwright.core.contracts.snapshot import Endpoint, ProviderEntry, Snapshot, Variant
 
 PUBLIC = "http://127.0.0.1:8000"
 CHAT = (
@@ -61,6 +62,21 @@ def test_model_behind_another_name_is_called_by_that_name(folder: Path) -> None:
     site = snapshot(endpoint("assistant", "chat"))
     line = commands(site, shown(folder), public=PUBLIC, key="mw-a-b", place=place(folder))[1]
     assert json.loads(shlex.split(line)[-1])["model"] == "assistant"
+
+
+def test_without_a_model_of_ours_a_provider_that_is_on_is_called(folder: Path) -> None:
+    def remote(name: str) -> Endpoint:
+        return Endpoint(name=name, operations=("chat",), variants=(Variant(name="only", provider=name, model="m"),))
+
+    def provider(name: str, off: str = "") -> ProviderEntry:
+        return ProviderEntry(name=name, kind="openai", base_urls=("http://up/v1",), off=off)
+
+    site = msgspec.structs.replace(
+        snapshot(remote("one"), remote("two")), providers=(provider("one", off="set ONE_KEY"), provider("two"))
+    )
+    line = commands(site, [], public=PUBLIC, key="mw-a-b", place=place(folder))[1]
+    assert line.startswith(f'curl -N {PUBLIC}/v1/chat/completions -H "Authorization: Bearer $KEY" -d ')
+    assert json.loads(shlex.split(line)[-1])["model"] == "two"
 
 
 def test_open_site_needs_no_key(folder: Path) -> None:
