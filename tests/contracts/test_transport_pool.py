@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -317,3 +319,40 @@ async def test_no_error_shows_the_key_or_the_query(pool: Pool) -> None:
         assert "planted" not in str(error)
         assert "127.0.0.1" in str(error)
         assert error.hint or isinstance(error, UpstreamTruncated)
+
+
+async def test_an_open_connection_that_has_answered_tells_that_somebody_is_there(pool: Pool, tmp_path: Path) -> None:
+    held = asyncio.Event()
+
+    async def play(exchange: Exchange) -> None:
+        await hello(exchange)
+        await held.wait()
+        exchange.close()
+
+    async with upstream(play, path=tmp_path / "own.sock") as up:
+        assert not pool.holds(up.origin)
+        assert await fetch(pool, post(up)) == b"hello"
+        assert pool.holds(up.origin)
+        assert not pool.holds(Origin(scheme="unix", host="other"))
+        held.set()
+        await settled(lambda: not pool.holds(up.origin))
+
+
+async def test_a_unix_socket_without_room_is_busy_and_not_lost(pool: Pool, tmp_path: Path) -> None:
+    path = str(tmp_path / "full.sock")
+    with socket.socket(socket.AF_UNIX) as listener, contextlib.ExitStack() as waiting:
+        listener.bind(path)
+        listener.listen(0)
+        waiting.enter_context(socket.socket(socket.AF_UNIX)).connect(path)
+        request = UpstreamRequest(origin=Origin(scheme="unix", host=path), method="GET", target="/")
+        with pytest.raises(Overloaded, match="no room"):
+            await pool.send(request, Deadlines(connect=0.02))
+        sent = asyncio.ensure_future(fetch(pool, request))
+        await asyncio.sleep(0.02)
+        waiting.enter_context(listener.accept()[0])
+        listener.setblocking(False)  # noqa: FBT003 - the only way to say it
+        loop = asyncio.get_running_loop()
+        taken = waiting.enter_context((await loop.sock_accept(listener))[0])
+        await loop.sock_recv(taken, 65536)
+        taken.sendall(HELLO)
+        assert await sent == b"hello"

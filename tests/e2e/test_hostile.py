@@ -245,7 +245,7 @@ def _as_clients_do(site: Site, body: bytes) -> Reply:
     """As the SDKs do: what is refused while others have not left yet is sent again after the time that it says."""
     answer = site.call("POST", CHAT, body)
     for _ in range(5):
-        if answer.status not in {429, 503}:
+        if answer.status != 429:
             break
         time.sleep(float(answer.headers["retry-after"]))
         answer = site.call("POST", CHAT, body)

@@ -72,7 +72,7 @@ class Failures:
             return error
         if lane.own:
             if isinstance(error, ProviderUnreachable | UpstreamTruncated):
-                self._replica.up = False
+                self._replica.lose()
                 return lost_model(lane.model)
             return error
         message = self._clean(error.message)

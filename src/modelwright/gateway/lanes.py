@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 
@@ -33,7 +34,7 @@ _OF_RESPONSES = {"max_tokens": "max_output_tokens", "max_completion_tokens": "ma
 class Replica:
     """One address that answers for a provider, and how busy it is."""
 
-    __slots__ = ("breaker", "dialect", "in_flight", "reached", "ready", "up", "url")
+    __slots__ = ("breaker", "dialect", "doubted", "in_flight", "reached", "ready", "up", "url")
 
     def __init__(self, url: str, dialect: Dialect, *, breaker: Breaker | None = None) -> None:
         self.url = url
@@ -45,7 +46,14 @@ class Replica:
         self.up = True
         """False after a connection to our own worker broke, until it answers again."""
         self.ready = True
-        """False while our own worker says that its model is not ready."""
+        """False while our own worker says that its model is not ready, or is too busy to say anything."""
+        self.doubted = asyncio.Event()
+        """Set when a call lost its connection: whoever watches our own worker asks it at once."""
+
+    def lose(self) -> None:
+        """A connection to our own worker broke: no call is sent there until it has answered a question."""
+        self.up = False
+        self.doubted.set()
 
     def admits(self, now: float) -> bool:
         """Whether a call may be sent there now (monotonic)."""

@@ -7,11 +7,12 @@ from modelwright.adapters.http.fake import FakeTransport, Scripted
 from modelwright.adapters.prompts.jinja import compile_prompt
 from modelwright.adapters.providers.table import dialect
 from modelwright.core.contracts.snapshot import Snapshot
-from modelwright.core.errors.calls import CallError, ModelUnavailable
-from modelwright.core.errors.providers import ProviderUnreachable
+from modelwright.core.errors.calls import CallError, ModelUnavailable, Overloaded
+from modelwright.core.errors.providers import ProviderTimeout, ProviderUnreachable
 from modelwright.core.errors.starting import StartError
 from modelwright.core.errors.tree import ModelwrightError
 from modelwright.core.ports.http import UpstreamRequest
+from modelwright.core.ports.providers import Outbound
 from modelwright.gateway import health
 from modelwright.gateway.call import Call, Reply
 from modelwright.gateway.chain import compose
@@ -130,6 +131,42 @@ def test_a_probe_notes_what_it_finds(answer: Scripted, *, up: bool, ready: bool)
     assert (replica.up, replica.ready) == (up, ready)
     (request,) = transport.requests
     assert (request.method, request.target) == ("GET", "/readyz")
+
+
+@pytest.mark.parametrize("silence", [ProviderTimeout("no answer"), Overloaded("no room")])
+def test_a_worker_that_is_silent_is_busy_as_long_as_a_connection_to_it_is_open(silence: CallError) -> None:
+    replica = table(snapshot()).replicas[0]
+    transport = FakeTransport([Scripted(error=silence)] * 3 + [Scripted(pieces=(b"{}",))] + [Scripted(error=silence)])
+    origin = replica.dialect.request(Outbound(operation="alive", model="")).origin
+    transport.open_to.add(origin)
+    asyncio.run(probe(replica, transport))
+    assert (replica.up, replica.ready) == (True, False)
+    replica.lose()
+    asyncio.run(probe(replica, transport))
+    assert not replica.up, "what was lost has to answer first"
+    transport.open_to.clear()
+    asyncio.run(probe(replica, transport))
+    assert (replica.up, replica.ready) == (False, False)
+    asyncio.run(probe(replica, transport))
+    assert (replica.up, replica.ready) == (True, True)
+    asyncio.run(probe(replica, transport))
+    assert (replica.up, replica.ready) == (False, False)
+
+
+async def test_a_watch_asks_at_once_when_a_call_was_lost() -> None:
+    replica = table(snapshot()).replicas[0]
+    transport = FakeTransport(lambda _: Scripted(pieces=(b"{}",)))
+    watching = asyncio.ensure_future(health.watch(replica, transport))
+    try:
+        async with asyncio.timeout(health.CALM / 2):
+            while not transport.requests:  # noqa: ASYNC110 - nothing tells
+                await asyncio.sleep(0)
+            replica.lose()
+            while not replica.up:  # noqa: ASYNC110 - nothing tells
+                await asyncio.sleep(0)
+    finally:
+        watching.cancel()
+    assert len(transport.requests) == 2
 
 
 def test_a_watch_asks_until_it_is_cancelled() -> None:

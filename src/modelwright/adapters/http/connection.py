@@ -64,13 +64,15 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_answer", "_begun", "_broken", "_clock", "_complete", "_deadlines", "_head_only", "_headers", "_informed",
-        "_loop", "_outbox", "_owner", "_parser", "_poll", "_quiet", "_response", "_since", "_transport", "born",
-        "origin",
+        "_loop", "_outbox", "_owner", "_parser", "_poll", "_quiet", "_response", "_since", "_transport", "answered",
+        "born", "origin",
     )  # fmt: skip
 
     def __init__(self, owner: Owner, origin: Origin, outbox: Outbox) -> None:
         """Requests leave through `outbox`, together with those of other connections."""
         self.origin = origin
+        self.answered = False
+        """Whether an answer has come over it, so that somebody has taken it up."""
         self._outbox = outbox
         self._owner = owner
         self._loop = asyncio.get_running_loop()
@@ -219,6 +221,7 @@ class Connection(asyncio.Protocol):
             raise ValueError("its head is too long")
         self._quiet = 0
         self._since = self._clock.now
+        self.answered = True
         kept = [pair for pair in headers if pair[0] not in HOP_BY_HOP]
         response = self._response = Response(status, kept, self, loop=self._loop)
         answer = self._answer

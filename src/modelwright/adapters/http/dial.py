@@ -11,9 +11,12 @@ from typing import Any
 import aiohappyeyeballs
 
 from modelwright.core.addresses import join_address
+from modelwright.core.errors.calls import Overloaded
 from modelwright.core.errors.providers import ProviderTimeout, ProviderUnreachable
 from modelwright.core.ports.http import Origin
 
+FULL = 0.005
+"""Seconds between two tries at a Unix socket that has no room for one more connection that waits."""
 STAGGER = 0.25
 """Seconds that one address family gets before the other is tried beside it (RFC 8305, section 5)."""
 
@@ -53,12 +56,19 @@ def place_of(origin: Origin) -> str:
 async def dial(
     factory: Factory, origin: Origin, *, timeout: float, resolve: Resolve, tls: Callable[[], ssl.SSLContext]
 ) -> Any:
-    """The protocol that `factory` made, connected; raises ProviderUnreachable or ProviderTimeout."""
+    """The protocol that `factory` made, connected; raises ProviderUnreachable, ProviderTimeout or Overloaded."""
     place = place_of(origin)
     try:
         async with asyncio.timeout(timeout):
             return await _connect(factory, origin, resolve=resolve, tls=tls)
     except TimeoutError:
+        if origin.scheme == "unix":  # where the kernel connects at once, if there is room
+            raise Overloaded(
+                f"no room for one more connection within {timeout:g} s",
+                hint="send again later",
+                place=place,
+                retry_after=1.0,
+            ) from None
         raise ProviderTimeout(
             f"no connection within {timeout:g} s", hint="see whether the upstream is reachable from here", place=place
         ) from None
@@ -77,7 +87,7 @@ async def dial(
 async def _connect(factory: Factory, origin: Origin, *, resolve: Resolve, tls: Callable[[], ssl.SSLContext]) -> Any:
     loop = asyncio.get_running_loop()
     if origin.scheme == "unix":
-        return (await loop.create_unix_connection(factory, origin.host))[1]
+        return (await loop.create_unix_connection(factory, sock=await _unix_socket(origin.host)))[1]
     addresses = await resolve(origin.host, origin.port)
     if not addresses:
         raise OSError("the name has no address")
@@ -93,6 +103,23 @@ async def _connect(factory: Factory, origin: Origin, *, resolve: Resolve, tls: C
         if origin.scheme != "https":
             return (await loop.create_connection(factory, sock=connected))[1]
         return (await loop.create_connection(factory, sock=connected, ssl=tls(), server_hostname=origin.host))[1]
+    except BaseException:
+        connected.close()
+        raise
+
+
+async def _unix_socket(path: str) -> socket.socket:
+    """Connected; waits while as many connections as may wait there for a busy process."""
+    connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connected.setblocking(False)  # noqa: FBT003 - the only way to say it
+        while True:
+            try:
+                connected.connect(path)
+            except BlockingIOError:  # nothing tells when there is room again
+                await asyncio.sleep(FULL)
+            else:
+                return connected
     except BaseException:
         connected.close()
         raise

@@ -16,7 +16,7 @@ from modelwright.core.errors.providers import (
     UpstreamStalled,
     UpstreamTruncated,
 )
-from modelwright.core.ports.http import Deadlines, UpstreamRequest
+from modelwright.core.ports.http import Deadlines, Origin, UpstreamRequest
 
 
 class Scripted(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +46,12 @@ class FakeTransport:
         self.requests: list[UpstreamRequest] = []
         self.given_up = 0
         """Exchanges that were closed or cancelled before their end."""
+        self.open_to: set[Origin] = set()
+        """Where `holds` says that a connection is open."""
         self._closed = False
+
+    def holds(self, origin: Origin) -> bool:
+        return origin in self.open_to
 
     async def send(self, request: UpstreamRequest, deadlines: Deadlines) -> FakeResponse:
         if self._closed:

@@ -69,6 +69,10 @@ class Pool:
         """Connections that are open or being opened, busy and idle."""
         return len(self._open) + self._dialling
 
+    def holds(self, origin: Origin) -> bool:
+        """Whether a connection is open there over which an answer has come before."""
+        return any(connection.answered and connection.origin == origin for connection in self._open)
+
     async def send(self, request: UpstreamRequest, deadlines: Deadlines) -> Response:
         head = self._heads.encode(request)
         connection = self._take(request.origin) or await self._dial(request.origin, deadlines.connect)

@@ -73,7 +73,8 @@ class Transport(Protocol):
         """Send and wait for the head.
 
         Raises ProviderUnreachable (no connection, or broken before any answer), ProviderTimeout, UpstreamTruncated
-        (broken within the head), ProviderError (not HTTP), Overloaded (our bound of connections), Stopped (closed), and
+        (broken within the head), ProviderError (not HTTP), Overloaded (our bound of connections, or a Unix
+        socket's), Stopped (closed), and
         ValueError for a request that cannot be written. A pooled connection that its peer closed while it was idle is
         replaced unseen; once a request was written it is never sent again. Cancelling the caller closes the connection.
         """
