@@ -59,8 +59,9 @@ class _Schemas:
 
     def resolve(self, schema: dict[str, Any]) -> dict[str, Any]:
         """What a reference means; anything else means itself."""
-        found: dict[str, Any] = self._known[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
-        return found
+        while "$ref" in schema:
+            schema = self._known[schema["$ref"].rpartition("/")[2]]
+        return schema
 
     def kind(self, field: dict[str, Any]) -> str:
         """A type in a few words."""
