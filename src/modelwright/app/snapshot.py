@@ -87,10 +87,10 @@ def release_record(loaded: LoadedManifest, digests: Mapping[str, str]) -> Releas
 def endpoints(loaded: LoadedManifest) -> Iterator[Endpoint]:
     """Every name that clients may call: the manifest's endpoints, and models that none of them uses."""
     for name, endpoint in loaded.manifest.endpoints.items():
-        yield _endpoint(name, endpoint, loaded.operations[name])
+        yield _endpoint(name, endpoint, loaded)
     for model in served_alone(loaded.manifest):
         alone = EndpointSection(variants={model: VariantSection(serve=model)})
-        yield _endpoint(model, alone, loaded.operations[model])
+        yield _endpoint(model, alone, loaded)
 
 
 def limits(manifest: Manifest) -> Limits:
@@ -102,6 +102,7 @@ def limits(manifest: Manifest) -> Limits:
         trusted=manifest.gateway.trusted_proxies,
         workers=manifest.gateway.workers,
         down_after=parse_duration(access.counting.store_down.after),
+        answer=access.counting.answer,
         unpriced=access.counting.unpriced,
         cost_down=access.counting.store_down.cost,
         rates_down=access.counting.store_down.rates,
@@ -134,11 +135,12 @@ def worker_name(model: str, replica: int) -> str:
     return f"{SERVING}-{model}-{replica}"
 
 
-def _endpoint(name: str, section: EndpointSection, operations: tuple[str, ...]) -> Endpoint:
+def _endpoint(name: str, section: EndpointSection, loaded: LoadedManifest) -> Endpoint:
+    contexts = {model: known.engine.context for model, known in loaded.manifest.models.items()}
     return Endpoint(
         name=name,
-        operations=operations,
-        variants=tuple(_variant(label, variant) for label, variant in section.variants.items()),
+        operations=loaded.operations[name],
+        variants=tuple(_variant(label, variant, contexts) for label, variant in section.variants.items()),
         choose=section.choose,
         split_by=section.split.by,
         split_replicas=section.split.replicas,
@@ -164,7 +166,7 @@ def _limits(by: str, section: LimitSection) -> Iterator[Limit]:
         yield Limit(by=by, of="concurrency", amount=section.concurrency)
 
 
-def _variant(name: str, section: VariantSection) -> Variant:
+def _variant(name: str, section: VariantSection, contexts: Mapping[str, int]) -> Variant:
     return Variant(
         name=name,
         provider=provider_of(section.serve) if section.serve else section.provider,
@@ -172,6 +174,7 @@ def _variant(name: str, section: VariantSection) -> Variant:
         weight=section.weight,
         prompt=section.prompt,
         parameters=section.parameters,
+        context=contexts.get(section.serve, 0),
     )
 
 

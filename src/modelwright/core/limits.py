@@ -11,7 +11,7 @@ import msgspec
 
 from modelwright.core.contracts.ledger import LedgerRow
 from modelwright.core.contracts.snapshot import Limit
-from modelwright.core.prices import ANSWER, PROMPT_BYTES, read_money
+from modelwright.core.prices import PROMPT_BYTES, read_money
 
 SLOTS = 20
 """Parts of a sliding window: what a call has used is free again at most one part later than the window is long."""
@@ -225,15 +225,13 @@ def actual(ask: Ask, spent: Spent | None) -> int:
     return ask.amount
 
 
-def tokens_asked(body: bytes, *, limit: int, most: int | None, answers: int = 1) -> int:
-    """Tokens to reserve for a request: those of its prompt by its bytes, and as many as it lets the answer have.
+def tokens_asked(prompt_bytes: int, *, answer: int, limit: int, stated: bool) -> int:
+    """Tokens to reserve for a request: those of its prompt by its bytes, and those that its `answer` may have.
 
-    A client that names no maximum is taken to want ANSWER tokens, but never more than the whole `limit`.
+    Where nobody has `stated` how long the answer may be, it is never more than the whole `limit`.
     """
-    prompt = -(-len(body) // PROMPT_BYTES)
-    if most is None:
-        return min(prompt + ANSWER * answers, max(prompt, limit))
-    return prompt + max(0, most) * answers
+    prompt = -(-prompt_bytes // PROMPT_BYTES)
+    return prompt + answer if stated else min(prompt + answer, max(prompt, limit))
 
 
 def tokens_used(row: LedgerRow) -> int | None:

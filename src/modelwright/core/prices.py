@@ -17,8 +17,6 @@ MILLION = 10**6
 """Prices of tokens are shown per so many; a second has so many microseconds."""
 PROMPT_BYTES = 3
 """Bytes of a request per token of its prompt, at least, in ordinary text of any language."""
-ANSWER = 4096
-"""Tokens of an answer for which the client names no limit."""
 UNANSWERED = frozenset(
     {
         "refused",
@@ -108,17 +106,13 @@ def ceiling(price: Price) -> Ceiling:
     )
 
 
-def reservation(
-    rates: Ceiling, *, prompt_bytes: int, max_tokens: int | None, answers: int = 1, seconds: float = 0.0
-) -> int:
+def reservation(rates: Ceiling, *, prompt_bytes: int, max_tokens: int, answers: int = 1, seconds: float = 0.0) -> int:
     """Units that a call may cost at most, before it is sent.
 
-    `prompt_bytes` of the request's body; `max_tokens` of each of its `answers`, ANSWER when the client names no limit;
-    `seconds` that it may take.
+    `prompt_bytes` that the model is told; `max_tokens` of each of its `answers`; `seconds` that it may take.
     """
-    answer = (ANSWER if max_tokens is None else max(0, max_tokens)) * answers
     fixed = rates.request + rates.second * ceil(seconds) if rates.second else rates.request
-    return fixed - (-prompt_bytes // PROMPT_BYTES) * rates.input + answer * rates.output
+    return fixed - (-prompt_bytes // PROMPT_BYTES) * rates.input + max_tokens * answers * rates.output
 
 
 def units(amount: Decimal | str, *, per: int = 1) -> int:

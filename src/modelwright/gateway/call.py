@@ -12,6 +12,7 @@ import msgspec
 from modelwright.core.contracts.ledger import LedgerRow
 from modelwright.core.errors.calls import CallError
 from modelwright.core.identity import ANONYMOUS, Caller
+from modelwright.core.prompting.opening import Opening
 from modelwright.core.wire.openai import RequestHead
 from modelwright.gateway.lanes import Lane, Replica
 
@@ -51,6 +52,8 @@ class Call(msgspec.Struct, eq=False):
     """Somebody known makes this call: it belongs into the ledger."""
     body: bytes = b""
     head: RequestHead | None = None
+    openings: dict[str, tuple[bytes, Opening | None]] | None = None
+    """Prompts that were filled in for this call, by `name@version`, with the JSON of the values."""
     lane: Lane | None = None
     replica: Replica | None = None
     deadline: float = 0.0

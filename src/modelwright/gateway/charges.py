@@ -5,28 +5,44 @@ from __future__ import annotations
 from typing import Any
 
 from modelwright.core.contracts.ledger import LedgerRow
-from modelwright.core.prices import Ceiling, charged, money, reservation
+from modelwright.core.prices import charged, money, reservation
 from modelwright.gateway.call import Call, HeaderPairs
+from modelwright.gateway.lanes import Lane
+from modelwright.gateway.prompting.filling import prompt_size
 
 _PLAIN_TIERS = frozenset({"auto", "default", "standard", "on_demand"})
 
 
-def reserved(call: Call, rates: Ceiling) -> int:
-    """Units that the call may cost at most at these rates, as far as its request tells."""
+def answer_tokens(call: Call, lane: Lane) -> int | None:
+    """Tokens that one answer of this lane may have at most; None when neither its client nor its variant says so."""
     head = call.head
-    seconds = call.lane.total if rates.second and call.lane is not None else 0.0
+    if head is None or call.operation == "embeddings":
+        return 0
+    most = lane.most_tokens(head) if lane.limits_answers else head.most_tokens
+    return None if most is None else max(0, most)
+
+
+def reserved(call: Call, lane: Lane) -> int:
+    """Units that the call may cost at most on this lane, as far as its request tells; 0 for one without a price."""
+    head, rates = call.head, lane.ceiling
+    if rates is None:
+        return 0
+    seconds = lane.total if rates.second else 0.0
     if head is None:
         return reservation(rates, prompt_bytes=0, max_tokens=0, seconds=seconds)
-    limit = 0 if call.operation == "embeddings" else head.most_tokens
-    size = len(call.body)
-    return reservation(rates, prompt_bytes=size, max_tokens=limit, answers=head.answers, seconds=seconds)
+    most = answer_tokens(call, lane)
+    if most is None:
+        most = lane.answer
+    size = prompt_size(call, lane)
+    return reservation(rates, prompt_bytes=size, max_tokens=most, answers=head.answers, seconds=seconds)
 
 
-def reserve(call: Call, rates: Ceiling) -> None:
+def reserve(call: Call, lane: Lane) -> None:
     """Write the reservation into the row, before its intent."""
-    row = call.row
-    row.reserved = money(reserved(call, rates))
-    row.currency = rates.currency
+    rates = lane.ceiling
+    if rates is not None:
+        call.row.reserved = money(reserved(call, lane))
+        call.row.currency = rates.currency
 
 
 def settle(call: Call, row: LedgerRow) -> None:

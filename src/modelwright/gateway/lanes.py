@@ -15,8 +15,9 @@ from modelwright.core.errors.tree import ModelwrightError
 from modelwright.core.ports.http import Deadlines
 from modelwright.core.ports.providers import Dialect
 from modelwright.core.prices import ceiling
+from modelwright.core.wire.openai import RequestHead
 from modelwright.gateway.identity.keys import Keys, KeyTables, no_tables
-from modelwright.gateway.preamble import Preamble, PromptBook, Ready, preambles
+from modelwright.gateway.prompting.preamble import Preamble, PromptBook, Ready, preambles
 from modelwright.gateway.routing.breaker import Breaker, State
 from modelwright.gateway.routing.load import Load
 from modelwright.gateway.routing.standing import Standing
@@ -29,6 +30,8 @@ Resolve = Callable[[str], str]
 SLACK = 1.0
 """Seconds that the transport waits longer for a stream than its call may: the sweep over calls says why one ended."""
 _OF_RESPONSES = {"max_tokens": "max_output_tokens", "max_completion_tokens": "max_output_tokens"}
+_ANSWER_LIMITS = frozenset(_OF_RESPONSES)
+"""Parameters that say how long an answer may be."""
 
 
 class Replica:
@@ -64,9 +67,11 @@ class Lane:
     """One variant, ready to be asked."""
 
     __slots__ = (
+        "answer",
         "ceiling",
         "deadlines",
         "header",
+        "limits_answers",
         "load",
         "model",
         "off",
@@ -97,6 +102,10 @@ class Lane:
         self.standing = Standing()
         self.load = Load()
         self.parameters: dict[str, object] = variant.parameters
+        self.limits_answers = not _ANSWER_LIMITS.isdisjoint(variant.parameters)
+        """It sets how long an answer may be."""
+        self.answer = 0
+        """Tokens that are reserved for an answer when nobody says how long it may be."""
         self.preamble: Preamble | None = None
         """None when no variant of the endpoint has a prompt."""
         limits = endpoint.timeouts
@@ -117,6 +126,12 @@ class Lane:
         if operation != "responses":
             return self.parameters
         return {_OF_RESPONSES.get(name, name): value for name, value in self.parameters.items()}
+
+    def most_tokens(self, head: RequestHead) -> int | None:
+        """Tokens that an answer may have at most, with what this variant sets; None when nobody says."""
+        told = {"max_tokens": head.max_tokens, "max_completion_tokens": head.max_completion_tokens}
+        told |= {name: value for name, value in self.parameters.items() if name in told}
+        return msgspec.structs.replace(head, **told).most_tokens
 
     def admits(self, now: float) -> bool:
         """Whether a call may be sent there now (monotonic)."""
@@ -266,7 +281,10 @@ def build_table(
     prompts: PromptBook | None = None,
 ) -> Table:
     """Raises ModelwrightError when the snapshot cannot be used; a missing secret only turns its provider off."""
-    providers = {provider.name: _Provider(provider, replicas, resolve) for provider in snapshot.providers}
+    answer = snapshot.limits.answer
+    providers = {
+        provider.name: _Provider(provider, replicas, resolve, answer=answer) for provider in snapshot.providers
+    }
     ready = prompts.open(snapshot) if prompts is not None else {}
     table = Table(
         snapshot=snapshot,
@@ -282,8 +300,9 @@ def build_table(
 class _Provider:
     """A provider entry with its secrets looked up, once for all lanes."""
 
-    def __init__(self, entry: ProviderEntry, replicas: Replicas, resolve: Resolve) -> None:
+    def __init__(self, entry: ProviderEntry, replicas: Replicas, resolve: Resolve, *, answer: int) -> None:
         self.off = entry.off
+        self.answer = answer
         self.entry = entry
         self.known = replicas
         self.standing = Standing()
@@ -302,9 +321,17 @@ class _Provider:
         lane = Lane(variant, endpoint, provider=self.entry, replicas=self.replicas)
         lane.off = self.off
         lane.standing = self.standing
+        lane.answer = self._answer(variant)
         if endpoint.choose != "weight":
             lane.load = self.known.load(endpoint.name, variant)
         return lane
+
+    def _answer(self, variant: Variant) -> int:
+        """Tokens to reserve for an answer of unknown length; Anthropic's wire wants a limit, which we send."""
+        asked = self.replicas[0].dialect.spoken.get("chat") if self.replicas else None
+        if asked is not None and asked.operation == "messages":
+            return asked.max_tokens
+        return min(self.answer, variant.context) if variant.context else self.answer
 
 
 def _usable(key: str) -> str:

@@ -13,7 +13,7 @@ from modelwright.gateway.identity.keys import KeyTables, no_tables
 from modelwright.gateway.identity.tokens import Tokens
 from modelwright.gateway.lanes import Dialects, Replica, Replicas, Resolve, Table, build_table
 from modelwright.gateway.policies.authenticate import Authenticate, Renew
-from modelwright.gateway.preamble import PromptBook
+from modelwright.gateway.prompting.preamble import PromptBook
 from modelwright.gateway.routing.breaker import State
 
 

@@ -18,6 +18,17 @@ GUIDE = (ROOT / "docs" / "guide" / "wires.md").read_text("utf-8")
 LANES = {"openai": "chat", "claude": "messages", "full": "responses"}
 """Endpoints, and the wire that is theirs beside chat: vllm's chat, Anthropic's messages, OpenAI's responses."""
 WORDS = "Same question, same answer: naïve"
+PROMPT = """\
+---
+variables: {product: {type: string}}
+---
+You know {{ product }}.
+[user]
+What do you know?
+[assistant]
+{{ product }}.
+"""
+"""What goes before the calls to the endpoints whose name begins with `prompted`."""
 PIXEL = "data:image/png;base64,iVBORw0KGgo="
 SCHEMA = {"type": "object", "properties": {"said": {"type": "string"}}, "additionalProperties": False}
 FUNCTION = {"name": "note", "description": "Notes words.", "parameters": SCHEMA}

@@ -10,7 +10,7 @@ import pytest
 
 from tests.e2e.gateway_site import DevProvider
 from tests.e2e.running import Site, running
-from tests.e2e.wires.calls import block
+from tests.e2e.wires.calls import PROMPT, block
 
 
 @pytest.fixture(scope="package")
@@ -53,7 +53,12 @@ def site(provider: DevProvider, parrot: DevProvider, tmp_path_factory: pytest.Te
   full: {variants: {main: {provider: full, model: vendor-model}}}
 """
     )
-    with running(text, folder=tmp_path_factory.mktemp("wires")) as started:
+    folder = tmp_path_factory.mktemp("wires")
+    (folder / "prompts").mkdir()
+    (folder / "prompts" / "v1.md").write_text(PROMPT)
+    for name, vendor in (("openai", "pool"), ("claude", "claude"), ("full", "full")):
+        text += f"  prompted-{name}: {{variants: {{main: {{provider: {vendor}, model: m, prompt: support@v1}}}}}}\n"
+    with running(text + "prompts: {support: {source: ./prompts/}}\n", folder=folder) as started:
         yield started
 
 

@@ -138,6 +138,7 @@ def test_before_anything_was_sent_a_response_fails_with_its_status(
 
 def test_both_sdks_read_the_list_of_models(chat: openai.OpenAI, claude: anthropic.Anthropic) -> None:
     names = ["assistant", "claude", "full", "guarded", "guarded-claude", "kept", "openai"]
+    names += [f"prompted-{lane}" for lane in sorted(LANES)]
     assert [model.id for model in chat.models.list()] == names
     assert [(model.id, model.type, model.display_name) for model in claude.models.list()] == [
         (name, "model", name) for name in names

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelwright.core.contracts.ledger import LedgerRow
-from modelwright.core.limits import ANSWER, Calendar, Sliding, costs_of, tokens_asked, tokens_of, tokens_used, zone_of
+from modelwright.core.limits import Calendar, Sliding, costs_of, tokens_asked, tokens_of, tokens_used, zone_of
 
 BERLIN = "Europe/Berlin"
 ZONES = st.sampled_from(["UTC", BERLIN, "Asia/Shanghai", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu"])
@@ -61,12 +61,12 @@ def test_an_unknown_time_zone_is_refused() -> None:
 
 
 def test_tokens_are_reserved_by_the_bytes_of_the_prompt_and_the_most_that_the_answer_may_have() -> None:
-    assert tokens_asked(b"x" * 300, limit=10, most=50) == 150
-    assert tokens_asked(b"x" * 301, limit=10, most=50, answers=2) == 201
-    assert tokens_asked(b"x" * 300, limit=10**6, most=None) == 100 + ANSWER
-    assert tokens_asked(b"x" * 300, limit=1000, most=None) == 1000
-    assert tokens_asked(b"x" * 300, limit=10, most=None) == 100
-    assert tokens_asked(b"", limit=10, most=-5) == 0
+    assert tokens_asked(300, answer=50, limit=10, stated=True) == 150
+    assert tokens_asked(301, answer=100, limit=10, stated=True) == 201
+    assert tokens_asked(300, answer=4096, limit=10**6, stated=False) == 4196
+    assert tokens_asked(300, answer=4096, limit=1000, stated=False) == 1000
+    assert tokens_asked(300, answer=4096, limit=10, stated=False) == 100
+    assert tokens_asked(0, answer=0, limit=10, stated=True) == 0
 
 
 def row(**changes: object) -> LedgerRow:

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from modelwright.core.contracts.ledger import LedgerRow
 from modelwright.core.contracts.snapshot import Price, RatesAbove, RatesAt
 from modelwright.core.prices import (
-    ANSWER,
     PROMPT_BYTES,
     UNIT,
     ceiling,
@@ -161,10 +160,6 @@ def test_a_call_within_its_bounds_costs_no_more_than_its_reservation(
     )  # fmt: skip
     held = reservation(ceiling(price), prompt_bytes=prompt * PROMPT_BYTES, max_tokens=limit, answers=answers)
     assert (cost(found, price) or 0) <= held
-
-
-def test_an_answer_without_a_limit_is_taken_for_a_long_one() -> None:
-    assert reservation(ceiling(MINI), prompt_bytes=0, max_tokens=None) == ANSWER * 600_000
 
 
 @given(st.integers(-(10**30), 10**30))

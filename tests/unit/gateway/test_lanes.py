@@ -18,7 +18,7 @@ from modelwright.gateway.call import Call, Reply
 from modelwright.gateway.chain import compose
 from modelwright.gateway.health import probe
 from modelwright.gateway.lanes import Lane, Replicas, Table, build_table
-from modelwright.gateway.preamble import PromptBook
+from modelwright.gateway.prompting.preamble import PromptBook
 from tests.unit.gateway.world import World, snapshot
 
 

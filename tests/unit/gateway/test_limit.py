@@ -6,9 +6,33 @@ from typing import Any
 import msgspec
 import pytest
 
-from modelwright.core.contracts.snapshot import Endpoint, Limit, Limits, Price, Retries, Variant
+from modelwright.core.contracts.snapshot import (
+    Endpoint,
+    Limit,
+    Limits,
+    Price,
+    Prompt,
+    PromptMessage,
+    PromptVariable,
+    ProviderEntry,
+    Retries,
+    Variant,
+)
+from modelwright.core.prices import read_money
 from modelwright.gateway.limits.words import duration
-from tests.unit.gateway.world import DONE, FINISH, ROLE, USAGE, World, answers, chunk, patient_chat, snapshot, streams
+from tests.unit.gateway.world import (
+    CHAT,
+    DONE,
+    FINISH,
+    ROLE,
+    USAGE,
+    World,
+    answers,
+    chunk,
+    patient_chat,
+    snapshot,
+    streams,
+)
 
 
 def limited(*each: Limit, trusted: tuple[str, ...] = ()) -> Limits:
@@ -120,7 +144,7 @@ async def test_the_place_of_a_client_that_leaves_is_free_at_once() -> None:
 DOLLAR = 10**12
 CENT = DOLLAR // 100
 PRICED = Variant(name="main", provider="vendor", model="theirs", price=Price(input=CENT, output=2 * CENT))
-"""A cent per token of the prompt, two per token of the answer: ANSWER costs 11 cents."""
+"""A cent per token of the prompt, two per token of the answer: `answers()` costs 11 cents."""
 
 
 def priced(*variants: Variant, **changes: Any) -> tuple[Endpoint, ...]:
@@ -187,6 +211,85 @@ async def test_a_variant_that_cannot_answer_is_not_asked_for_its_price() -> None
         assert (await World([answers()], limits=budget(2 * DOLLAR), endpoints=patient).ask(question(2))).status == 200
     fallback = priced(PRICED, bare, fallback=("bare",))
     assert (await World([answers()], limits=budget(2 * DOLLAR), endpoints=fallback).ask(question(2))).status == 403
+
+
+SHORT = Prompt(name="p", version="v1", digest="sha256:1", messages=(PromptMessage(role="system", content="x" * 300),))
+LONG = Prompt(
+    name="p",
+    version="v2",
+    digest="sha256:2",
+    messages=(PromptMessage(role="system", content="{{ word }}" * 3), PromptMessage(role="user", content="x" * 300)),
+    variables=(PromptVariable(name="word", type="string", max_length=1000),),
+)
+
+
+def prompted(*names: str, **changes: Any) -> World:
+    """Variants of the same price with a prompt each; calls go to the first."""
+    variants = tuple(
+        msgspec.structs.replace(PRICED, name=name, prompt=name, weight=float(name == names[0])) for name in names
+    )
+    endpoints = priced(*variants, operations=("chat", "messages", "responses"), **changes)
+    return World([answers()] * 3, endpoints=endpoints, prompts=(SHORT, LONG), limits=limited(per(10_000, of="tokens")))
+
+
+async def taken(world: World, body: dict[str, Any], *, path: str = CHAT) -> int:
+    """Tokens that a call has reserved."""
+    heard = await world.ask({"model": "chat", "max_tokens": 1, **body}, path=path)
+    assert heard.status == 200
+    return 10_000 - int(heard.headers["x-ratelimit-remaining-tokens"])
+
+
+@pytest.mark.parametrize("path", [CHAT, "/v1/messages"])
+async def test_a_prompt_counts_like_the_rest_of_the_request(path: str) -> None:
+    plain = await taken(prompted(""), {"messages": []}, path=path)
+    short = prompted("p@v1")
+    assert 100 <= await taken(short, {"messages": []}, path=path) - plain <= 115
+    assert read_money(short.ledger.lines[0].reserved) >= 100 * CENT
+    words = {"messages": [], "prompt_variables": {"word": "é" * 300}}
+    filled = await taken(prompted("p@v2"), words, path=path)
+    assert 700 <= filled - plain <= 730, "three times 600 bytes, and 300: the value itself is not sent"
+
+
+async def test_the_longest_prompt_that_may_answer_is_reserved_and_one_that_cannot_be_filled_in_is_not() -> None:
+    words = {"messages": [], "prompt_variables": {"word": "x" * 900}}
+    alone = await taken(prompted("p@v1", "p@v2"), words)
+    both = await taken(prompted("p@v1", "p@v2", fallback=("p@v2",)), words)
+    assert both - alone > 600
+    assert await taken(prompted("p@v1", "p@v2", fallback=("p@v2",)), {"messages": []}) < 150
+    refused = await prompted("p@v2").ask({"model": "chat", "messages": []})
+    assert (refused.status, refused.error["param"]) == (400, "prompt_variables.word")
+
+
+@pytest.mark.parametrize(
+    ("variant", "body", "held"),
+    [
+        ({}, {}, 500),
+        ({}, {"max_tokens": 90, "n": 2}, 180),
+        ({"context": 300}, {}, 300),
+        ({"parameters": {"max_tokens": 70}}, {}, 70),
+        ({"parameters": {"max_tokens": 70}}, {"max_tokens": 900}, 70),
+        ({"parameters": {"max_tokens": 70}}, {"max_completion_tokens": 900}, 900),
+        ({"parameters": {"temperature": 0}}, {}, 500),
+    ],
+)
+async def test_an_answer_is_reserved_by_what_is_known_of_its_length(
+    variant: dict[str, Any], body: dict[str, Any], held: int
+) -> None:
+    each = priced(msgspec.structs.replace(PRICED, price=Price(output=CENT), **variant))
+    world = World([answers()], endpoints=each, limits=Limits(answer=500))
+    assert (await world.ask({"model": "chat", "messages": [], **body})).status == 200
+    assert read_money(world.ledger.lines[0].reserved) == held * CENT
+
+
+async def test_a_translated_call_is_reserved_at_the_limit_that_is_sent() -> None:
+    claude = ProviderEntry(
+        name="vendor", kind="anthropic", base_urls=("http://upstream",), keys=("sk",), options={"max_tokens": "60"}
+    )
+    each = priced(msgspec.structs.replace(PRICED, price=Price(output=CENT)))
+    answer = b'{"type":"message","content":[],"stop_reason":"end_turn","usage":{"input_tokens":1,"output_tokens":1}}'
+    world = World([answers(answer)], endpoints=each, providers=(claude, snapshot().providers[1]))
+    assert (await world.ask({"model": "chat", "messages": [{"role": "user", "content": "Hi"}]})).status == 200
+    assert read_money(world.ledger.lines[0].reserved) == 60 * CENT
 
 
 async def test_limits_outlive_a_new_snapshot() -> None:

@@ -8,9 +8,28 @@ import pytest
 
 from modelwright.adapters.http.fake import Scripted
 from modelwright.core.contracts.guard import EndpointGuard, GuardSide
-from modelwright.core.contracts.snapshot import Caching, Endpoint, Prompt, PromptMessage, PromptVariable, Variant
+from modelwright.core.contracts.snapshot import (
+    Caching,
+    Endpoint,
+    Prompt,
+    PromptMessage,
+    PromptVariable,
+    ProviderEntry,
+    Variant,
+)
 from modelwright.core.errors.starting import StartError
-from tests.unit.gateway.world import QUICK, World, answers, snapshot
+from tests.unit.gateway.world import (
+    DONE,
+    FINISH,
+    QUICK,
+    ROLE,
+    USAGE,
+    World,
+    answers,
+    chunk,
+    snapshot,
+    streams,
+)
 
 HELLO = {"role": "user", "content": "Hello"}
 PLAIN = Prompt(
@@ -39,7 +58,13 @@ def world(
         Variant(name=f"v{number}", provider="vendor", model="theirs", prompt=name, weight=float(number == 0))
         for number, name in enumerate(named)
     )
-    chat = Endpoint(name="chat", operations=("chat", "embeddings"), variants=variants, timeouts=QUICK, **changes)
+    chat = Endpoint(
+        name="chat",
+        operations=("chat", "embeddings", "messages", "responses"),
+        variants=variants,
+        timeouts=QUICK,
+        **changes,
+    )
     return World(script or [answers()] * 5, endpoints=(chat, snapshot().endpoints[1]), prompts=prompts)
 
 
@@ -200,3 +225,90 @@ async def test_a_guard_sees_the_variables_whatever_they_are_called() -> None:
     assert heard.status == 200
     assert "ann@example.com" not in sent(here)["messages"][0]["content"]
     assert here.ledger.lines[-1].guards == {"input.email": "mask:1"}
+
+
+BEFORE = [{"role": "system", "content": "About Kites, dry."}]
+GIVEN = {"prompt_variables": {"product": "Kites"}, "max_tokens": 9}
+CLAUDE = ProviderEntry(name="vendor", kind="anthropic", base_urls=("http://upstream",), keys=("sk",))
+OPENAI = ProviderEntry(name="vendor", kind="openai", base_urls=("http://upstream/v1",), keys=("sk",))
+MESSAGE = answers(b'{"type":"message","content":[],"stop_reason":"end_turn"}')
+
+
+def serving(entry: ProviderEntry, *named: str, **changes: Any) -> World:
+    here = world(*named, **changes)
+    known = here.gateway.in_force().table.snapshot
+    providers = (entry, *(one for one in known.providers if one.name != "vendor"))
+    here.gateway.apply(msgspec.structs.replace(known, serial=2, providers=providers))
+    return here
+
+
+async def test_a_prompt_goes_before_messages_whoever_answers_them() -> None:
+    asked = {**body(), **GIVEN, "system": "Be kind."}
+    native = serving(CLAUDE, "support@v2", script=[MESSAGE])
+    assert (await native.ask(asked, path="/v1/messages")).status == 200
+    assert sent(native) == {
+        "model": "theirs", "max_tokens": 9, "messages": [HELLO], "system": "About Kites, dry.\n\nBe kind."
+    }  # fmt: skip
+    translated = world("support@v2")
+    assert (await translated.ask(asked, path="/v1/messages")).status == 200
+    system = {"role": "system", "content": "About Kites, dry.\n\nBe kind."}
+    assert sent(translated) == {"model": "theirs", "max_tokens": 9, "messages": [system, HELLO]}
+    assert {line.prompt for line in (*native.ledger.lines, *translated.ledger.lines)} == {"support@v2"}
+
+
+async def test_a_prompt_goes_before_the_input_of_a_response_and_the_client_hears_its_own_words() -> None:
+    asked = {"model": "chat", "input": "Hello", "instructions": "Be kind.", "prompt_variables": {"product": "Kites"}}
+    kind = {"role": "system", "content": "Be kind."}
+    native = serving(OPENAI, "support@v2", script=[answers(b'{"object":"response","status":"completed","output":[]}')])
+    assert (await native.ask(asked, path="/v1/responses")).status == 200
+    assert sent(native) == {"model": "theirs", "input": [*BEFORE, kind, HELLO], "store": False}
+    translated = world("support@v2")
+    heard = await translated.ask(asked, path="/v1/responses")
+    assert sent(translated) == {"model": "theirs", "messages": [*BEFORE, kind, HELLO]}
+    assert msgspec.json.decode(heard.body)["instructions"] == "Be kind."
+    assert b"About" not in heard.body
+
+
+@pytest.mark.parametrize("guarded", [False, True])
+@pytest.mark.parametrize("operation", ["messages", "responses"])
+async def test_a_streams_prompt_is_filled_in_once_also_where_it_goes_on_as_chat(
+    operation: str,
+    guarded: bool,  # noqa: FBT001
+) -> None:
+    guard: dict[str, Any] = {"guard": EndpointGuard(output=GuardSide(pii="mask"))} if guarded else {}
+    here = world("support@v2", script=[streams(ROLE, chunk("Hi"), FINISH, USAGE, DONE)], **guard)
+    asked = {"model": "chat", "stream": True, **GIVEN}
+    asked |= {"messages": [HELLO]} if operation == "messages" else {"input": "Hello", "instructions": "Be kind."}
+    heard = await here.ask(asked, path=f"/v1/{operation}")
+    assert heard.status == 200
+    told = sent(here)["messages"]
+    assert [message["content"] for message in told].count("About Kites, dry.") == 1
+    assert (told[0], told[-1], "prompt_variables" in sent(here)) == (BEFORE[0], HELLO, False)
+    assert b"About" not in heard.body
+    if operation == "responses":
+        assert b'"instructions":"Be kind."' in heard.body
+
+
+@pytest.mark.parametrize("operation", ["messages", "responses"])
+async def test_variables_that_do_not_fit_are_refused_on_every_wire(operation: str) -> None:
+    for named, given in (("support@v2", {}), ("support@v1", {"x": 1}), ("", {"x": 1})):
+        here = world(named)
+        asked = {**body(max_tokens=9), "input": "Hello", "prompt_variables": given}
+        heard = await here.ask(asked, path=f"/v1/{operation}")
+        assert (heard.status, len(here.upstream.requests)) == (400, 0)
+        assert heard.error["type"] == "invalid_request_error"
+
+
+@pytest.mark.parametrize("operation", ["messages", "responses"])
+async def test_kept_answers_of_every_wire_are_kept_by_values_and_version(operation: str) -> None:
+    whole = answers(b'{"choices":[{"index":0,"message":{"content":"Hi"},"finish_reason":"stop"}]}')
+    here = world("support@v2", cache=Caching(ttl=60.0), script=[whole] * 3)
+    given: dict[str, Any] = {}
+    for product, asked in (("Kites", 1), ("Kites", 1), ("Boats", 2)):
+        given = {**body(max_tokens=9), "input": "Hello", "prompt_variables": {"product": product}}
+        assert (await here.ask(given, path=f"/v1/{operation}")).status == 200
+        assert len(here.upstream.requests) == asked
+    changed = msgspec.structs.replace(FILLED, digest="sha256:9")
+    here.gateway.apply(msgspec.structs.replace(here.gateway.in_force().table.snapshot, serial=2, prompts=(changed,)))
+    assert (await here.ask(given, path=f"/v1/{operation}")).status == 200
+    assert len(here.upstream.requests) == 3

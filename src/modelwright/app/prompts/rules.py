@@ -7,9 +7,10 @@ from collections.abc import Collection, Iterator
 from modelwright.app.document.finding import Finding
 from modelwright.app.document.tree import Path
 from modelwright.app.manifest.rules.case import Case, Rules, unknown_name
-from modelwright.app.manifest.rules.operations import PROMPT_OPERATIONS, without_prompt
+from modelwright.app.manifest.rules.operations import without_prompt
 from modelwright.app.manifest.sections.endpoints import VariantSection
 from modelwright.core.nearest import nearest
+from modelwright.core.prompting.opening import OPENED
 
 _FORM = "write `name@version` or `name@alias`, such as support@v1"
 
@@ -50,8 +51,8 @@ def _variant(case: Case, here: Path, variant: VariantSection) -> Iterator[Findin
         if word not in words:
             yield _unknown_word(here, word, prompt=name, known=words)
     operations = without_prompt(case, variant)
-    if operations is not None and not PROMPT_OPERATIONS & {*operations}:
-        problem = f"a prompt is for chat, and this variant answers {', '.join(operations)}"
+    if operations is not None and not OPENED & {*operations}:
+        problem = f"a prompt goes before messages, and this variant answers {', '.join(operations)}"
         yield Finding(here, problem, "remove it", on_key=True)
 
 

@@ -129,6 +129,8 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True):
     """`name@version` of the prompt whose messages go before the client's; in the base also `name@alias`."""
     parameters: dict[str, Any] = {}
     """Fields of the request's body that this variant sets, whatever the client sends."""
+    context: int = 0
+    """Tokens that prompt and answer have together at most, where the manifest says so; 0: it does not."""
 
 
 class Semantic(msgspec.Struct, frozen=True, kw_only=True):
@@ -225,6 +227,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     each: tuple[Limit, ...] = ()
     time_zone: str = "UTC"
     """Whose calendar has the days and months."""
+    answer: int = 4096
+    """Tokens that are reserved for an answer when nobody says how long it may be."""
     unpriced: str = "refuse"
     """What a limit of cost does with a call that has no price in its currency: refuse | allow."""
     trusted: tuple[str, ...] = ()

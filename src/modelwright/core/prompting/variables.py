@@ -7,8 +7,6 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, cast
 
-import msgspec
-
 from modelwright.core.contracts.snapshot import Prompt, PromptVariable
 from modelwright.core.errors.calls import Malformed
 from modelwright.core.nearest import nearest
@@ -98,11 +96,6 @@ def messages_of(prompt: Prompt, texts: Sequence[str]) -> list[dict[str, str]]:
     """The messages in the OpenAI wire's form; one whose text came out blank is left out."""
     pairs = zip(prompt.messages, texts, strict=True)
     return [{"role": message.role, "content": text} for message, text in pairs if text and not text.isspace()]
-
-
-def encoded(messages: Sequence[dict[str, str]]) -> bytes:
-    """The messages as JSON without the brackets around them."""
-    return msgspec.json.encode(messages)[1:-1]
 
 
 def _string_problem(value: Any, longest: int) -> str:

@@ -35,6 +35,7 @@ class _Head(msgspec.Struct):
     service_tier: Any = None
     speed: Any = None
     inference_geo: Any = None
+    prompt_variables: msgspec.Raw = msgspec.Raw(b"")
 
     @property
     def tier(self) -> str | None:
@@ -122,6 +123,7 @@ def read_head(body: bytes) -> RequestHead:
         user=head.metadata.user_id if head.metadata is not None else None,
         max_tokens=head.max_tokens,
         service_tier=head.tier,
+        prompt_variables=head.prompt_variables,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from modelwright.core.errors.calls import CallError
 from modelwright.core.errors.providers import ProviderError
@@ -40,15 +40,20 @@ class Form:
         self._spoken = spoken
         self._facts = facts
         self._request = b""
-        """What a response repeats of its request."""
+        """What a response repeats of its request …"""
+        self._own = b""
+        """… but its instructions, where a prompt went before them."""
 
     @property
     def native(self) -> bool:
         """Nothing has to be translated."""
         return self.upstream == self._client
 
-    def request(self, body: bytes) -> bytes:
-        """The body to send; raises Malformed or Unprocessable that names the field."""
+    def request(self, body: bytes, *, own: bytes = b"") -> bytes:
+        """The body to send; raises Malformed or Unprocessable that names the field.
+
+        `own` is what the client itself has sent, where a prompt went before it.
+        """
         limit = self._spoken.limit_field
         match self._client, self.upstream:
             case "chat", "messages":
@@ -58,7 +63,7 @@ class Form:
             case "responses", "responses":
                 return responses.unstored(body)
             case "responses", upstream:
-                self._request = body
+                self._request, self._own = body, own
                 asked = responses_to_chat.translate(body, limit_field=limit)
                 if upstream == "chat":
                     return asked
@@ -78,7 +83,7 @@ class Form:
             case "messages":
                 return as_messages.encode(answer, self._facts), told
             case "responses":
-                return as_responses.encode(answer, self._facts, as_responses.echo(self._request)), told
+                return as_responses.encode(answer, self._facts, self._echo()), told
             case _:
                 return chat.encode_answer(answer, self._facts), told
 
@@ -99,9 +104,13 @@ class Form:
             case "messages":
                 return TranslatedEvents(source, _MessagesWriter(self._facts))
             case "responses":
-                return TranslatedEvents(source, _ResponsesWriter(self._facts, as_responses.echo(self._request)))
+                return TranslatedEvents(source, _ResponsesWriter(self._facts, self._echo()))
             case _:
                 return TranslatedEvents(source, _ChatWriter(self._facts))
+
+    def _echo(self) -> dict[str, Any]:
+        echoed = as_responses.echo(self._request)
+        return {**echoed, "instructions": as_responses.echo(self._own)["instructions"]} if self._own else echoed
 
 
 class Events(Protocol):

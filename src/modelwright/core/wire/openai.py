@@ -160,22 +160,6 @@ def raw_field(body: bytes, name: str) -> bytes:
     return bytes(_fields.decode(body).get(name, b""))
 
 
-def with_messages_first(body: bytes, first: bytes, *, without: str) -> bytes:
-    """The same chat request with messages before its own, and without a field of ours; raises Malformed.
-
-    `first` is JSON without the brackets around it; it may be empty. A request without messages gets these alone.
-    """
-    content = _fields.decode(body)
-    content.pop(without, None)
-    own = bytes(content.get("messages", b"[]"))
-    if own[:1] != b"[":
-        raise Malformed("`messages` is no list", hint="send a list of messages; it may be empty", param="messages")
-    rest = own[1:].lstrip()
-    joined = b"[" + first + (b"," if first and rest != b"]" else b"") + rest
-    content["messages"] = msgspec.Raw(joined)
-    return msgspec.json.encode(content)
-
-
 def ask_for_usage(body: bytes, *, model: str | None = None) -> bytes:
     """A stream request that asks for the usage chunk, the client's other stream options kept; sets `model` if given."""
     content = _fields.decode(body)

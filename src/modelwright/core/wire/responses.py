@@ -26,6 +26,7 @@ class _Head(msgspec.Struct):
     conversation: Any = None
     max_output_tokens: Any = None  # of these two only whole numbers and words count
     service_tier: Any = None
+    prompt_variables: msgspec.Raw = msgspec.Raw(b"")
 
 
 class _Cached(msgspec.Struct):
@@ -85,6 +86,7 @@ def read_head(body: bytes) -> RequestHead:
         user=head.user or head.safety_identifier,
         max_tokens=head.max_output_tokens,
         service_tier=head.service_tier,
+        prompt_variables=head.prompt_variables,
     )
 
 

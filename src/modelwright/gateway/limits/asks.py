@@ -9,9 +9,10 @@ from modelwright.core.contracts.snapshot import Limits
 from modelwright.core.errors.calls import Unpriced
 from modelwright.core.limits import Ask, Rule, tokens_asked, zone_of
 from modelwright.gateway.call import Call
-from modelwright.gateway.charges import reserved
-from modelwright.gateway.lanes import Route
+from modelwright.gateway.charges import answer_tokens, reserved
+from modelwright.gateway.lanes import Lane, Route
 from modelwright.gateway.limits.address import Addresses
+from modelwright.gateway.prompting.filling import prompt_size
 
 Subject: TypeAlias = Callable[[Call], str]
 
@@ -45,7 +46,7 @@ class Asker:
             subject = subject_of(call)
             for rule in rules:
                 if rule.of == "tokens":
-                    amount = _tokens(call, rule.amount)
+                    amount = self._tokens(call, rule.amount)
                 elif rule.of == "cost":
                     amount = self._cost(call, rule.currency)
                 else:
@@ -53,17 +54,33 @@ class Asker:
                 found.append(Ask(rule, subject, amount))
         return found
 
+    def _lanes(self, call: Call) -> tuple[Lane, ...]:
+        """Those that may answer the call."""
+        route = self._routes[call.row.endpoint]
+        return (*(route.lanes if call.lane is None else (call.lane,)), *route.fallback)
+
+    def _tokens(self, call: Call, limit: int) -> int:
+        """By the lane that may take the most."""
+        head = call.head
+        if head is None:
+            return 0
+        most = 0
+        for lane in self._lanes(call):
+            stated = answer_tokens(call, lane)
+            answer = (lane.answer if stated is None else stated) * head.answers
+            size = prompt_size(call, lane)
+            most = max(most, tokens_asked(size, answer=answer, limit=limit, stated=stated is not None))
+        return most
+
     def _cost(self, call: Call, currency: str) -> int:
         """Units that the call may cost, by the dearest of the variants that may answer it; raises Unpriced."""
-        route, lane = self._routes[call.row.endpoint], call.lane
-        first = route.lanes if lane is None else (lane,)
         most = 0
-        for each in (*first, *route.fallback):
-            if each.ceiling is not None and each.ceiling.currency == currency:
-                most = max(most, reserved(call, each.ceiling))
-            elif self._refuses and not (each.own and each.price is None):
+        for lane in self._lanes(call):
+            if lane.ceiling is not None and lane.ceiling.currency == currency:
+                most = max(most, reserved(call, lane))
+            elif self._refuses and not (lane.own and lane.price is None):
                 raise Unpriced(
-                    f"what variant {each.variant} of endpoint {call.row.endpoint!r} costs in {currency} is not known, "
+                    f"what variant {lane.variant} of endpoint {call.row.endpoint!r} costs in {currency} is not known, "
                     "and a budget limits this call",
                     hint="give the variant a price, or set access.counting.unpriced: allow",
                 )
@@ -74,11 +91,3 @@ def _user(call: Call) -> str:
     """Users of one tenant; a call that names none is its key's."""
     row = call.row
     return f"{row.tenant}\0{row.user or row.key}"
-
-
-def _tokens(call: Call, limit: int) -> int:
-    head = call.head
-    if head is None:
-        return 0
-    most = 0 if call.operation == "embeddings" else head.most_tokens
-    return tokens_asked(call.body, limit=limit, most=most, answers=head.answers)

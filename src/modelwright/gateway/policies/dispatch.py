@@ -13,7 +13,6 @@ from modelwright.core.ports.clock import Clock
 from modelwright.core.ports.http import Headers, Transport, UpstreamResponse
 from modelwright.core.ports.providers import AnswerHead, Dialect, Outbound
 from modelwright.core.ports.stores import LedgerSink
-from modelwright.core.prompting.variables import FIELD
 from modelwright.core.wire import anthropic
 from modelwright.core.wire.between.chat import Facts
 from modelwright.core.wire.forms import Form
@@ -24,7 +23,7 @@ from modelwright.gateway.charges import reserve
 from modelwright.gateway.failures import failures_of, note_failure
 from modelwright.gateway.inflight import too_slow
 from modelwright.gateway.lanes import Lane
-from modelwright.gateway.preamble import without_variables
+from modelwright.gateway.prompting.filling import lane_body
 from modelwright.gateway.stream import FormRelay, Relay, note_usage
 
 MAX_ANSWER = 256 << 20
@@ -60,8 +59,7 @@ class Dispatch:
         form = _form(call, dialect)
         request = dialect.request(_outbound(call, lane, key, form=form, dialect=dialect))
         row = call.row
-        if lane.ceiling is not None:
-            reserve(call, lane.ceiling)
+        reserve(call, lane)
         self._ledger.intent(row)
         row.attempts += 1
         call.replica = replica
@@ -166,18 +164,6 @@ async def _refused(call: Call, response: UpstreamResponse, headers: HeaderPairs,
     return Reply(status, headers=headers, body=body if form is None else form.refusal(status, body))
 
 
-def lane_body(call: Call, lane: Lane) -> bytes:
-    """The body as this lane's variant wants it; `call.body` stays the client's, since another lane may come after."""
-    body, preamble = call.body, lane.preamble
-    if lane.parameters and call.head is not None:
-        body = with_fields(body, lane.parameters_of(call.operation))
-    # Read from the body as it is now: a guard may have changed what it found in a variable.
-    given = raw_field(body, FIELD) if call.head is not None and call.head.prompt_variables else b""
-    if preamble is None:
-        return without_variables(body, given) if given else body
-    return preamble.body(body, given)
-
-
 def _form(call: Call, dialect: Dialect) -> Form | None:
     """How this lane is asked and how it answers; None when bytes simply pass, as most do."""
     spoken = dialect.spoken.get(call.operation)
@@ -207,7 +193,7 @@ def _outbound(call: Call, lane: Lane, api_key: str, *, form: Form | None, dialec
     operation = call.operation if form is None else form.upstream
     body = lane_body(call, lane)
     if form is not None:
-        body = form.request(body)
+        body = form.request(body, own=b"" if lane.preamble is None else call.body)
     elif operation != call.row.operation:
         body = _limited(call, body, dialect)
     return Outbound(

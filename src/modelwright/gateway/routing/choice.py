@@ -63,4 +63,4 @@ def _least_busy(lanes: Sequence[Lane], chance: float) -> Lane:
 
 def _price(call: Call, lane: Lane) -> float:
     """What the call may cost there at most; a variant without a price comes last."""
-    return math.inf if lane.ceiling is None else reserved(call, lane.ceiling)
+    return math.inf if lane.ceiling is None else reserved(call, lane)

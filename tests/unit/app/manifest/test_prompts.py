@@ -23,7 +23,7 @@ def faults(path: Path) -> list[tuple[str, str, str]]:
 def test_a_variant_names_a_version_or_an_alias(write: Write, reference: str) -> None:
     loaded = load_manifest(write(CHAT + SUPPORT + endpoint(reference)), env={})
     assert [prompt.version for prompt in loaded.prompts] == ["v1", "v2"]
-    assert loaded.operations == {"e": ("chat",)}
+    assert loaded.operations == {"e": ("chat", "messages", "responses")}
 
 
 def test_every_file_of_a_prompt_is_watched(write: Write) -> None:
@@ -46,12 +46,12 @@ def test_a_reference_that_leads_nowhere(write: Write, reference: str, problem: s
     assert found == [("endpoints.e.variants.v.prompt", problem, remedy)]
 
 
-def test_a_prompt_is_for_chat(write: Write) -> None:
+def test_a_prompt_needs_messages_to_go_before(write: Write) -> None:
     tensors = "models: {digits: {source: ./digits.onnx}}\n"
     found = faults(write(tensors + SUPPORT + endpoint("support@v1", serve="digits")))
     assert (
         "endpoints.e.variants.v.prompt",
-        "a prompt is for chat, and this variant answers infer",
+        "a prompt goes before messages, and this variant answers infer",
         "remove it",
     ) in found
 

@@ -1,11 +1,9 @@
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from modelwright.core.contracts.snapshot import Prompt, PromptMessage, PromptVariable
 from modelwright.core.errors.calls import Malformed
-from modelwright.core.prompting.variables import TYPES, encoded, label, messages_of, problem_of, told, values_of
+from modelwright.core.prompting.variables import TYPES, label, messages_of, problem_of, told, values_of
 
 
 def variable(kind: str, **changes: object) -> PromptVariable:
@@ -74,8 +72,3 @@ def test_every_type_has_words(kind: str) -> None:
 def test_a_blank_message_is_left_out() -> None:
     assert messages_of(prompt(), [" \n", "hi"]) == [{"role": "user", "content": "hi"}]
     assert label(prompt()) == "p@v2"
-
-
-@given(st.lists(st.fixed_dictionaries({"role": st.sampled_from(["system", "user"]), "content": st.text()}), max_size=4))
-def test_encoded_messages_are_json_without_brackets(messages: list[dict[str, str]]) -> None:
-    assert msgspec.json.decode(b"[" + encoded(messages) + b"]") == messages

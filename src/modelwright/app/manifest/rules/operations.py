@@ -6,12 +6,11 @@ from modelwright.app.manifest.rules.case import Case
 from modelwright.app.manifest.schema import Manifest
 from modelwright.app.manifest.sections.endpoints import VariantSection
 from modelwright.app.plugins import engine_row
+from modelwright.core.prompting.opening import OPENED
 
 TEXT_OPERATIONS = ("chat", "completions", "messages", "responses")
 TEXT_WIRE = "openai"
 TENSOR_OPERATIONS = ("infer",)
-PROMPT_OPERATIONS = frozenset({"chat"})
-"""What has messages that a prompt can go before."""
 
 
 def operations_of(case: Case, variant: VariantSection) -> tuple[str, ...] | None:
@@ -19,7 +18,7 @@ def operations_of(case: Case, variant: VariantSection) -> tuple[str, ...] | None
     operations = without_prompt(case, variant)
     if operations is None or not variant.prompt:
         return operations
-    return tuple(operation for operation in operations if operation in PROMPT_OPERATIONS)
+    return tuple(operation for operation in operations if operation in OPENED)
 
 
 def without_prompt(case: Case, variant: VariantSection) -> tuple[str, ...] | None:

@@ -67,6 +67,12 @@ class CountingSection(Section):
     """How limits are counted."""
 
     time_zone: TimeZone = Field(default="UTC", description="Whose calendar the days and months of limits follow.")
+    answer: int = Field(
+        default=4096,
+        ge=1,
+        le=1 << 20,
+        description="Tokens that are reserved for an answer when neither the call nor its variant limits it.",
+    )
     unpriced: Literal["refuse", "allow"] = Field(
         default="refuse", description="What a limit of cost does with a call whose price is not known in its currency."
     )

@@ -13,7 +13,8 @@ from modelwright.core.errors.calls import Malformed
 from modelwright.core.errors.prompts import PromptError
 from modelwright.core.errors.starting import StartError
 from modelwright.core.prompting.language import Compile, Render
-from modelwright.core.prompting.variables import FIELD, check_names, encoded, label, messages_of, values_of
+from modelwright.core.prompting.opening import Opening, opening
+from modelwright.core.prompting.variables import FIELD, check_names, label, messages_of, values_of
 from modelwright.core.wire import openai
 
 _fields = msgspec.json.Decoder(dict[str, Any])
@@ -24,7 +25,7 @@ class Ready(msgspec.Struct, frozen=True):
 
     prompt: Prompt
     label: str
-    fixed: bytes = b""
+    fixed: Opening | None = None
     """Its messages, when it has no variables."""
     render: Render | None = None
     """Fills it in, when it has some."""
@@ -33,37 +34,36 @@ class Ready(msgspec.Struct, frozen=True):
 class Preamble:
     """Of one lane. A lane without a prompt has one too when another variant of its endpoint has a prompt."""
 
-    __slots__ = ("_digest", "_known", "_label", "_ready")
+    __slots__ = ("_digest", "_known", "_ready", "label")
 
     def __init__(self, ready: Ready | None, *, known: frozenset[str]) -> None:
         """`known` are the variables that any prompt of the endpoint takes."""
         self._ready = ready
         self._known = known
-        self._label = ready.label if ready is not None else ""
+        self.label = ready.label if ready is not None else ""
         self._digest = ready.prompt.digest if ready is not None else ""
 
     def note(self, row: LedgerRow) -> None:
         """The row tells which version it is, from now on."""
-        row.prompt, row.prompt_digest = self._label, self._digest
+        row.prompt, row.prompt_digest = self.label, self._digest
 
-    def body(self, body: bytes, given: bytes) -> bytes:
-        """The client's body with the prompt's messages first and without the variables; `given` is their JSON.
+    @property
+    def is_fixed(self) -> bool:
+        """Whether all calls have the same messages before theirs."""
+        return self._ready is None or self._ready.render is None
+
+    def opening(self, given: bytes) -> Opening | None:
+        """What goes before the client's messages; None for nothing. `given` is the JSON of its variables.
 
         Raises Malformed, and PromptFailed when the template does not bear these values.
         """
         ready = self._ready
-        if ready is None:
-            if not given:
-                return body
-            check_names(_variables(given), self._known)
-            return openai.with_fields(body, {}, without=(FIELD,))
-        if ready.render is None:
+        if ready is None or ready.render is None:
             if given:
                 check_names(_variables(given), self._known)
-            return openai.with_messages_first(body, ready.fixed, without=FIELD)
+            return None if ready is None else ready.fixed
         values = values_of(ready.prompt, _variables(given), known=self._known)
-        messages = messages_of(ready.prompt, ready.render(values))
-        return openai.with_messages_first(body, encoded(messages), without=FIELD)
+        return opening(messages_of(ready.prompt, ready.render(values)))
 
 
 class PromptBook:
@@ -83,7 +83,7 @@ class PromptBook:
     def _ready(self, prompt: Prompt) -> Ready:
         name = label(prompt)
         if not prompt.variables:
-            fixed = encoded(messages_of(prompt, [message.content for message in prompt.messages]))
+            fixed = opening(messages_of(prompt, [message.content for message in prompt.messages]))
             return Ready(prompt, name, fixed=fixed)
         try:
             return Ready(prompt, name, render=self._compile(prompt))

@@ -1,0 +1,1 @@
+"""What goes before a client's messages."""
