@@ -6,6 +6,7 @@ here, as a sum; it is still kinder than what strangers send.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import random
@@ -20,7 +21,8 @@ from modelwright.guards.injection.score import THRESHOLD, score
 from modelwright.guards.side import Side, Verdicts, window
 
 PROSE = "The gateway answered 17 calls in 2024, and the reviewer said that it was fine. "
-CHUNKS = 4000
+PROSE_ZH = "网关在2024年回答了17次调用，审稿人说没有问题，大家都按时完成了任务。"
+CHUNKS, CALLS = 4000, 500
 
 
 def main() -> None:
@@ -45,9 +47,20 @@ def main() -> None:
         lambda text: _finds(side, text),
     )
     print()
-    text = PROSE * 200
-    for name, action in (("personal data", lambda: _finds(side, text)), ("injection", lambda: score(text))):
-        print(f"{name:34} {_cost(action) / len(text) * 1024:10.0f} µs per KB of English prose")
+    _costs()
+
+
+def _costs() -> None:
+    for language, text in (("English", PROSE * 200), ("Chinese", PROSE_ZH * 100)):
+        size = len(text.encode()) / 1024
+        for name, action in (
+            *((kind, _finder(kind, text)) for kind in PII_KINDS),
+            ("all personal data", _finder("", text)),
+            ("injection", lambda text=text: score(text)),
+        ):
+            print(f"{name:34} {_cost(action) / size:10.1f} µs per KB of {language} prose")
+    for size in (64, 1024):
+        print(f"{f'a call of {size} characters, both ways':34} {_call_cost(size):10.1f} µs of the guard alone")
     print(f"{'a streamed chunk, masked':34} {_chunk_cost():10.1f} µs of the guard alone, 4 characters each")
 
 
@@ -115,6 +128,29 @@ def _cost(action: Callable[[], object]) -> float:
         action()
         spent.append(time.process_time() - before)
     return 1e6 * min(spent)
+
+
+def _finder(kind: str, text: str) -> Callable[[], object]:
+    side = Side("input", GuardSide(pii="flag", kinds=(kind,) if kind else PII_KINDS))
+    return lambda: _finds(side, text)
+
+
+def _call_cost(size: int) -> float:
+    """Personal data both ways and injection, for a question and an answer of this size."""
+    text = (PROSE * 20)[:size]
+    guard = RuleGuard(EndpointGuard(input=GuardSide(pii="mask", injection="block"), output=GuardSide(pii="mask")))
+    question = json.dumps({"model": "m", "messages": [{"role": "user", "content": text}]}).encode()
+    answer = json.dumps({"choices": [{"index": 0, "message": {"role": "assistant", "content": text}}]}).encode()
+
+    async def calls() -> float:
+        before = time.process_time()
+        for _ in range(CALLS):
+            watch = guard.watch("chat")
+            await watch.question(question)
+            await watch.answer(answer)
+        return 1e6 * (time.process_time() - before) / CALLS
+
+    return min(asyncio.run(calls()) for _ in range(7))
 
 
 def _chunk_cost() -> float:

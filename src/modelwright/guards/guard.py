@@ -13,6 +13,7 @@ from modelwright.guards.leak import Listener, Told
 from modelwright.guards.side import OFF, Side, Verdicts, check_injection, check_leak, check_size, window
 from modelwright.guards.stream import AnswerStream
 from modelwright.guards.texts import ANSWER, QUESTION, Text, shown, texts_of, with_texts
+from modelwright.guards.window import any_in
 
 SLICE = 8192
 """Characters that are looked at before others get their turn on the event loop."""
@@ -98,11 +99,12 @@ class CallWatch:
         return self._stream
 
     async def _through(self, side: Side, body: bytes, texts: Sequence[Text]) -> bytes:
-        check_size(side, self._verdicts, sum(len(text.text) for text in texts))
+        if side.max_chars:
+            check_size(side, self._verdicts, sum(len(text.text) for text in texts))
         changed: dict[int, str] = {}
         for text in texts:
             if side.injection != OFF and text.role not in _TRUSTED:
-                check_injection(side, self._verdicts, text=text.text, place=shown(text.path))
+                check_injection(side, self._verdicts, text=text)
             through = await self._one(side, text)
             if through != text.text:
                 changed[text.number] = through
@@ -111,8 +113,10 @@ class CallWatch:
     async def _one(self, side: Side, text: Text) -> str:
         if not side.detectors:
             return text.text
-        through = window(side, self._verdicts, lambda: shown(text.path), json=text.is_json)
         content = text.text
+        if len(content) <= SLICE and not text.is_json and not any_in(side.detectors, content):
+            return content
+        through = window(side, self._verdicts, lambda: shown(text.path), json=text.is_json)
         if len(content) <= SLICE:
             return through.whole(content)
         pieces: list[str] = []

@@ -39,7 +39,12 @@ def _plainer() -> dict[int, str]:
 
 
 _PLAINER = _plainer()
-_MARKED = re.compile(f"[{_INVISIBLE}{''.join(re.escape(chr(code)) for code in _PLAINER)}]")
+_LOW = "".join(re.escape(chr(code)) for code in _PLAINER if code <= 0xFFFF)
+_MARKED = re.compile(f"[{_INVISIBLE.partition(chr(0xE0000))[0]}{_LOW}]")
+_BEYOND = re.compile("[\U00010000-\U0010ffff]")
+_HIGH = "".join(f"{chr(zero)}-{chr(zero + 9)}" for zero in (int(each, 16) for each in _ZEROS.split()) if zero > 0xFFFF)
+_MARKED_BEYOND = re.compile(f"[\U000e0000-\U000e007f{_HIGH}]")
+"""Apart, since sets of characters beyond 16 bits are looked through one by one."""
 
 Positions = list[int] | None
 """Where each plain character stands in the text, and the text's length; None: nothing was moved."""
@@ -47,7 +52,7 @@ Positions = list[int] | None
 
 def plain(text: str, *, known: int = 0) -> tuple[str, Positions]:
     """The text as detectors read it; so many of its first characters are known to be as they should."""
-    if text.isascii() or _MARKED.search(text, known) is None:
+    if text.isascii() or not _is_marked(text, known):
         return text, None
     even = text.translate(_PLAINER)
     if _RUN.search(even) is None:
@@ -63,6 +68,13 @@ def plain(text: str, *, known: int = 0) -> tuple[str, Positions]:
     kept.append(even[start:])
     positions.extend(range(start, len(even) + 1))
     return "".join(kept), positions
+
+
+def _is_marked(text: str, known: int) -> bool:
+    if _MARKED.search(text, known) is not None:
+        return True
+    beyond = _BEYOND.search(text, known)
+    return beyond is not None and _MARKED_BEYOND.search(text, beyond.start()) is not None
 
 
 def plain_json(text: str) -> tuple[str, Positions]:

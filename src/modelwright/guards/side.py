@@ -12,6 +12,7 @@ from modelwright.guards.detectors.phrases import Phrases
 from modelwright.guards.detectors.secrets import SECRET, Secrets
 from modelwright.guards.injection.score import score
 from modelwright.guards.span import Detector, Span
+from modelwright.guards.texts import Text, shown
 from modelwright.guards.window import ALLOW, BLOCK, MASK, Window
 
 OFF = "off"
@@ -88,13 +89,14 @@ def check_size(side: Side, verdicts: Verdicts, size: int) -> None:
         raise GuardBlocked(f"the {what} holds more than {side.max_chars} characters", hint=hint)
 
 
-def check_injection(side: Side, verdicts: Verdicts, *, text: str, place: str) -> None:
+def check_injection(side: Side, verdicts: Verdicts, *, text: Text) -> None:
     """Raises GuardBlocked when a text looks like an attempt to take the model over, and such ones are blocked."""
-    total, names = score(text)
+    total, names = score(text.text)
     if total < side.threshold:
         return
     verdicts.note(f"{side.name}.injection", side.injection)
     if side.injection == BLOCK:
+        place = shown(text.path)
         raise GuardBlocked(
             f"{place} looks like an attempt to take the model over ({', '.join(names)}; score {total})",
             hint="say it in another way",

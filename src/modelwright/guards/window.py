@@ -200,6 +200,16 @@ class Window:
         self._allowed = max(0, self._allowed - drop)
 
 
+def any_in(detectors: Sequence[Detector], text: str) -> bool:
+    """Whether a whole text may hold anything, which is quicker to ask than to let it through."""
+    if plain(text)[0] is not text:
+        return True
+    for detector in detectors:
+        for _ in detector.find(text, 0):
+            return True
+    return False
+
+
 def _index(places: Positions, at: int) -> int:
     """The first plain character at or behind a place of the text."""
     return at if places is None else bisect_left(places, at)

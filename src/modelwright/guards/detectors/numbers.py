@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from string import ascii_letters, digits
 
 from modelwright.guards.detectors.checksums import IBAN_LENGTHS, is_card, is_chinese_identity, is_iban
+from modelwright.guards.runs import Run, narrow, table
 from modelwright.guards.span import WINDOW, Span
 
 CARD, IBAN, PHONE, CN_ID = "card", "iban", "phone", "cn_id"
 
 _ZONE = re.compile(r"[0-9][0-9 .()/-]{8,}")
+_ZONES = Run(f"{digits} .()/-", 9)
 _GROUP = re.compile(r"[0-9]{3,}|(?<![0-9])(?<![0-9][ -])[0-9](?:[ -][0-9]){12,18}(?![0-9]|[ -][0-9])")
 """Where a number may begin: three digits in a row, or as many single ones as a card has."""
 _CARD = re.compile(
@@ -31,8 +34,9 @@ _NATIONAL = re.compile(
 _PLUS = re.compile(r"\+[1-9]")
 _ABROAD = re.compile(r"(?<![0-9][ -])00[1-9]")
 _IBAN = re.compile(r"[0-9]{2}[ -]?[0-9A-Za-z]{4}")
+_KINDS, _COUNTRY = table({ascii_letters: "a", digits: "0"}), b"aa00"
 _SEPARATORS = str.maketrans("", "", " .-")
-_DIGITS = frozenset("0123456789")
+_DIGITS = frozenset(digits)
 _BETWEEN = frozenset(" .-/()")
 _MOST = 15
 """Digits of a telephone number (E.164)."""
@@ -57,15 +61,17 @@ class Numbers:
 
     def find(self, text: str, start: int) -> Iterator[Span]:
         """See Detector."""
-        for zone in _ZONE.finditer(text, start):
+        bare = narrow(text)
+        zones = _ZONES.first(bare, start)
+        for zone in _ZONE.finditer(text, zones) if zones >= 0 else ():
             for group in _GROUP.finditer(text, zone.start(), zone.end()):
                 at = group.start()
                 if not at or text[at - 1] not in _DIGITS:
                     yield from self._at(text, at)
-        if self._phones:
+        if self._phones and "+" in text:
             yield from _international(text, start)
-        if self._ibans:
-            yield from _ibans(text, start)
+        if self._ibans and (at := bare.translate(_KINDS).find(_COUNTRY, start)) >= 0:
+            yield from _ibans(text, at)
 
     def _at(self, text: str, at: int) -> Iterator[Span]:
         """What begins at this group of digits."""
@@ -107,23 +113,23 @@ def _international(text: str, start: int) -> Iterator[Span]:
 
 def _end_of_number(text: str, at: int) -> int:
     """Behind the last digit of a number whose country code begins here; 0 when this is none."""
-    digits, end, between = "", 0, 0
+    number, end, between = "", 0, 0
     for index in range(at, min(at + 32, len(text))):
         letter = text[index]
         if "0" <= letter <= "9":
-            if between and len(digits) >= _enough(digits):
+            if between and len(number) >= _enough(number):
                 break
-            digits += letter
+            number += letter
             between, end = 0, index + 1
         elif letter in _BETWEEN and between < 2:
             between += 1
         else:
             break
-    return end if 8 <= len(digits) <= _MOST else 0
+    return end if 8 <= len(number) <= _MOST else 0
 
 
-def _enough(digits: str) -> int:
-    return _ENOUGH["1"] if digits[0] == "1" else _ENOUGH.get(digits[:2], 11)
+def _enough(number: str) -> int:
+    return _ENOUGH["1"] if number[0] == "1" else _ENOUGH.get(number[:2], 11)
 
 
 def _ibans(text: str, start: int) -> Iterator[Span]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from string import ascii_letters, digits
 
 import msgspec
 
+from modelwright.guards.runs import Run, narrow
 from modelwright.guards.span import SEEN, WINDOW, Rest, Span
 
 SECRET = "secret"  # noqa: S105 - a kind of finding
@@ -74,7 +76,13 @@ SHAPES: tuple[Shape, ...] = (
     _shape("://", r"://([0-9A-Za-z._~%!$&*+-]{1,64}:[0-9A-Za-z._~%!$&*+=-]{3,64})@", rest=None, inside=True),
 )  # fmt: skip
 
-_LETTERS = re.compile("|".join(re.escape(shape.letters) for shape in SHAPES))
+_BROKEN = tuple(shape for shape in SHAPES if shape.letters in {"xapp-", "-----BEGIN ", "://"})
+"""Not one run of the characters of keys, or a shorter one than every other."""
+_BY_LETTERS = {shape.letters: shape for shape in SHAPES if shape not in _BROKEN}
+_LETTERS = re.compile("|".join(map(re.escape, _BY_LETTERS)))
+"""None of them begins with another."""
+_KEYS = Run(f"{ascii_letters}{digits}_+/=~.-", 15)
+"""Every other shape has so many of these characters in a row, its letters among them."""
 _TAIL = re.compile(
     r"""(?:ecret_access_key|ECRET_ACCESS_KEY|SecretAccessKey)["']?\s{0,3}(?:[=:]\s{0,3}["']?[0-9A-Za-z/+]{0,40})?\Z"""
     r"|-----BEGIN [A-Z0-9 ]{0,64}-{0,5}\Z"
@@ -87,22 +95,31 @@ class Secrets:
 
     def find(self, text: str, start: int) -> Iterator[Span]:
         """See Detector."""
-        if not text.isascii() and _LETTERS.search(text, max(0, start - SEEN)) is None:
-            return  # one look at wide text costs less than one for each shape
-        for shape in SHAPES:
-            letters, group = shape.letters, shape.head.groups
-            at = text.find(letters, max(0, start - SEEN) if group else start)
+        begin = max(0, start - SEEN)
+        for shape in _BROKEN:
+            at = text.find(shape.letters, begin)
             while at >= 0:
-                if shape.inside or not at or not _in_a_word(text[at - 1]):
-                    found = shape.head.match(text, at)
-                    if found is not None and found.start(group) >= start:
-                        yield Span(found.start(group), found.end(group), SECRET, LABEL, shape.rest)
-                at = text.find(letters, at + 1)
+                yield from _at(shape, text, at, start=start)
+                at = text.find(shape.letters, at + 1)
+        for run, end in _KEYS.each(narrow(text), begin):
+            found = _LETTERS.search(text, run, end)
+            while found is not None:
+                yield from _at(_BY_LETTERS[found[0]], text, found.start(), start=start)
+                found = _LETTERS.search(text, found.start() + 1, end)
 
     def held(self, text: str, start: int) -> int:
         """See Detector."""
         found = _TAIL.search(text, max(start, len(text) - WINDOW))
         return found.start() if found else len(text)
+
+
+def _at(shape: Shape, text: str, at: int, *, start: int) -> Iterator[Span]:
+    """What is there, if it begins at `start` or later."""
+    if shape.inside or not at or not _in_a_word(text[at - 1]):
+        found = shape.head.match(text, at)
+        group = shape.head.groups
+        if found is not None and found.start(group) >= start:
+            yield Span(found.start(group), found.end(group), SECRET, LABEL, shape.rest)
 
 
 def _in_a_word(letter: str) -> bool:
