@@ -24,6 +24,8 @@ PAGE = 10_000
 _ADMINS = text("role = 'admin'")  # as it stands in the index of admins, which a parameter would not meet
 _TABLE = "key_table"
 """Among the serials, though it does not go up: see KeyLog."""
+_SORTED = keys.c.digest.concat("")
+"""Read as they lie and sorted then: in the order of their index each key would be looked up by itself."""
 _MARK = select(func.max(keys.c.changed))
 _NEXT = select(func.coalesce(func.max(keys.c.changed), 0) + 1).scalar_subquery()
 
@@ -106,7 +108,7 @@ class SqlKeyStore:
         async with self._database.reader.connect() as connection:
             mark = await connection.scalar(_MARK)
             count = await connection.scalar(select(func.count()).where(held))
-            found = await connection.stream(select(*columns).where(held).order_by(keys.c.digest))
+            found = await connection.stream(select(*columns).where(held).order_by(_SORTED))
             yield _Dump(mark or 0, count or 0, _pages(found))
 
     async def table(self) -> int:

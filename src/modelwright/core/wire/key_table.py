@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from mmap import mmap
 from typing import TypeAlias
 
@@ -79,7 +79,7 @@ class KeyTableWriter:
 
     def __init__(self, *, count: int, mark: int) -> None:
         self._rights_at = _HEAD.size + count * _RECORD.size
-        self._known: dict[tuple[str, tuple[str, ...]], int] = {}
+        self._places: dict[tuple[str, tuple[str, ...]], int] = {}
         self._rights = bytearray()
         self._last = b""
         self._missing = count
@@ -88,7 +88,20 @@ class KeyTableWriter:
 
     def records(self, keys: Iterable[Key]) -> bytes:
         """The next bytes; raises ValueError for keys that are not sorted."""
-        return b"".join(self._packed(keys))
+        packed: list[bytes] = []
+        add, pack, places, last = packed.append, _RECORD.pack, self._places, self._last
+        for key in keys:
+            digest = bytes.fromhex(key.digest)
+            if digest <= last:
+                raise ValueError("the keys are not sorted")
+            last = digest
+            place = places.get((key.tenant, key.endpoints)) or self._new_place(key)
+            add(pack(digest, key.id.encode(), math.inf if key.expires is None else key.expires, place))
+        self._last = last
+        self._missing -= len(packed)
+        if self._missing < 0:
+            raise ValueError("there are more keys than were counted")
+        return b"".join(packed)
 
     def rights(self) -> bytes:
         """The last bytes; raises ValueError when there were fewer keys than was said."""
@@ -96,23 +109,11 @@ class KeyTableWriter:
             raise ValueError(f"{self._missing} keys are missing")
         return bytes(self._rights)
 
-    def _packed(self, keys: Iterable[Key]) -> Iterator[bytes]:
-        for key in keys:
-            digest = bytes.fromhex(key.digest)
-            if digest <= self._last or not self._missing:
-                raise ValueError("the keys are not sorted, or too many")
-            self._last = digest
-            self._missing -= 1
-            expires = math.inf if key.expires is None else key.expires
-            yield _RECORD.pack(digest, key.id.encode(), expires, self._place(key))
-
-    def _place(self, key: Key) -> int:
+    def _new_place(self, key: Key) -> int:
+        if len(self._places) >= MOST_RIGHTS:
+            self._places.clear()
         rights = (key.tenant, key.endpoints)
-        place = self._known.get(rights)
-        if place is None:
-            if len(self._known) >= MOST_RIGHTS:
-                self._known.clear()
-            place = self._known[rights] = self._rights_at + len(self._rights)
-            content = msgspec.json.encode(rights)
-            self._rights += _LENGTH.pack(len(content)) + content
+        place = self._places[rights] = self._rights_at + len(self._rights)
+        content = msgspec.json.encode(rights)
+        self._rights += _LENGTH.pack(len(content)) + content
         return place
