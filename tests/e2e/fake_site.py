@@ -1,4 +1,4 @@
-"""A supervisor over fake workers, as a program: `fake_site.py FOLDER [GRACE]` prints one JSON line per change."""
+"""A supervisor over fake workers, as a program: `fake_site.py FOLDER [GRACE [STUCK]]` prints a JSON line per change."""
 
 import asyncio
 import json
@@ -63,7 +63,7 @@ def command(_: PartSpec, file: Path) -> list[str]:
     return [sys.executable, str(Path(__file__).with_name("fake_worker.py")), str(file)]
 
 
-def main(folder: Path, grace: float) -> int:
+def main(folder: Path, grace: float, stuck: float) -> int:
     held = claim(folder / ".modelwright", PARTS, say=lambda line: tell(said=line))
     specs = tuple(
         PartSpec(
@@ -87,6 +87,7 @@ def main(folder: Path, grace: float) -> int:
         clock=SystemTime(),
         pid=os.getpid(),
         command=command,
+        stuck=stuck,
     )
     supervisor.open_doors()
     by_itself = asyncio.run(supervisor.run())
@@ -96,4 +97,5 @@ def main(folder: Path, grace: float) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), float(sys.argv[2]) if len(sys.argv) > 2 else 5.0))
+    numbers = [float(argument) for argument in sys.argv[2:]]
+    sys.exit(main(Path(sys.argv[1]), *numbers, *(5.0, 0.0)[len(numbers) :]))

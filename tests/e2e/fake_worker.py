@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,10 @@ from modelwright.app.parts import Notice, PartSpec
 
 
 class FakeWorker:
-    """Answers `/` at once, `/slow` after half a second, `/stream` with forty pieces in two seconds."""
+    """Answers `/` at once, `/slow` after half a second, `/stream` with forty pieces in two seconds.
+
+    `/stuck` is answered after a minute, in which nothing else runs.
+    """
 
     def __init__(self, spec: PartSpec) -> None:
         self.asgi = self._answer
@@ -49,6 +53,8 @@ class FakeWorker:
     async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
         path = scope["path"]
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
+        if path == "/stuck":
+            time.sleep(60)  # noqa: ASYNC251 - this is the fault
         if path == "/slow":
             await asyncio.sleep(0.5)
         for number in range(40 if path == "/stream" else 0):

@@ -26,10 +26,10 @@ PARTS = ("gateway-0", "serving-digits-0", "control")
 class FakeSite:
     """A running `fake_site.py` and what it has printed."""
 
-    def __init__(self, folder: Path, grace: float) -> None:
+    def __init__(self, folder: Path, *numbers: float) -> None:
         self.folder = folder
         self.process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("fake_site.py")), str(folder), str(grace)],
+            [sys.executable, str(Path(__file__).with_name("fake_site.py")), str(folder), *map(str, numbers)],
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -87,10 +87,12 @@ def open_stream(port: int) -> Iterator[HTTPResponse]:
 
 
 @contextmanager
-def fake_site(folder: Path, *, grace: float = 5.0, **behaviour: dict[str, Any]) -> Iterator[FakeSite]:
+def fake_site(
+    folder: Path, *, grace: float = 5.0, stuck: float = 0.0, **behaviour: dict[str, Any]
+) -> Iterator[FakeSite]:
     named = {name.replace("_", "-"): value for name, value in behaviour.items()}
     (folder / "behaviour.json").write_text(json.dumps(named))
-    site = FakeSite(folder, grace)
+    site = FakeSite(folder, grace, stuck)
     try:
         yield site
     finally:
@@ -134,6 +136,23 @@ def test_killed_part_is_back_at_once_and_loses_no_waiting_connection(tmp_path: P
         assert back["restarts"] == 1
         assert "died" in site.states(victim)
         assert all(site.last(name)["restarts"] == 0 for name in PARTS if name != victim)
+
+
+def test_part_that_lives_but_answers_nothing_is_started_again(tmp_path: Path) -> None:
+    with fake_site(tmp_path, stuck=2.0) as site:
+        port = site.port()
+        os.kill(site.last("gateway-0")["pid"], signal.SIGSTOP)
+        with socket.socket(socket.AF_UNIX) as caller, socket.create_connection(("127.0.0.1", port)) as client:
+            caller.connect(site.last("serving-digits-0")["socket"])
+            caller.sendall(b"GET /stuck HTTP/1.1\r\nHost: x\r\n\r\n")
+            client.settimeout(60)
+            client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            for name in ("gateway-0", "serving-digits-0"):
+                site.wait_for(name, "ready", restarts=1)
+                reasons = [part["detail"] for part in site.facts("part") if part["name"] == name]
+                assert "gave no answer for 2 s and was killed; starting again" in reasons
+            assert client.recv(100).startswith(b"HTTP/1.1 200"), "who waited for it is answered by the next"
+        assert site.last("control")["restarts"] == 0
 
 
 def test_failure_that_may_pass_is_tried_again_while_the_rest_goes_on(tmp_path: Path) -> None:

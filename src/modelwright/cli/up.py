@@ -21,6 +21,10 @@ def up(
     ] = None,
     admin_port: Annotated[int | None, typer.Option(min=0, max=65535, help="Likewise for the admin port.")] = None,
     grace: Annotated[float, typer.Option(min=0, max=86400, help="Seconds that running calls may take to end.")] = 30.0,
+    stuck: Annotated[
+        float,
+        typer.Option(min=0, max=86400, help="Seconds without an answer after which a process is restarted; 0 never."),
+    ] = 30.0,
     watch: Annotated[bool, typer.Option(help="Apply changes of the manifest and its secrets while it runs.")] = True,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print facts for programs, one JSON object per line.")
@@ -51,6 +55,7 @@ def up(
         port=port,
         admin_port=admin_port,
         grace=grace,
+        stuck=stuck,
         watch=watch,
         to_files=live,
         version=version("modelwright"),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
-from modelwright.observe.metrics import MetricRow
+from modelwright.observe.metrics import MetricRow, Reading
 
 ROWS: tuple[MetricRow, ...] = (
     MetricRow("modelwright_ledger_lines_total", "counter", (), "Spool lines taken into the ledger; a call has two."),
@@ -19,13 +19,14 @@ ROWS: tuple[MetricRow, ...] = (
     MetricRow("modelwright_ledger_unresolved_total", "counter", (), "Calls whose worker died before their outcome."),
     MetricRow("modelwright_ledger_behind", "gauge", (), "1 while the database cannot take the ledger's rows."),
     MetricRow("modelwright_keys", "gauge", (), "Live API keys."),
+    MetricRow("modelwright_restarts_total", "counter", ("part",), "Processes that were started again."),
 )
 
 
 class ControlMetrics(Collector):
     """Reads the present values."""
 
-    def __init__(self, readings: Mapping[str, Callable[[], float]]) -> None:
+    def __init__(self, readings: Mapping[str, Reading]) -> None:
         """`readings` gives the value of each row, by name."""
         wrong = {row.name for row in ROWS} ^ set(readings)
         if wrong:
@@ -40,7 +41,9 @@ class ControlMetrics(Collector):
         """Every row of the table."""
         for row in ROWS:
             family = (CounterMetricFamily if row.kind == "counter" else GaugeMetricFamily)(
-                row.name, row.text, labels=()
+                row.name, row.text, labels=row.labels
             )
-            family.add_metric((), self._readings[row.name]())
+            found = self._readings[row.name]()
+            for labels, value in (found if isinstance(found, Mapping) else {(): found}).items():
+                family.add_metric(labels, value)
             yield family

@@ -31,6 +31,7 @@ from modelwright.core.errors.tree import ModelwrightError
 from modelwright.core.ports.clock import Clock
 from modelwright.core.status import Busy
 from modelwright.observe.control_metrics import ControlMetrics
+from modelwright.observe.metrics import Reading
 
 
 def assemble(
@@ -45,7 +46,7 @@ def assemble(
     tokens: AdminTokens,
     weights: LiveWeights,
     take_in: Callable[[], Awaitable[None]],
-    readings: Mapping[str, Callable[[], float]],
+    readings: Mapping[str, Reading],
 ) -> Asgi:
     """The application that stands behind the admin door; `take_in` brings into the ledger what workers have written."""
     runtime = Path(spec.runtime)

@@ -128,6 +128,13 @@ class PartMachine:
         """The process has not ended in its grace."""
         return (Kill(),) if self.pid else ()
 
+    def stuck(self, seconds: float) -> tuple[Step, ...]:
+        """The process lives, but has given no sign of it for so long."""
+        if self._draining or not self.pid:
+            return ()
+        self._words = f"gave no answer for {seconds:g} s and was killed"
+        return (Kill(),)
+
     def status(self, *, socket: str = "", label: str = "") -> PartStatus:
         """As others see it; `label` says what it is for when there is nothing else to tell."""
         return PartStatus(

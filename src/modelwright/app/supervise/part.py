@@ -14,11 +14,15 @@ from modelwright.app.parts import Notice, PartSpec
 from modelwright.app.supervise.devices.child import Child, Ears, start_child
 from modelwright.app.supervise.devices.doors import Door, TcpDoor, UnixDoor
 from modelwright.app.supervise.devices.lifelines import Lifelines
+from modelwright.app.supervise.devices.pulse import MISSES, feel
 from modelwright.app.supervise.devices.runtime import Claim
 from modelwright.app.supervise.machine import Kill, PartMachine, Refuse, Start, Step, Terminate, Wait
 from modelwright.app.whole_file import write_whole
 from modelwright.core.errors.starting import StartError
 from modelwright.core.status import PartStatus
+
+STARTING = 10
+"""So many times as long a process may be silent that is not ready yet."""
 
 Command = Callable[[PartSpec, Path], list[str]]
 """(spec, its file) → the command line of the worker."""
@@ -85,6 +89,20 @@ class RunningPart:
     def start(self) -> None:
         """The first start."""
         self.perform(self.machine.start())
+
+    async def watch(self, stuck: float) -> None:
+        """Kill the process when it has not answered for `stuck` seconds, so that it is started again.
+
+        One that starts has ten times as long: an engine that reads a large model may let nothing else run.
+        """
+
+        def every() -> float:
+            return stuck / MISSES * (1 if self.machine.state == "ready" else STARTING)
+
+        def kill() -> None:
+            self.perform(self.machine.stuck(every() * MISSES))
+
+        await feel(self.own.path, pid=lambda: self.machine.pid, every=every, stuck=kill)
 
     def drain(self) -> None:
         """Take no new connection, ask the process to end, start none any more."""

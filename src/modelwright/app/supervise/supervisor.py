@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import signal
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
@@ -26,6 +27,8 @@ HURRY = 1.0
 """Likewise after a second Ctrl-C."""
 ECHO = 0.3
 """Seconds in which a second signal is the first one again: it reaches the group, and `make` passes it on once more."""
+STUCK = 30.0
+"""Seconds without an answer after which a process is taken for stuck: no load makes a loop wait as long."""
 LOG_CHECK = 30.0
 """Seconds between two looks at the size of the logs."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -46,7 +49,9 @@ class Supervisor:
         clock: Clock,
         pid: int,
         command: Command = worker_command,
+        stuck: float = STUCK,
     ) -> None:
+        """`stuck`: seconds without an answer after which a process is killed and started again; 0: never."""
         self._bulletin = Bulletin(
             site, claim, public=public, admin=admin, audience=audience, greeter=greeter, pid=pid, since=clock.now()
         )
@@ -71,6 +76,8 @@ class Supervisor:
         self._hurried = asyncio.Event()
         self._killed = False
         self._beside: list[Callable[[], Coroutine[Any, Any, None]]] = [self._watch_logs]
+        if stuck:
+            self._beside += [functools.partial(part.watch, stuck) for part in self._parts]
 
     def beside(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Do this too, from the first start until the drain begins."""

@@ -19,7 +19,7 @@ from modelwright.app.supervise.plan import part_names
 from modelwright.app.supervise.renewal.configuration import Configuration, configure
 from modelwright.app.supervise.renewal.renewal import Renewal
 from modelwright.app.supervise.site import Audience, Site, Verdict
-from modelwright.app.supervise.supervisor import Supervisor
+from modelwright.app.supervise.supervisor import STUCK, Supervisor
 from modelwright.app.supervise.welcome.commands import Place, Shown
 from modelwright.app.supervise.welcome.greeter import SiteGreeter
 from modelwright.app.system import SystemClock
@@ -38,6 +38,8 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     admin_port: int | None = None
     grace: float = 30.0
     """Seconds that a drain may take."""
+    stuck: float = STUCK
+    """Seconds without an answer after which a process is killed and started again; 0: never."""
     to_files: bool = False
     """The workers write to `.modelwright/logs` instead of where we write."""
     version: str = ""
@@ -98,6 +100,7 @@ def _prepared(loaded: LoadedManifest, wish: Wish, *, held: Claim, audience: Audi
         greeter=SiteGreeter(first.snapshot, _shown(loaded, first.specs), claim=held, place=wish.place),
         clock=SystemClock(),
         pid=os.getpid(),
+        stuck=wish.stuck,
     )
     if wish.watch:
         supervisor.beside(Renewal(first, claim=held, read=read, site=supervisor).run)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -35,10 +35,14 @@ from modelwright.app.variants.weights import KIND, LiveWeights, with_weights
 from modelwright.app.workers.upstream_tls import upstream_tls
 from modelwright.core.contracts.events import Event
 from modelwright.core.contracts.snapshot import Key, Snapshot
+from modelwright.core.status import Status
 from modelwright.gateway.identity.source import touch
 from modelwright.observe.lines import EventLines, LineWriter
 from modelwright.observe.logging import configure_logging
 from modelwright.registry.registry import Registry
+
+if TYPE_CHECKING:  # its libraries come later
+    from modelwright.observe.metrics import Reading
 
 PATIENCE = 30.0
 """Seconds to wait for a command that holds the database."""
@@ -115,6 +119,7 @@ class _Run:
 
     def __init__(self, store: Store, spec: PartSpec, *, clock: SystemClock, tls: Callable[[], ssl.SSLContext]) -> None:
         self.store = store
+        self._runtime = Path(spec.runtime)
         self._pool = Pool(tls=tls)
         self.issuers = IssuerWatch(Path(spec.state), self._pool, clock=clock)
         self.weights = LiveWeights(Registry(KIND, store=store.registry, clock=clock))
@@ -163,7 +168,7 @@ class _Run:
             self._shelf = shelf.Shelf(shelf.prompt_registry(self.store.registry, self._clock))
         return await self._shelf.complete(base)
 
-    def readings(self) -> Mapping[str, Callable[[], float]]:
+    def readings(self) -> Mapping[str, Reading]:
         progress = self._ingest.progress
         return {
             "modelwright_ledger_lines_total": lambda: progress.rows,
@@ -172,7 +177,17 @@ class _Run:
             "modelwright_ledger_unresolved_total": lambda: progress.unresolved,
             "modelwright_ledger_behind": lambda: bool(self._chores.trouble),
             "modelwright_keys": lambda: self.publisher.count,
+            "modelwright_restarts_total": lambda: _restarts(self._runtime),
         }
+
+
+def _restarts(runtime: Path) -> dict[tuple[str, ...], float]:
+    """Of each part, as the supervisor has written them down."""
+    try:
+        status = msgspec.json.decode(Path(runtime, "status.json").read_bytes(), type=Status)
+    except (OSError, msgspec.MsgspecError):
+        return {}
+    return {(part.name,): float(part.restarts) for part in status.parts if part.kind != "provider"}
 
 
 def main() -> int:

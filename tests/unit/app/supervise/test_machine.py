@@ -55,6 +55,17 @@ def test_first_death_is_followed_by_a_start_at_once() -> None:
     assert machine.status().restarts == 1
 
 
+def test_a_process_that_is_stuck_is_killed_and_the_reason_is_told() -> None:
+    machine = running(ManualClock())
+    assert machine.stuck(30.0) == (Kill(),)
+    assert machine.exited(-9) == (Start(),)
+    assert machine.detail == "gave no answer for 30 s and was killed; starting again"
+    assert machine.stuck(30.0) == (), "it does not run"
+    machine.spawned(12)
+    machine.drain()
+    assert machine.stuck(30.0) == (), "a drain has its own bound"
+
+
 def test_deaths_in_a_row_wait_longer_and_the_sixth_opens_the_breaker() -> None:
     clock = ManualClock()
     machine = running(clock)
