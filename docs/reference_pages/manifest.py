@@ -14,7 +14,15 @@ from modelwright.app.manifest.later import LATER
 from modelwright.app.manifest.schema import Manifest
 from modelwright.app.manifest.secret import Secret
 from modelwright.app.manifest.sections.section import DURATION_PATTERN, NAME_PATTERN, SIZE_PATTERN, Section
-from modelwright.app.manifest.shape import ANYTHING, bare, every_field, pattern_at
+from modelwright.app.manifest.shape import (
+    ANYTHING,
+    annotation_at,
+    bare,
+    every_field,
+    pattern_at,
+    section_of,
+    twin_of,
+)
 
 _INTRO = """# Manifest
 
@@ -64,7 +72,7 @@ def _sections() -> Iterator[str]:
         parent = path[:-1]
         if path == ("environments",):
             continue
-        if _section_of(field) is None:
+        if section_of(field) is None or _twin(path):
             sections.setdefault(parent, []).append((path, field))
         else:
             sections.setdefault(path if get_origin(bare(field.annotation)) is not dict else (*path, ANYTHING), [])
@@ -83,7 +91,7 @@ def _about(place: Path) -> str:
     section: Any = Manifest
     for step in place:
         if step != ANYTHING:
-            section = _section_of(_fields(section)[str(step)]) or section
+            section = section_of(_fields(section)[str(step)]) or section
     return (section.__doc__ or "").strip()
 
 
@@ -91,11 +99,9 @@ def _fields(section: type[Section]) -> dict[str, FieldInfo]:
     return {field.alias or name: field for name, field in section.model_fields.items()}
 
 
-def _section_of(field: FieldInfo) -> type[Section] | None:
-    inner = bare(field.annotation)
-    if get_origin(inner) is dict:
-        inner = bare(get_args(inner)[1])
-    return inner if isinstance(inner, type) and issubclass(inner, Section) else None
+def _twin(path: Path) -> str:
+    """The key beside this one that has the same fields below it, and is told of there."""
+    return twin_of(str(path[-1]), bare(annotation_at(path[:-1])))
 
 
 def _shown(place: Path) -> str:
@@ -104,6 +110,8 @@ def _shown(place: Path) -> str:
 
 def _kind(path: Path, field: FieldInfo) -> str:
     inner = bare(field.annotation)
+    if twin := _twin(path):
+        return f"{'map of such as' if get_origin(inner) is dict else 'as'} `{twin}`"
     pattern = pattern_at(path)
     if pattern:
         return {DURATION_PATTERN: "duration", SIZE_PATTERN: "size"}.get(pattern, "`host:port`")

@@ -68,6 +68,14 @@ async def test_all_limits_of_a_call_or_none(limiter: Limiter) -> None:
     assert len(await admitted(limiter, [one(PLACES, "b")], times=20)) == 2
 
 
+async def test_one_subject_may_have_a_larger_limit_than_the_others(limiter: Limiter) -> None:
+    own = Rule(Limit(by="key", whose="b", of="requests", amount=15, per="hour"), zone_of("UTC"))
+    assert own.name == HOUR.name
+    assert len(await admitted(limiter, [one(HOUR, "b")], times=20)) == 10
+    assert len(await admitted(limiter, [one(own, "b")], times=20)) == 5, "what was used before counts"
+    assert len(await admitted(limiter, [one(HOUR, "a")], times=20)) == 10
+
+
 async def test_the_verdict_says_how_limits_stand(limiter: Limiter) -> None:
     verdict = await reserve(limiter, one(HOUR, "a"), one(TOKENS, "t", 300), one(PLACES, "a"))
     assert [(standing.rule.of, standing.remaining) for standing in verdict.standings] == [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -111,7 +112,10 @@ def test_parallel_calls_pass_no_more_than_the_limit(tmp_path: Path, provider: De
 
 def test_a_restart_forgets_no_budget(tmp_path: Path, provider: DevProvider) -> None:
     provider.fails()
-    limits = '{key: {requests: 6/month, tokens: 1M/month}, tenant: {cost: "1 USD/month"}, user: {cost: "1 USD/month"}}'
+    limits = (
+        '{key: {requests: 6/month, tokens: 1M/month}, tenant: {cost: "1 USD/month"}, user: {cost: "1 USD/month"}, '
+        'keys: {ci: {requests: 3/month}}, tenants: {acme: {cost: "90 USD/month"}}}'
+    )
     prices = "kind: vllm, prices: {vendor-model: {input: 1000, output: 2000}}"
     text = MANIFEST.format(url=provider.base_url, limits=limits).replace("kind: vllm", prices)
     left: list[tuple[int, int]] = []
@@ -127,8 +131,19 @@ def test_a_restart_forgets_no_budget(tmp_path: Path, provider: DevProvider) -> N
         os.kill(pid, signal.SIGKILL)
         site.wait_for("gateway-0", "ready", restarts=1)
         note(asking)
+        made = json.loads(
+            modelwright("keys", "create", "ci", "--tenant", "acme", "-f", str(site.manifest), "--json").stdout
+        )
+        mine = client(site).with_options(api_key=made["key"])
+        assert ask(mine, max_tokens=3).headers["x-ratelimit-limit-requests"] == "3"
+        assert status(mine, max_tokens=2000, user="someone") == 429, "the user's dollar"
     with running(tmp_path / "modelwright.yaml") as site, client(site) as asking:
         note(asking)
+        mine = client(site).with_options(api_key=made["key"])
+        assert [status(mine, max_tokens=3) for _ in range(3)] == [200, 200, 429]
+        turned = json.loads(modelwright("keys", "rotate", "ci", "-f", str(site.manifest), "--json").stdout)
+        heir = client(site).with_options(api_key=turned["key"])
+        assert ask(heir, max_tokens=3).headers["x-ratelimit-limit-requests"] == "3", "the name stays"
         assert [requests for requests, _ in left] == [5, 4, 3, 2]
         assert len({before - after for (_, before), (_, after) in pairwise(left)}) == 1
         with pytest.raises(openai.RateLimitError) as caught:

@@ -10,7 +10,7 @@ from modelwright.app.document.tree import Path, dotted
 from modelwright.app.manifest.later import find
 from modelwright.app.manifest.load import check_manifest, load_manifest
 from modelwright.app.manifest.sections.section import Section
-from modelwright.app.manifest.shape import bare, every_field
+from modelwright.app.manifest.shape import annotation_at, bare, every_field, twin_of
 from tests.house.files import ROOT
 
 EXAMPLE = ROOT / "modelwright.example.yaml"
@@ -64,7 +64,9 @@ def test_every_default_in_the_prose_is_the_real_one(path: Path, field: FieldInfo
     said = stated(path)
     if path == ("models", "*", "engine", "kind"):
         assert said == ["by the file's content"]
-    elif is_section(field) or (len(path) == 1 and path[0] in {"models", "providers", "prompts", "endpoints"}):
+    elif (is_section(field) and not twin_of(str(path[-1]), bare(annotation_at(path[:-1])))) or (
+        len(path) == 1 and path[0] in {"models", "providers", "prompts", "endpoints"}
+    ):
         assert not said
     else:
         assert said == [real(field)]

@@ -97,7 +97,7 @@ def limits(manifest: Manifest) -> Limits:
     """All limits, each as a value of its own."""
     access = manifest.access
     return Limits(
-        each=tuple(limit for by, section in access.limits.items() for limit in _limits(by, section)),
+        each=tuple(limit for by, whose, section in access.limits.each() for limit in _limits(by, whose, section)),
         time_zone=access.counting.time_zone,
         trusted=manifest.gateway.trusted_proxies,
         workers=manifest.gateway.workers,
@@ -156,14 +156,14 @@ def _endpoint(name: str, section: EndpointSection, loaded: LoadedManifest) -> En
     )
 
 
-def _limits(by: str, section: LimitSection) -> Iterator[Limit]:
+def _limits(by: str, whose: str, section: LimitSection) -> Iterator[Limit]:
     for of, text in (("requests", section.requests), ("tokens", section.tokens)):
         for amount, per in parse_rates(text) if text else ():
-            yield Limit(by=by, of=of, amount=amount, per=per)
+            yield Limit(by=by, whose=whose, of=of, amount=amount, per=per)
     for amount, currency, per in parse_budgets(section.cost) if section.cost else ():
-        yield Limit(by=by, of="cost", amount=units(amount), per=per, currency=currency)
+        yield Limit(by=by, whose=whose, of="cost", amount=units(amount), per=per, currency=currency)
     if section.concurrency is not None:
-        yield Limit(by=by, of="concurrency", amount=section.concurrency)
+        yield Limit(by=by, whose=whose, of="concurrency", amount=section.concurrency)
 
 
 def _variant(name: str, section: VariantSection, contexts: Mapping[str, int]) -> Variant:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from modelwright.core.contracts.ledger import LedgerRow
-from modelwright.core.contracts.snapshot import Limit
+from modelwright.core.contracts.snapshot import Limit, Limits
 from modelwright.core.prices import PROMPT_BYTES, read_money
 
 SLOTS = 20
@@ -116,6 +116,28 @@ class Rule:
         """Long enough to outlive a restart: what the ledger says of it counts."""
         self.told = limit.of in {"requests", "tokens"}
         """Clients are told how it stands."""
+
+
+class Rules(msgspec.Struct, frozen=True):
+    """The limits of one kind of subject, such as tenants."""
+
+    each: list[Rule]
+    named: dict[str, list[Rule]]
+    """All that hold for one subject, where it has some of its own."""
+
+
+def rules_of(limits: Limits) -> dict[str, Rules]:
+    """By the kind of subject; a limit of one subject replaces that for each of the same kind and window."""
+    zone = zone_of(limits.time_zone)
+    found: dict[str, Rules] = {}
+    for limit in sorted(limits.each, key=lambda limit: bool(limit.whose)):
+        rules, rule = found.setdefault(limit.by, Rules([], {})), Rule(limit, zone)
+        if not limit.whose:
+            rules.each.append(rule)
+            continue
+        known = rules.named.get(limit.whose, rules.each)
+        rules.named[limit.whose] = [*(other for other in known if other.name != rule.name), rule]
+    return found
 
 
 class Ask(msgspec.Struct, frozen=True, gc=False):

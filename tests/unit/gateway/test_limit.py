@@ -24,6 +24,7 @@ from tests.unit.gateway.world import (
     CHAT,
     DONE,
     FINISH,
+    KEY_ID,
     ROLE,
     USAGE,
     World,
@@ -139,6 +140,37 @@ async def test_the_place_of_a_client_that_leaves_is_free_at_once() -> None:
     await call
     assert world.ledger.lines[-1].outcome == "client_disconnect"
     assert (await world.ask()).status == 200
+
+
+async def test_a_named_limit_replaces_that_of_its_kind_and_window_and_no_other() -> None:
+    mine = msgspec.structs.replace(per(3, by="tenant"), whose="t")
+    other = msgspec.structs.replace(per(9, by="tenant"), whose="other")
+    for order in ((per(1, by="tenant"), mine, other), (other, mine, per(1, by="tenant"))):
+        world = World([answers()] * 3, limits=limited(*order))
+        assert [(await world.ask()).status for _ in range(4)] == [200, 200, 200, 429]
+        assert (await world.ask()).headers["x-ratelimit-limit-requests"] == "3"
+    hour = per(2, by="tenant", window="hour")
+    world = World([answers()] * 2, limits=limited(per(1, by="tenant"), hour, mine))
+    assert [(await world.ask()).status for _ in range(3)] == [200, 200, 429], "the hour's is another window"
+
+
+async def test_only_named_ones_are_limited_where_the_manifest_says_no_more() -> None:
+    mine = msgspec.structs.replace(per(1), whose=KEY_ID)
+    endpoint = msgspec.structs.replace(per(1, by="endpoint"), whose="digits")
+    world = World([answers()] * 2, limits=limited(mine))
+    assert [(await world.ask()).status for _ in range(2)] == [200, 429]
+    world = World([answers()] * 2, limits=limited(endpoint))
+    heard = [await world.ask() for _ in range(2)]
+    assert [one.status for one in heard] == [200, 200]
+    assert not [name for name in heard[0].headers if "ratelimit" in name]
+
+
+async def test_what_was_used_stays_used_when_a_limit_gets_a_name() -> None:
+    world = World([answers()] * 2, limits=limited(per(1, by="tenant")))
+    assert [(await world.ask()).status for _ in range(2)] == [200, 429]
+    mine = msgspec.structs.replace(per(2, by="tenant"), whose="t")
+    world.gateway.apply(snapshot(serial=2, limits=limited(per(1, by="tenant"), mine)))
+    assert [(await world.ask()).status for _ in range(2)] == [200, 429]
 
 
 DOLLAR = 10**12

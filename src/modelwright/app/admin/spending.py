@@ -34,13 +34,14 @@ class Spending:
         """Of each limit and subject. Raises SQLAlchemyError, StartError."""
         await self._take_in()
         limits = self._base().limits
+        zone = zone_of(limits.time_zone)
         found: list[Used] = []
-        for limit in limits.each:
-            rule = Rule(limit, zone_of(limits.time_zone))
+        rules = [Rule(limit, zone) for limit in limits.each]
+        for rule in {rule.name: rule for rule in rules}.values():  # all subjects have one balance for each
             if not rule.lasts:
                 continue
             slot, _ = rule.window.at(self._now())
-            for subject, amount in await self._ledger.since(slot, by=limit.by, of=limit.of, currency=limit.currency):
+            for subject, amount in await self._ledger.since(slot, by=rule.by, of=rule.of, currency=rule.currency):
                 found.append(Used(rule.name, subject, slot, amount, rule.window.leaves(slot)))
         return found
 

@@ -47,15 +47,32 @@ def fields_of(section: type[Section]) -> dict[str, FieldInfo]:
 
 
 def every_field(section: type[Section] = Manifest, path: Path = ()) -> Iterator[tuple[Path, FieldInfo]]:
-    """Each field of the schema with its path, in order; `*` stands for a name that the user chooses."""
+    """Each field of the schema with its path, in order; `*` stands for a name that the user chooses.
+
+    Where several keys of a section have the same fields, these are told at the first.
+    """
     for name, field in fields_of(section).items():
         here = (*path, name)
         yield here, field
-        inner = bare(field.annotation)
-        if _is_section(inner):
-            yield from every_field(inner, here)
-        elif get_origin(inner) is dict and _is_section(bare(get_args(inner)[1])):
-            yield from every_field(bare(get_args(inner)[1]), (*here, ANYTHING))
+        inner = section_of(field)
+        if inner is not None and not twin_of(name, section):
+            yield from every_field(inner, here if _is_section(bare(field.annotation)) else (*here, ANYTHING))
+
+
+def section_of(field: FieldInfo) -> type[Section] | None:
+    """What stands below a field, or below each of its names; None when that is no section."""
+    inner = bare(field.annotation)
+    if get_origin(inner) is dict:
+        inner = bare(get_args(inner)[1])
+    return inner if _is_section(inner) else None
+
+
+def twin_of(name: str, section: type[Section]) -> str:
+    """The first key of a section that has the same fields below it as this later one; empty when there is none."""
+    fields = fields_of(section)
+    inner = section_of(fields[name])
+    first = next((other for other, field in fields.items() if inner and section_of(field) is inner), name)
+    return "" if first == name else first
 
 
 def typed(text: str, path: Path) -> Scalar:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from modelwright.access.key_limits import with_ids
 from modelwright.adapters.http.pool import Pool
 from modelwright.adapters.stores.ingest import Ingest
 from modelwright.adapters.stores.spool_reader import SpoolReader
@@ -140,9 +141,10 @@ class _Run:
         self._tasks: tuple[asyncio.Task[None], ...] = ()
 
     async def _in_force(self, base: Snapshot) -> Snapshot:
-        """The manifest's snapshot with live weights, prompts and the issuers' keys, as these are known now."""
+        """The manifest's snapshot with live weights, prompts, limits of keys and the issuers' keys, as known now."""
         weighed = await self._with_prompts(with_weights(base, await self.weights.all()))
-        return msgspec.structs.replace(weighed, issuers=self.issuers.filled(weighed.issuers))
+        limits = await with_ids(base.limits, self.store.keys, now=self._clock.now())
+        return msgspec.structs.replace(weighed, limits=limits, issuers=self.issuers.filled(weighed.issuers))
 
     def begin(self) -> None:
         loop = asyncio.get_running_loop()

@@ -211,6 +211,9 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
 
     by: str
     """tenant | key | user | address | endpoint: each one has the whole amount for itself."""
+    whose: str = ""
+    """The one tenant, key (by its id; in the base by id or name) or endpoint that it is for, in place of the limit of
+    the same kind and window for each; empty: for each."""
     of: str
     """requests | tokens | cost | concurrency."""
     amount: int

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from modelwright.core.contracts.snapshot import Limits
 from modelwright.core.errors.calls import Unpriced
-from modelwright.core.limits import Ask, Rule, tokens_asked, zone_of
+from modelwright.core.limits import Ask, rules_of, tokens_asked
 from modelwright.gateway.call import Call
 from modelwright.gateway.charges import answer_tokens, reserved
 from modelwright.gateway.lanes import Lane, Route
@@ -23,7 +23,6 @@ class Asker:
     def __init__(self, limits: Limits, routes: Mapping[str, Route]) -> None:
         self._routes = routes
         self._refuses = limits.unpriced == "refuse"
-        zone = zone_of(limits.time_zone)
         addresses = Addresses(limits.trusted)
         subjects: dict[str, Subject] = {
             "tenant": lambda call: call.row.tenant,
@@ -32,19 +31,15 @@ class Asker:
             "address": lambda call: addresses.of(call.client, call.headers),
             "endpoint": lambda call: call.row.endpoint,
         }
-        rules = [Rule(limit, zone) for limit in limits.each]
-        self._groups = [
-            (subject, [rule for rule in rules if rule.by == by])
-            for by, subject in subjects.items()
-            if any(rule.by == by for rule in rules)
-        ]
+        rules = rules_of(limits)
+        self._groups = [(subject, rules[by].each, rules[by].named) for by, subject in subjects.items() if by in rules]
 
     def asks(self, call: Call) -> list[Ask]:
         """One for each limit; a call without a tenant, key or user shares what the others without one have."""
         found: list[Ask] = []
-        for subject_of, rules in self._groups:
+        for subject_of, each, named in self._groups:
             subject = subject_of(call)
-            for rule in rules:
+            for rule in named.get(subject, each) if named else each:
                 if rule.of == "tokens":
                     amount = self._tokens(call, rule.amount)
                 elif rule.of == "cost":

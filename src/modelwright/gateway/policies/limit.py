@@ -24,7 +24,10 @@ class Limit:
         self._settle = _settle_costs if any(each.of == "cost" for each in table.snapshot.limits.each) else _settle
 
     def __call__(self, call: Call, proceed: Handler) -> Awaitable[Reply]:
-        verdict = self._limiter.reserve(call.row.call, self._asks(call))
+        asks = self._asks(call)
+        if not asks:  # only others have limits
+            return proceed(call)
+        verdict = self._limiter.reserve(call.row.call, asks)
         if isinstance(verdict, Verdict):
             self._heed(call, verdict)
             return proceed(call)

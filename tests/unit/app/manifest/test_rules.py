@@ -59,6 +59,7 @@ access: {oidc: {a: {issuer: 'https://a', audience: b, algorithms: [HS256]}}} | a
 access: {oidc: {a: {issuer: 'https://a', audience: b, algorithms: [none]}}} | access.oidc.a.algorithms[0] | none
 gateway: {listen: 'localhost:80', admin: '127.0.0.1:80'} | gateway.admin | same port
 gateway: {workers: 2}; access: {limits: {key: {requests: 1/min}}} | access.limits | 2 gateway workers would each count
+access: {limits: {endpoints: {nobody: {requests: 1/min}}}} | access.limits.endpoints.nobody | no 'nobody'
 store: {redis: 'http://h'} | store.redis | is no address of Redis
 store: {redis: 'redis://:pw@h'} | store.redis | holds a password
 store: {redis: 'redis://h?password=pw'} | store.redis | holds a password

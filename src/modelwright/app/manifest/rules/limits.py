@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from modelwright.app.document.finding import Finding
-from modelwright.app.manifest.rules.case import Case, Rules
+from modelwright.app.manifest.rules.case import Case, Rules, unknown_name
+from modelwright.app.manifest.rules.operations import served_alone
 
 
 def _one_counts_for_all(case: Case) -> Iterator[Finding]:
     manifest = case.manifest
     workers = manifest.gateway.workers
-    limited = any(section.model_fields_set for section in manifest.access.limits.values())
+    limited = any(section.model_fields_set for _, _, section in manifest.access.limits.each())
     if limited and workers > 1 and manifest.store.redis is None and ("store", "redis") not in case.unknown:
         problem = f"{workers} gateway workers would each count for themselves, so that {workers} times the limits pass"
         yield Finding(
@@ -21,6 +22,13 @@ def _one_counts_for_all(case: Case) -> Iterator[Finding]:
             "write `gateway.workers: 1`, or `store.redis: ${secret:REDIS_URL}`",
             on_key=True,
         )
+
+
+def _endpoints(case: Case) -> Iterator[Finding]:
+    known = {*case.names("endpoints"), *served_alone(case.manifest)}
+    for name in case.manifest.access.limits.endpoints:
+        if name not in known:
+            yield unknown_name(("access", "limits", "endpoints", name), name, section="endpoints", known=known)
 
 
 def _redis(case: Case) -> Iterator[Finding]:
@@ -42,4 +50,4 @@ def _is_address(text: str) -> bool:
         return False
 
 
-RULES: Rules = (_one_counts_for_all, _redis)
+RULES: Rules = (_one_counts_for_all, _endpoints, _redis)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from modelwright.app.manifest.sections.limits import CountingSection, LimitSection, Subject
+from modelwright.app.manifest.sections.limits import CountingSection, LimitsSection
 from modelwright.app.manifest.sections.section import Duration, Name, Section
 
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"]
@@ -45,8 +45,8 @@ class AccessSection(Section):
     auth: Literal["required", "optional", "none"] = Field(
         default="required", description="Whether a call needs an API key; none is for loopback only."
     )
-    limits: dict[Subject, LimitSection] = Field(
-        default_factory=dict,
+    limits: LimitsSection = Field(
+        default_factory=LimitsSection,
         description="How much each tenant, key, user, address and endpoint may use; a call must pass all limits.",
     )
     counting: CountingSection = Field(default_factory=CountingSection, description="How limits are counted.")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, WithJsonSchema
 
-from modelwright.app.manifest.sections.section import Duration, Section
+from modelwright.app.manifest.sections.section import Duration, Name, Section
 from modelwright.core.limits import zone_of
 from modelwright.core.quantities import BUDGETS_PATTERN, RATES_PATTERN, parse_budgets, parse_rates
 
@@ -34,7 +35,6 @@ Rates = Annotated[str, AfterValidator(_rates), WithJsonSchema({"type": "string",
 Budgets = Annotated[str, AfterValidator(_budgets), WithJsonSchema({"type": "string", "pattern": BUDGETS_PATTERN})]
 """10 USD/day; several as 10 USD/day, 200 USD/month."""
 TimeZone = Annotated[str, AfterValidator(_zone)]
-Subject = Literal["tenant", "key", "user", "address", "endpoint"]
 
 
 class LimitSection(Section):
@@ -50,6 +50,42 @@ class LimitSection(Section):
         description="Money, such as 10 USD/day; several as 10 USD/day, 200 USD/month. Reserved first, settled after.",
     )
     concurrency: int | None = Field(default=None, ge=1, le=1 << 20, description="Calls under way at once.")
+
+
+class LimitsSection(Section):
+    """How much callers may use: each of a kind, and single ones by name."""
+
+    tenant: LimitSection | None = Field(default=None, description="What each tenant may use.")
+    key: LimitSection | None = Field(default=None, description="What each API key may use.")
+    user: LimitSection | None = Field(default=None, description="What each user of a tenant may use.")
+    address: LimitSection | None = Field(default=None, description="What each client address may use.")
+    endpoint: LimitSection | None = Field(default=None, description="What all callers of an endpoint may use together.")
+    tenants: dict[Name, LimitSection] = Field(
+        default_factory=dict,
+        description="Single tenants by name; such a limit replaces that of the same kind and window under `tenant`.",
+    )
+    keys: dict[Name, LimitSection] = Field(
+        default_factory=dict, description="Single API keys by name or id; likewise in place of those under `key`."
+    )
+    endpoints: dict[Name, LimitSection] = Field(
+        default_factory=dict, description="Single endpoints by name; likewise in place of those under `endpoint`."
+    )
+
+    def each(self) -> Iterator[tuple[str, str, LimitSection]]:
+        """(by, whose, limits); `whose` is empty for those of each."""
+        general = {
+            "tenant": self.tenant,
+            "key": self.key,
+            "user": self.user,
+            "address": self.address,
+            "endpoint": self.endpoint,
+        }
+        for by, section in general.items():
+            if section is not None:
+                yield by, "", section
+        for by, named in (("tenant", self.tenants), ("key", self.keys), ("endpoint", self.endpoints)):
+            for whose, section in named.items():
+                yield by, whose, section
 
 
 class StoreDownSection(Section):
