@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 MANIFEST = Path("modelwright.yaml")
+_STUCK = typer.Option(min=0, max=86400, help="Seconds without an answer after which a process is restarted; 0 never.")
 
 
 def up(
@@ -21,10 +22,7 @@ def up(
     ] = None,
     admin_port: Annotated[int | None, typer.Option(min=0, max=65535, help="Likewise for the admin port.")] = None,
     grace: Annotated[float, typer.Option(min=0, max=86400, help="Seconds that running calls may take to end.")] = 30.0,
-    stuck: Annotated[
-        float,
-        typer.Option(min=0, max=86400, help="Seconds without an answer after which a process is restarted; 0 never."),
-    ] = 30.0,
+    stuck: Annotated[float, _STUCK] = 30.0,
     watch: Annotated[bool, typer.Option(help="Apply changes of the manifest and its secrets while it runs.")] = True,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print facts for programs, one JSON object per line.")
@@ -49,6 +47,7 @@ def up(
     live = not as_json and sys.stdout.isatty()
     logs = seen_from(state_of(file) / "logs", folder)
     view = Terminal(logs=logs) if live else JsonLines(sys.stdout) if as_json else Plain(sys.stdout)
+    named = "" if file == MANIFEST else str(file)
     wish = Wish(
         manifest=file,
         environment=chosen_environment(env, process_environment()),
@@ -59,11 +58,7 @@ def up(
         watch=watch,
         to_files=live,
         version=version("modelwright"),
-        place=Place(
-            folder=folder,
-            program=program_name(sys.argv[0], folder),
-            manifest="" if file == MANIFEST else str(file),
-        ),
+        place=Place(folder=folder, program=program_name(sys.argv[0], folder), manifest=named),
     )
     with closing(view):
         by_itself = bring_up(wish, view)
