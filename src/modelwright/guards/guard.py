@@ -8,11 +8,21 @@ from collections.abc import Sequence
 import msgspec
 
 from modelwright.core.contracts.guard import EndpointGuard
-from modelwright.core.errors.calls import Unprocessable
+from modelwright.core.errors.calls import Malformed, Unprocessable
+from modelwright.core.wire import openai
 from modelwright.guards.leak import Listener, Told
 from modelwright.guards.side import OFF, Side, Verdicts, check_injection, check_leak, check_size, window
 from modelwright.guards.stream import AnswerStream
-from modelwright.guards.texts import ANSWER, QUESTION, Text, shown, texts_of, with_texts
+from modelwright.guards.texts import (
+    ANSWER,
+    QUESTION,
+    UNREADABLE,
+    Text,
+    TwoReadingsError,
+    shown,
+    texts_of,
+    with_texts,
+)
 from modelwright.guards.window import any_in
 
 SLICE = 8192
@@ -55,17 +65,22 @@ class CallWatch:
         self._told = _NOTHING
 
     async def question(self, body: bytes) -> bytes:
-        """See Watch."""
+        """See Watch. What cannot be read is the client's fault, and no failure of the guard: those may let it pass."""
         side = self._input
-        if self._operation in _WHOLE_ONLY and self._output.intervenes and _asks_for_stream(body):
-            raise Unprocessable(
-                "this endpoint's answers are guarded, which streams of this wire cannot be",
-                hint="leave `stream` out, or stream from /v1/chat/completions",
-                param="stream",
-            )
-        if not side.looks and self._output.leak == OFF:
-            return body
-        texts = texts_of(body, QUESTION[self._operation])
+        try:
+            if self._operation in _WHOLE_ONLY and self._output.intervenes and _asks_for_stream(body):
+                raise Unprocessable(
+                    "this endpoint's answers are guarded, which streams of this wire cannot be",
+                    hint="leave `stream` out, or stream from /v1/chat/completions",
+                    param="stream",
+                )
+            if not side.looks and self._output.leak == OFF:
+                return body
+            texts = texts_of(body, QUESTION[self._operation])
+        except TwoReadingsError:
+            raise Malformed("a key stands twice in one object of the body", hint="send each key once") from None
+        except UNREADABLE as error:
+            raise openai.unreadable(error) from None
         if self._output.leak != OFF:
             self._told = Told(text.text for text in texts if _is_system(text))
         return await self._through(side, body, texts) if side.looks else body

@@ -8,7 +8,6 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from modelwright.core.errors.calls import Malformed
 from modelwright.core.prompting.variables import FIELD as VARIABLES
 
 NAMES = frozenset({
@@ -29,13 +28,21 @@ QUESTION: dict[str, frozenset[str]] = {
 """Where the texts of a request are."""
 ANSWER = frozenset({"choices", "content", "output"})
 """Where those of a whole answer are, on any wire."""
+UNREADABLE = (ValueError, RecursionError)
+"""What there is to catch of a body that is no JSON, or holds a number that has no value here."""
 kind_of: Callable[[Any], Any] = type
 """To compare, which is quicker than to ask with isinstance."""
 
-_CHOSEN = (None, VARIABLES)
-"""Below it people choose the keys: a variable that is called `name` holds a text like any other."""
+_VARIABLES, _GIVEN = 1, 2
+_CHOSEN: Mapping[str | int, int] = {VARIABLES: _VARIABLES, JSON_TEXT: _GIVEN, "input": _GIVEN}
+"""Objects whose keys people or models choose: one that is called `name` holds a text like any other. In what a tool is
+given the keys are texts themselves, and numbers may be anything.
+"""
+_LONG = 10**7
+"""A smaller number is nobody's."""
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_VALUE = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[-0-9][-+.0-9eE]*', re.DOTALL)
 Path: TypeAlias = "tuple[Path, str | int] | None"
 """The way to a value, its last step last."""
 
@@ -44,35 +51,40 @@ class Text(msgspec.Struct, frozen=True):
     """One text of a body."""
 
     number: int
-    """Which of the body's strings it is, keys counted too."""
+    """Which of the body's strings it is, keys counted too; below zero, which of its numbers, from -1 on."""
     text: str
     path: Path
     role: str
     """Of the message that it is part of; empty outside of messages."""
-    is_json: bool
+    is_json: bool = False
+
+
+class TwoReadingsError(ValueError):
+    """A key stands twice in one object: two readers of such a body could see two different texts."""
 
 
 def texts_of(body: bytes, roots: frozenset[str]) -> list[Text]:
-    """The texts below these top-level keys, in order; raises Malformed when a key stands twice in one object.
-
-    Two readers of such a body could see two different texts.
-    """
+    """The texts below these top-level keys, in order; raises what UNREADABLE names, of it TwoReadingsError."""
     content = _decode(body)
     found: list[Text] = []
     number = _walk(content, roots, found)
     if number != _strings(body):
-        raise Malformed("a key stands twice in one object of the body", hint="send each key once")
+        raise TwoReadingsError
     return found
 
 
 def with_texts(body: bytes, changed: Mapping[int, str]) -> bytes:
-    """The body with some of its strings replaced, by their number."""
+    """The body with some of its strings and numbers replaced by strings."""
     pieces: list[bytes] = []
-    done = 0
-    for number, string in enumerate(_STRING.finditer(body)):
+    strings, numbers, done = 0, -1, 0
+    for value in (_STRING if min(changed, default=0) >= 0 else _VALUE).finditer(body):
+        if body.startswith(b'"', value.start()):
+            number, strings = strings, strings + 1
+        else:
+            number, numbers = numbers, numbers - 1
         if number in changed:
-            pieces.extend((body[done : string.start()], msgspec.json.encode(changed[number])))
-            done = string.end()
+            pieces.extend((body[done : value.start()], msgspec.json.encode(changed[number])))
+            done = value.end()
     return b"".join([*pieces, body[done:]])
 
 
@@ -95,31 +107,40 @@ def _strings(body: bytes) -> int:
 
 def _walk(content: dict[str, Any], roots: frozenset[str], found: list[Text]) -> int:
     """Collect the texts; how many strings there are in all. Without recursion, since bodies may be deep."""
-    number = 0
-    role = ""
-    stack: list[tuple[Iterator[tuple[str | int, Any]], Path, bool]] = [(iter(content.items()), None, False)]
+    strings, numbers, role = 0, -1, ""
+    stack: list[tuple[Iterator[tuple[str | int, Any]], Path, bool, int]] = [(iter(content.items()), None, False, 0)]
     while stack:
-        items, path, wanted = stack[-1]
+        items, path, wanted, chosen = stack[-1]
         for step, value in items:
-            is_key = type(step) is str
-            number += is_key
             if path is None:
-                wanted = step in roots
-            here = wanted and (step not in NAMES or path == _CHOSEN)
+                wanted, role = step in roots, ""
+            here = wanted
+            if type(step) is str:
+                if wanted and chosen == _GIVEN:
+                    found.append(Text(strings, step, path, role))
+                strings += 1
+                here = wanted and (chosen > 0 or step not in NAMES)
             kind = kind_of(value)
             if kind is str:
                 if here:
-                    found.append(Text(number, value, (path, step), role, step == JSON_TEXT))
-                number += 1
-            elif kind is dict:
-                if len(stack) == 2 and wanted:
-                    role = value.get("role") or ""
-                stack.append((iter(value.items()), (path, step), here))
+                    found.append(Text(strings, value, (path, step), role, step == JSON_TEXT))
+                strings += 1
+            elif kind is dict or kind is list:
+                if kind is dict and len(stack) == 2:
+                    role = _role(value)
+                inner = chosen or (_CHOSEN.get(step, 0) if kind is dict else 0)
+                entries: Any = value.items() if kind is dict else enumerate(value)
+                stack.append((iter(entries), (path, step), here, inner))
                 break
-            elif kind is list:
-                entries: list[Any] = value
-                stack.append((iter(enumerate(entries)), (path, step), here))
-                break
+            elif kind is int or kind is float:
+                if here and chosen == _GIVEN and value > _LONG:
+                    found.append(Text(numbers, str(value).removesuffix(".0"), (path, step), role))
+                numbers -= 1
         else:
             stack.pop()
-    return number
+    return strings
+
+
+def _role(message: dict[str, Any]) -> str:
+    role = message.get("role")
+    return role if isinstance(role, str) else ""
