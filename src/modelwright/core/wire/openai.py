@@ -163,10 +163,10 @@ def raw_field(body: bytes, name: str) -> bytes:
 def ask_for_usage(body: bytes, *, model: str | None = None) -> bytes:
     """A stream request that asks for the usage chunk, the client's other stream options kept; sets `model` if given."""
     content = _fields.decode(body)
-    options: dict[str, Any] = {}
-    if "stream_options" in content:
-        options = msgspec.json.decode(content["stream_options"]) or {}
-    content["stream_options"] = msgspec.Raw(msgspec.json.encode({**options, "include_usage": True}))
+    given = bytes(content.get("stream_options", b"null"))
+    options = {} if given == b"null" else _fields.decode(given)
+    options["include_usage"] = msgspec.Raw(b"true")
+    content["stream_options"] = msgspec.Raw(msgspec.json.encode(options))
     if model is not None:
         content["model"] = msgspec.Raw(msgspec.json.encode(model))
     return msgspec.json.encode(content)

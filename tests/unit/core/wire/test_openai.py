@@ -86,6 +86,11 @@ def test_usage_is_asked_for_beside_the_clients_own_options(options: str, expecte
     assert msgspec.json.decode(openai.ask_for_usage(body, model="n"))["model"] == "n"
 
 
+def test_asking_for_usage_keeps_options_that_have_no_value_here() -> None:
+    asked = openai.ask_for_usage(b'{"stream_options":{"x":1e999,"include_usage":false}}')
+    assert asked == b'{"stream_options":{"x":1e999,"include_usage":true}}'
+
+
 @pytest.mark.parametrize(
     ("body", "once"),
     [

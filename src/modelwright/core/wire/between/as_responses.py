@@ -30,13 +30,14 @@ _ECHOED: dict[str, Any] = {
 }
 """Fields of the request that an answer repeats, and what they are when the request does not say."""
 _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
-_fields = msgspec.json.Decoder(dict[str, Any])
+_NULL = msgspec.Raw(b"null")
+_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def echo(body: bytes) -> dict[str, Any]:
     """What an answer repeats of its request."""
     given = _fields.decode(body)
-    return {name: known if given.get(name) is None else given[name] for name, known in _ECHOED.items()}
+    return {name: known if given.get(name, _NULL) == _NULL else given[name] for name, known in _ECHOED.items()}
 
 
 def encode(answer: Answer, facts: Facts, echoed: dict[str, Any]) -> bytes:

@@ -12,6 +12,7 @@ from modelwright.core.wire import openai
 
 T = TypeVar("T")
 _object = msgspec.json.Decoder(dict[str, Any])
+_raw = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def decode(decoder: msgspec.json.Decoder[T], body: bytes, *, reference: str) -> T:
@@ -22,9 +23,9 @@ def decode(decoder: msgspec.json.Decoder[T], body: bytes, *, reference: str) -> 
         raise openai.unreadable(error, reference=reference) from None
 
 
-def unknown(body: bytes, *, known: Collection[str]) -> dict[str, Any]:
+def unknown(body: bytes, *, known: Collection[str]) -> dict[str, msgspec.Raw]:
     """The fields that the translation does not know: they pass as they are."""
-    return {name: value for name, value in _object.decode(body).items() if name not in known}
+    return {name: value for name, value in _raw.decode(body).items() if name not in known and bytes(value) != b"null"}
 
 
 def refuse(given: Mapping[str, object], reasons: Mapping[str, str]) -> None:
