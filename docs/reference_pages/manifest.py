@@ -46,12 +46,15 @@ _OUTSIDE = """## Values from outside
 |---|---|
 | `${env:NAME}` | a variable: the process's environment, then `.env.<environment>`, then `.env`, beside the manifest |
 | `${file:path}` | the text of a file, without the line end |
-| `${secret:NAME}` | a secret: likewise, then `/run/secrets/NAME`, then `.modelwright/secrets/<environment>/NAME` |
+| `${secret:NAME}` | a secret: likewise, then `/run/secrets/NAME`, then `.modelwright/secrets/<environment>/NAME`, \
+then the stores under `secrets` |
+| `${secret:store/name}` | a secret of that store alone |
+| `${secret:store/name#field}` | a field of one that is a JSON map |
 | `$${` | a plain `${` |
 
-A secret may stand only under `keys` of a provider; it is looked up by the process that needs it, and written down
-nowhere. A value that is missing or empty is a fault, or turns an `optional` provider off. A literal API key is a fault
-outside `development`.
+A secret may stand only where this page says so, such as under `keys` of a provider; it is looked up by the process that
+needs it, and written down nowhere. A value that is missing or empty is a fault, or turns an `optional` provider off. A
+literal API key is a fault outside `development`.
 
 ## Environments
 

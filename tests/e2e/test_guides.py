@@ -1,8 +1,10 @@
 """Every manifest and every command in the guides works as written."""
 
+import os
 import re
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,7 @@ def test_a_manifest_in_the_guides_is_valid(
     for name, value in SECRETS.items():
         monkeypatch.setenv(name, value)
     path = quickstart(tmp_path)
+    (path.parent / "age.key").write_text("AGE-SECRET-KEY-1\n")
     path.write_text(text)
     found = modelwright("check", "-f", str(path))
     assert found.returncode == 0, found.stdout + found.stderr
@@ -57,6 +60,21 @@ def test_the_commands_about_keys_work_as_written(quickstart_site: Site) -> None:
     kept = modelwright("keys", "list", "--json", "-f", str(quickstart_site.manifest)).stdout
     assert '"ops"' in kept
     assert '"ci"' in kept
+
+
+def test_the_commands_about_secrets_work_as_written(tmp_path: Path) -> None:
+    (tmp_path / "modelwright.yaml").write_text(_blocks(ROOT / "docs" / "guide" / "secrets.md", "yaml")[0])
+    env = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "OPENAI_API_KEY": "sk-canary"}
+    printed = ""
+    for command in _commands("secrets.md"):
+        found = subprocess.run(
+            ["/bin/sh", "-c", command], capture_output=True, text=True, cwd=tmp_path, check=False, env=env
+        )
+        assert found.returncode == 0, f"{command}: {found.stderr}"
+        printed += found.stdout + found.stderr
+        env = {name: value for name, value in env.items() if "set" not in command or name == "PATH"}
+    assert "OPENAI_API_KEY: store team\n" in printed
+    assert "sk-canary" not in printed
 
 
 def test_the_ledger_command_of_the_operators_guide_works(quickstart_site: Site) -> None:

@@ -17,6 +17,7 @@ EXAMPLE = ROOT / "modelwright.example.yaml"
 LINES = EXAMPLE.read_text("utf-8").splitlines()
 TREE, _ = parse(EXAMPLE.read_text("utf-8"))
 FIELDS = list(every_field())
+MAPS = {"models", "providers", "secrets", "prompts", "endpoints"}
 
 
 def is_section(field: FieldInfo) -> bool:
@@ -65,7 +66,7 @@ def test_every_default_in_the_prose_is_the_real_one(path: Path, field: FieldInfo
     if path == ("models", "*", "engine", "kind"):
         assert said == ["by the file's content"]
     elif (is_section(field) and not twin_of(str(path[-1]), bare(annotation_at(path[:-1])))) or (
-        len(path) == 1 and path[0] in {"models", "providers", "prompts", "endpoints"}
+        len(path) == 1 and path[0] in MAPS
     ):
         assert not said
     else:

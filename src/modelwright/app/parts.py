@@ -58,6 +58,8 @@ class PartSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Reads end-of-file when the supervisor is gone: the worker drains and ends."""
     notify: int = -1
     """The worker writes its state here, one JSON object per line."""
+    secrets: int = -1
+    """Memory with the secrets of stores (app/secret_stores/handing.py), for gateways and control."""
     release: str = ""
     log_level: str = "info"
     """Least level of messages; a line per request is always written."""

@@ -54,6 +54,8 @@ def _print(file: Path, report: Report, renamings: tuple[Renaming, ...]) -> None:
         print(fault_lines(report.faults))
     if report.warnings:
         print(fault_lines(report.warnings, word="warning"))
+    for name, source in report.secrets.items():
+        print(f"{name}: {source}")
     warned = f", {count_of(len(report.warnings), 'warning')}" if report.warnings else ""
     if report.faults:
         print(f"{count_of(len(report.faults), 'fault')}{warned}")
@@ -67,6 +69,7 @@ def _facts(report: Report, renamings: tuple[Renaming, ...]) -> dict[str, Any]:
         "environment": report.environment,
         "faults": [_fault(fault) for fault in report.faults],
         "warnings": [_fault(fault) for fault in report.warnings],
+        "secrets": dict(report.secrets),
         "changed": [{"line": one.line, "from": one.old, "to": one.new} for one in renamings],
     }
 

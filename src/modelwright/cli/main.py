@@ -33,6 +33,7 @@ VERBS: tuple[Verb, ...] = (
     Verb("variants", "modelwright.cli.variants", "app", "Compare variants and shift traffic between them."),
     Verb("prices", "modelwright.cli.prices", "prices", "Tell what every variant costs, and where its price stands."),
     Verb("keys", "modelwright.cli.keys", "app", "Create, rotate, list and revoke API keys."),
+    Verb("secrets", "modelwright.cli.secrets", "app", "Keep secrets in an encrypted file; see where each comes from."),
     Verb("schema", "modelwright.cli.schema", "schema", "Print the manifest's JSON Schema, for editors."),
     Verb(
         "dev-provider", "modelwright.cli.dev_provider", "dev_provider", "Run an upstream for tests, faults on demand."

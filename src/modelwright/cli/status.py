@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-    from modelwright.core.status import PartStatus, Status
+    from modelwright.core.status import PartStatus, SecretStatus, Status
 
 STYLES = {"ready": "green", "broken": "bold red", "off": "dim", "stopped": "dim"}
 """Colours of states; the others are yellow: something is going on."""
@@ -41,6 +41,8 @@ def status(
     console.print(headline(found, time.time()), soft_wrap=True, highlight=False)
     console.print()
     console.print(table(found, now=time.time(), width=console.width))
+    for secret in found.secrets:
+        console.print(secret_line(secret, time.time()), soft_wrap=True)
     unpriced = sum(part.busy.unpriced for part in found.parts if part.busy is not None)
     if unpriced:
         console.print(f"\nThe cost of {unpriced} calls is not known; see `modelwright prices`.", soft_wrap=True)
@@ -93,6 +95,15 @@ def duration(seconds: float) -> str:
         if count or parts or unit == "s":
             parts.append(f"{count} {unit}")
     return " ".join(parts[:2])
+
+
+def secret_line(secret: SecretStatus, now: float) -> str:
+    """Where a secret comes from and how old that is; never what it is."""
+    age = (
+        f", read {duration(now - secret.read)} ago, as it is for {duration(now - secret.since)}" if secret.read else ""
+    )
+    trouble = f"; {secret.trouble}" if secret.trouble else ""
+    return f"secret {secret.name}: {secret.source or 'nowhere'}{age}{trouble}"
 
 
 def detail(part: PartStatus) -> str:

@@ -45,6 +45,20 @@ class PartStatus(msgspec.Struct, frozen=True, kw_only=True):
     busy: Busy | None = None
 
 
+class SecretStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a secret comes from and how old that is; never what it is."""
+
+    name: str
+    source: str = ""
+    """environment, .env, file PATH or store NAME; empty while it is nowhere."""
+    read: float = 0.0
+    """Unix seconds at which its store said so last; 0 without a store."""
+    since: float = 0.0
+    """Unix seconds at which this value was first seen; likewise."""
+    trouble: str = ""
+    """Why its store cannot be asked now."""
+
+
 class Status(msgspec.Struct, frozen=True, kw_only=True):
     """The whole of one `modelwright up`."""
 
@@ -59,3 +73,5 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     admin: str
     ready: bool
     parts: tuple[PartStatus, ...] = ()
+    secrets: tuple[SecretStatus, ...] = ()
+    """Those that the manifest names."""

@@ -33,6 +33,7 @@ Commands:
   variants      Compare variants and shift traffic between them.
   prices        Tell what every variant costs, and where its price stands.
   keys          Create, rotate, list and revoke API keys.
+  secrets       Keep secrets in an encrypted file; see where each comes from.
   schema        Print the manifest's JSON Schema, for editors.
   dev-provider  Run an upstream for tests, faults on demand.
 """

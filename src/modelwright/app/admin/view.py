@@ -9,6 +9,7 @@ import msgspec
 
 from modelwright.app.admin.errors import Unavailable
 from modelwright.app.admin.workers import Workers
+from modelwright.app.secret_stores.handing import told_of
 from modelwright.core.status import Busy, Status
 from modelwright.observe.aggregate import MetricSum
 from modelwright.observe.control_metrics import ControlMetrics
@@ -36,7 +37,7 @@ class View:
             raise Unavailable("the supervisor has not written its status yet", hint="ask again in a second") from error
         busy = {**await self._workers.busy(), self._name: self._busy()}
         parts = (msgspec.structs.replace(part, busy=busy.get(part.name)) for part in status.parts)
-        return msgspec.structs.replace(status, parts=tuple(parts))
+        return msgspec.structs.replace(status, parts=tuple(parts), secrets=told_of(self._file.parent))
 
     async def metrics(self) -> bytes:
         """The sum over all workers, in Prometheus' text format."""

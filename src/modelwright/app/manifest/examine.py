@@ -16,7 +16,7 @@ from modelwright.app.manifest.resolve import Resolved, Resolver
 from modelwright.app.manifest.rules.case import Case, Kind
 from modelwright.app.manifest.rules.every import findings, warnings
 from modelwright.app.manifest.schema import Manifest
-from modelwright.app.manifest.shape import keys_at
+from modelwright.app.manifest.shape import is_secret, keys_at
 from modelwright.app.manifest.words import explained, unknown_key
 from modelwright.app.prompts.folder import PromptFacts, look_into
 from modelwright.app.settings.settings import ENVIRONMENTS, Settings
@@ -115,6 +115,7 @@ class Examination:
             files=self._files(manifest, resolved.unknown),
             prompts=self._prompts(manifest, resolved.unknown),
             unknown=frozenset(resolved.unknown),
+            outside=frozenset(resolved.masked),
             off=frozenset(resolved.off),
             declared={
                 section: frozenset(as_mapping(resolved.tree.at((section,))))
@@ -159,7 +160,7 @@ def _validated(resolved: Resolved) -> tuple[Manifest | None, list[Finding]]:
             path = _path(detail["loc"])
             known_already = any(path[: len(other)] == other for other in refused)
             if number == 0 and not known_already and path not in resolved.unknown:
-                masked = path in resolved.masked or path[2:3] == ("keys",)
+                masked = path in resolved.masked or is_secret(path)
                 problem, remedy, close = explained(detail, path=path, masked=masked)
                 on_key = detail["type"] == "extra_forbidden" or detail["loc"][-1:] == ("[key]",)
                 found.append(Finding(_place(path, detail["type"]), problem, remedy, close, on_key))

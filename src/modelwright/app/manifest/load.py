@@ -15,10 +15,11 @@ from modelwright.app.document.finding import in_file_order
 from modelwright.app.document.parse import DocumentError, parse, read_bytes, read_text
 from modelwright.app.document.tree import Node
 from modelwright.app.manifest.examine import Examination, Examined
-from modelwright.app.manifest.resolve import off_reason
+from modelwright.app.manifest.resolve import Awaited, off_reason
 from modelwright.app.manifest.rules.case import Case, Kind
 from modelwright.app.manifest.rules.operations import operations
 from modelwright.app.manifest.schema import Manifest
+from modelwright.app.settings.references import store_of
 from modelwright.app.settings.settings import ENVIRONMENTS, STATE, Settings, chosen_environment, process_environment
 from modelwright.core.contracts.snapshot import Prompt
 from modelwright.core.errors.tree import Fault, ManifestError, ModelwrightError
@@ -47,6 +48,14 @@ class LoadedManifest:
     """Optional providers that are off, and why: `set OPENAI_API_KEY`."""
     secrets: tuple[str, ...]
     """Names of the secrets that it refers to."""
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """Where a secret was found; those of stores, which are not asked here, are missing."""
+    awaited: tuple[Awaited, ...] = ()
+    """Secrets that stores have to hold."""
+    stores_off: Mapping[str, str] = field(default_factory=dict)
+    """Optional stores that are off, and why."""
+    credentials: tuple[str, ...] = ()
+    """Variables with what opens stores."""
     files: tuple[Path, ...]
     """What it was read from, and where its variables and secrets are looked for: some may not exist."""
     prompts: tuple[Prompt, ...] = ()
@@ -77,6 +86,8 @@ class Report:
     """The one whose variables were looked up."""
     faults: tuple[Fault, ...]
     warnings: tuple[Fault, ...] = ()
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    """When there are stores: where each secret is found, or which of them would be asked for it; none is asked."""
 
 
 def load_manifest(
@@ -112,7 +123,12 @@ def check_manifest(path: str | Path, *, environment: str | None = None, env: Map
         return Report(environment=name, faults=error.faults)
     seen = {other: reading.examination.run(other, settings if other == name else None) for other in ENVIRONMENTS}
     faults = _joined({other: one.faults for other, one in seen.items()})
-    return Report(environment=name, faults=in_file_order([*reading.faults, *faults]), warnings=seen[name].warnings)
+    return Report(
+        environment=name,
+        faults=in_file_order([*reading.faults, *faults]),
+        warnings=seen[name].warnings,
+        secrets=_sources(seen[name]),
+    )
 
 
 def known_kinds() -> dict[str, Kind]:
@@ -154,6 +170,17 @@ class _Reading:
             raise ManifestError((fault,)) from None
 
 
+def _sources(examined: Examined) -> dict[str, str]:
+    """By name, in the order of the file; nothing when there are no stores."""
+    found = examined.resolved
+    if examined.case is None or not examined.case.manifest.secrets:
+        return {}
+    asked = ", ".join(name for name in examined.case.manifest.secrets if name not in found.stores_off)
+    awaited = {one.name: f"store {store_of(one.name)[0] or asked}, not asked here" for one in found.awaited}
+    everything = {**awaited, **found.sources}
+    return {name: everything[name] for name in found.secrets if name in everything}
+
+
 def _joined(faults: Mapping[str, tuple[Fault, ...]]) -> list[Fault]:
     where: dict[Fault, list[str]] = {}
     for environment, found in faults.items():
@@ -180,9 +207,14 @@ def _loaded(reading: _Reading, case: Case, examined: Examined, *, settings: Sett
         operations=operations(case),
         off={provider: off_reason(lacks) for provider, lacks in examined.resolved.off.items()},
         secrets=tuple(examined.resolved.secrets),
+        sources=examined.resolved.sources,
+        awaited=tuple(examined.resolved.awaited),
+        stores_off={store: off_reason(lacks) for store, lacks in examined.resolved.stores_off.items()},
+        credentials=tuple(examined.resolved.credentials),
         files=(
             reading.path,
             *settings.files(tuple(examined.resolved.secrets)),
+            *(reading.base / store.source for store in manifest.secrets.values() if store.source),
             *(file for facts in case.prompts.values() for file in facts.files),
         ),
         prompts=tuple(prompt for facts in case.prompts.values() for prompt in facts.prompts),

@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 
-from modelwright.app.document.tree import Node, Path, Scalar, dotted, mapped
+from modelwright.app.document.tree import Node, Path, Scalar, as_mapping, dotted, mapped
 from modelwright.app.manifest.shape import typed
-from modelwright.app.settings.references import BadReferenceError, Reference, escaped, fill, split_text
+from modelwright.app.settings.references import BadReferenceError, Reference, escaped, fill, split_text, store_of
 from modelwright.app.settings.settings import Settings
 from modelwright.core.errors.starting import StartError
 from modelwright.core.errors.tree import Fault
+from modelwright.core.nearest import nearest
 
 MAX_FILE = 64 << 10
 """Bytes of a file that stands for one value."""
 _FILE_WORD = "the file "
+_STORES = "secrets"
+_OPTIONAL = {"providers": "provider", _STORES: "store"}
+"""Sections whose entries are off while something is missing, if they are optional."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Awaited:
+    """A secret that is neither in the environment nor in a file: a store has to hold it."""
+
+    name: str
+    """As the reference says: NAME, store/name or store/name#field."""
+    place: str
+    """Dotted."""
+    line: int
+    required: bool
+    """Of a provider that is not optional, or of something that is none."""
 
 
 @dataclass(slots=True)
@@ -30,6 +48,13 @@ class Resolved:
     off: dict[str, list[str]] = field(default_factory=dict)
     """Optional providers, and what each of them lacks."""
     secrets: list[str] = field(default_factory=list)
+    sources: dict[str, str] = field(default_factory=dict)
+    """Where a secret was found, by name."""
+    awaited: list[Awaited] = field(default_factory=list)
+    stores_off: dict[str, list[str]] = field(default_factory=dict)
+    """Optional stores of secrets, and what each of them lacks."""
+    credentials: list[str] = field(default_factory=list)
+    """Variables with what opens stores."""
 
 
 class Resolver:
@@ -42,10 +67,14 @@ class Resolver:
         self._settings = settings
         self._base = base
         self._result = Resolved(tree)
+        self._not_here: list[tuple[Path, Node, Reference]] = []
+        """Secrets that are neither in the environment nor in files."""
 
     def run(self) -> Resolved:
         """The tree without references, and what is wrong with them."""
         self._result.tree = mapped(self._tree, self._leaf)
+        for path, node, reference in self._not_here:
+            self._from_stores(path, node, reference=reference)
         return self._result
 
     def _leaf(self, path: Path, node: Node) -> Scalar:
@@ -74,8 +103,12 @@ class Resolver:
                 continue
             if piece.kind == "secret":
                 problem = f"`{piece}` cannot stand here; a secret may be a provider's key or `store.redis`"
-                remedy = f"write `${{env:{piece.name}}}` if the value is no secret"
+                remedy = f"write `${{env:{store_of(piece.name)[1]}}}` if the value is no secret"
+                if path[0] == _STORES:
+                    remedy = "a store is opened by what is outside of stores: write `${env:NAME}` or `${file:path}`"
                 return self._blame(path, node, problem=problem, remedy=remedy)
+            if path[0] == _STORES and piece.kind == "env":
+                self._result.credentials.append(piece.name)
             value = self._look_up(path, node, reference=piece)
             if value is None:
                 return None
@@ -97,15 +130,43 @@ class Resolver:
     def _secret(self, path: Path, node: Node, *, reference: Reference) -> None:
         if reference.name not in self._result.secrets:
             self._result.secrets.append(reference.name)
+        store = store_of(reference.name)[0]
+        if store and store not in self._stores:
+            self._no_store(path, node, store)
+            return
         if self._settings is None:
             return
         try:
-            found = self._settings.secret(reference.name)
+            source = "" if store else self._settings.source(reference.name)
         except StartError as error:
             self._blame(path, node, problem=error.message, remedy=error.hint)
             return
-        if found is None:
-            self._missing(path, node, reference=reference, settings=self._settings)
+        if source:
+            self._result.sources[reference.name] = source
+        else:
+            self._not_here.append((path, node, reference))
+
+    @property
+    def _stores(self) -> Mapping[str, Node]:
+        return as_mapping(self._tree.at((_STORES,)))
+
+    def _no_store(self, path: Path, node: Node, store: str) -> None:
+        close = nearest(store, self._stores)
+        known = ", ".join(self._stores) or "none"
+        remedy = f"did you mean {close}?" if close else f"known: {known}"
+        self._blame(path, node, problem=f"there is no store {store!r} under `{_STORES}`", remedy=remedy)
+
+    def _from_stores(self, path: Path, node: Node, *, reference: Reference) -> None:
+        """What no store that is on can hold is missing."""
+        settings, store = self._settings, store_of(reference.name)[0]
+        asked = {store} if store else {*self._stores}
+        if asked - self._result.stores_off.keys():
+            required = path[0] != "providers" or not self._is_optional(path)
+            self._result.awaited.append(
+                Awaited(name=reference.name, place=dotted(path), line=node.line, required=required)
+            )
+        elif settings is not None:
+            self._missing(path, node, reference=reference, settings=settings)
 
     def _look_up(self, path: Path, node: Node, *, reference: Reference) -> str | None:
         settings = self._settings
@@ -144,16 +205,17 @@ class Resolver:
         """Missing or empty: an optional provider is off, anything else is at fault."""
         self._result.unknown.add(path)
         is_file = reference.kind == "file"
-        if path[0] == "providers" and path[2:] != ("kind",) and self._is_optional(path):
-            lacks = self._result.off.setdefault(str(path[1]), [])
+        if path[0] in _OPTIONAL and path[2:] != ("kind",) and self._is_optional(path):
+            off = self._result.off if path[0] == "providers" else self._result.stores_off
+            lacks = off.setdefault(str(path[1]), [])
             word = f"{_FILE_WORD}{reference.name}" if is_file else reference.name
             if word not in lacks:
                 lacks.append(word)
             return
         problem = f"`{reference}` is missing or empty"
         remedy = f"write the file {reference.name}" if is_file else settings.where(reference.name)
-        if path[0] == "providers":
-            remedy += f", or make the provider optional: `{dotted((*path[:2], 'optional'))}: true`"
+        if path[0] in _OPTIONAL:
+            remedy += f", or make the {_OPTIONAL[str(path[0])]} optional: `{dotted((*path[:2], 'optional'))}: true`"
         self._result.faults.append(self._fault(path, node, problem=problem, remedy=remedy))
 
     def _is_optional(self, path: Path) -> bool:

@@ -17,6 +17,7 @@ from modelwright.app.manifest.sections.models import ModelSection
 from modelwright.app.manifest.sections.prompts import PromptSection
 from modelwright.app.manifest.sections.providers import ProviderSection
 from modelwright.app.manifest.sections.section import Name, Section
+from modelwright.app.secret_stores.section import SecretStoreSection
 
 SCHEMA_VERSION = 1
 
@@ -29,6 +30,9 @@ class Manifest(Section):
     models: dict[Name, ModelSection] = Field(default_factory=dict, description="Artifacts of yours, by name.")
     providers: dict[Name, ProviderSection] = Field(
         default_factory=dict, description="APIs that somebody serves, by name."
+    )
+    secrets: dict[Name, SecretStoreSection] = Field(
+        default_factory=dict, description="Where secrets are kept, by name; looked into in this order."
     )
     prompts: dict[Name, PromptSection] = Field(
         default_factory=dict, description="Templates for what models are told, in versions, by name."

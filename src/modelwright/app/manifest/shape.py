@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 
 from modelwright.app.document.tree import Path, Scalar, scalar
 from modelwright.app.manifest.schema import Manifest
+from modelwright.app.manifest.secret import Secret
 from modelwright.app.manifest.sections.section import Section
 
 ANYTHING = "*"
@@ -31,6 +32,12 @@ def keys_at(path: Path) -> tuple[str, ...]:
     """The known keys of the section at a path; none where names are free."""
     section = bare(annotation_at(path))
     return tuple(fields_of(section)) if _is_section(section) else ()
+
+
+def is_secret(path: Path) -> bool:
+    """Whether what stands at a path is never shown."""
+    declared = bare(annotation_at(path))
+    return declared is Secret or (get_origin(declared) is tuple and bare(get_args(declared)[0]) is Secret)
 
 
 def pattern_at(path: Path) -> str:

@@ -12,6 +12,7 @@ from modelwright.app.document.tree import Path
 from modelwright.app.manifest.secret import MASK
 from modelwright.app.manifest.sections.section import DURATION_PATTERN, NAME_PATTERN, SIZE_PATTERN
 from modelwright.app.manifest.shape import keys_at, pattern_at
+from modelwright.app.secret_stores.section import RECIPIENT_PATTERN
 from modelwright.core.nearest import nearest
 
 _KINDS = {
@@ -35,6 +36,10 @@ _FORMS = {
     NAME_PATTERN: (
         "is no name",
         "write 1 to 63 lower-case letters, digits and hyphens, a letter or digit at both ends",
+    ),
+    RECIPIENT_PATTERN: (
+        "is no recipient",
+        "write its X25519 public key, age1…, as `modelwright secrets identity` prints it",
     ),
     r"^[A-Z]{3}$": ("is no currency", "write its ISO 4217 code, such as USD"),
     r"^(sha256:[0-9a-f]{64})?$": ("is no digest", "write `sha256:` and 64 hex digits, as sha256sum prints them"),

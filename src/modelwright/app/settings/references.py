@@ -9,6 +9,9 @@ from typing import NamedTuple
 KINDS = ("env", "file", "secret")
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}", re.ASCII)
 """Names of variables and secrets: no path can be one."""
+_PIECE = r"[A-Za-z0-9_][A-Za-z0-9_.@+=-]{0,127}"
+_STORED = re.compile(rf"([a-z0-9](?:[-a-z0-9]{{0,61}}[a-z0-9])?)/{_PIECE}(?:/{_PIECE}){{0,7}}(?:#{_PIECE})?", re.ASCII)
+"""A secret of one store: `store/name`, or `store/name#field`."""
 PATTERN = r"\$\{(env|file|secret):[^}]+\}"
 """For editors: a text that holds a reference."""
 _TOKEN = re.compile(r"\$\$\{|\$\{(?P<inside>[^}]*)(?P<end>\}?)")
@@ -20,6 +23,7 @@ class Reference(NamedTuple):
     kind: str
     """env | file | secret."""
     name: str
+    """Of a secret: `NAME`, wherever it may be; `store/name` or `store/name#field`, in that store alone."""
 
     def __str__(self) -> str:
         return f"${{{self.kind}:{self.name}}}"
@@ -32,6 +36,12 @@ class BadReferenceError(ValueError):
         super().__init__(problem)
         self.problem = problem
         self.remedy = remedy
+
+
+def store_of(name: str) -> tuple[str, str]:
+    """(store, name there) of a secret's name; the store is empty when it may be in any."""
+    store, slash, within = name.partition("/")
+    return (store, within) if slash else ("", name)
 
 
 def split_text(text: str) -> list[str | Reference]:
@@ -85,9 +95,21 @@ def _reference(match: re.Match[str]) -> Reference:
             f"`${{{inside}}}` is not a reference that this version knows",
             remedy="write `${env:NAME}`, `${file:path}` or `${secret:NAME}`, or `$${` for a plain `${`",
         )
-    if not name.strip() or (kind != "file" and NAME.fullmatch(name) is None):
+    if not _fits(kind, name):
         raise BadReferenceError(
-            f"{name!r} cannot be the {'path' if kind == 'file' else 'name'} in a `${{{kind}:…}}`",
-            remedy="a name holds letters, digits and underscores" if kind != "file" else "name a file",
+            f"{name!r} cannot be the {'path' if kind == 'file' else 'name'} in a `${{{kind}:…}}`", remedy=_NAMES[kind]
         )
     return Reference(kind, name)
+
+
+_NAMES = {
+    "env": "a name holds letters, digits and underscores",
+    "file": "name a file",
+    "secret": "a name holds letters, digits and underscores; one of a store is `store/name` or `store/name#field`",
+}
+
+
+def _fits(kind: str, name: str) -> bool:
+    if kind == "file":
+        return bool(name.strip())
+    return NAME.fullmatch(name) is not None or (kind == "secret" and _STORED.fullmatch(name) is not None)

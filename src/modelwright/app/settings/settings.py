@@ -2,7 +2,8 @@
 
 A name is looked up in the environment, then in `.env.<environment>` beside the manifest, then in `.env`. A secret is,
 after these, looked for as a file: `/run/secrets/NAME`, then `.modelwright/secrets/<environment>/NAME`. Files of another
-environment are never opened. An empty value counts as missing.
+environment are never opened. An empty value counts as missing. Last comes what was handed over of the manifest's secret
+stores, which are read by `app/secret_stores/`, in the supervisor alone.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from modelwright.app.settings.references import NAME, BadReferenceError, Reference, fill
+from modelwright.app.settings.references import NAME, BadReferenceError, Reference, fill, store_of
 from modelwright.core.errors.starting import StartError
 from modelwright.core.errors.tree import Fault, ManifestError, ModelwrightError
 
@@ -65,8 +66,12 @@ class Settings:
         env: Mapping[str, str] | None = None,
         state: Path | None = None,
         run_secrets: Path = RUN_SECRETS,
+        handed: Callable[[str], str | None] = lambda _: None,
     ) -> None:
-        """`base` is the manifest's directory. Raises ManifestError for an unreadable `.env` file."""
+        """`base` is the manifest's directory, `handed` knows the secrets of stores.
+
+        Raises ManifestError for an unreadable `.env` file.
+        """
         if environment not in ENVIRONMENTS:
             raise StartError(f"there is no environment {environment!r}", hint=f"one of {', '.join(ENVIRONMENTS)}")
         self.environment = environment
@@ -76,6 +81,7 @@ class Settings:
         self._env_files = (base / f".env.{environment}", base / ".env")
         self._files = [read_env_file(path) for path in self._env_files]
         self._folders = (run_secrets, self._state / "secrets" / environment)
+        self._handed = handed
 
     def value(self, name: str) -> str | None:
         """The value of a variable; None when it is missing or empty."""
@@ -86,7 +92,15 @@ class Settings:
 
     def secret(self, name: str) -> str | None:
         """A secret, without the line end of a file; None when it is missing or empty. Raises StartError."""
-        return self.value(name) or next(self._secret_files(name), None)
+        return self.value(name) or next((text for _, text in self._secret_files(name)), None) or self._handed(name)
+
+    def source(self, name: str) -> str:
+        """Where a secret is found: a word for people; empty when it is in no place that was looked at."""
+        places = ("environment", *(path.name for path in self._env_files))
+        for place, values in zip(places, (self._env, *self._files), strict=True):
+            if values.get(name, "").strip():
+                return place
+        return next((f"file {path}" for path, _ in self._secret_files(name)), "")
 
     def resolve(self, text: str) -> str:
         """A text with its `${secret:NAME}` filled in; raises StartError, whose hint says what to set."""
@@ -97,10 +111,14 @@ class Settings:
 
     def files(self, secrets: Sequence[str]) -> tuple[Path, ...]:
         """Every file that a variable or one of these secrets may be in, there or not."""
-        return (*self._env_files, *(folder / name for folder in self._folders for name in secrets))
+        names = [name for name in secrets if NAME.fullmatch(name)]
+        return (*self._env_files, *(folder / name for folder in self._folders for name in names))
 
     def where(self, name: str) -> str:
-        """What to do about a missing variable, for an error's remedy."""
+        """What to do about a missing variable or secret, for an error's remedy."""
+        store, within = store_of(name)
+        if store:
+            return f"put {within} into the store {store}"
         return f"set {name} in the environment or in .env.{self.environment}"
 
     def belongs_to_another(self, path: Path) -> str:
@@ -120,10 +138,12 @@ class Settings:
             raise StartError(f"{reference} was not resolved when the manifest was read", hint="load it again")
         found = self.secret(reference.name)
         if found is None:
-            raise StartError(f"the secret {reference.name} is not set", hint=f"set {reference.name}")
+            store, name = store_of(reference.name)
+            hint = f"put {name} into the store {store}" if store else f"set {name}"
+            raise StartError(f"the secret {reference.name} is not set", hint=hint)
         return found
 
-    def _secret_files(self, name: str) -> Iterator[str]:
+    def _secret_files(self, name: str) -> Iterator[tuple[Path, str]]:
         if NAME.fullmatch(name) is None:
             return
         for folder in self._folders:
@@ -131,7 +151,7 @@ class Settings:
             if path.is_file() and not self.belongs_to_another(path):
                 text = _read(path).rstrip("\r\n")
                 if text.strip():
-                    yield text
+                    yield path, text
 
 
 class FreshSecrets:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from modelwright.app.secret_stores.handing import told_of
 from modelwright.app.settings.settings import STATE
 from modelwright.app.supervise.ask import ask
 from modelwright.app.supervise.devices.runtime import running
@@ -25,6 +26,10 @@ def state_of(manifest: Path) -> Path:
 def look(state: Path) -> Status:
     """The status of what runs; raises NotRunning."""
     runtime = Path(running(state).runtime)
+    return msgspec.structs.replace(_look(runtime), secrets=told_of(runtime))
+
+
+def _look(runtime: Path) -> Status:
     with contextlib.suppress(OSError, msgspec.MsgspecError):
         answer = ask(runtime / "control.sock", "/status", within=WITHIN)
         if answer.status == 200:

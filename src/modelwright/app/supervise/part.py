@@ -32,14 +32,25 @@ class World:
     """What all parts of a run share."""
 
     def __init__(
-        self, claim: Claim, lifelines: Lifelines, *, command: Command, logs: Path | None, env: Mapping[str, str]
+        self,
+        claim: Claim,
+        lifelines: Lifelines,
+        *,
+        command: Command,
+        logs: Path | None,
+        env: Mapping[str, str],
+        secrets: int = -1,
     ) -> None:
-        """`env` are the variables of the workers that run models: files from elsewhere see no secret of ours."""
+        """`env` are the variables of the workers that run models: files from elsewhere see no secret of ours.
+
+        `secrets` is the memory with the secrets of stores, for the others.
+        """
         self.claim = claim
         self.lifelines = lifelines
         self.command = command
         self.logs = logs
         self.env = env
+        self.secrets = secrets
 
 
 class RunningPart:
@@ -154,14 +165,17 @@ class RunningPart:
         sockets = {"own": self.own.open()} | {name: door.open() for name, door in self.shared.items()}
         lifeline, held = self._world.lifelines.ends(self.spec.kind)
         ears = Ears(self._heard)
-        spec = msgspec.structs.replace(self.spec, sockets=sockets, lifeline=lifeline, notify=ears.mouth)
+        secrets = -1 if self.spec.kind == "serving" else self._world.secrets
+        spec = msgspec.structs.replace(
+            self.spec, sockets=sockets, lifeline=lifeline, notify=ears.mouth, secrets=secrets
+        )
         file = self._world.claim.runtime / f"{spec.name}.json"
         write_whole(file, msgspec.json.encode(spec))
         return await start_child(
             self._world.command(spec, file),
             env=self._world.env if spec.kind == "serving" else None,
             ears=ears,
-            inherit=(*sockets.values(), lifeline, ears.mouth, *held, self._world.claim.workers_lock),
+            inherit=(*sockets.values(), lifeline, ears.mouth, *held, self._world.claim.workers_lock, *_open(secrets)),
             log=self.log,
         )
 
@@ -176,3 +190,7 @@ class RunningPart:
     def _signal(self, number: signal.Signals) -> None:
         if self._child is not None:
             self._child.send(number)
+
+
+def _open(descriptor: int) -> tuple[int, ...]:
+    return (descriptor,) if descriptor >= 0 else ()

@@ -28,6 +28,8 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     """A provider is on: something can be answered though no model of ours is."""
     env: Mapping[str, str] = {}
     """Variables of the workers that run models."""
+    secrets: int = -1
+    """Memory with the secrets of stores, for the other workers."""
     logs: Path | None = None
     """Folder for the workers' output; None: they write where we write."""
 

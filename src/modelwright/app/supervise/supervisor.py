@@ -57,7 +57,7 @@ class Supervisor:
         )
         self._lifelines = Lifelines(TIERS)
         shared: dict[str, dict[str, Door]] = {"gateway": {"public": public}, "control": {"admin": admin}}
-        world = World(claim, self._lifelines, command=command, logs=site.logs, env=site.env)
+        world = World(claim, self._lifelines, command=command, logs=site.logs, env=site.env, secrets=site.secrets)
         self._parts = [
             RunningPart(
                 spec,

@@ -11,6 +11,7 @@ import msgspec
 from modelwright.app.manifest.load import LoadedManifest, load_manifest
 from modelwright.app.parts import PartSpec
 from modelwright.app.plugins import require_engine
+from modelwright.app.secret_stores.stores import SecretStores
 from modelwright.app.settings.settings import process_environment, without_secrets
 from modelwright.app.supervise.devices.doors import TcpDoor
 from modelwright.app.supervise.devices.runtime import Claim, claim
@@ -61,26 +62,30 @@ def bring_up(wish: Wish, audience: Audience) -> bool:
         require_engine(kind)
     run_folder = process_environment().get("XDG_RUNTIME_DIR", "")
     held = claim(loaded.state_dir, part_names(loaded.manifest), run_folder=run_folder, say=audience.said)
+    stores = SecretStores(held.runtime, clock=SystemClock(), say=audience.said)
     try:
-        supervisor = _prepared(loaded, wish, held=held, audience=audience)
+        supervisor = _prepared(loaded, wish, held=held, audience=audience, stores=stores)
         by_itself = asyncio.run(supervisor.run())
     finally:
+        stores.close()
         held.release()
     if supervisor.verdict is not None:
         raise _error(supervisor.verdict)
     return by_itself
 
 
-def _prepared(loaded: LoadedManifest, wish: Wish, *, held: Claim, audience: Audience) -> Supervisor:
+def _prepared(
+    loaded: LoadedManifest, wish: Wish, *, held: Claim, audience: Audience, stores: SecretStores
+) -> Supervisor:
     """A supervisor with every door bound and the snapshot for control written; nothing is started."""
     sources = {model: loaded.source(model) for model in loaded.manifest.models}
     digests = model_digests(held.state, sources)
-    first = configure(loaded, held, digests=digests, grace=wish.grace)
+    first = configure(loaded, held, digests=digests, grace=wish.grace, secrets=stores.read(loaded))
     first.write(held)
 
     def read() -> Configuration:
         again = load_manifest(wish.manifest, environment=wish.environment)
-        return configure(again, held, digests=digests, grace=wish.grace)
+        return configure(again, held, digests=digests, grace=wish.grace, secrets=stores.read(again))
 
     supervisor = Supervisor(
         Site(
@@ -90,7 +95,8 @@ def _prepared(loaded: LoadedManifest, wish: Wish, *, held: Claim, audience: Audi
             specs=first.specs,
             off=first.off,
             remote=any(provider.kind != SERVING and not provider.off for provider in first.snapshot.providers),
-            env=without_secrets(process_environment(), loaded.secrets),
+            env=without_secrets(process_environment(), (*loaded.secrets, *loaded.credentials)),
+            secrets=stores.descriptor,
             logs=loaded.state_dir / "logs" if wish.to_files else None,
         ),
         held,
@@ -102,6 +108,8 @@ def _prepared(loaded: LoadedManifest, wish: Wish, *, held: Claim, audience: Audi
         pid=os.getpid(),
         stuck=wish.stuck,
     )
+    stores.say = supervisor.say
+    supervisor.beside(stores.run)
     if wish.watch:
         supervisor.beside(Renewal(first, claim=held, read=read, site=supervisor).run)
     supervisor.open_doors()

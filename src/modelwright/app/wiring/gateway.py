@@ -18,6 +18,7 @@ from modelwright.app.issuers.library import keyring
 from modelwright.app.keys.table import open_table
 from modelwright.app.parts import PartSpec
 from modelwright.app.prompts.language import compile_prompt
+from modelwright.app.secret_stores.handing import Handed
 from modelwright.app.settings.own_secrets import pepper
 from modelwright.app.settings.settings import PEPPER_NAME, FreshSecrets, Settings
 from modelwright.app.system import SystemClock, resident_mb
@@ -49,7 +50,8 @@ class GatewayParts:
         """Raises StartError when the pepper, the authorities' file or a file of settings cannot be used."""
         clock = SystemClock()
         state = Path(spec.state)
-        settings = Settings(Path(spec.base), environment=spec.environment, state=state)
+        self.handed = Handed(spec.secrets)
+        settings = read_settings(spec, self.handed)
         self.writer = LineWriter()
         configure_logging(spec.name, write=self.writer.write, level=spec.log_level)
         self.key_source = KeySource(Path(spec.runtime), clock=clock)
@@ -61,7 +63,7 @@ class GatewayParts:
         self.metrics = CallMetrics(version=VERSION, readings=self._readings())
         lines, write = EventLines(spec.name), self.writer.write
         self.listener = Listener(numbers=self.metrics.hear, lines=lambda events: write(lines.encode(events)))
-        resolve = fresh_secrets(spec, settings).resolve
+        resolve = FreshSecrets(lambda: read_settings(spec, self.handed), first=settings).resolve
         self.caches = Caches(clock=clock, resolve=resolve)
         self.limiters = Limiters(clock=clock, resolve=resolve, place=f"{state.resolve()}/{spec.name}")
         self.gateway = Gateway(
@@ -125,8 +127,6 @@ class GatewayParts:
         }
 
 
-def fresh_secrets(spec: PartSpec, first: Settings) -> FreshSecrets:
-    """The secrets of this part as their files hold them at each look."""
-    return FreshSecrets(
-        lambda: Settings(Path(spec.base), environment=spec.environment, state=Path(spec.state)), first=first
-    )
+def read_settings(spec: PartSpec, handed: Handed) -> Settings:
+    """The variables and secrets of this part, as they are now. Raises ModelwrightError."""
+    return Settings(Path(spec.base), environment=spec.environment, state=Path(spec.state), handed=handed.get)

@@ -29,6 +29,7 @@ from modelwright.app.issuers.watch import IssuerWatch
 from modelwright.app.keys.set import KeySet
 from modelwright.app.lifecycle import start_worker
 from modelwright.app.parts import Notice, PartSpec
+from modelwright.app.secret_stores.handing import Handed
 from modelwright.app.settings.own_secrets import pepper
 from modelwright.app.settings.settings import PEPPER_NAME, Settings
 from modelwright.app.system import SystemClock
@@ -62,7 +63,9 @@ class ControlWorker:
         self._writer = LineWriter()
         self._lines = EventLines(spec.name)
         configure_logging(spec.name, write=self._writer.write, level=spec.log_level)
-        settings = Settings(Path(spec.base), environment=spec.environment, state=self._state)
+        settings = Settings(
+            Path(spec.base), environment=spec.environment, state=self._state, handed=Handed(spec.secrets).get
+        )
         self._pepper = pepper(self._state, configured=settings.secret(PEPPER_NAME))
         self._tls = upstream_tls(settings, Path(spec.base))
         self._run: _Run | None = None

@@ -182,6 +182,8 @@ class GatewayWorker:
         if not self._recalled:
             return
         parts.key_source.look()
+        if parts.handed.look():
+            self._file.forget()  # the snapshot is as it was, what its references mean is not
         try:
             snapshot = self._file.changed()
             if snapshot is None:

@@ -1,8 +1,8 @@
-"""Ports: where keys and the ledger are kept."""
+"""Ports: where keys, the ledger and secrets are kept."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -92,4 +92,19 @@ class KeyLog(Protocol):
 
     async def remember_table(self, number: int) -> None:
         """Write it down here, so that a store that was put back to an earlier time knows no table of a later one."""
+        ...
+
+
+class SecretStore(Protocol):
+    """Where a provider's key and the like are kept; it is asked in a thread, since vendors' clients block."""
+
+    def read(self, names: Collection[str]) -> Mapping[str, str]:
+        """The values of those names that it holds, each NAME or name#field; the others are left out.
+
+        Raises StartError, which says what is wrong and shows no value, when it cannot tell.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of connections."""
         ...

@@ -37,6 +37,8 @@ class Case:
     """By name; a prompt whose folder was not looked into is missing."""
     unknown: Collection[Path] = ()
     """Places whose value is not known here."""
+    outside: Collection[Path] = ()
+    """Places whose value comes from outside of the file."""
     off: Collection[str] = ()
     """Optional providers that are off."""
     declared: Mapping[str, Collection[str]] = field(default_factory=dict)

@@ -18,10 +18,12 @@ from modelwright.app.manifest.rules import (
 )
 from modelwright.app.manifest.rules.case import Case, Rules
 from modelwright.app.prompts import rules as prompts
+from modelwright.app.secret_stores import rules as secret_stores
 
 RULES: Rules = (
     *models.RULES,
     *providers.RULES,
+    *secret_stores.RULES,
     *prices.RULES,
     *prompts.RULES,
     *endpoints.RULES,
@@ -44,3 +46,4 @@ def warnings(case: Case) -> Iterator[Finding]:
     yield from prices.unused_prices(case)
     if case.environment == "development":
         yield from providers.literal_keys(case)
+        yield from secret_stores.literal_credentials(case)

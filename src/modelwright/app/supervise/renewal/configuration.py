@@ -12,6 +12,7 @@ from modelwright.app.manifest.load import LoadedManifest
 from modelwright.app.manifest.schema import Manifest
 from modelwright.app.parts import PartSpec
 from modelwright.app.prices.book import PriceBook
+from modelwright.app.secret_stores.reading import Reading
 from modelwright.app.settings.own_secrets import salt
 from modelwright.app.snapshot import base_snapshot, release_record
 from modelwright.app.supervise.devices.runtime import Claim
@@ -34,6 +35,8 @@ class Configuration:
     specs: tuple[PartSpec, ...]
     snapshot: Snapshot
     release: Release
+    secrets: Reading | None = None
+    """What its stores of secrets hold."""
 
     @property
     def off(self) -> tuple[PartStatus, ...]:
@@ -45,15 +48,27 @@ class Configuration:
         )
 
     def write(self, claim: Claim) -> None:
-        """Put it where control finds it, and keep the release: it is immutable, named by its content, written once."""
+        """Put it where control finds it, hand over its secrets, and keep the release.
+
+        A release is immutable, named by its content, written once.
+        """
         file = claim.state / "releases" / f"{self.snapshot.release.partition(':')[2]}.json"
         if not file.exists():
             file.parent.mkdir(mode=0o700, exist_ok=True)
             write_whole(file, msgspec.json.encode(self.release))
         write_whole(claim.runtime / "base.json", msgspec.json.encode(self.snapshot))
+        if self.secrets is not None:
+            self.secrets.take()
 
 
-def configure(loaded: LoadedManifest, claim: Claim, *, digests: Mapping[str, str], grace: float) -> Configuration:
+def configure(
+    loaded: LoadedManifest,
+    claim: Claim,
+    *,
+    digests: Mapping[str, str],
+    grace: float,
+    secrets: Reading | None = None,
+) -> Configuration:
     """`digests` are those of the model files, `grace` the seconds that a drain may take. Raises OSError."""
     release = release_record(loaded, digests)
     snapshot = base_snapshot(
@@ -68,6 +83,7 @@ def configure(loaded: LoadedManifest, claim: Claim, *, digests: Mapping[str, str
         specs=_specs(loaded, claim, release=snapshot.release, grace=grace),
         snapshot=snapshot,
         release=release,
+        secrets=secrets,
     )
 
 

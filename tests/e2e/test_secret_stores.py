@@ -1,0 +1,127 @@
+"""A provider's key comes from a store of secrets: changed without a restart, and in no output."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.clients import Hammer, patient
+from tests.e2e.gateway_site import CHAT, DevProvider
+from tests.e2e.running import Reply, Site, modelwright, program, running
+
+pytestmark = pytest.mark.e2e
+FIRST, SECOND = "sk-canary-first-0123456789", "sk-canary-second-0123456789"
+VERBS = ("status", "check --json", "explain chat", "secrets list")
+QUESTION = b'{"model":"chat","messages":[{"role":"user","content":"hi"}]}'
+MANIFEST = """
+schema: 1
+name: shop
+secrets:
+{stores}
+providers:
+  vendor: {{kind: openai, base_url: "{url}", keys: ["${{secret:{name}}}"]}}
+endpoints: {{chat: {{variants: {{only: {{provider: vendor, model: small}}}}}}}}
+gateway: {{workers: 2}}
+"""
+AGE = "  team: {kind: age, source: ./secrets.age, identity: '${file:./age.key}'}"
+
+
+def manifest(provider: DevProvider, stores: str, *, name: str = "VENDOR_KEY") -> str:
+    return MANIFEST.format(url=provider.base_url, stores=stores, name=name)
+
+
+def ask(site: Site) -> Reply:
+    return site.call("POST", CHAT, QUESTION)
+
+
+def used(provider: DevProvider) -> str:
+    """The key of the last request that has arrived."""
+    return provider.seen(secrets=True)["requests"][-1]["headers"]["authorization"].removeprefix("Bearer ")
+
+
+def becomes(site: Site, provider: DevProvider, key: str) -> None:
+    """Every worker uses the key from now on: enough fresh connections that each has answered some."""
+
+    def everywhere() -> bool:
+        for _ in range(8):
+            assert ask(site).status == 200
+            if used(provider) != key:
+                return False
+        return True
+
+    patient(everywhere, waiting_for="the new key at every worker")
+
+
+def leaks(site: Site, values: Sequence[str], *, but: Sequence[Path] = ()) -> list[str]:
+    """Every output that holds one of these values: files of state and run, printed lines, verbs, command lines."""
+    places = {path: path.read_bytes() for path in _files(site.manifest.parent, site.runtime) if path not in but}
+    places[Path("printed")] = "".join(site.lines).encode()
+    with ThreadPoolExecutor() as threads:
+        for verb, text in threads.map(lambda verb: (verb, _output(verb, site.manifest)), VERBS):
+            places[Path(verb)] = text
+    places[Path("metrics")] = site.call("GET", "/metrics").body
+    for part in (*site.watch().parts, None):
+        pid = site.pid if part is None else part.pid
+        for name in ("cmdline", "environ"):
+            places[Path(f"/proc/{pid}/{name}")] = Path(f"/proc/{pid}/{name}").read_bytes()
+    return [str(place) for place, content in places.items() if any(value.encode() in content for value in values)]
+
+
+def _output(verb: str, manifest: Path) -> bytes:
+    told = modelwright(*verb.split(), "-f", str(manifest))
+    assert told.returncode == 0, told.stderr
+    return (told.stdout + told.stderr).encode()
+
+
+def _files(*folders: Path) -> list[Path]:
+    return [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+
+
+def keep(folder: Path, name: str, value: str) -> None:
+    """As an operator does: by the command line, the value on standard input."""
+    subprocess.run(
+        [*program(), "secrets", "set", name, "-f", str(folder / "modelwright.yaml")],
+        input=value + "\n",
+        text=True,
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+
+
+def test_a_key_from_an_encrypted_file_is_exchanged_under_load_and_shown_nowhere(tmp_path: Path) -> None:
+    assert modelwright("secrets", "identity", str(tmp_path / "age.key")).returncode == 0
+    identity = (tmp_path / "age.key").read_text().splitlines()[-1]
+    with DevProvider() as provider:
+        (tmp_path / "modelwright.yaml").write_text(manifest(provider, AGE))
+        missing = modelwright("up", "-f", str(tmp_path / "modelwright.yaml"))
+        assert missing.returncode == 1, missing.stderr
+        assert "secrets.team: " in missing.stderr
+        assert "secrets.age is not there (make it: modelwright secrets set NAME)" in missing.stderr
+        keep(tmp_path, "VENDOR_KEY", FIRST)
+        assert b"BEGIN AGE" in (tmp_path / "secrets.age").read_bytes()
+        with running(manifest(provider, AGE), folder=tmp_path) as site:
+            becomes(site, provider, FIRST)
+            (told,) = site.status().secrets
+            assert (told.name, told.source, told.trouble) == ("VENDOR_KEY", "store team", "")
+            assert 0 < told.since <= told.read
+            authorization = f"Bearer {site.key}"
+            with Hammer(site.port, CHAT, connections=4, body=QUESTION, authorization=authorization) as hammer:
+                keep(tmp_path, "VENDOR_KEY", SECOND)
+                becomes(site, provider, SECOND)
+                good = (tmp_path / "secrets.age").read_bytes()
+                (tmp_path / "secrets.age").write_bytes(good[:-90])
+                patient(
+                    lambda: (
+                        "invalid armor" in site.status().secrets[0].trouble
+                        or "damaged" in site.status().secrets[0].trouble
+                    )
+                )
+                becomes(site, provider, SECOND)
+            assert hammer.answered > 0
+            assert not hammer.lost
+            assert not hammer.refused
+            assert not leaks(site, [FIRST, SECOND, identity], but=[tmp_path / "age.key"])
