@@ -33,10 +33,10 @@ fix: ## mend what ruff can mend, and format
 	@$(BIN)/ruff check --fix --quiet || true
 	@$(BIN)/ruff format --quiet
 
-bench: ## measure against baselines in the same run (WHAT=gateway, serving, start, http_client, guards or keys)
+bench: ## measure against baselines in the same run (WHAT=gateway, streams, limits, workers, overload, soak, kills, serving, …)
 	@sh requirements/install.sh dev
-	@sh tests/system-packages.sh nginx wrk curl
-	@PYTHONPATH=. exec $(BIN)/python -m bench $(WHAT)
+	@sh tests/system-packages.sh nginx wrk curl redis-server
+	@PYTHONPATH=. exec $(BIN)/python -m bench $(WHAT) $(ARGS)
 
 docs: ## write docs/reference again from the code
 	@sh requirements/install.sh dev

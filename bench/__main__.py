@@ -1,20 +1,42 @@
-"""Runs benchmarks by name, or all: `python -m bench [gateway|serving|start|http_client|guards|keys]`."""
+"""Runs benchmarks by name, or all: `python -m bench [NAME…] [OPTIONS]`; each takes three minutes at most."""
 
 import sys
 from importlib import import_module
 
-ALL = ("gateway", "serving", "start", "http_client", "guards", "keys")
+ALL = {
+    "gateway": "bench.gateway",
+    "streams": "bench.gateway.streams",
+    "limits": "bench.gateway.limits",
+    "workers": "bench.gateway.workers",
+    "overload": "bench.gateway.overload",
+    "kills": "bench.kills",
+    "soak": "bench.soak",
+    "serving": "bench.serving",
+    "start": "bench.start",
+    "http_client": "bench.http_client",
+    "guards": "bench.guards",
+    "keys": "bench.keys",
+}
+"""Name → module, in the order of a whole run."""
+WITH_OPTIONS = ("kills", "soak")
 
 
-def main(names: list[str]) -> int:
+def main(arguments: list[str]) -> int:
     """Exit status."""
+    first = next((at for at, word in enumerate(arguments) if word.startswith("-")), len(arguments))
+    names, options = arguments[:first], arguments[first:]
     unknown = [name for name in names if name not in ALL]
     if unknown:
         print(f"there is no benchmark {unknown[0]!r}; take one of {', '.join(ALL)}", file=sys.stderr)
         return 2
+    if options and (len(names) != 1 or names[0] not in WITH_OPTIONS):
+        print(f"options are for one of {', '.join(WITH_OPTIONS)} alone", file=sys.stderr)
+        return 2
     for name in names or ALL:
         print(f"== {name}\n", flush=True)
-        import_module(f"bench.{name}").main()
+        run = import_module(ALL[name]).main
+        run(options) if options else run()
+        print(flush=True)
     return 0
 
 

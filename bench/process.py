@@ -12,9 +12,13 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+T = TypeVar("T")
 
 SERVER_CPU = 0
 LOAD_CPU = 1 if (os.cpu_count() or 1) > 1 else 0
@@ -70,6 +74,13 @@ def cpu_seconds(pids: Sequence[int]) -> float:
     return total / 1e9
 
 
+def with_cpu(action: Callable[[], T], pids: Sequence[int]) -> tuple[T, float]:
+    """What it gives, and the CPU time that these processes used meanwhile."""
+    before = cpu_seconds(pids)
+    result = action()
+    return result, cpu_seconds(pids) - before
+
+
 def resident_mb(pid: int) -> float:
     """Proportional set size: what the process would free."""
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
@@ -95,12 +106,15 @@ def modelwright(*arguments: str) -> list[str]:
 
 
 @contextmanager
-def site(manifest: str, folder: Path, *, cpu: int = SERVER_CPU) -> Iterator[Site]:
-    """A whole `modelwright up` of this manifest, ready."""
+def site(
+    manifest: str, folder: Path, *, cpu: int | None = SERVER_CPU, env: Mapping[str, str] | None = None
+) -> Iterator[Site]:
+    """A whole `modelwright up` of this manifest, ready; `env` adds variables."""
     path = folder / "modelwright.yaml"
     path.write_text(manifest)
     command = modelwright("up", "-f", str(path), "--port", "0", "--admin-port", "0")
-    with running(command, cpu=cpu, log=folder / "up.log"):
+    variables = [f"{name}={value}" for name, value in (env or {}).items()]
+    with running(["env", *variables, *command] if env else command, cpu=cpu, log=folder / "up.log"):
         yield _ready(path)
 
 
@@ -109,6 +123,7 @@ class Site:
 
     def __init__(self, status: dict[str, object], folder: Path) -> None:
         self.public = str(status["public"]).rstrip("/")
+        self.supervisor = int(str(status["pid"]))
         self.key = (folder / ".modelwright/keys/development").read_text().strip()
         self.parts = {part["name"]: part for part in status["parts"]}  # type: ignore[attr-defined]
 
@@ -120,6 +135,16 @@ class Site:
     def pid(self, part: str) -> int:
         """Process of a part."""
         return int(self.parts[part]["pid"])
+
+    @property
+    def gateways(self) -> list[int]:
+        """Processes of all gateway workers."""
+        return [self.pid(name) for name in sorted(self.parts) if name.startswith("gateway-")]
+
+    @property
+    def port(self) -> int:
+        """Of the public door."""
+        return urlsplit(self.public).port or 0
 
     def socket(self, part: str) -> str:
         """The part's own Unix socket."""

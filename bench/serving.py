@@ -7,7 +7,6 @@ and load share what there is, as they do when deployed. The worker is asked dire
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import subprocess
@@ -21,14 +20,15 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from bench.load.open_loop import open_loop
+from bench.load.wrk import Load, wrk
 from bench.process import LOAD_CPU, SERVER_CPU, cpu_seconds, resident_mb, scratch, wait_for
 from bench.serving_models import FEATURES, heavy, tiny
-from bench.wrk import Load, wrk
 from modelwright.adapters.engines.onnxruntime import OnnxRuntimeEngine
 from modelwright.app.parts import ModelPart, PartSpec
 from modelwright.core.ports.engines import EngineConfig
 
-SECONDS = 5.0
+SECONDS = 5
 PATH = "/v2/models/m/infer"
 BATCHES = (1, 8, 32)
 OVER = 2.0
@@ -99,23 +99,18 @@ def _heavy(folder: Path, x: np.ndarray) -> None:
 
 def _overload(folder: Path, port: int, request: Request, *, peak: float) -> None:
     """An open loop: requests come at their rate, whether or not the ones before were answered."""
-    file = folder / "request.http"
-    file.write_bytes(request.raw())
-    arguments = [str(port), str(OVER * peak), str(SECONDS), str(file)]
-    command = [sys.executable, "-m", "bench.open_loop", *arguments]
-    told = json.loads(subprocess.run(command, capture_output=True, check=True, timeout=120).stdout)
-    counts, latencies = told["counts"], told["ms"]
-    answered, refused = counts.get("200", 0), counts.get("429", 0)
+    told = open_loop(port, rate=OVER * peak, seconds=SECONDS, request=request.raw(), folder=folder, cpu=None)
+    answered, refused = told.counts.get(200, 0), told.counts.get(429, 0)
     goodput = answered / SECONDS
     print(f"\nopen loop at {OVER:g} x peak ({OVER * peak:.0f}/s) for {SECONDS:g} s")
     print(
-        f"  answered 200: {answered} ({goodput:.0f}/s, {goodput / peak:.0%} of peak), p99 {latencies['200'][1]:.0f} ms"
+        f"  answered 200: {answered} ({goodput:.0f}/s, {goodput / peak:.0%} of peak), p99 {told.within(200, 1):.0f} ms"
     )
-    if refused:
-        half, most, last = latencies["429"]
-        print(f"  answered 429: {refused}, p50 {half:.1f} ms, p99 {most:.1f} ms, last {last:.1f} ms")
-    others = {status: count for status, count in counts.items() if status not in ("200", "429")}
-    print(f"  anything else: {others or 'nothing'}; not sent for want of a connection: {told['unsent']}")
+    print(
+        f"  answered 429: {refused}, p50 {told.within(429, 0):.1f} ms, p99 {told.within(429, 1):.1f} ms, "
+        f"last {told.within(429, 2):.1f} ms"
+    )
+    print(f"  anything else: {told.rest(200, 429)}, {told.unsent} of them not sent for want of a connection")
 
 
 def _raw_loop(path: Path, x: np.ndarray) -> dict[int, float]:

@@ -60,9 +60,9 @@ class DevProvider:
         self._ask("POST", "/dev/reset")
         self._ask("POST", "/dev/faults", {"faults": list(faults)})
 
-    def seen(self, *, secrets: bool = False) -> dict[str, Any]:
-        """What has arrived since."""
-        return self._ask("GET", "/dev/requests" + ("?authorization=show" if secrets else ""))
+    def seen(self, *, secrets: bool = False, after: int = 0) -> dict[str, Any]:
+        """What has arrived since; the requests after one of this number."""
+        return self._ask("GET", f"/dev/requests?after={after}" + ("&authorization=show" if secrets else ""))
 
     @property
     def requests(self) -> list[dict[str, Any]]:

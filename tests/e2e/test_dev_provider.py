@@ -170,6 +170,13 @@ async def test_a_client_that_leaves_is_noted(pool: Pool, origin: Origin) -> None
             pass
 
 
+async def test_journal_is_read_on_from_a_number(pool: Pool, origin: Origin) -> None:
+    for _ in range(3):
+        await (await chat(pool, origin, stream=False)).read(10_000)
+    assert [request["number"] for request in (await journal(pool, origin, "?after=1"))["requests"]] == [2, 3]
+    assert (await journal(pool, origin, "?after=3"))["requests"] == []
+
+
 async def test_journal_masks_keys_unless_asked(pool: Pool, origin: Origin) -> None:
     headers = ((b"authorization", b"Bearer planted"), (b"x-seen", b"1"))
     request = UpstreamRequest(origin=origin, method="GET", target="/v1/models", headers=headers)

@@ -95,9 +95,9 @@ class Journal:
         self._entries.clear()
         self._bytes = self.count = 0
 
-    def facts(self, *, secrets: bool) -> list[dict[str, Any]]:
-        """All entries kept."""
-        return [entry.facts(secrets=secrets) for entry in self._entries]
+    def facts(self, *, secrets: bool, after: int = 0) -> list[dict[str, Any]]:
+        """All entries kept whose number is higher than `after`."""
+        return [entry.facts(secrets=secrets) for entry in self._entries if entry.number > after]
 
 
 def _readable(body: bytes) -> Any:

@@ -132,7 +132,8 @@ class Service:
         if path == "/healthz":
             return _json({"status": "ok"})
         if path == "/dev/requests":
-            return _json(self._seen(secrets=parse_qs(query).get("authorization") == ["show"]))
+            asked = parse_qs(query)
+            return _json(self._seen(secrets=asked.get("authorization") == ["show"], after=_number(asked.get("after"))))
         if path == "/dev/reset":
             self._journal.clear()
             self._script = FaultScript(self._options.faults)
@@ -143,9 +144,9 @@ class Service:
                 return steps.failure(f"{error}", status=400)
         return _json({"faults": self._script.left()})
 
-    def _seen(self, *, secrets: bool) -> dict[str, Any]:
+    def _seen(self, *, secrets: bool, after: int) -> dict[str, Any]:
         return {
-            "requests": self._journal.facts(secrets=secrets),
+            "requests": self._journal.facts(secrets=secrets, after=after),
             "received": self._journal.count,
             "connections": self.connections,
             "open_connections": self.open_connections,
@@ -164,6 +165,11 @@ def _read(path: str, body: bytes) -> Ask:
     if given is None or (isinstance(given, msgspec.Raw) and bytes(given) in {b"", b"null"}):
         raise ValueError(f"it lacks the field `{field}`")
     return ask
+
+
+def _number(given: list[str] | None) -> int:
+    """Of the query's field; 0 for none."""
+    return int(given[0]) if given and given[0].isdecimal() else 0
 
 
 def _json(content: Any) -> bytes:

@@ -1,6 +1,6 @@
 """A raw client for many concurrent streams: counts tokens and measures gaps; one process, one processor, loopback only.
 
-Run as a process: `python -m bench.streams URL KEY STREAMS TOKENS` prints one JSON object.
+Run as a process: `python -m bench.load.streams URL KEY STREAMS TOKENS` prints one JSON object.
 """
 
 from __future__ import annotations
@@ -11,6 +11,11 @@ import statistics
 import sys
 import time
 from urllib.parse import urlsplit
+
+import uvloop
+
+BETWEEN = 0.002
+"""Seconds between the beginnings of two streams."""
 
 
 class _Stream(asyncio.Protocol):
@@ -57,7 +62,7 @@ async def measure(url: str, key: str, *, streams: int, tokens: int) -> dict[str,
         )
         clients.append(client)
         ends.append(end)
-        await asyncio.sleep(0.002)
+        await asyncio.sleep(BETWEEN)
     async with asyncio.timeout(120):
         await asyncio.gather(*ends)
     return _summary(clients)
@@ -91,5 +96,5 @@ def _quantile(values: list[float], share: float) -> float:
 
 
 if __name__ == "__main__":
-    result = asyncio.run(measure(sys.argv[1], sys.argv[2], streams=int(sys.argv[3]), tokens=int(sys.argv[4])))
+    result = uvloop.run(measure(sys.argv[1], sys.argv[2], streams=int(sys.argv[3]), tokens=int(sys.argv[4])))
     print(json.dumps(result))
