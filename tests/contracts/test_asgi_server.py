@@ -1,6 +1,7 @@
 """Our server protocol does what uvicorn's does, over real sockets; what is ours alone stands at the end."""
 
 import asyncio
+import gc
 import json
 import socket
 import threading
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from modelwright.adapters.http.serve import MAX_HEAD, SWALLOWED
+from modelwright.adapters.http.serve import MAX_HEAD, SWALLOWED, AsgiProtocol
 from tests.contracts.asgi_server import PROTOCOLS, Wire, body_of, reply, serving
 
 GET = b"GET /path HTTP/1.1\r\nhost: test\r\n\r\n"
@@ -348,3 +349,20 @@ def test_a_broken_body_is_refused_and_the_app_hears_that_the_client_is_gone() ->
         assert wire.answer()[0] == 400
         assert closed(wire)
     assert heard == ["http.disconnect"]
+
+
+def test_a_connection_that_is_gone_leaves_nothing_for_the_collector() -> None:
+    async def app(_scope: Any, receive: Any, send: Any) -> None:
+        await reply(send, await body_of(receive))
+
+    gc.collect()
+    gc.disable()
+    try:
+        with serving(app) as port:
+            for _ in range(5):
+                with Wire(port) as wire:
+                    wire.send(b"POST / HTTP/1.1\r\nhost: t\r\ncontent-length: 2\r\n\r\nhi")
+                    assert wire.answer()[2] == b"hi"
+        assert not [found for found in gc.get_objects() if isinstance(found, AsgiProtocol)]
+    finally:
+        gc.enable()

@@ -134,6 +134,9 @@ class AsgiProtocol(asyncio.Protocol):
             self._timer.cancel()
         self._tell_gone()
         self.resume_writing()
+        # What is held in circles would stay until the next collection, and connections come and go.
+        self._parser = cast("httptools.HttpRequestParser", None)
+        self._timer = self._running = self.cycle = None
 
     def shutdown(self) -> None:
         """The server's word at its end: finish what runs, then close."""
