@@ -68,7 +68,7 @@ def base_snapshot(
         providers=(*_own_providers(loaded, Path(runtime)), *_remote_providers(loaded)),
         issuers=tuple(_issuers(loaded)),
         prompts=loaded.prompts,
-        aliases=_aliases(loaded),
+        aliases=aliases(loaded),
     )
 
 
@@ -178,7 +178,8 @@ def _variant(name: str, section: VariantSection, contexts: Mapping[str, int]) ->
     )
 
 
-def _aliases(loaded: LoadedManifest) -> dict[str, str]:
+def aliases(loaded: LoadedManifest) -> dict[str, str]:
+    """The version that each `name@alias` means at first."""
     return {
         f"{name}@{alias}": version
         for name, prompt in loaded.manifest.prompts.items()

@@ -1,14 +1,15 @@
-"""`modelwright explain`: which variant of an endpoint answers, and why."""
+"""`modelwright explain`: what becomes of a call, and why."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
-    from modelwright.app.explain import Explanation, Share
+    from modelwright.app.explaining.facts import Explanation, LimitTold, Share
 
 
 def explain(
@@ -16,29 +17,26 @@ def explain(
     *,
     file: Annotated[Path, typer.Option("--file", "-f", help="The manifest.")] = Path("modelwright.yaml"),
     env: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Environment: development, test or production.")
+        str | None,
+        typer.Option(metavar="NAME", help="Environment, when nothing runs: development, test or production."),
     ] = None,
     user: Annotated[str, typer.Option(help="The body's `user` field.")] = "",
-    tenant: Annotated[str, typer.Option(help="Tenant of the API key.")] = "default",
-    key: Annotated[str, typer.Option(help="Public id of the API key, as `modelwright keys list` shows it.")] = "",
+    tenant: Annotated[str, typer.Option(help="Tenant of the caller; by default the key's.")] = "",
+    key: Annotated[str, typer.Option(help="Id or name of the API key, as `modelwright keys list` shows them.")] = "",
     header: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="A header of the call; may be given many times.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print facts for programs.")] = False,
 ) -> None:
-    """Tell which variant of an endpoint answers a caller, and why.
+    """Tell what becomes of a call: which variant answers and why, with its prompt, limits, guard, cache and fallback.
 
-    The answer is the gateway's own: the same rule, the same weights, and the salt of this installation.
+    While `modelwright up` runs, the answer is what its gateway does now; otherwise it is what the manifest says.
     """
-    from modelwright.app.explain import Caller
-    from modelwright.app.explain import explain as explained
-    from modelwright.app.manifest.load import load_manifest
-    from modelwright.app.settings.own_secrets import SALT, salt
+    from modelwright.app.explaining.facts import Caller
+    from modelwright.app.explaining.office import explained
 
-    loaded = load_manifest(file, environment=env)
-    known = salt(loaded.state_dir) if (loaded.state_dir / SALT).exists() else ""
     caller = Caller(user=user, tenant=tenant, key=key, headers=_headers(header or []))
-    found = explained(loaded, endpoint, caller=caller, salt=bytes.fromhex(known) if known else None)
+    found = explained(file, endpoint, caller=caller, environment=env)
     if as_json:
         import msgspec
 
@@ -48,18 +46,41 @@ def explain(
 
 
 def text_of(found: Explanation) -> str:
-    """The answer, its reason, and the table of shares."""
+    """The answer, its reason, the table of shares, and all that else decides about the call."""
     width = max(len(share.variant) for share in found.shares)
     answer = f"{found.variant} answers, since {found.reason}" if found.variant else found.reason
     lines = [f"{found.endpoint}: {answer}"]
     for share in found.shares:
         mark = ">" if share.variant == found.variant else " "
+        prompt = f"  prompt {share.prompt}" if share.prompt else ""
         off = f"  (off: {share.off})" if share.off else ""
         part = _part(share, choose=found.choose)
-        lines.append(f"{mark} {share.variant:<{width}}  {part}  {share.provider} {share.model}{off}")
-    if found.fallback:
-        lines.append(f"When it fails before its answer has begun: {', '.join(found.fallback)}")
+        lines.append(f"{mark} {share.variant:<{width}}  {part}  {share.provider} {share.model}{prompt}{off}")
+    lines += [f"{what}: {', '.join(each)}" for what, each in _rest(found).items() if each]
+    lines.append(_TOLD_BY[found.told_by])
     return "\n".join(lines)
+
+
+_TOLD_BY = {
+    "gateway": "So does the gateway that runs.",
+    "file": "So says the manifest; nothing runs that could have other weights or aliases by now.",
+}
+
+
+def _rest(found: Explanation) -> dict[str, Sequence[str]]:
+    return {
+        "When it fails before its answer has begun": found.fallback,
+        "Sent again at most": (str(found.retries),) if found.retries else (),
+        "Asked beside it, for nobody": (found.shadow,) if found.shadow else (),
+        "Answers": found.operations,
+        "Limits": [f"{told.limit} for {_whose(told)}" for told in found.limits],
+        "Guard": found.guard,
+        "Kept answers": found.cache,
+    }
+
+
+def _whose(told: LimitTold) -> str:
+    return f"{told.by} {told.subject}" if told.subject else f"its {told.by}"
 
 
 def _part(share: Share, *, choose: str) -> str:

@@ -11,7 +11,7 @@ import msgspec
 
 from modelwright.core.contracts.ledger import LedgerRow
 from modelwright.core.contracts.snapshot import Limit, Limits
-from modelwright.core.prices import PROMPT_BYTES, read_money
+from modelwright.core.prices import PROMPT_BYTES, money, read_money
 
 SLOTS = 20
 """Parts of a sliding window: what a call has used is free again at most one part later than the window is long."""
@@ -223,6 +223,15 @@ class Balance:
             if freed >= amount:
                 break
         return leaves
+
+
+def described(rule: Rule) -> str:
+    """A limit in words: `600 requests per minute`."""
+    if rule.of == "concurrency":
+        return f"{rule.amount} calls at once"
+    if rule.of == "cost":
+        return f"{money(rule.amount)} {rule.currency} per {rule.per}"
+    return f"{rule.amount} {rule.of} per {rule.per}"
 
 
 def zone_of(name: str) -> tzinfo:

@@ -17,6 +17,7 @@ from modelwright.app.admin.store import Store
 from modelwright.app.admin.variants import add_variants
 from modelwright.app.admin.view import View
 from modelwright.app.admin.workers import Workers
+from modelwright.app.explaining.desk import ExplainDesk, add_explain
 from modelwright.app.issuers.watch import IssuerWatch
 from modelwright.app.keys.desk import KeyDesk, Tell
 from modelwright.app.keys.types import Spread
@@ -66,6 +67,7 @@ def assemble(
     add_tokens(api, tokens)
     add_variants(api, variants)
     add_prompts(api, PromptDesk(prompt_registry(store.registry, clock), tell))
+    add_explain(api, ExplainDesk(lambda: publisher.in_force, store.keys, clock))
     add_spending(api, Spending(store.spending, base=publisher.base, take_in=take_in, clock=clock))
     return api
 

@@ -36,6 +36,8 @@ class Publisher:
         """Of all keys."""
         self.serial = 0
         """Of the snapshot that was written last."""
+        self.in_force: Snapshot | None = None
+        """What was written last, without its keys."""
         self.behind = False
         """The store has changed, but no snapshot could be written since."""
         self._runtime = runtime
@@ -57,7 +59,7 @@ class Publisher:
                 base, serial=serial, keys=known.live, key_table=known.table, keys_gone=known.gone
             )
             write_whole(self._runtime / "snapshot.json", msgspec.json.encode(snapshot), durable=True)
-            self.serial, self.behind = serial, False
+            self.serial, self.in_force, self.behind = serial, base, False
             return serial
 
     def _serial_of_before(self) -> int:

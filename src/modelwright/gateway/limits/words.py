@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from modelwright.core.errors.calls import BudgetExhausted, RateLimited
-from modelwright.core.limits import Ask, Rule, Standing
+from modelwright.core.limits import Ask, Standing, described
 from modelwright.core.prices import money
 from modelwright.gateway.call import HeaderPairs
 
@@ -61,23 +61,15 @@ def duration(seconds: float) -> bytes:
 def refusal(ask: Ask, wait: float) -> RateLimited:
     """The error of a call that a limit is in the way of; `wait` is 0 when no waiting helps."""
     rule = ask.rule
-    limit = f"the limit of {_described(rule)} for {_WHOSE[rule.by]}"
+    limit = f"the limit of {described(rule)} for {_WHOSE[rule.by]}"
     if rule.of == "cost":
-        return _broke(ask, wait, budget=f"the budget of {_described(rule)} for {_WHOSE[rule.by]}")
+        return _broke(ask, wait, budget=f"the budget of {described(rule)} for {_WHOSE[rule.by]}")
     if not wait:
         return RateLimited(
             f"the request may take {ask.amount} {rule.of}, more than {limit} ever allows",
             hint="send a shorter prompt or a smaller max_tokens",
         )
     return RateLimited(f"{limit} is reached", hint="send again after the time in Retry-After", retry_after=wait)
-
-
-def _described(rule: Rule) -> str:
-    if rule.of == "concurrency":
-        return f"{rule.amount} calls at once"
-    if rule.of == "cost":
-        return f"{money(rule.amount)} {rule.currency} per {rule.per}"
-    return f"{rule.amount} {rule.of} per {rule.per}"
 
 
 def _broke(ask: Ask, wait: float, *, budget: str) -> BudgetExhausted:

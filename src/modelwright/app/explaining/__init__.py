@@ -1,0 +1,1 @@
+"""`modelwright explain`: what becomes of a call, and why."""
