@@ -105,6 +105,8 @@ class Failures:
         error = self.dialect.failure(status, headers, body)
         if error is not None:
             return self.of(error)
+        if coding := encoding(headers):
+            return ProviderError(f"provider {name} answered {status}; its words are encoded as {coding} and left out")
         if self._holds_secret(body.decode(errors="replace")) or self._holds_secret(_unescaped(body)):
             return ProviderError(f"provider {name} answered {status}; its words hold a secret and are left out")
         return None
@@ -114,6 +116,12 @@ class Failures:
 
     def _holds_secret(self, text: str) -> bool:
         return any(secret in text for secret in self._lane.secrets)
+
+
+def encoding(headers: Headers) -> str:
+    """Of an answer's body, for which the identity was asked; empty when it is as it should be."""
+    coding = next((value for name, value in headers if name == b"content-encoding"), b"")
+    return "" if coding.lower() == b"identity" else coding[:32].decode("latin-1")
 
 
 def _unescaped(body: bytes) -> str:

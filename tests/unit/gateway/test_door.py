@@ -1,14 +1,28 @@
 import asyncio
+import gzip
 import json
 
 import msgspec
 import pytest
 
 from modelwright.adapters.http.fake import Scripted
+from modelwright.core.contracts.ledger import LedgerRow
 from modelwright.core.contracts.snapshot import Key
 from modelwright.core.errors.providers import ProviderTimeout, ProviderUnreachable
 from modelwright.core.keys import key_digest
-from tests.unit.gateway.world import ANSWER, CHAT, EVENT_STREAM, KEY, KEY_ID, PEPPER, World, answers, patient_chat
+from tests.unit.gateway.world import (
+    ANSWER,
+    CHAT,
+    EVENT_STREAM,
+    JSON,
+    KEY,
+    KEY_ID,
+    PEPPER,
+    Heard,
+    World,
+    answers,
+    patient_chat,
+)
 
 INFER = "/v2/models/digits/infer"
 
@@ -310,3 +324,33 @@ def test_a_bearer_header_of_another_scheme_does_not_hide_the_api_key() -> None:
 def _fill(world: World) -> Scripted:
     world.ledger.full = True
     return answers()
+
+
+async def told_by(upstream: Scripted, body: object = None) -> tuple[Heard, LedgerRow]:
+    world = World([upstream])
+    heard = await world.ask(body)
+    return heard, world.ledger.lines[-1]
+
+
+@pytest.mark.parametrize("status", [200, 400])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_what_is_encoded_can_hide_a_secret_and_is_no_answer(status: int, *, stream: bool) -> None:
+    kind = EVENT_STREAM if stream and status == 200 else JSON
+    zipped = gzip.compress(b'{"error":{"message":"your key sk-secret is wrong"}}')
+    upstream = Scripted(status=status, headers=(kind, (b"content-encoding", b"gzip")), pieces=(zipped,))
+    heard, row = await told_by(upstream, {"model": "chat", "messages": [], "stream": stream})
+    assert (heard.status, heard.error["code"], row.outcome) == (502, "provider_error", "provider_error")
+    assert "encoded as gzip" in heard.error["message"]
+    plain = Scripted(headers=(JSON, (b"content-encoding", b"identity")), pieces=(ANSWER,))
+    assert (await told_by(plain))[0].body == ANSWER
+
+
+@pytest.mark.parametrize("count", [-1, 1 << 64, 10**30])
+async def test_a_count_that_no_ledger_can_hold_is_unknown(count: int) -> None:
+    heard, row = await told_by(answers(b'{"choices":[],"usage":{"prompt_tokens":%d,"completion_tokens":1}}' % count))
+    assert (heard.status, row.outcome, row.input_tokens, row.output_tokens) == (200, "ok", None, None)
+
+
+async def test_a_zero_byte_in_a_users_name_reaches_no_database() -> None:
+    _, row = await told_by(answers(), {"model": "chat", "messages": [], "user": "a\0b"})
+    assert row.user == "a\ufffdb"

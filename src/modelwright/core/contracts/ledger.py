@@ -9,6 +9,8 @@ its own, which names the call in `attempt_of` and is no call itself: it has no i
 
 from __future__ import annotations
 
+from typing import Annotated, TypeAlias
+
 import msgspec
 
 LEDGER_VERSION = 1
@@ -137,6 +139,10 @@ class LedgerRow(msgspec.Struct, kw_only=True, omit_defaults=True):
     """`name@version` of the prompt that was put before the client's messages."""
     prompt_digest: str = ""
     """`sha256:…` of that version's file."""
+
+
+Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
+"""Of tokens or microseconds, as somebody else tells it: another number is none that a ledger could add up."""
 
 
 class Usage(msgspec.Struct, kw_only=True, frozen=True):

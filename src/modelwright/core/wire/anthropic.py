@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from modelwright.core.contracts.ledger import Usage
+from modelwright.core.contracts.ledger import Count, Usage
 from modelwright.core.errors.calls import CallError
 from modelwright.core.ports.providers import AnswerHead
 from modelwright.core.wire import openai
@@ -45,22 +45,22 @@ class _Head(msgspec.Struct):
 
 
 class _OutputDetails(msgspec.Struct, frozen=True):
-    thinking_tokens: int | None = None
+    thinking_tokens: Count | None = None
 
 
 class _Lifetimes(msgspec.Struct, frozen=True):
-    ephemeral_1h_input_tokens: int | None = None
+    ephemeral_1h_input_tokens: Count | None = None
 
 
 class Counts(msgspec.Struct, frozen=True, omit_defaults=True):
     """Token counts; the three kinds of input stand beside each other."""
 
-    input_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
+    input_tokens: Count | None = None
+    cache_read_input_tokens: Count | None = None
+    cache_creation_input_tokens: Count | None = None
     cache_creation: _Lifetimes | None = None
     """Of the written tokens, those that are kept for an hour: they have a price of their own."""
-    output_tokens: int | None = None
+    output_tokens: Count | None = None
     output_tokens_details: _OutputDetails | None = None
 
     def later(self, told: Counts) -> Counts:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from modelwright.core.contracts.ledger import Usage
+from modelwright.core.contracts.ledger import Count, Usage
 from modelwright.core.errors.calls import CallError, Malformed
 from modelwright.core.ports.providers import AnswerHead
 from modelwright.core.wire.status import STATUS, status_of
@@ -34,20 +34,21 @@ class RequestHead(msgspec.Struct, frozen=True):
     max_tokens: Any = None
     max_completion_tokens: Any = None
     n: Any = None
+    best_of: Any = None
     service_tier: Any = None
     prompt_variables: msgspec.Raw = msgspec.Raw(b"")
     """For the variant's prompt; ours, so that no provider gets it."""
 
     @property
     def most_tokens(self) -> int | None:
-        """Tokens that one answer may have at most; None when the client names no limit."""
-        most = self.max_tokens if self.max_completion_tokens is None else self.max_completion_tokens
-        return most if type(most) is int else None
+        """Tokens that one answer may have at most, by the name that the vendor goes by; None when there is no limit."""
+        named = [most for most in (self.max_completion_tokens, self.max_tokens) if type(most) is int]
+        return max(named, default=None)
 
     @property
     def answers(self) -> int:
-        """How many answers the client wants of one prompt."""
-        return self.n if type(self.n) is int and self.n > 0 else 1
+        """How many answers are made of one prompt; of `best_of` the client sees the best."""
+        return max([1, *(count for count in (self.n, self.best_of) if type(count) is int)])
 
     @property
     def asks_usage(self) -> bool:
@@ -56,18 +57,18 @@ class RequestHead(msgspec.Struct, frozen=True):
 
 
 class _TokenDetails(msgspec.Struct):
-    cached_tokens: int | None = None
-    cache_write_tokens: int | None = None
-    reasoning_tokens: int | None = None
+    cached_tokens: Count | None = None
+    cache_write_tokens: Count | None = None
+    reasoning_tokens: Count | None = None
 
 
 class _Usage(msgspec.Struct):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
+    prompt_tokens: Count | None = None
+    completion_tokens: Count | None = None
     prompt_tokens_details: _TokenDetails | None = None
     completion_tokens_details: _TokenDetails | None = None
-    prompt_cache_hit_tokens: int | None = None  # DeepSeek's name of cached input
-    cached_tokens: int | None = None  # Moonshot's
+    prompt_cache_hit_tokens: Count | None = None  # DeepSeek's name of cached input
+    cached_tokens: Count | None = None  # Moonshot's
     machine_us: int | None = None  # our own workers'
 
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import msgspec
 
+from modelwright.core.contracts.ledger import Count
+
 _list = msgspec.json.Decoder(list[msgspec.Raw])
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -16,8 +18,8 @@ class _Vector(msgspec.Struct):
 
 
 class _Counts(msgspec.Struct):
-    prompt_tokens: int | None = None
-    total_tokens: int | None = None
+    prompt_tokens: Count | None = None
+    total_tokens: Count | None = None
 
 
 class Vectors(msgspec.Struct, frozen=True):

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from modelwright.core.contracts.ledger import Usage
+from modelwright.core.contracts.ledger import Count, Usage
 from modelwright.core.errors.calls import CallError, Malformed
 from modelwright.core.ports.providers import AnswerHead
 from modelwright.core.wire import openai
@@ -30,18 +30,18 @@ class _Head(msgspec.Struct):
 
 
 class _Cached(msgspec.Struct):
-    cached_tokens: int | None = None
-    cache_write_tokens: int | None = None
+    cached_tokens: Count | None = None
+    cache_write_tokens: Count | None = None
 
 
 class _Reasoned(msgspec.Struct):
-    reasoning_tokens: int | None = None
+    reasoning_tokens: Count | None = None
 
 
 class _Counts(msgspec.Struct):
-    input_tokens: int | None = None
+    input_tokens: Count | None = None
     input_tokens_details: _Cached | None = None
-    output_tokens: int | None = None
+    output_tokens: Count | None = None
     output_tokens_details: _Reasoned | None = None
 
 

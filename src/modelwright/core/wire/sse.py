@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 _BOUNDARY = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 DONE = b"[DONE]"
+_BOM = b"\xef\xbb\xbf"
+"""May stand before the first event."""
 
 
 class EventSplitter:
@@ -55,6 +57,6 @@ def event_bytes(data: bytes) -> bytes:
 
 
 def _data_lines(event: bytes) -> Iterator[bytes]:
-    for line in event.splitlines():
+    for line in event.removeprefix(_BOM).splitlines():
         if line.startswith(b"data:"):
             yield line[5:].removeprefix(b" ")

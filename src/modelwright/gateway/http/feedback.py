@@ -48,7 +48,7 @@ class FeedbackView:
             key=key.id,
             name=said.name,
             score=float(said.score),
-            comment=said.comment,
+            comment=said.comment.replace("\0", "\ufffd"),  # not every database takes it
             at=self._now(),
         )
         self._gateway.parts.ledger.feedback(feedback)

@@ -20,7 +20,7 @@ from modelwright.core.wire.openai import raw_field, with_fields
 from modelwright.core.wire.v2 import MACHINE_HEADER
 from modelwright.gateway.call import Call, Handler, HeaderPairs, Reply
 from modelwright.gateway.charges import reserve
-from modelwright.gateway.failures import failures_of, note_failure
+from modelwright.gateway.failures import encoding, failures_of, note_failure
 from modelwright.gateway.inflight import too_slow
 from modelwright.gateway.lanes import Lane
 from modelwright.gateway.prompting.filling import lane_body
@@ -33,7 +33,7 @@ MAX_ERROR = 1 << 20
 _OWN_OUTCOMES = {500: "engine_failed", 503: "model_unavailable"}
 """What a status of our own worker means to the ledger; every other one is a refusal."""
 _OWN_ERRORS = {400: "malformed", 404: "unknown_endpoint", 413: "too_large", 422: "unprocessable", 429: "overloaded"}
-_PASS_BACK = frozenset({b"content-type", b"content-encoding", b"inference-header-content-length", b"retry-after"})
+_PASS_BACK = frozenset({b"content-type", b"inference-header-content-length", b"retry-after"})
 _TRACE = (b"traceparent", b"tracestate")
 _LIMIT = "max_tokens"
 _COUNTED = frozenset({"messages", "responses"})
@@ -75,6 +75,9 @@ class Dispatch:
             headers = [pair for pair in response.headers if pair[0] in _PASS_BACK]
             if response.status >= 300:
                 reply = await _refused(call, response, headers, form=form)
+            elif coding := encoding(response.headers):
+                response.close()
+                raise ProviderError(f"the answer is encoded as {coding}, which nobody asked for")
             elif row.stream and _is_stream(headers):
                 reply = await self._streamed(call, response, headers, form=form)
             else:

@@ -24,9 +24,14 @@ class Read:
         row.bytes_in = len(body)
         if call.operation != "infer":
             head = call.head = _HEADS.get(call.operation, openai.read_head)(body)
-            row.endpoint = head.model[:_SHOWN]
+            row.endpoint = _storable(head.model)
             if head.user and not row.user:
-                row.user = head.user[:_SHOWN]
+                row.user = _storable(head.user)
             if head.stream and call.operation in _STREAMS:
                 row.stream = True
         return await proceed(call)
+
+
+def _storable(words: str) -> str:
+    """As every database takes them."""
+    return words[:_SHOWN].replace("\0", "\ufffd")

@@ -208,3 +208,17 @@ def test_the_envelope_is_the_one_that_sdks_know(error: CallError, kind: str) -> 
     told = msgspec.json.decode(openai.error_body(error))["error"]
     assert told["message"] == (f"{error.message} ({error.hint})" if error.hint else error.message)
     assert (told["type"], told["code"], told["param"]) == (kind, error.code, error.param)
+
+
+@pytest.mark.parametrize(
+    ("fields", "most", "answers"),
+    [
+        (b"", None, 1),
+        (b',"max_tokens":5,"max_completion_tokens":2,"n":3', 5, 3),
+        (b',"max_tokens":2,"max_completion_tokens":5,"n":2,"best_of":8', 5, 8),
+        (b',"max_tokens":true,"max_completion_tokens":null,"n":0,"best_of":-1', None, 1),
+    ],
+)
+def test_what_may_be_answered_is_what_any_vendor_may_take_it_for(fields: bytes, most: int | None, answers: int) -> None:
+    head = openai.read_head(b'{"model":"m"%b}' % fields)
+    assert (head.most_tokens, head.answers) == (most, answers)

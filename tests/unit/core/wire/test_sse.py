@@ -63,3 +63,7 @@ def test_an_event_without_end_is_bounded() -> None:
     assert splitter.push(b"x" * 100) == []
     with pytest.raises(ValueError, match="longer than 100 bytes"):
         splitter.push(b"x")
+
+
+def test_a_mark_of_byte_order_hides_no_event() -> None:
+    assert event_data(b"\xef\xbb\xbfdata: x\n\n") == event_data(b"\xef\xbb\xbfdata:x\r\n\r\n") == b"x"
