@@ -354,3 +354,27 @@ async def test_a_count_that_no_ledger_can_hold_is_unknown(count: int) -> None:
 async def test_a_zero_byte_in_a_users_name_reaches_no_database() -> None:
     _, row = await told_by(answers(), {"model": "chat", "messages": [], "user": "a\0b"})
     assert row.user == "a\ufffdb"
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        ("", 200),
+        ("http://localhost:3000", 200),
+        ("https://app.localhost", 200),
+        ("http://127.0.0.1:8000", 200),
+        ("http://[::1]:8000", 200),
+        ("chrome-extension://abcdef", 200),
+        ("null", 403),
+        ("https://evil.example", 403),
+        ("http://localhost.evil.example", 403),
+        ("HTTP://127.0.0.1.evil.example:8000", 403),
+        ("http://evil.example/localhost", 403),
+    ],
+)
+async def test_without_keys_no_page_from_elsewhere_may_spend(origin: str, status: int) -> None:
+    world = World([answers()], auth="none")
+    assert (await world.ask(headers={"origin": origin}, secret="")).status == status
+    assert len(world.upstream.requests) == (status == 200)
+    with_keys = World([answers()])
+    assert (await with_keys.ask(headers={"origin": origin})).status == 200

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ REMEMBERED = 4096
 """Secrets whose key is known without another digest; they are forgotten with the snapshot."""
 _SEND = "send the header 'Authorization: Bearer mw-…' or 'X-API-Key: mw-…'"
 _KEY = PREFIX.encode()
+_HERE = re.compile(rb"https?://(?:(?:[a-z0-9-]+\.)*localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[0-9]{1,5})?")
+"""Origins of pages that this machine serves."""
 
 Renew = Callable[[str], Awaitable["Authenticate"]]
 """Has the keys of an issuer, by its name, read again if that may be; the policy that is in force then."""
@@ -59,6 +62,7 @@ class Authenticate:
     def identify(self, headers: dict[bytes, bytes]) -> Caller:
         """Who sends a request; raises Unauthenticated, Forbidden, IdentityUnavailable or SigningKeyMissing."""
         if self._rule == "none":
+            _check_page(headers)
             return ANONYMOUS
         secret = _presented(headers)
         caller = self._remembered.get(secret)
@@ -133,6 +137,19 @@ def _client(caller: Caller, what: str) -> Caller:
         role = caller.roles[0]
         raise Forbidden(f"a {what} with the role {role} may not call endpoints", hint=f"use a client's {what}")
     return caller
+
+
+def _check_page(headers: dict[bytes, bytes]) -> None:
+    """Where no key is wanted, any page in a browser on this machine could spend what its owner pays for.
+
+    Raises Forbidden. Browsers name the page's origin with everything that a page posts; other clients name none.
+    """
+    origin = headers.get(b"origin", b"").lower()
+    if origin == b"null" or (origin.startswith((b"http:", b"https:")) and not _HERE.fullmatch(origin)):
+        raise Forbidden(
+            "a page from elsewhere may not call a gateway that wants no key",
+            hint="send the call from a server, or set access.auth: required and give the page's users keys",
+        )
 
 
 def _presented(headers: dict[bytes, bytes]) -> bytes:
