@@ -48,6 +48,8 @@ class JoseKeyring:
                     return signed.payload
         except UNREADABLE as error:
             raise Unauthenticated(f"the token cannot be read: {type(error).__name__}", hint=_ANEW) from None
+        if signed.headers().get("kid") is None:
+            raise SigningKeyMissing(self._issuer)  # which key it was cannot be told, so it may be a newer one
         raise Unauthenticated("the token's signature is wrong", hint=_ANEW)
 
     def _algorithm(self, named: object) -> str:

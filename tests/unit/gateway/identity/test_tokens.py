@@ -88,8 +88,9 @@ def test_without_a_key_id_every_key_that_fits_is_tried() -> None:
     bigger = ECKey.generate_key("P-384", {"kid": "three"})
     ring = JoseKeyring(issuer(bigger, other, KEY))
     assert ring.payload(token(ManualClock(), kid=None))
-    with pytest.raises(SigningKeyMissing):
-        JoseKeyring(issuer(bigger)).payload(token(ManualClock(), kid=None))
+    for ring in (JoseKeyring(issuer(bigger)), JoseKeyring(issuer(other))):  # it may be of a key that is newer
+        with pytest.raises(SigningKeyMissing):
+            ring.payload(token(ManualClock(), kid=None))
 
 
 def test_keys_that_must_not_verify_are_left_out() -> None:
