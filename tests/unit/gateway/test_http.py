@@ -17,9 +17,11 @@ from modelwright.core.errors.calls import (
 )
 from modelwright.core.ports.clock import ManualClock
 from modelwright.gateway.http.body import SWALLOWED, Body, BodyBudget
+from modelwright.gateway.http.exchange import Exchange
 from modelwright.gateway.http.paths import match
 from modelwright.gateway.http.tags import read_tags
 from modelwright.gateway.ids import CallIds
+from modelwright.gateway.limits.address import Addresses
 
 # Paths
 
@@ -172,3 +174,15 @@ def test_ids_are_uuid7_and_sort_by_time() -> None:
         assert one[19] in "89ab"
     assert int(made[0][:8] + made[0][9:13], 16) == 1_700_000_000_000
     assert {one[19] for one in made} == set("89ab")
+
+
+async def _nothing(_: object) -> None:
+    return
+
+
+def test_lines_of_one_header_are_one_list() -> None:
+    lines = [(b"x-forwarded-for", b"198.51.100.9"), (b"host", b"t"), (b"x-forwarded-for", b"10.1.1.1, 10.2.2.2")]
+    scope = {"method": "POST", "path": "/v1/chat/completions", "client": ("10.3.3.3", 1), "headers": lines}
+    exchange = Exchange(scope, _nothing, started=0.0, call_id="c")
+    assert exchange.headers == {b"x-forwarded-for": b"198.51.100.9, 10.1.1.1, 10.2.2.2", b"host": b"t"}
+    assert Addresses(("10.0.0.0/8",)).of(exchange.client, exchange.headers) == "198.51.100.9"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from modelwright.core.errors.calls import CallError, MethodNotAllowed, Unauthenticated
@@ -45,6 +45,8 @@ class Exchange:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         headers: dict[bytes, bytes] = dict(scope["headers"])
+        if len(headers) != len(scope["headers"]):
+            headers = _joined(scope["headers"])
         self.headers = headers
         peer = scope["client"]
         self.client: str = peer[0] if peer else ""
@@ -124,6 +126,14 @@ class Exchange:
                 headers.append(call.lane.header)
             if call.told:
                 headers += call.told
+
+
+def _joined(pairs: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Headers of one name are one list, in their order (RFC 9110, 5.3): proxies add lines to X-Forwarded-For."""
+    lines: dict[bytes, list[bytes]] = {}
+    for name, value in pairs:
+        lines.setdefault(name, []).append(value)
+    return {name: b", ".join(values) for name, values in lines.items()}
 
 
 def _envelope(error: CallError, path: str) -> tuple[int, bytes]:
