@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from modelwright.core.limits import FREE_AGAIN, Ask, Balance, Rule, Spent, Standing, Used, Verdict, actual
 
 KEPT = 1 << 19
-"""Subjects whose balances are kept; past it those that came first are forgotten."""
+"""Subjects whose balances are kept; past it those that came first are forgotten, users and addresses before others."""
 SWEPT = 1 << 10
 """Balances at which those that hold nothing any more are looked for, and again at every doubling."""
 
@@ -125,9 +125,15 @@ class MemoryLimits:
         balances = self._balances
         for name in [name for name, balance in balances.items() if _is_idle(balance, now)]:
             del balances[name]
-        for name in list(balances)[: len(balances) - self._kept * 7 // 8] if len(balances) >= self._kept else ():
-            del balances[name]
+        if len(balances) >= self._kept:
+            for name in sorted(balances, key=_lasting)[: len(balances) - self._kept * 7 // 8]:
+                del balances[name]
         self._sweep_at = min(self._kept, max(SWEPT, 2 * len(balances)))
+
+
+def _lasting(name: tuple[str, str]) -> bool:
+    """Whether nobody can make up such subjects, so that those that somebody has made up go before it."""
+    return not name[0].startswith(("user.", "address."))
 
 
 def _is_idle(balance: Balance, now: float) -> bool:

@@ -145,3 +145,14 @@ def test_subjects_that_are_idle_are_forgotten_and_their_number_is_bounded(clock:
     for number in range(3 * kept):
         limits.reserve(f"held {number}", [ask("concurrency", 1, limit=1, subject=f"{number}")])
     assert len(limits) <= kept
+
+
+@pytest.mark.parametrize("by", ["user", "address"])
+def test_whoever_makes_up_subjects_makes_nobody_forget_a_budget(clock: ManualClock, by: str) -> None:
+    limits = MemoryLimits(clock.now, kept=SWEPT)
+    budget = ask("cost", 6, limit=10, per="day", by="tenant")
+    assert limits.reserve("first", [budget]).refused is None
+    for number in range(2 * SWEPT):
+        limits.reserve(f"{number}", [ask("requests", 1, limit=1, per="day", subject=f"{number}", by=by)])
+    assert limits.reserve("second", [budget]).refused is not None
+    assert len(limits) <= SWEPT
