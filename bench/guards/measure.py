@@ -18,7 +18,8 @@ from modelwright.core.contracts.guard import PII_KINDS, EndpointGuard, GuardSide
 from modelwright.guards.detectors.checksums import is_card
 from modelwright.guards.guard import RuleGuard
 from modelwright.guards.injection.score import THRESHOLD, score
-from modelwright.guards.side import Side, Verdicts, window
+from modelwright.guards.side import Side, window
+from modelwright.guards.verdicts import Verdicts
 
 PROSE = "The gateway answered 17 calls in 2024, and the reviewer said that it was fine. "
 PROSE_ZH = "网关在2024年回答了17次调用，审稿人说没有问题，大家都按时完成了任务。"

@@ -12,11 +12,16 @@ from modelwright.app.manifest.rules.operations import served_alone
 from modelwright.app.manifest.schema import Manifest
 from modelwright.app.manifest.sections.cache import CacheSection
 from modelwright.app.manifest.sections.endpoints import EndpointSection, TimeoutSection, VariantSection
-from modelwright.app.manifest.sections.guard import GuardRuleSection, GuardSection
+from modelwright.app.manifest.sections.guard import (
+    GuardRuleSection,
+    GuardSection,
+    InputJudgeSection,
+    OutputJudgeSection,
+)
 from modelwright.app.manifest.sections.limits import LimitSection
 from modelwright.app.manifest.sections.routing import BreakerSection, RetriesSection
 from modelwright.app.prices.book import PriceBook
-from modelwright.core.contracts.guard import PII_KINDS, EndpointGuard, GuardRule, GuardSide
+from modelwright.core.contracts.guard import PII_KINDS, EndpointGuard, GuardRule, GuardSide, JudgeRule
 from modelwright.core.contracts.release import Release
 from modelwright.core.contracts.snapshot import (
     SERVING,
@@ -111,10 +116,14 @@ def limits(manifest: Manifest) -> Limits:
 
 def _priced(endpoint: Endpoint, loaded: LoadedManifest, prices: PriceBook) -> Endpoint:
     """Nobody asks a provider that is off, so nobody looks its prices up."""
-    variants = tuple(
-        variant if variant.provider in loaded.off else msgspec.structs.replace(variant, price=prices.of(variant).price)
-        for variant in endpoint.variants
-    )
+
+    def priced(each: tuple[Variant, ...]) -> tuple[Variant, ...]:
+        return tuple(
+            one if one.provider in loaded.off else msgspec.structs.replace(one, price=prices.of(one).price)
+            for one in each
+        )
+
+    variants = priced(endpoint.variants)
     currencies = sorted({variant.price.currency for variant in variants if variant.price is not None})
     if endpoint.choose == "price" and len(currencies) > 1:
         raise StartError(
@@ -122,7 +131,7 @@ def _priced(endpoint: Endpoint, loaded: LoadedManifest, prices: PriceBook) -> En
             hint="give the models prices in one currency, under providers.<name>.prices",
             place=f"endpoint {endpoint.name}",
         )
-    return msgspec.structs.replace(endpoint, variants=variants)
+    return msgspec.structs.replace(endpoint, variants=variants, classifiers=priced(endpoint.classifiers))
 
 
 def provider_of(model: str) -> str:
@@ -153,6 +162,7 @@ def _endpoint(name: str, section: EndpointSection, loaded: LoadedManifest) -> En
         retries=_retries(section.retries),
         fallback=section.fallback,
         guard=_guard(section.guard) if section.guard is not None else None,
+        classifiers=tuple(_classifiers(section.guard)) if section.guard is not None else (),
     )
 
 
@@ -219,6 +229,7 @@ def _guard(section: GuardSection) -> EndpointGuard:
             injection=section.input.injection,
             threshold=section.input.threshold,
             max_chars=section.input.max_chars,
+            judge=_judge(section.input.judge),
         ),
         output=GuardSide(
             pii=section.output.pii,
@@ -226,9 +237,30 @@ def _guard(section: GuardSection) -> EndpointGuard:
             rules=_guard_rules(section.output.rules),
             leak=section.output.leak,
             max_chars=section.output.max_chars,
+            judge=_judge(section.output.judge),
         ),
         on_error=section.on_error,
     )
+
+
+def _judge(section: InputJudgeSection | None) -> JudgeRule | None:
+    if section is None:
+        return None
+    rule = JudgeRule(
+        endpoint=section.endpoint,
+        action=section.action,
+        threshold=section.threshold,
+        timeout=parse_duration(section.timeout),
+        on_error=section.on_error,
+        concurrency=section.concurrency,
+    )
+    return msgspec.structs.replace(rule, piece=section.piece) if isinstance(section, OutputJudgeSection) else rule
+
+
+def _classifiers(section: GuardSection) -> Iterator[Variant]:
+    for side, judge in (("input", section.input.judge), ("output", section.output.judge)):
+        if judge is not None and judge.provider:
+            yield Variant(name=side, provider=judge.provider, model=judge.model)
 
 
 def _guard_rules(rules: Mapping[str, GuardRuleSection]) -> tuple[GuardRule, ...]:

@@ -89,6 +89,8 @@ class Call(msgspec.Struct, eq=False):
     """Headers that go on the answer, whether it is good or an error."""
     earlier: list[LedgerRow] | None = None
     """Rows of attempts before the present one, where somebody asks for them."""
+    most: int = 256 << 20
+    """Bytes of an answer that is not a stream."""
     at_end: tuple[Callable[[LedgerRow], None], ...] = ()
     """What policies want to do once the outcome is known, just before it is written; called once, in this order."""
 

@@ -14,6 +14,7 @@ from modelwright.core.ports.http import Transport
 from modelwright.core.ports.limits import Limiter
 from modelwright.core.ports.stores import LedgerSink
 from modelwright.core.ports.tokens import Keyrings
+from modelwright.gateway.asides.judges import Judges
 from modelwright.gateway.cache.alike import Meanings
 from modelwright.gateway.cache.embedder import Embedder
 from modelwright.gateway.call import Call, Handler, Policy, Reply
@@ -118,7 +119,13 @@ def build_chain(table: Table, parts: Parts, *, authenticate: Authenticate) -> Ha
         endpoint.name: parts.guards(endpoint.guard) for endpoint in snapshot.endpoints if endpoint.guard is not None
     }
     if guards:
-        policies.append(Inspect(guards))
+        judges = Judges(
+            table.routes,
+            choose=compose([meter, route, *asking]),
+            ask=compose([meter, asking[-1]]),
+            clock=parts.clock,
+        )
+        policies.append(Inspect(guards, ask=judges.of))
     keeping = [endpoint.cache for endpoint in snapshot.endpoints if endpoint.cache is not None]
     if keeping:
         cache = Cache(table, parts.caches(snapshot), parts.clock, meanings=parts.meanings)

@@ -176,6 +176,8 @@ class Route(msgspec.Struct, frozen=True):
     fallback: tuple[Lane, ...] = ()
     shadow: Lane | None = None
     shadow_share: float = 0.0
+    classifiers: dict[str, Lane] = {}
+    """Who judges for its guard, by side."""
 
     @property
     def alone(self) -> bool:
@@ -344,7 +346,8 @@ def _usable(key: str) -> str:
 
 
 def _route(endpoint: Endpoint, providers: dict[str, _Provider], ready: dict[str, Ready]) -> Route:
-    unknown = sorted({variant.provider for variant in endpoint.variants} - providers.keys())
+    asked = (*endpoint.variants, *endpoint.classifiers)
+    unknown = sorted({variant.provider for variant in asked} - providers.keys())
     if unknown:
         raise StartError(
             f"names provider {unknown[0]!r}, which the snapshot does not hold",
@@ -372,4 +375,5 @@ def _route(endpoint: Endpoint, providers: dict[str, _Provider], ready: dict[str,
         fallback=tuple(lanes[name] for name in endpoint.fallback),
         shadow=lanes.get(endpoint.shadow),
         shadow_share=endpoint.shadow_share,
+        classifiers={each.name: providers[each.provider].lane(each, endpoint) for each in endpoint.classifiers},
     )

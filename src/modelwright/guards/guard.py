@@ -9,9 +9,11 @@ import msgspec
 
 from modelwright.core.contracts.guard import EndpointGuard
 from modelwright.core.errors.calls import Malformed, Unprocessable
+from modelwright.core.ports.guards import Ask
 from modelwright.core.wire import openai
+from modelwright.guards.judging.judge import Held
 from modelwright.guards.leak import Listener, Told
-from modelwright.guards.side import OFF, Side, Verdicts, check_injection, check_leak, check_size, window
+from modelwright.guards.side import OFF, Side, check_injection, check_leak, check_size, window
 from modelwright.guards.stream import AnswerStream
 from modelwright.guards.texts import (
     ANSWER,
@@ -22,7 +24,9 @@ from modelwright.guards.texts import (
     shown,
     texts_of,
     with_texts,
+    words_of,
 )
+from modelwright.guards.verdicts import Verdicts
 from modelwright.guards.window import any_in
 
 SLICE = 8192
@@ -36,6 +40,11 @@ _WHOLE_ONLY = frozenset({"messages", "responses"})
 """Operations whose streams have another form than the one that is looked at."""
 
 
+async def nobody(side: str, body: bytes) -> tuple[bytes, float]:
+    """Where no judge can be asked."""
+    raise RuntimeError(f"nobody judges the {side} of {len(body)} bytes")
+
+
 class RuleGuard:
     """Made once per endpoint and snapshot."""
 
@@ -44,23 +53,29 @@ class RuleGuard:
         self._input = Side("input", rules.input)
         self._output = Side("output", rules.output)
 
-    def watch(self, operation: str) -> CallWatch:
+    def watch(self, operation: str, ask: Ask = nobody) -> CallWatch:
         """See Guard."""
-        return CallWatch(operation, self._input, self._output)
+        return CallWatch(operation, self._input, self._output, ask=ask)
 
 
 class CallWatch:
     """Looks at one call."""
 
-    __slots__ = ("_input", "_operation", "_output", "_stream", "_told", "_verdicts", "looks_back", "verdicts")
+    __slots__ = (
+        "_ask", "_held", "_input", "_operation", "_output", "_stream", "_told", "_verdicts", "looks_back", "verdicts",
+        "weighs",
+    )  # fmt: skip
 
-    def __init__(self, operation: str, asked: Side, answered: Side) -> None:
+    def __init__(self, operation: str, asked: Side, answered: Side, *, ask: Ask) -> None:
+        self._ask = ask
         self._operation = operation
         self._input = asked
         self._output = answered
         self._verdicts = Verdicts()
         self.verdicts = self._verdicts.told
         self.looks_back = answered.looks and operation not in _WITHOUT_TEXT
+        self.weighs = answered.judge is not None
+        self._held: Held | None = None
         self._stream: AnswerStream | None = None
         self._told = _NOTHING
 
@@ -100,6 +115,15 @@ class CallWatch:
         """See Watch."""
         return self._streamed().events(events)
 
+    async def weighed(self, events: bytes, *, last: bool) -> bytes:
+        """See Watch."""
+        judge = self._output.judge
+        if judge is None:
+            return events
+        if self._held is None:
+            self._held = Held(judge, self._verdicts, self._ask)
+        return await self._held.through(events, words_of(events), last=last)
+
     def unjudged(self, events: bytes) -> bytes:
         """See Watch."""
         return self._streamed().unjudged(events)
@@ -117,12 +141,17 @@ class CallWatch:
         if side.max_chars:
             check_size(side, self._verdicts, sum(len(text.text) for text in texts))
         changed: dict[int, str] = {}
+        said: list[str] = []
         for text in texts:
             if side.injection != OFF and text.role not in _TRUSTED:
                 check_injection(side, self._verdicts, text=text)
             through = await self._one(side, text)
+            if side.judge is not None and (side is self._output or text.role not in _TRUSTED):
+                said.append(through)
             if through != text.text:
                 changed[text.number] = through
+        if side.judge is not None:
+            await side.judge.weigh("\n\n".join(said), self._verdicts, self._ask)
         return with_texts(body, changed) if changed else body
 
     async def _one(self, side: Side, text: Text) -> str:

@@ -11,8 +11,10 @@ from modelwright.guards.detectors.numbers import CARD, CN_ID, IBAN, PHONE, Numbe
 from modelwright.guards.detectors.phrases import Phrases
 from modelwright.guards.detectors.secrets import SECRET, Secrets
 from modelwright.guards.injection.score import score
+from modelwright.guards.judging.judge import Judge
 from modelwright.guards.span import Detector, Span
 from modelwright.guards.texts import Text, shown
+from modelwright.guards.verdicts import Verdicts
 from modelwright.guards.window import ALLOW, BLOCK, MASK, Window
 
 OFF = "off"
@@ -45,25 +47,11 @@ class Side:
         self.leak = rules.leak
         self.max_chars = rules.max_chars
         self.detectors: tuple[Detector, ...] = tuple(detectors)
-        self.looks = bool(detectors) or {rules.injection, rules.leak} != {OFF} or rules.max_chars > 0
-        self.intervenes = bool({MASK, BLOCK} & {*self.actions.values(), rules.leak}) or rules.max_chars > 0
+        self.judge = Judge(name, rules.judge) if rules.judge is not None else None
+        judged = OFF if rules.judge is None else rules.judge.action
+        self.looks = bool(detectors) or {rules.injection, rules.leak, judged} != {OFF} or rules.max_chars > 0
+        self.intervenes = bool({MASK, BLOCK} & {*self.actions.values(), rules.leak, judged}) or rules.max_chars > 0
         """Whether it may change or stop anything; otherwise it only counts."""
-
-
-class Verdicts:
-    """Counts what one call's guard has found."""
-
-    __slots__ = ("_counts", "told")
-
-    def __init__(self) -> None:
-        self.told: dict[str, str] = {}
-        """As they go into the ledger."""
-        self._counts: dict[str, int] = {}
-
-    def note(self, name: str, action: str) -> None:
-        """One more."""
-        count = self._counts[name] = self._counts.get(name, 0) + 1
-        self.told[name] = f"{action}:{count}"
 
 
 def window(side: Side, verdicts: Verdicts, place: Callable[[], str], *, json: bool = False) -> Window:

@@ -9,8 +9,9 @@ import msgspec
 
 from modelwright.core.wire.sse import DONE, EventSplitter, event_bytes, event_data
 from modelwright.guards.leak import Listener, Told
-from modelwright.guards.side import Side, Verdicts, check_leak, check_size, window
+from modelwright.guards.side import Side, check_leak, check_size, window
 from modelwright.guards.texts import JSON_TEXT, NAMES, kind_of, shown
+from modelwright.guards.verdicts import Verdicts
 from modelwright.guards.window import Window
 
 TEXTS = 64

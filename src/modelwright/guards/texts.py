@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from modelwright.core.prompting.variables import FIELD as VARIABLES
+from modelwright.core.wire.sse import DONE, EventSplitter, event_data
 
 NAMES = frozenset({
     "call_id", "data", "detail", "encrypted_content", "file_data", "file_id", "finish_reason", "format", "id",
@@ -71,6 +72,20 @@ def texts_of(body: bytes, roots: frozenset[str]) -> list[Text]:
     if number != _strings(body):
         raise TwoReadingsError
     return found
+
+
+def words_of(events: bytes) -> str:
+    """What whole events of a stream say; all that stands in one that cannot be read."""
+    found: list[Text] = []
+    unread = ""
+    for event in EventSplitter().push(events):
+        data = event_data(event)
+        if data and data != DONE:
+            try:
+                _walk(_decode(data), ANSWER, found)
+            except UNREADABLE:
+                unread += data.decode("utf-8", "replace")
+    return "".join(text.text for text in found) + unread
 
 
 def with_texts(body: bytes, changed: Mapping[int, str]) -> bytes:

@@ -7,7 +7,7 @@ import pytest
 from modelwright.core.contracts.guard import EndpointGuard, GuardSide
 from modelwright.core.contracts.snapshot import Endpoint
 from modelwright.core.errors.calls import GuardBlocked
-from modelwright.core.ports.guards import MakeGuard, Watch
+from modelwright.core.ports.guards import Ask, MakeGuard, Watch
 from tests.unit.gateway.world import ANSWER, DONE, FINISH, ROLE, World, answers, chunk, snapshot, streams
 
 QUESTION = {"model": "chat", "messages": [{"role": "user", "content": "I am bob@example.com"}]}
@@ -27,9 +27,10 @@ class Broken:
         self.fails_open = fails_open
         self.verdicts: dict[str, str] = {}
         self.looks_back = True
+        self.weighs = False
         self._at = at
 
-    def watch(self, operation: str) -> Watch:
+    def watch(self, operation: str, ask: Ask) -> Watch:
         return Broken(self._at)
 
     async def question(self, body: bytes) -> bytes:
@@ -40,6 +41,9 @@ class Broken:
 
     def events(self, events: bytes) -> bytes:
         return self._pass("events", events)
+
+    async def weighed(self, events: bytes, *, last: bool) -> bytes:
+        return events
 
     def unjudged(self, events: bytes) -> bytes:
         return events

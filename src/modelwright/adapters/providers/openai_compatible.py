@@ -22,6 +22,8 @@ TARGETS = {
     "embeddings": "/embeddings",
     "responses": "/responses",
 }
+MODERATIONS = "moderations"
+"""What guards ask their classifiers; no client can."""
 PASSED_ON = frozenset({400, 404, 413, 422})
 """Statuses that speak of the client's own request: the vendor's words reach the client as they are."""
 _WAITS = frozenset({b"retry-after", b"retry-after-ms", b"date"})
@@ -54,7 +56,7 @@ class OpenAiDialect:
         """By key: there are as few as the entry has."""
         self._targets = {
             operation: prefix + target for operation, target in TARGETS.items() if operation in vendor.operations
-        }
+        } | {MODERATIONS: f"{prefix}/{MODERATIONS}"}
 
     def request(self, call: Outbound) -> UpstreamRequest:
         headers = self._headers.get(call.api_key)
@@ -84,7 +86,7 @@ class OpenAiDialect:
         if target is None:
             raise Unprocessable(
                 f"provider {self._name} does not answer {call.operation}",
-                hint=f"it answers {', '.join(sorted(self._targets))}",
+                hint=f"it answers {', '.join(sorted(self._targets.keys() - {MODERATIONS}))}",
             )
         return target
 

@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, ColumnElement, Double, case, cast, func, sele
 
 from modelwright.adapters.stores.database import Database
 from modelwright.adapters.stores.tables import ledger
-from modelwright.core.contracts.ledger import COMPARED, VECTOR
+from modelwright.core.contracts.ledger import COMPARED, JUDGED, VECTOR
 from modelwright.core.prices import UNIT
 
 _SUBJECTS: dict[str, tuple[ColumnElement[Any], ...]] = {
@@ -33,7 +33,7 @@ class SqlSpending:
             return []
         wanted = select(*subjects, _amount(of)).where(ledger.c.call >= _first_call(begins), ledger.c.at >= begins)
         wanted = wanted.where(ledger.c.shadow_of == "")  # nobody asked for it, so nobody's limit holds it
-        for mark in (VECTOR, COMPARED):  # nor these, nor their attempts
+        for mark in (VECTOR, COMPARED, JUDGED):  # nor these, nor their attempts
             wanted = wanted.where(ledger.c.call.not_like(f"%.{mark}%"))
         if of == "requests":
             wanted = wanted.where(ledger.c.attempt_of == "", ledger.c.outcome != "refused")

@@ -19,6 +19,25 @@ class GuardRule(msgspec.Struct, frozen=True, kw_only=True):
     """With `#` for a digit, `?` for a letter or digit, `*` for up to 16 characters without a blank."""
 
 
+class JudgeRule(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody else who judges texts: a language model behind an endpoint, or a classifier."""
+
+    endpoint: str = ""
+    """An endpoint of ours that answers chat; empty: the endpoint's own classifier of this side is asked."""
+    action: str = "block"
+    """flag | block: what becomes of a text that it finds fault with."""
+    threshold: float | None = None
+    """Score, 0 to 1, from which on a text counts as bad; None: the judge says so itself."""
+    timeout: float = 2.0
+    """Seconds."""
+    on_error: str = "block"
+    """block | allow: what becomes of a text that it did not judge."""
+    concurrency: int = 32
+    """Texts that one worker has judged at once; past it a text is not judged."""
+    piece: int = 400
+    """Characters of a stream that are judged together, of answers."""
+
+
 class GuardSide(msgspec.Struct, frozen=True, kw_only=True):
     """The requests or the answers of an endpoint. Actions are off | flag | mask | block."""
 
@@ -34,6 +53,8 @@ class GuardSide(msgspec.Struct, frozen=True, kw_only=True):
     """off | flag | block: of answers that tell the call's system message."""
     max_chars: int = 0
     """Characters of all texts together; 0: any number."""
+    judge: JudgeRule | None = None
+    """None: nobody else is asked."""
 
 
 class EndpointGuard(msgspec.Struct, frozen=True, kw_only=True):

@@ -37,9 +37,10 @@ OUTCOMES = (
 )
 
 
-VECTOR, COMPARED = "vector", "compared"
-"""Calls that the cache itself makes for a call, to know what it means and what its answer says, have the call's id with
-one of these after a dot. Each is a call with a cost, but no caller's limit holds it."""
+VECTOR, COMPARED, JUDGED = "vector", "compared", "judged"
+"""Calls that the gateway itself makes for a call, to know what it means, what its answer says, and what a judge thinks
+of them, have the call's id with one of these after a dot. Each is a call with a cost, but no caller's limit holds it.
+"""
 
 _ERRORS = frozenset(OUTCOMES) - {"intent", "unresolved"}
 _FAILED = frozenset({"internal", "draining", "guard_failed", "prompt_failed"})
@@ -65,7 +66,7 @@ class LedgerRow(msgspec.Struct, kw_only=True, omit_defaults=True):
     at: float
     """Unix seconds at which the request arrived."""
     operation: str
-    """chat, completions, embeddings, messages, responses or infer."""
+    """chat, completions, embeddings, messages, responses or infer; moderations, of a guard's classifier."""
     endpoint: str
     """The name that the client called, at most 128 characters of it."""
     tenant: str = ""

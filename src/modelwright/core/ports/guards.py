@@ -8,6 +8,14 @@ from typing import Protocol, TypeAlias
 from modelwright.core.contracts.guard import EndpointGuard
 
 
+class Ask(Protocol):
+    """Asks the judge of a side (input | output) for the call that is looked at."""
+
+    async def __call__(self, side: str, body: bytes) -> tuple[bytes, float]:
+        """The whole answer to such a body, and the milliseconds that it took; raises CallError when there is none."""
+        ...
+
+
 class Watch(Protocol):
     """The guard's eye on one call. Whatever it raises besides CallError is a failure of its own."""
 
@@ -15,6 +23,8 @@ class Watch(Protocol):
     """What was found and done, such as `{"input.card": "mask:2"}`; never a text."""
     looks_back: bool
     """Whether it wants to see the answer."""
+    weighs: bool
+    """Whether a stream's events must also pass `weighed`."""
 
     async def question(self, body: bytes) -> bytes:
         """The request as it may go on; raises GuardBlocked, or Malformed."""
@@ -26,6 +36,10 @@ class Watch(Protocol):
 
     def events(self, events: bytes) -> bytes:
         """What may leave now, after these whole events of a stream; raises GuardBlocked."""
+        ...
+
+    async def weighed(self, events: bytes, *, last: bool) -> bytes:
+        """Of what `events` let through, what may leave now: a judge was asked; raises GuardBlocked or GuardFailed."""
         ...
 
     def unjudged(self, events: bytes) -> bytes:
@@ -43,7 +57,7 @@ class Guard(Protocol):
     fails_open: bool
     """Calls go on when the guard itself fails."""
 
-    def watch(self, operation: str) -> Watch:
+    def watch(self, operation: str, ask: Ask) -> Watch:
         """For one call, of chat | completions | embeddings."""
         ...
 

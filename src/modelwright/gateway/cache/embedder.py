@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from array import array
 from collections.abc import Sequence
 
@@ -11,11 +10,10 @@ import msgspec
 from modelwright.core.contracts.ledger import LedgerRow
 from modelwright.core.errors.calls import CallError
 from modelwright.core.ports.clock import Clock
-from modelwright.core.wire.openai import RequestHead
 from modelwright.core.wire.openai_vectors import read_vectors
+from modelwright.gateway.asides.aside import Aside
 from modelwright.gateway.cache.nearest import unit
-from modelwright.gateway.call import Call, Handler
-from modelwright.gateway.inflight import leave_replica
+from modelwright.gateway.call import Handler
 
 PATIENCE = 5.0
 """Seconds; a call that has waited so long for its vector goes on without one."""
@@ -38,37 +36,19 @@ class Embedder:
 
     def __init__(self, handler: Handler, clock: Clock) -> None:
         """`handler`: the chain from the route on, with a meter of its own."""
-        self._handler = handler
-        self._clock = clock
+        self._asides = Aside(handler, clock)
 
     async def __call__(self, caller: LedgerRow, texts: Sequence[str], *, endpoint: str, mark: str) -> Embedded | None:
         """None when there are none in time; `mark` tells the caller's vector calls apart."""
-        row = LedgerRow(
-            call=f"{caller.call}.{mark}",
-            request_id=caller.request_id,
-            at=self._clock.now(),
-            operation="embeddings",
-            endpoint=endpoint,
-            tenant=caller.tenant,
-            key=caller.key,
-            user=caller.user,
-            release=caller.release,
-            tags=caller.tags,
-        )
         body = msgspec.json.encode({"model": endpoint, "input": texts})
-        row.bytes_in = len(body)
-        call = Call(row, "embeddings", {}, self._clock.monotonic(), _nothing, _nobody)
-        call.body, call.head, call.identified = body, RequestHead(model=endpoint), True
+        aside = self._asides.call(f"{caller.call}.{mark}", body, operation="embeddings", endpoint=endpoint)
         try:
-            async with asyncio.timeout(PATIENCE):
-                reply = await self._handler(call)
-        except (CallError, TimeoutError):
+            reply = await self._asides.ask(caller, aside, patience=PATIENCE)
+        except CallError:
             return None
-        finally:
-            leave_replica(call)
         if reply.status != 200:
             return None
-        return _read(reply.body, len(texts), by=row.variant)
+        return _read(reply.body, len(texts), by=aside.row.variant)
 
 
 def _read(body: bytes, count: int, *, by: str) -> Embedded | None:
@@ -81,11 +61,3 @@ def _read(body: bytes, count: int, *, by: str) -> Embedded | None:
         return None
     vectors = [vector for vector in found if vector is not None]
     return Embedded(vectors, by) if len(vectors) == count else None
-
-
-async def _nothing(_limit: int) -> bytes:
-    return b""
-
-
-async def _nobody() -> None:
-    await asyncio.Event().wait()

@@ -26,8 +26,6 @@ from modelwright.gateway.lanes import Lane
 from modelwright.gateway.prompting.filling import lane_body
 from modelwright.gateway.stream import FormRelay, Relay, note_usage
 
-MAX_ANSWER = 256 << 20
-"""Bytes of an answer that is not a stream."""
 MAX_ERROR = 1 << 20
 
 _OWN_OUTCOMES = {500: "engine_failed", 503: "model_unavailable"}
@@ -81,7 +79,7 @@ class Dispatch:
             elif row.stream and _is_stream(headers):
                 reply = await self._streamed(call, response, headers, form=form)
             else:
-                body = await response.read(MAX_ANSWER)
+                body = await response.read(call.most)
                 body = _noted(call, response, body, dialect=dialect, form=form)
                 reply = Reply(response.status, headers=headers, body=body)
             if breaker is not None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 
+from modelwright.core.contracts.ledger import LedgerRow
 from modelwright.core.errors.calls import CallError, GuardFailed
-from modelwright.core.ports.guards import Guard, Watch
+from modelwright.core.ports.guards import Ask, Guard, Watch
 from modelwright.core.wire import openai
 from modelwright.core.wire.sse import event_bytes
 from modelwright.gateway.call import Call, Handler, Reply
@@ -19,19 +20,20 @@ log = logging.getLogger("modelwright.gateway")
 class Inspect:
     """In the chain only when an endpoint has a guard; a call of another endpoint passes by."""
 
-    def __init__(self, guards: Mapping[str, Guard]) -> None:
-        """`guards` by endpoint."""
+    def __init__(self, guards: Mapping[str, Guard], *, ask: Callable[[LedgerRow], Ask]) -> None:
+        """`guards` by endpoint; `ask` gives who asks the judges of a call."""
         self._guards = guards
+        self._ask = ask
 
     def __call__(self, call: Call, proceed: Handler) -> Awaitable[Reply]:
         guard = self._guards.get(call.row.endpoint)
         if guard is None or call.operation in _WITHOUT_TEXT:
             return proceed(call)
-        return _inspected(call, proceed, guard)
+        return _inspected(call, proceed, guard=guard, ask=self._ask(call.row))
 
 
-async def _inspected(call: Call, proceed: Handler, guard: Guard) -> Reply:
-    watch = guard.watch(call.operation)
+async def _inspected(call: Call, proceed: Handler, *, guard: Guard, ask: Ask) -> Reply:
+    watch = guard.watch(call.operation, ask)
     call.row.guards = watch.verdicts
     try:
         call.body = await watch.question(call.body)
@@ -79,6 +81,12 @@ async def _streamed(
                     yield _end(call, b"", failure)
                     return
                 judge, out = _unseen, watch.unjudged(events)
+            if watch.weighs:
+                try:
+                    out = await watch.weighed(out, last=call.ended)
+                except CallError as error:
+                    yield _end(call, watch.stopped(), error)
+                    return
             if out or call.ended:
                 yield out
     finally:

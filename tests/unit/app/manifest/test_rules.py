@@ -38,6 +38,42 @@ def test_what_is_right(write: Write, text: str) -> None:
     assert problems(write, text) == []
 
 
+JUDGED = """
+providers: {o: {kind: ollama}, a: {kind: anthropic, keys: ['${secret:K}'], optional: true}}
+models: {digits: {source: ./digits.onnx}}
+endpoints:
+  plain: {variants: {x: {provider: o, model: m}}}
+  tensors: {variants: {x: {serve: digits}}}
+  judged: {variants: {x: {provider: o, model: m}}, guard: {output: {judge: {endpoint: plain}}}}
+  e: {variants: {x: {provider: o, model: m}}, guard: {input: {judge: %s}}}
+"""
+HERE = "endpoints.e.guard.input.judge"
+
+
+@pytest.mark.parametrize(
+    ("judge", "place", "problem"),
+    [
+        ("{endpoint: plain}", "", ""),
+        ("{provider: o, model: m}", "", ""),
+        ("{}", HERE, "names nobody who judges"),
+        ("{endpoint: plain, model: m}", HERE, "`endpoint` stands beside"),
+        ("{provider: o}", HERE, "`model` is missing"),
+        ("{provider: p, model: m}", f"{HERE}.provider", "no 'p' under `providers`"),
+        ("{provider: a, model: m}", f"{HERE}.provider", "has no wire of moderations"),
+        ("{endpoint: none}", f"{HERE}.endpoint", "no 'none' under `endpoints`"),
+        ("{endpoint: tensors}", f"{HERE}.endpoint", "does not answer chat"),
+        ("{endpoint: e}", f"{HERE}.endpoint", "would judge itself"),
+        ("{endpoint: judged}", f"{HERE}.endpoint", "has a judge itself"),
+        ("{endpoint: plain, threshold: 2}", f"{HERE}.threshold", ""),
+        ("{endpoint: plain, piece: 9}", f"{HERE}.piece", ""),
+    ],
+)
+def test_a_judge_is_somebody_who_can(write: Write, judge: str, place: str, problem: str) -> None:
+    found = problems(write, JUDGED % judge)
+    assert [key for key, _ in found] == ([place] if place else [])
+    assert all(problem in said for _, said in found)
+
+
 WRONG = """
 models: {none: {source: ./none.onnx}} | models.none.source | './none.onnx' does not exist
 models: {m: {source: .}} | models.m.source | '.' is a directory

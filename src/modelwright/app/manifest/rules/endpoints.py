@@ -79,24 +79,10 @@ def _own_names(case: Case) -> Iterator[Finding]:
             yield Finding(("endpoints", model), problem, "rename one of them, or serve the model here", on_key=True)
 
 
-def _guard(case: Case) -> Iterator[Finding]:
-    for name, endpoint in case.manifest.endpoints.items():
-        if endpoint.guard is None:
-            continue
-        here: Path = ("endpoints", name, "guard")
-        if common_operations(case, name) == ("infer",):
-            yield Finding(here, "it answers infer, which holds no texts to look at", "remove it", on_key=True)
-        for side, section in (("input", endpoint.guard.input), ("output", endpoint.guard.output)):
-            for label, rule in section.rules.items():
-                if not rule.words and not rule.shapes:
-                    yield Finding((*here, side, "rules", label), "names neither `words` nor `shapes`", "add some")
-
-
 RULES: Rules = (
     _variants,
     _parameters,
     _shadows,
     _operations,
     _own_names,
-    _guard,
 )

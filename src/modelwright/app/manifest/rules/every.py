@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from modelwright.app.document.finding import Finding
 from modelwright.app.manifest.rules import (
     access,
-    cache,
     doors,
     endpoints,
     limits,
@@ -17,6 +16,7 @@ from modelwright.app.manifest.rules import (
     routing,
 )
 from modelwright.app.manifest.rules.case import Case, Rules
+from modelwright.app.manifest.rules.policies import cache, guard
 from modelwright.app.prompts import rules as prompts
 from modelwright.app.secret_stores import rules as secret_stores
 
@@ -29,6 +29,7 @@ RULES: Rules = (
     *endpoints.RULES,
     *routing.RULES,
     *cache.RULES,
+    *guard.RULES,
     *doors.RULES,
     *limits.RULES,
     *access.RULES,

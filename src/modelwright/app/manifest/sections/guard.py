@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from modelwright.app.manifest.sections.section import Name, Section
+from modelwright.app.manifest.sections.section import Duration, Name, Section
 from modelwright.guards.detectors.phrases import refused
 
 Action = Literal["off", "flag", "mask", "block"]
@@ -40,6 +40,42 @@ class GuardRuleSection(Section):
     )
 
 
+class InputJudgeSection(Section):
+    """Somebody else who judges texts: `endpoint`, or `provider` and `model`."""
+
+    endpoint: str = Field(
+        default="", description="An endpoint of this file that answers chat: a language model that judges."
+    )
+    provider: str = Field(default="", description="Name under providers: a classifier on the wire of /v1/moderations.")
+    model: str = Field(default="", description="The classifier's own name of its model.")
+    action: Literal["flag", "block"] = Field(default="block", description="What becomes of a text that it flags.")
+    threshold: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="Score from which on a text is flagged; left out, the judge says so itself.",
+    )
+    timeout: Duration = Field(default="2s", description="How long it may take.")
+    on_error: Literal["block", "allow"] = Field(
+        default="block", description="What becomes of a text that it does not judge in time, or not at all."
+    )
+    concurrency: int = Field(
+        default=32, ge=1, le=10_000, description="Texts of this side that a gateway worker has judged at once."
+    )
+
+
+class OutputJudgeSection(InputJudgeSection):
+    """Likewise, of answers."""
+
+    piece: int = Field(
+        default=400,
+        ge=50,
+        le=8000,
+        description="Characters of a stream that wait and are judged together, with as many before them.",
+    )
+
+
 class GuardInputSection(Section):
     """Requests: messages, tool results, prompts, inputs of embeddings."""
 
@@ -58,6 +94,9 @@ class GuardInputSection(Section):
     )
     rules: dict[Name, GuardRuleSection] = Field(default_factory=dict, description="Words of your own, by name.")
     max_chars: int = Field(default=0, ge=0, le=1 << 30, description="Characters of all texts; 0: any number.")
+    judge: InputJudgeSection | None = Field(
+        default=None, description="Somebody else who judges what users and tools say; left out, nobody is asked."
+    )
 
 
 class GuardOutputSection(Section):
@@ -75,6 +114,9 @@ class GuardOutputSection(Section):
     )
     rules: dict[Name, GuardRuleSection] = Field(default_factory=dict, description="Words of your own, by name.")
     max_chars: int = Field(default=0, ge=0, le=1 << 30, description="Characters of all texts; 0: any number.")
+    judge: OutputJudgeSection | None = Field(
+        default=None, description="Somebody else who judges answers; left out, nobody is asked."
+    )
 
 
 class GuardSection(Section):
