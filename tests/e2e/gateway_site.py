@@ -38,9 +38,11 @@ QUICK = Timeouts(connect=1.0, first_token=1.0, idle=0.6, total=20.0)
 class DevProvider:
     """A running `modelwright dev-provider`."""
 
-    def __init__(self, *options: str) -> None:
+    def __init__(self, *options: str, key: str = "") -> None:
+        """`key` is the only one that it takes, unless it is empty."""
         command = [*program(), "dev-provider", "--port", "0", "--json", "--delay", "5ms", *options]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE)
+        env = {**os.environ, "MODELWRIGHT_DEV_KEY": key}
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, env=env)
         assert self.process.stdout
         told = json.loads(self.process.stdout.readline())
         self.port: int = told["port"]

@@ -33,10 +33,11 @@ DEADLINES = Deadlines(connect=5.0, first_byte=10.0, idle=0.5)
 
 
 @contextmanager
-def provider(*options: str) -> Iterator[Origin]:
+def provider(*options: str, **variables: str) -> Iterator[Origin]:
     """A running provider; it must end cleanly on SIGTERM."""
     command = [*program(), "dev-provider", "--port", "0", "--json", *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    env = {**os.environ, **variables}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         told = json.loads(process.stdout.readline())
@@ -231,7 +232,7 @@ async def test_official_client(origin: Origin, pool: Pool) -> None:
 
 
 def test_options_and_start_errors() -> None:
-    with provider("--require-key", "right", "--tokens", "3", "--fault", "500x1") as origin:
+    with provider("--tokens", "3", "--fault", "500x1", MODELWRIGHT_DEV_KEY="right") as origin:
         url = f"http://127.0.0.1:{origin.port}"
         with (
             openai.OpenAI(base_url=f"{url}/v1", api_key="wrong", max_retries=0) as client,

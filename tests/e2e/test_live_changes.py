@@ -96,7 +96,7 @@ def test_change_that_needs_a_restart_is_refused_by_its_places(site: Site) -> Non
 
 
 def test_new_secret_is_used_without_a_restart(tmp_path: Path) -> None:
-    with DevProvider("--require-key", "sk-second") as upstream:
+    with DevProvider(key="sk-second") as upstream:
         (tmp_path / ".env").write_text("VENDOR_KEY=sk-first\n")
         text = f"""
 schema: 1

@@ -76,7 +76,7 @@ def second() -> Iterator[DevProvider]:
 
 @pytest.fixture(scope="module")
 def locked() -> Iterator[DevProvider]:
-    with DevProvider("--require-key", "sk-live") as running_provider:
+    with DevProvider(key="sk-live") as running_provider:
         yield running_provider
 
 

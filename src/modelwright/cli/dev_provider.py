@@ -23,7 +23,14 @@ def dev_provider(
         int,
         typer.Option(min=0, max=100_000, metavar="CHARACTERS", help="Repeat the last message, in tokens of that size."),
     ] = 0,
-    require_key: Annotated[str, typer.Option(metavar="KEY", help="Answer 401 to any other bearer token.")] = "",
+    require_key: Annotated[
+        str,
+        typer.Option(
+            metavar="KEY",
+            envvar="MODELWRIGHT_DEV_KEY",
+            help="Answer 401 to any other bearer token. Set MODELWRIGHT_DEV_KEY instead: others see a command line.",
+        ),
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print the address as JSON.")] = False,
 ) -> None:
     """Run an OpenAI-compatible upstream for tests: always the same answers, and faults on demand.

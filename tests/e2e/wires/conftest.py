@@ -15,7 +15,7 @@ from tests.e2e.wires.calls import PROMPT, block
 
 @pytest.fixture(scope="package")
 def provider() -> Iterator[DevProvider]:
-    with DevProvider("--require-key", "sk-live", "--delay", "15ms") as running_provider:
+    with DevProvider("--delay", "15ms", key="sk-live") as running_provider:
         yield running_provider
 
 
