@@ -12,6 +12,9 @@ from hypothesis import settings
 settings.register_profile("everywhere", deadline=None, print_blob=True)
 settings.load_profile("everywhere")
 
+# Programs that tests start keep what they compile: each start would read every module anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 CLEAN_UP_SECONDS = 120
 STDERR = pytest.StashKey[int]()
 NO_SKIPS = os.environ.get("MODELWRIGHT_NO_SKIPS") == "1"

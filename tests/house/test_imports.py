@@ -16,7 +16,7 @@ HEAVY = {
 }  # fmt: skip
 NOT_IN_A_GATEWAY = {
     "aiosqlite", "alembic", "cryptography", "fastapi", "jinja2", "joserfc", "numpy", "onnxruntime", "openvino",
-    "pydantic", "ruamel", "sqlalchemy", "starlette", "typer",
+    "pydantic", "pygments", "rich", "ruamel", "sqlalchemy", "starlette", "typer",
 }  # fmt: skip
 
 

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-import structlog
 
 QUIET = {"uvicorn.error": logging.WARNING, "asyncio": logging.WARNING}
 """Loggers of libraries that would tell of their own ordinary life."""
@@ -20,18 +19,7 @@ def configure_logging(part: str, *, write: Callable[[bytes], None], level: str =
     Exceptions carry their traceback as text, without the values of variables: those may hold secrets.
     """
     handler = _Handler(write)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[structlog.stdlib.add_log_level, structlog.stdlib.add_logger_name],
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.TimeStamper(fmt=None, key="at"),
-                structlog.processors.format_exc_info,
-                _Ordered(part),
-                structlog.processors.JSONRenderer(serializer=_serialize),
-            ],
-        )
-    )
+    handler.setFormatter(_Lines(part))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
@@ -52,20 +40,25 @@ class _Handler(logging.Handler):
             self.handleError(record)
 
 
-class _Ordered:
-    """Puts part and level first, as in the lines of events."""
+class _Lines(logging.Formatter):
+    """Part and level first, as in the lines of events."""
 
     def __init__(self, part: str) -> None:
+        super().__init__()
         self._part = part
 
-    def __call__(self, _logger: Any, _method: str, fields: structlog.typing.EventDict) -> structlog.typing.EventDict:
-        message = fields.pop("event", "")
-        level = fields.pop("level", "info")
-        return {"part": self._part, "level": level, "event": "log", "message": message, **fields}
-
-
-def _serialize(fields: Any, **_: Any) -> str:
-    return msgspec.json.encode(fields, enc_hook=repr).decode()
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "part": self._part,
+            "level": record.levelname.lower(),
+            "event": "log",
+            "message": record.getMessage(),
+            "logger": record.name,
+            "at": record.created,
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return msgspec.json.encode(line).decode()
 
 
 def _log_uncaught(kind: type[BaseException], error: BaseException, trace: Any) -> None:

@@ -13,7 +13,7 @@ from modelwright.cli.main import VERBS, Verb, app
 
 HEAVY = {
     "aiohttp", "alembic", "fastapi", "httptools", "numpy", "onnxruntime", "openvino", "pydantic", "rich",
-    "ruamel", "sqlalchemy", "starlette", "structlog", "uvicorn", "uvloop",
+    "ruamel", "sqlalchemy", "starlette", "uvicorn", "uvloop",
 }  # fmt: skip
 HELP = """\
 Usage: modelwright [OPTIONS] COMMAND [ARGS]...
