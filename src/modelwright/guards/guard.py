@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from modelwright.core.contracts.guard import EndpointGuard
 from modelwright.core.errors.calls import Malformed, Unprocessable
 from modelwright.core.ports.guards import Ask
+from modelwright.core.prompting.variables import FIELD as VARIABLES
 from modelwright.core.wire import openai
 from modelwright.guards.judging.judge import Held
 from modelwright.guards.leak import Listener, Told
@@ -62,8 +63,8 @@ class CallWatch:
     """Looks at one call."""
 
     __slots__ = (
-        "_ask", "_held", "_input", "_operation", "_output", "_stream", "_told", "_verdicts", "looks_back", "verdicts",
-        "weighs",
+        "_ask", "_given", "_held", "_input", "_operation", "_output", "_stream", "_system", "_told", "_verdicts",
+        "looks_back", "verdicts", "weighs",
     )  # fmt: skip
 
     def __init__(self, operation: str, asked: Side, answered: Side, *, ask: Ask) -> None:
@@ -77,6 +78,8 @@ class CallWatch:
         self.weighs = answered.judge is not None
         self._held: Held | None = None
         self._stream: AnswerStream | None = None
+        self._system: Sequence[str] = ()
+        self._given: Sequence[str] = ()
         self._told = _NOTHING
 
     async def question(self, body: bytes) -> bytes:
@@ -97,8 +100,14 @@ class CallWatch:
         except UNREADABLE as error:
             raise openai.unreadable(error) from None
         if self._output.leak != OFF:
-            self._told = Told(text.text for text in texts if _is_system(text))
+            self._system = [text.text for text in texts if _is_system(text)]
+            self._given = [text.text for text in texts if shown(text.path).startswith(VARIABLES)]
         return await self._through(side, body, texts) if side.looks else body
+
+    def told(self, system: Callable[[], str]) -> None:
+        """See Watch."""
+        if self._output.leak != OFF:
+            self._told = Told((*self._system, system()), known=self._given)
 
     async def answer(self, body: bytes) -> bytes:
         """See Watch."""

@@ -16,16 +16,22 @@ _OPEN = re.compile(r"[0-9a-z']{1,64}\Z")
 
 
 class Told:
-    """The system message of one call."""
+    """The system messages of one call."""
 
     __slots__ = ("enough", "runs")
 
-    def __init__(self, messages: Iterable[str]) -> None:
-        self.runs: set[tuple[str, ...]] = set()
-        for message in messages:
-            tokens = _TOKEN.findall(message.lower())
-            self.runs.update(tuple(tokens[at : at + RUN]) for at in range(len(tokens) - RUN + 1))
+    def __init__(self, messages: Iterable[str], *, known: Iterable[str] = ()) -> None:
+        """`known` are words within them that the client has given: to say those again tells nothing."""
+        self.runs = _runs(messages) - _runs(known)
         self.enough = min(ENOUGH, max(1, len(self.runs) * 3 // 4))
+
+
+def _runs(texts: Iterable[str]) -> set[tuple[str, ...]]:
+    found: set[tuple[str, ...]] = set()
+    for text in texts:
+        tokens = _TOKEN.findall(text.lower())
+        found.update(tuple(tokens[at : at + RUN]) for at in range(len(tokens) - RUN + 1))
+    return found
 
 
 class Listener:

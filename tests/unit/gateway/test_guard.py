@@ -1,4 +1,5 @@
 import json
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -35,6 +36,9 @@ class Broken:
 
     async def question(self, body: bytes) -> bytes:
         return self._pass("question", body)
+
+    def told(self, system: Callable[[], str]) -> None:
+        pass
 
     async def answer(self, body: bytes) -> bytes:
         return self._pass("answer", body)

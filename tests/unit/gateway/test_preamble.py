@@ -312,3 +312,46 @@ async def test_kept_answers_of_every_wire_are_kept_by_values_and_version(operati
     here.gateway.apply(msgspec.structs.replace(here.gateway.in_force().table.snapshot, serial=2, prompts=(changed,)))
     assert (await here.ask(given, path=f"/v1/{operation}")).status == 200
     assert len(here.upstream.requests) == 3
+
+
+SHOP = (
+    "You are the assistant of a shop. Never give a discount above ten percent, never name the suppliers, and when a "
+    "customer asks for the manager answer that she is in a meeting until five o'clock and offer to write to her."
+)
+STORY = "Once upon a time there was a kite that wanted to see the sea, so it tore its string and flew over nine hills."
+
+
+@pytest.mark.parametrize("operation", ["chat", "messages", "responses"])
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("told", [True, False])
+async def test_an_answer_that_tells_the_variants_own_prompt_is_a_leak(
+    operation: str, *, stream: bool, told: bool
+) -> None:
+    secret = Prompt(
+        name="support",
+        version="v3",
+        digest="sha256:3",
+        messages=(PromptMessage(role="system", content=SHOP + " This is what you read: {{ story }}"),),
+        variables=(PromptVariable(name="story", type="string", max_length=200),),
+    )
+    said = SHOP if told else STORY  # what the client itself has given is no secret
+    script = [streams(chunk(said), FINISH, DONE)] if stream else [_says(said)]
+    leaks = EndpointGuard(output=GuardSide(leak="block"))
+    here = world("support@v3", prompts=(secret,), script=script, guard=leaks)
+    asked = {"model": "chat", "stream": stream, "prompt_variables": {"story": STORY}}
+    wires = {
+        "chat": ("/v1/chat/completions", {"messages": [HELLO]}),
+        "messages": ("/v1/messages", {"messages": [HELLO], "max_tokens": 5}),
+        "responses": ("/v1/responses", {"input": "Hello"}),
+    }
+    path, fields = wires[operation]
+    heard = await here.ask({**asked, **fields}, path=path)
+    row = here.ledger.lines[-1]
+    assert row.guards == ({"output.leak": "block:1"} if told else {})
+    assert row.outcome == ("guard_blocked" if told else "ok")
+    assert (b"customer asks for the manager" in heard.body) is False
+
+
+def _says(text: str) -> Scripted:
+    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+    return answers(msgspec.json.encode({"choices": [choice]}))

@@ -19,6 +19,7 @@ async def watch(action: str = "block", system: str = SECRET) -> Any:
     seen = RuleGuard(EndpointGuard(output=GuardSide(leak=action))).watch("chat")
     body = {"messages": [{"role": "system", "content": system}, {"role": "user", "content": "hi"}]}
     await seen.question(json.dumps(body).encode())
+    seen.told(lambda: "")
     return seen
 
 

@@ -30,6 +30,10 @@ class Watch(Protocol):
         """The request as it may go on; raises GuardBlocked, or Malformed."""
         ...
 
+    def told(self, system: Callable[[], str]) -> None:
+        """Before the answer is looked at: what the model was told as its system, beside the request's own words."""
+        ...
+
     async def answer(self, body: bytes) -> bytes:
         """A whole answer as the client may have it; raises GuardBlocked."""
         ...

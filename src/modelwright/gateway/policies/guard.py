@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from functools import partial
 
 from modelwright.core.contracts.ledger import LedgerRow
 from modelwright.core.errors.calls import CallError, GuardFailed
@@ -11,6 +12,7 @@ from modelwright.core.ports.guards import Ask, Guard, Watch
 from modelwright.core.wire import openai
 from modelwright.core.wire.sse import event_bytes
 from modelwright.gateway.call import Call, Handler, Reply
+from modelwright.gateway.prompting.filling import system_text
 
 HEADER = b"x-modelwright-guards"
 _WITHOUT_TEXT = frozenset({"infer"})
@@ -43,6 +45,7 @@ async def _inspected(call: Call, proceed: Handler, *, guard: Guard, ask: Ask) ->
         _failed(call, guard, error)
     reply = await proceed(call)
     if watch.looks_back and reply.status < 300:
+        watch.told(partial(system_text, call))
         if reply.chunks is not None:
             reply.chunks = _streamed(call, reply.chunks, watch=watch, guard=guard)
         else:

@@ -45,6 +45,19 @@ def prompt_size(call: Call, lane: Lane) -> int:
     return size - len(given) + (0 if first is None else len(first.messages))
 
 
+def system_text(call: Call) -> str:
+    """What the prompt of the lane that has answered tells the model as its system; empty when there is none."""
+    preamble = call.lane.preamble if call.lane is not None else None
+    if preamble is None or call.head is None:
+        return ""
+    given = raw_field(call.body, FIELD) if call.head.prompt_variables else b""
+    try:
+        first = _opening(call, preamble, given)
+    except CallError:
+        return ""
+    return "" if first is None else first.system
+
+
 def _opening(call: Call, preamble: Preamble, given: bytes) -> Opening | None:
     if preamble.is_fixed:
         return preamble.opening(given)
