@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.guards import families as f
+from bench.guards import fresh
 
 PATH = Path(__file__).parent / "set.jsonl"
 SEED = 20261121
 
 
 def rows() -> Iterator[dict[str, str]]:
-    """Every case: text, label (attack or benign), family, part (open or held)."""
+    """Every case: text, label (attack or benign), family, part (open, held or fresh)."""
     draw = random.Random(SEED)
     for part, attacks in (("open", f.OPEN_ATTACKS), ("held", f.HELD_ATTACKS)):
         for family, texts in attacks.items():
@@ -39,6 +40,16 @@ def rows() -> Iterator[dict[str, str]]:
     for number, text in enumerate(f.WHOLE_BENIGN):
         for context in f.CONTEXTS:
             yield _row(context + text, "benign", "looks bad", part="open" if number % 2 else "held")
+
+    yield from _fresh()
+
+
+def _fresh() -> Iterator[dict[str, str]]:
+    for family, texts in fresh.ATTACKS.items():
+        for text in texts:
+            yield _row(text, "attack", family, part="fresh")
+    for text in fresh.BENIGN:
+        yield _row(text, "benign", "ordinary", part="fresh")
 
 
 def _row(text: str, label: str, family: str, *, part: str) -> dict[str, str]:

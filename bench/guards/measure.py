@@ -1,7 +1,8 @@
 """Prints what the guards find and miss on the labelled set, the upper 95 % bound of false alarms, and what they cost.
 
-The set is by the same author as the rules. The held part was written before the rules were tried and is looked at only
-here, as a sum; it is still kinder than what strangers send.
+The set is by the same author as the rules. Two parts are held out: `held` was written before the rules were tried, and
+was read when they were widened; `fresh` was written before that and is looked at only here, as sums. Both are still
+kinder than what strangers send.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def main() -> None:
     rows = [json.loads(line) for line in PATH.read_text("utf-8").splitlines()]
     print(f"{len(rows)} cases, injection threshold {THRESHOLD}\n")
     print(f"{'':34} {'attacks found':>15} {'false alarms':>15} {'at most (95 %)':>15}")
-    for part in ("open", "held"):
+    for part in ("open", "held", "fresh"):
         for name, wanted in (("English", False), ("Chinese", True)):
             some = [row for row in rows if row["part"] == part and _is_chinese(row["text"]) is wanted]
             _line(f"injection, {part} part, {name}", some, lambda text: score(text)[0] >= THRESHOLD)
