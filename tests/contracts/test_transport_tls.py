@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,29 +15,16 @@ from modelwright.adapters.http.pool import Pool
 from modelwright.core.errors.providers import ProviderTimeout, ProviderUnreachable
 from modelwright.core.ports.http import Deadlines, Origin, Transport, UpstreamRequest
 from tests.contracts.upstream import Exchange, Upstream, upstream
+from tests.making.certificates import make_certificates
 
 CLIENTS: dict[str, Callable[..., Transport]] = {"pool": Pool, "aiohttp": AiohttpClient}
 DEADLINES = Deadlines(connect=10.0, first_byte=10.0, idle=10.0)
-EXTENSIONS = {
-    "authority": "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign\nsubjectKeyIdentifier=hash",
-    "server": "subjectAltName=DNS:localhost\nauthorityKeyIdentifier=keyid",
-    "client": "extendedKeyUsage=clientAuth\nauthorityKeyIdentifier=keyid",
-}
 
 
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with authority.pem, and server and client (.pem, .key) that it signed."""
-    folder = tmp_path_factory.mktemp("certificates")
-    for name, extensions in EXTENSIONS.items():
-        (folder / f"{name}.ext").write_text(extensions)
-        key = f"-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout {name}.key"
-        _openssl(folder, f"req {key} -out {name}.csr -subj /CN={name}")
-        signer = (
-            "-CA authority.pem -CAkey authority.key -CAcreateserial" if name != "authority" else f"-signkey {name}.key"
-        )
-        _openssl(folder, f"x509 -req -in {name}.csr {signer} -days 2 -extfile {name}.ext -out {name}.pem")
-    return folder
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.fixture(params=CLIENTS)
@@ -151,8 +137,3 @@ async def test_handshake_that_never_ends_is_a_timeout(client: Callable[..., Tran
 def test_missing_bundle_is_an_error() -> None:
     with pytest.raises(OSError, match="No such file"):
         tls_context(ca_bundle="/nonexistent/authority.pem")
-
-
-def _openssl(folder: Path, arguments: str) -> None:
-    done = subprocess.run(["openssl", *arguments.split()], cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr

@@ -8,19 +8,22 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
+
+from redis import Redis
 
 
 class RedisServer:
-    """`redis-server`; the folder is for whatever it might write."""
+    """`redis-server`; the folder is for whatever it might write, `options` are its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         program = shutil.which("redis-server")
         assert program, "redis-server is not installed: sh tests/system-packages.sh redis-server"
         self._command = [program, "--save", "", "--appendonly", "no", "--dir", str(folder), "--bind", "127.0.0.1"]
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port: int = free.getsockname()[1]
+        self._command += options
+        self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self.process = self._started()
 
@@ -59,3 +62,85 @@ class RedisServer:
             assert process.poll() is None, "redis-server has ended"
             time.sleep(0.02)
         raise AssertionError("redis-server does not answer")
+
+
+class RedisCluster:
+    """Two nodes, of which the second has all slots: the first one can only point to it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.nodes: list[RedisServer] = []
+        self._buses: list[int] = []
+        self._folder = folder
+        for _ in range(2):
+            self._add()
+
+    def __enter__(self) -> Self:
+        first, second = self.nodes
+        self.tell(second, "CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+        self.tell(first, "CLUSTER", "MEET", "127.0.0.1", second.port, self._buses[1])
+        self._until(lambda: all("cluster_state:ok" in str(self.tell(node, "CLUSTER", "INFO")) for node in self.nodes))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for node in self.nodes:
+            node.kill()
+
+    @staticmethod
+    def tell(node: RedisServer, *words: str | int) -> Any:
+        """One command."""
+        with Redis(port=node.port, decode_responses=True) as client:
+            return client.execute_command(*words)
+
+    def replicate(self) -> RedisServer:
+        """A third node that holds what the second does."""
+        first, second = self.nodes
+        replica = self._add()
+        for node, bus in ((first, self._buses[0]), (second, self._buses[1])):
+            self.tell(replica, "CLUSTER", "MEET", "127.0.0.1", node.port, bus)
+        master = self.tell(second, "CLUSTER", "MYID")
+        self._until(lambda: master in str(self.tell(replica, "CLUSTER", "NODES")))
+        self.tell(replica, "CLUSTER", "REPLICATE", master)
+        self._until(lambda: "master_link_status:up" in _lines(self.tell(replica, "INFO", "replication")))
+        self._until(lambda: str(replica.port) in str(self.tell(second, "CLUSTER", "SLOTS")))
+        return replica
+
+    def _add(self) -> RedisServer:
+        bus, home = free_port(), self._folder / f"node-{len(self.nodes)}"
+        home.mkdir()
+        options = ("--cluster-enabled", "yes", "--cluster-port", str(bus), "--cluster-node-timeout", "2000")
+        options += ("--repl-diskless-sync-delay", "0")
+        self.nodes.append(RedisServer(home, *options))
+        self._buses.append(bus)
+        return self.nodes[-1]
+
+    @staticmethod
+    def _until(done: Callable[[], bool]) -> None:
+        for _ in range(1000):
+            if done():
+                return
+            time.sleep(0.02)
+        raise AssertionError("the cluster does not get there")
+
+    def move(self, key: str) -> None:
+        """The slot of this key from the second node to the first, with all that it holds."""
+        target, source = self.nodes
+        slot = self.tell(source, "CLUSTER", "KEYSLOT", key)
+        ids = {node: self.tell(node, "CLUSTER", "MYID") for node in self.nodes}
+        self.tell(target, "CLUSTER", "SETSLOT", slot, "IMPORTING", ids[source])
+        self.tell(source, "CLUSTER", "SETSLOT", slot, "MIGRATING", ids[target])
+        names = self.tell(source, "CLUSTER", "GETKEYSINSLOT", slot, 1000)
+        if names:
+            self.tell(source, "MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *names)
+        for node in self.nodes:
+            self.tell(node, "CLUSTER", "SETSLOT", slot, "NODE", ids[target])
+
+
+def _lines(found: Any) -> list[str]:
+    """What INFO says, however the client has read it."""
+    return [f"{name}:{value}" for name, value in found.items()] if isinstance(found, dict) else str(found).splitlines()
+
+
+def free_port() -> int:
+    """One that nobody uses now."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return free.getsockname()[1]

@@ -29,6 +29,21 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def at_node(url: str, host: str, port: int) -> str:
+    """The same URL, user and options included, at another host; an empty `host` means that which it names."""
+    parts = urlsplit(url)
+    host = host or parts.hostname or ""
+    user, at, _ = parts.netloc.rpartition("@")
+    return parts._replace(netloc=f"{user}{at}{f'[{host}]' if ':' in host else host}:{port}").geturl()
+
+
+def redis_remedy(url: str) -> str:
+    """What to write instead of something that is no address of Redis that this version can use."""
+    if "sentinel" in url.partition(":")[0]:
+        return "Sentinel is not asked: name what leads to the master, such as a proxy or a service, or use a cluster"
+    return "write such as redis://host:6379/0, or rediss://host:6379/0 for TLS"
+
+
 def is_sealed(url: str) -> bool:
     """Whether nobody on the way can change what is read there: https, or http on this very machine."""
     try:

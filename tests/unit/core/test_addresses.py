@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelwright.core.addresses import is_loopback, join_address, split_address
+from modelwright.core.addresses import at_node, is_loopback, join_address, redis_remedy, split_address
 
 
 @pytest.mark.parametrize(
@@ -63,3 +63,21 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         return
     assert host
     assert 0 <= port <= 65535
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "moved"),
+    [
+        ("redis://h:1/0", "10.0.0.7", "redis://10.0.0.7:9/0"),
+        ("rediss://u:p%40@h:1/0?ssl_ca_certs=/a", "n", "rediss://u:p%40@n:9/0?ssl_ca_certs=/a"),
+        ("redis://h", "", "redis://h:9"),
+        ("redis://h", "fd00::1", "redis://[fd00::1]:9"),
+    ],
+)
+def test_another_node_has_the_same_user_and_options(url: str, host: str, moved: str) -> None:
+    assert at_node(url, host, 9) == moved
+
+
+def test_sentinel_is_refused_with_a_way_out() -> None:
+    assert "leads to the master" in redis_remedy("redis+sentinel://h/main")
+    assert "redis://host:6379/0" in redis_remedy("nowhere")

@@ -16,7 +16,18 @@ from typing import Any, TypeAlias, cast
 from hiredis import pack_command
 from redis.asyncio import ConnectionPool
 from redis.asyncio.connection import AbstractConnection
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import (
+    AskError,
+    ClusterDownError,
+    MovedError,
+    NoScriptError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+    TryAgainError,
+)
+
+from modelwright.core.addresses import at_node
 
 MERCY = 0.005
 """Seconds more in which an answer that has come already is read: the delay may have been our own."""
@@ -26,11 +37,16 @@ PAUSES = (0.05, 0.1, 0.25, 0.5, 1.0)
 """Seconds between two tries to connect again."""
 TOGETHER = 64
 """Commands that are sent as one piece."""
+HOPS = 5
+"""Nodes of a cluster that may point to each other before that counts as a failure."""
 POSTED = 100_000
 """Commands kept while Redis is away; past it the oldest are given up."""
 
 Command: TypeAlias = tuple[str, Sequence[str], Sequence[str | int]]
 """(script, keys, arguments)."""
+_Asked: TypeAlias = "tuple[Command, asyncio.Future[Any]]"
+_PASSING = (AskError, ClusterDownError, NoScriptError, ReadOnlyError, TryAgainError)
+"""Refusals of a node that will take the same command again after a while, or that another node has replaced."""
 log = logging.getLogger("modelwright.limits")
 
 _pack = cast("Callable[[tuple[str | int, ...]], bytes]", pack_command)
@@ -48,10 +64,17 @@ class AwayError(Exception):
 class Line:
     """Breaks at the first late answer: from then on every question is answered `AwayError` at once."""
 
-    def __init__(self, url: str, *, scripts: Mapping[str, str], patience: float) -> None:
-        """`patience`: seconds within which Redis answers, or it counts as away. Raises ValueError for no address."""
+    def __init__(self, url: str, *, scripts: Mapping[str, str], probe: str, patience: float) -> None:
+        """`patience`: seconds within which Redis answers, or it counts as away. `probe` is a key of the slot that all
+        keys have: in a cluster it says which node to speak to. Raises ValueError for no address.
+        """
         self.patience = patience
-        self._pool = ConnectionPool.from_url(url, socket_timeout=None, socket_connect_timeout=OPENING)
+        self._home = self._url = url
+        self._others: tuple[str, ...] = ()
+        """URLs of the cluster's nodes, to be asked when the one in use is lost."""
+        self._tries = 0
+        self._probe = probe
+        self._pool = _pool(url)
         try:
             self._pool.make_connection()
         except TypeError as error:
@@ -59,7 +82,7 @@ class Line:
         self._scripts = scripts
         self._digests = {name: _digest(text) for name, text in scripts.items()}
         self._connection: AbstractConnection | None = None
-        self._asked: deque[tuple[Command, asyncio.Future[Any]]] = deque()
+        self._asked: deque[_Asked] = deque()
         self._posted: deque[Command] = deque(maxlen=POSTED)
         self._tasks: set[asyncio.Task[None]] = set()
         self._busy = False
@@ -124,19 +147,25 @@ class Line:
 
     async def _connect(self) -> None:
         """Until it succeeds."""
+        hops = 0
         for pause in chain(PAUSES, repeat(PAUSES[-1])):
             connection = self._pool.make_connection()
             try:
                 async with asyncio.timeout(OPENING):
                     await connection.connect()
-                    for text in self._scripts.values():
-                        await connection.send_command("SCRIPT", "LOAD", text)
-                        await connection.read_response()
+                    await self._prepare(connection)
             except (RedisError, OSError, TimeoutError) as error:
                 await connection.disconnect(nowait=True)
+                hops += 1
+                if isinstance(error, MovedError) and hops <= HOPS:
+                    self._turn_to(at_node(self._url, error.host, error.port))
+                    continue
                 self._tell("Redis cannot be reached, limits follow the rule for that: %s", error)
                 self._opened = True
                 self._fail(self._asked, sent=False)
+                self._tries += 1
+                known = (self._home, *self._others)
+                self._turn_to(known[self._tries % len(known)])
                 await asyncio.sleep(pause)
             else:
                 self._connection, self._opened = connection, True
@@ -144,6 +173,22 @@ class Line:
                     log.warning("Redis keeps the limits again")
                 self._told = False
                 return
+
+    async def _prepare(self, connection: AbstractConnection) -> None:
+        """Find out whether this is the node that keeps the limits, and hand it the scripts; raises RedisError."""
+        await _asked_of(connection, "PEXPIRE", self._probe, 1)
+        for text in self._scripts.values():
+            await _asked_of(connection, "SCRIPT", "LOAD", text)
+        try:
+            slots: Any = await _asked_of(connection, "CLUSTER", "SLOTS")
+        except ResponseError:  # it is no cluster, or this is not told to everybody
+            return
+        nodes = [node for slot in slots for node in slot[2:]]
+        self._others = tuple({at_node(self._url, _text(node[0]), int(node[1])): None for node in nodes})
+
+    def _turn_to(self, url: str) -> None:
+        if url != self._url:
+            self._url, self._pool = url, _pool(url)
 
     async def _turn(self) -> None:
         """Send what has gathered and hand out the replies, or break."""
@@ -159,13 +204,30 @@ class Line:
                 raise
             self._tell("Redis does not answer, limits follow the rule for that: %s", error)
             return
+        moved = next((reply for reply in replies if isinstance(reply, MovedError)), None)
+        if moved is not None:
+            await self._follow(moved, posted, asked, replies=replies)
         for (_, future), reply in zip(asked, replies[len(posted) :], strict=True):
-            if future.done():
+            if future.done() or isinstance(reply, MovedError):
                 continue
             if isinstance(reply, ResponseError):
                 future.set_exception(AwayError(sent=False))
             else:
                 future.set_result(reply)
+
+    async def _follow(
+        self, moved: MovedError, posted: Sequence[Command], asked: Sequence[_Asked], *, replies: Sequence[Any]
+    ) -> None:
+        """Another node keeps the limits now: what this one did not run is sent there, and calls wait for it."""
+        of_posted, of_asked = replies[: len(posted)], replies[len(posted) :]
+        again = [one for one, reply in zip(posted, of_posted, strict=True) if isinstance(reply, MovedError)]
+        self._posted.extendleft(reversed(again))
+        waiting = [one for one, reply in zip(asked, of_asked, strict=True) if isinstance(reply, MovedError)]
+        self._asked.extendleft(reversed(waiting))
+        connection, self._connection, self._opened = self._connection, None, False
+        if connection is not None:
+            await connection.disconnect(nowait=True)
+        self._turn_to(at_node(self._url, moved.host, moved.port))
 
     async def _within_deadline(self, commands: Sequence[Command]) -> list[Any]:
         connection, task = self._connection, asyncio.current_task()
@@ -201,7 +263,9 @@ class Line:
     async def _reply(self, connection: AbstractConnection) -> Any:
         try:
             return await connection.read_response()
-        except NoScriptError:
+        except MovedError as error:
+            return error
+        except _PASSING:
             raise
         except ResponseError as error:
             self._tell("Redis refuses what limits need: %s", error)
@@ -213,7 +277,7 @@ class Line:
             log.error(words, error)
         self._told = True
 
-    def _break(self, asked: Sequence[tuple[Command, asyncio.Future[Any]]]) -> None:
+    def _break(self, asked: Sequence[_Asked]) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             self.breaks += 1
@@ -223,11 +287,25 @@ class Line:
         self._fail(deque(asked), sent=True)
         self._fail(self._asked, sent=False)
 
-    def _fail(self, asked: deque[tuple[Command, asyncio.Future[Any]]], *, sent: bool) -> None:
+    def _fail(self, asked: deque[_Asked], *, sent: bool) -> None:
         while asked:
             _, future = asked.popleft()
             if not future.done():
                 future.set_exception(AwayError(sent=sent))
+
+
+def _pool(url: str) -> ConnectionPool:
+    return ConnectionPool.from_url(url, socket_timeout=None, socket_connect_timeout=OPENING)
+
+
+async def _asked_of(connection: AbstractConnection, *words: str | int) -> Any:
+    await connection.send_command(*words)
+    return await connection.read_response()
+
+
+def _text(text: bytes | str | None) -> str:
+    """A host as Redis tells it; nothing when it does not know its own."""
+    return text.decode() if isinstance(text, bytes) else text or ""
 
 
 def _digest(text: str) -> str:

@@ -66,7 +66,7 @@ class RedisLimits:
         self._local = MemoryLimits(clock.now, shares=away.workers)
         self._asks: dict[str, Sequence[Ask]] = {}
         self._names: dict[tuple[str, str], str] = {}
-        self._line = Line(url, scripts=ALL, patience=away.after)
+        self._line = Line(url, scripts=ALL, probe=f"{self._prefix}probe", patience=away.after)
         self._me = self._new_name()
         self._live(self._place)
         self._beats = asyncio.get_running_loop().create_task(self._beat())

@@ -13,9 +13,10 @@ from typing import Any, cast
 
 import msgspec
 from redis.asyncio import ConnectionPool, Redis
-from redis.exceptions import RedisError
+from redis.exceptions import MovedError, RedisError
 
 from modelwright.adapters.stores.memory_cache import MemoryCache
+from modelwright.core.addresses import at_node
 from modelwright.core.ports.cache import Kept
 
 PATIENCE = 0.02
@@ -28,7 +29,10 @@ PAUSE = 0.5
 """Seconds between two probes while it is away."""
 WAITING = 16 << 20
 """Bytes that wait to be written; what comes beyond is kept in memory only."""
-PREFIX = b"modelwright:kept:"
+PREFIX = b"modelwright:{kept}:"
+"""Before all keys; what stands in braces decides on the node of a cluster, so that one has them all."""
+HOPS = 5
+"""Nodes of a cluster that may point to each other before that counts as a failure."""
 
 _FAILURES = (RedisError, OSError, TimeoutError)
 _encode = msgspec.msgpack.Encoder().encode
@@ -52,13 +56,12 @@ class RedisCache:
         """Whether Redis answers, as far as is known."""
         self._near = near
         self._now = now
-        options: dict[str, Any] = {"single_connection_client": True, "socket_connect_timeout": WRITING}
         try:
             ConnectionPool.from_url(url).make_connection()
         except TypeError as error:
             raise ValueError(f"an option of the address is not known: {error}") from None
-        self._reading = Redis.from_url(url, **options)
-        self._writing = Redis.from_url(url, **options)
+        self._home = self._url = url
+        self._reading, self._writing = _client(url), _client(url)
         self._asked: list[tuple[Sequence[bytes], asyncio.Future[Sequence[bytes | None]]]] = []
         self._posted: list[tuple[bytes, bytes, float]] = []
         self._waiting = 0
@@ -174,14 +177,19 @@ class RedisCache:
             well = await self._is_well()
 
     async def _is_well(self) -> bool:
-        try:
-            async with asyncio.timeout(WRITING):
-                for client in (self._reading, self._writing):
-                    await client.ping()
-        except _FAILURES as error:
-            self._tell(error)
-            await self._hang_up()
-            return False
+        for hop in range(HOPS + 1):
+            try:
+                async with asyncio.timeout(WRITING):
+                    for client in (self._reading, self._writing):
+                        await client.pexpire(PREFIX, 1)  # only the node that keeps the answers takes that
+                break
+            except _FAILURES as error:
+                if isinstance(error, MovedError) and hop < HOPS:
+                    await self._turn_to(at_node(self._url, error.host, error.port))
+                    continue
+                self._tell(error)
+                await self._turn_to(self._home)
+                return False
         if self._told:
             log.warning("Redis keeps answers again")
         self.up, self._told = True, False
@@ -197,6 +205,13 @@ class RedisCache:
     async def _recover(self) -> None:
         await self._hang_up()
         await self._probe()
+
+    async def _turn_to(self, url: str) -> None:
+        await self._hang_up()
+        if url != self._url:
+            for client in (self._reading, self._writing):
+                await client.aclose()
+            self._url, self._reading, self._writing = url, _client(url), _client(url)
 
     async def _hang_up(self) -> None:
         """A late answer must not be taken for the next one."""
@@ -228,3 +243,7 @@ class RedisCache:
             await work()
         finally:
             self._tasks.pop(name, None)
+
+
+def _client(url: str) -> Redis:
+    return Redis.from_url(url, single_connection_client=True, socket_connect_timeout=WRITING)

@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from modelwright.adapters.stores.memory_cache import MemoryCache
+from modelwright.core.addresses import redis_remedy
 from modelwright.core.contracts.snapshot import Snapshot
 from modelwright.core.errors.starting import StartError
 from modelwright.core.ports.cache import CacheStore
@@ -41,9 +42,7 @@ class Caches:
             try:
                 self._made[url] = library.RedisCache(url, near=self.memory, now=self._clock.now)
             except ValueError as error:
-                raise StartError(
-                    "the address of Redis is none", hint="write such as redis://host:6379/0", place="store.redis"
-                ) from error
+                raise StartError("the address of Redis is none", hint=redis_remedy(url), place="store.redis") from error
         return self._made[url]
 
     async def close(self) -> None:

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from modelwright.adapters.limits.memory import MemoryLimits
+from modelwright.core.addresses import redis_remedy
 from modelwright.core.contracts.snapshot import Snapshot
 from modelwright.core.errors.starting import StartError
 from modelwright.core.limits import Used
@@ -52,9 +53,7 @@ class Limiters:
             if made is None:
                 made = library.RedisLimits(url, site=site, place=self._place, clock=self._clock, away=away)
         except ValueError as error:
-            raise StartError(
-                "the address of Redis is none", hint="write such as redis://host:6379/0", place="store.redis"
-            ) from error
+            raise StartError("the address of Redis is none", hint=redis_remedy(url), place="store.redis") from error
         self._made[url, site] = made
         made.lost = self.lost
         made.follow(away)

@@ -97,6 +97,7 @@ gateway: {listen: 'localhost:80', admin: '127.0.0.1:80'} | gateway.admin | same 
 gateway: {workers: 2}; access: {limits: {key: {requests: 1/min}}} | access.limits | 2 gateway workers would each count
 access: {limits: {endpoints: {nobody: {requests: 1/min}}}} | access.limits.endpoints.nobody | no 'nobody'
 store: {redis: 'http://h'} | store.redis | is no address of Redis
+store: {redis: 'redis+sentinel://h:26379/main'} | store.redis | is no address of Redis
 store: {redis: 'redis://:pw@h'} | store.redis | holds a password
 store: {redis: 'redis://h?password=pw'} | store.redis | holds a password
 gateway: {listen: '0.0.0.0:80', admin: '10.0.0.7:80'} | gateway.admin | same port

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from modelwright.app.document.finding import Finding
 from modelwright.app.manifest.rules.case import Case, Rules, unknown_name
 from modelwright.app.manifest.rules.operations import served_alone
+from modelwright.core.addresses import redis_remedy
 
 
 def _one_counts_for_all(case: Case) -> Iterator[Finding]:
@@ -37,7 +38,7 @@ def _redis(case: Case) -> Iterator[Finding]:
         return
     text = redis.reveal()
     if not _is_address(text):
-        yield Finding(place, "is no address of Redis", "write such as redis://host:6379/0")
+        yield Finding(place, "is no address of Redis", redis_remedy(text))
     elif urlsplit(text).password is not None or "password=" in urlsplit(text).query:
         yield Finding(place, "holds a password", "put the address into the environment, write `${secret:REDIS_URL}`")
 
