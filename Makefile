@@ -17,7 +17,7 @@ run: ## start the quickstart: a model and an LLM behind one gateway (PORT=8000 A
 
 test: ## run the tests (LANE=unit, contracts, house or e2e; ARGS="-k name" for pytest)
 	@sh requirements/install.sh dev
-	@sh tests/system-packages.sh curl redis-server
+	@sh tests/system-packages.sh curl postgres redis-server
 	@exec $(BIN)/python -m pytest --durations=10 $(addprefix tests/,$(LANE)) $(ARGS)
 
 lint: ## check style, format, types, floors and dependencies

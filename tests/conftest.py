@@ -20,6 +20,15 @@ STDERR = pytest.StashKey[int]()
 NO_SKIPS = os.environ.get("MODELWRIGHT_NO_SKIPS") == "1"
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Any]:
+    """One PostgresServer for all tests that leave it running; it starts with the first of them."""
+    from tests.making.postgres_server import PostgresServer
+
+    with PostgresServer() as server:
+        yield server
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """Under MODELWRIGHT_NO_SKIPS=1 a skipped or expected failure fails by name, unless the test needs a GPU."""

@@ -4,9 +4,11 @@
 set -eu
 missing=
 for program in "$@"; do
-    PATH=$PATH:/usr/sbin:/sbin command -v "$program" >/dev/null 2>&1 && continue
+    PATH=$PATH:/usr/sbin:/sbin:$(echo /usr/lib/postgresql/*/bin | tr ' ' ':') command -v "$program" >/dev/null 2>&1 &&
+        continue
     case $program in
     nginx) missing="$missing nginx-light" ;;
+    postgres) missing="$missing postgresql" ;;
     *) missing="$missing $program" ;;
     esac
 done

@@ -1,4 +1,4 @@
-"""One suite for every key store: the fake in memory and the one over SQLite."""
+"""One suite for every key store: the fake in memory, and those over SQLite and PostgreSQL."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -7,22 +7,21 @@ from typing import Any
 import msgspec
 import pytest
 
-from modelwright.adapters.stores.database import open_database
 from modelwright.adapters.stores.memory_keys import MemoryKeyStore
 from modelwright.adapters.stores.sql_keys import SqlKeyStore
 from modelwright.core.contracts.snapshot import Key
 from modelwright.core.errors.access import AccessError, KeyNameTaken, KeyNotFound
 from modelwright.core.ports.stores import KeyRow, KeyStore
+from tests.making.databases import KINDS, new_database
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", *KINDS])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[KeyStore]:
     if request.param == "memory":
         yield MemoryKeyStore()
         return
-    database = await open_database(tmp_path / "modelwright.db")
-    yield SqlKeyStore(database)
-    await database.close()
+    async with new_database(request.param, tmp_path, request) as database:
+        yield SqlKeyStore(database)
 
 
 def row(

@@ -1,4 +1,4 @@
-"""One suite for every store of a registry: the fake in memory and the one over SQLite, which also outlives a kill."""
+"""One suite for every store of a registry: the fake in memory, over SQLite, which outlives a kill, and PostgreSQL."""
 
 import asyncio
 import hashlib
@@ -15,18 +15,18 @@ from modelwright.adapters.stores.memory_registry import MemoryRegistryStore
 from modelwright.adapters.stores.sql_registry import SqlRegistryStore
 from modelwright.core.errors.registry import NotRegistered
 from modelwright.core.ports.registry import ALIAS, VERSION, Entry, RegistryStore
+from tests.making.databases import KINDS, new_database
 
 DYING_WRITER = Path(__file__).with_name("registry_writer.py")
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", *KINDS])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[RegistryStore]:
     if request.param == "memory":
         yield MemoryRegistryStore()
         return
-    database = await open_database(tmp_path / "modelwright.db")
-    yield SqlRegistryStore(database)
-    await database.close()
+    async with new_database(request.param, tmp_path, request) as database:
+        yield SqlRegistryStore(database)
 
 
 def digest(content: bytes) -> str:

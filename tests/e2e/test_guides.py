@@ -14,7 +14,10 @@ from tests.e2e.running import QUICKSTART, ROOT, Site, modelwright, program, quic
 pytestmark = pytest.mark.e2e
 
 PAGES = [*sorted((ROOT / "docs" / "guide").glob("*.md")), ROOT / "README.md", ROOT / "README.zh-CN.md"]
-SECRETS = dict.fromkeys(("OPENAI_API_KEY", "OPENAI_API_KEY_2", "DEEPSEEK_API_KEY", "ANTHROPIC_API_KEY"), "sk-example")
+SECRETS = {
+    **dict.fromkeys(("OPENAI_API_KEY", "OPENAI_API_KEY_2", "DEEPSEEK_API_KEY", "ANTHROPIC_API_KEY"), "sk-example"),
+    "DATABASE_URL": "postgresql://user:password@host/database",
+}
 
 
 def _blocks(page: Path, language: str) -> list[str]:

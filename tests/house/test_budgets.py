@@ -10,7 +10,7 @@ from tests.house.files import ROOT, SOURCE, modules, programs
 MODULE_LINES = 400
 FUNCTION_LINES = 50
 FOLDER_FILES = 12
-UNIFORM_SIBLINGS = ("cli", "gateway/policies", "adapters/*", "evaluate/scorers")
+UNIFORM_SIBLINGS = ("cli", "gateway/policies", "adapters/*", "adapters/stores/migrations/versions", "evaluate/scorers")
 VAGUE = {"utils", "util", "common", "helpers", "helper", "base", "manager", "misc", "shared"}
 
 

@@ -4,7 +4,7 @@ Layout of the runtime directory (0700, short path): `base.json` (snapshot withou
 `snapshot.json` (with keys, by control), `keys.alive` (touched by control while that holds every key), `status.json` (by
 the supervisor), `<part>.sock` (each worker's own door), `control.sock` (0600, the CLI's door). State that must survive
 lives in `.modelwright/` beside the manifest: `run.json` (pointer to the runtime directory), `modelwright.db`, `pepper`,
-`salt`, `issuers.json`, `spool/`, `keys/`, `logs/`, `releases/`.
+`salt`, `host`, `issuers.json`, `spool/`, `keys/`, `logs/`, `releases/`.
 """
 
 from __future__ import annotations
@@ -60,6 +60,8 @@ class PartSpec(msgspec.Struct, frozen=True, kw_only=True):
     """The worker writes its state here, one JSON object per line."""
     secrets: int = -1
     """Memory with the secrets of stores (app/secret_stores/handing.py), for gateways and control."""
+    database: str = ""
+    """Of control: the address of the database that hosts share, secrets unresolved; empty: a file of its own."""
     release: str = ""
     log_level: str = "info"
     """Least level of messages; a line per request is always written."""

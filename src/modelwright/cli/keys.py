@@ -135,7 +135,7 @@ def _office(file: Path, env: str | None) -> KeyOffice:
     if not file.is_file():
         raise StartError(f"there is no manifest {file}", hint="go to its folder, or name it: -f FILE")
     environment = chosen_environment(env, process_environment())
-    return KeyOffice(state_of(file), base=file.absolute().parent, environment=environment)
+    return KeyOffice(state_of(file), manifest=file, environment=environment)
 
 
 def _show(made: KeyMade) -> None:

@@ -1,19 +1,20 @@
-"""Opens the database of one installation (SQLite) and brings it to the newest migration; it knows no query."""
+"""The database of an installation: what stores ask of it, and the one that is a file (SQLite); it knows no query."""
 
 from __future__ import annotations
 
-import logging
 import os
-from importlib import import_module
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
-from sqlalchemy import URL, Connection, event, text
+from sqlalchemy import URL, Connection, Dialect, Table, event, text
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DatabaseError, OperationalError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from modelwright.adapters.stores.tables import HEAD, metadata
+from modelwright.adapters.stores.schema import bring_to_head
 from modelwright.core.errors.starting import StartError
 
 BUSY = 2.0
@@ -28,18 +29,75 @@ _PRAGMAS = (
 )
 
 
-class Database:
+class Reader(Protocol):
+    """Begins transactions that read, each of which sees one moment."""
+
+    def connect(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """One transaction."""
+        ...
+
+
+class Writer(Protocol):
+    """Begins transactions that write."""
+
+    def begin(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """One transaction, durable when the block has ended, undone when it fails."""
+        ...
+
+
+class Database(Protocol):
+    """What the stores ask of a database."""
+
+    @property
+    def writer(self) -> Writer:
+        """For what may be written by several at once."""
+        ...
+
+    @property
+    def reader(self) -> Reader:
+        """For what is only looked at."""
+        ...
+
+    @property
+    def dialect(self) -> Dialect:
+        """How statements are put into words."""
+        ...
+
+    @property
+    def insert(self) -> Callable[[Table], Any]:
+        """An INSERT that can end in ON CONFLICT."""
+        ...
+
+    def alone(self, what: str) -> AbstractAsyncContextManager[AsyncConnection]:
+        """A transaction that writes, while nobody else is in one of the same name: looking before writing is safe."""
+        ...
+
+    async def check(self) -> None:
+        """See that it is there and can be read; raises StartError, and DBAPIError."""
+        ...
+
+    async def close(self) -> None:
+        """Close every connection."""
+        ...
+
+
+class SqliteDatabase:
     """Two views of one pool of connections: transactions of `writer` own the database from their first statement."""
+
+    insert = staticmethod(sqlite.insert)
 
     def __init__(self, engine: AsyncEngine, path: Path) -> None:
         self.writer = engine
         self.reader = engine.execution_options(read_only=True)
+        self.dialect = engine.dialect
         self._path = path
         self._file = _identity(path)
         event.listen(engine.sync_engine, "begin", self._begin)
 
+    def alone(self, what: str) -> AbstractAsyncContextManager[AsyncConnection]:
+        return self.writer.begin()
+
     async def check(self) -> None:
-        """See that the file is there and can be read; raises StartError, and DBAPIError."""
         self._see_it()
         async with self.reader.connect() as connection:
             await connection.execute(text("SELECT 1 FROM keys LIMIT 1"))
@@ -61,17 +119,16 @@ class Database:
         connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
     async def close(self) -> None:
-        """Close every connection."""
         await self.writer.dispose()
 
 
-async def open_database(path: Path) -> Database:
+async def open_database(path: Path) -> SqliteDatabase:
     """Open (0600, made when missing) and migrate; raises StartError for a file that is no database of this version."""
     _create(path)
-    database = Database(_engine(path), path)
+    database = SqliteDatabase(_engine(path), path)
     try:
         async with database.writer.begin() as connection:
-            await connection.run_sync(_bring_to_head, path)
+            await connection.run_sync(bring_to_head, str(path))
     except OperationalError as error:
         await database.close()
         hint = "see that the disk has space and that no other program holds the file"
@@ -126,35 +183,3 @@ def _connected(connection: Any, _record: Any) -> None:
     for pragma in _PRAGMAS:
         cursor.execute(pragma)
     cursor.close()
-
-
-def _bring_to_head(connection: Connection, path: Path) -> None:
-    if _is_empty(connection):
-        _make(connection)
-        return
-    found = _revision(connection)
-    if found == HEAD:
-        return
-    if found is not None and found > HEAD:
-        hint = "run that version again, or restore the backup that was made before it"
-        raise StartError(f"{path} was written by a newer version of Modelwright (schema {found})", hint=hint)
-    logging.getLogger("alembic").setLevel(logging.WARNING)  # it would tell of its own set-up, line by line
-    import_module("modelwright.adapters.stores.migrate").upgrade(connection)
-
-
-def _make(connection: Connection) -> None:
-    """A new database begins where the migrations would lead it (a test compares the two), without loading Alembic."""
-    metadata.create_all(connection)
-    connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
-    connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": HEAD})
-
-
-def _is_empty(connection: Connection) -> bool:
-    return connection.execute(text("SELECT 1 FROM sqlite_master LIMIT 1")).first() is None
-
-
-def _revision(connection: Connection) -> str | None:
-    known = connection.execute(text("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'"))
-    if known.first() is None:
-        return None
-    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()

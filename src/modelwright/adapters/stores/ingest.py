@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from functools import partial
 
 import msgspec
 
 from modelwright.adapters.stores.spool_reader import Lines, SpoolFile, SpoolReader, read_lines, writer_of
 from modelwright.adapters.stores.sql_ledger import SqlLedger
+from modelwright.core.contracts.feedback import Feedback
 from modelwright.core.contracts.ledger import LedgerRow
 
 log = logging.getLogger("modelwright.ledger")
@@ -48,7 +49,7 @@ class Ingest:
         self.progress = Progress()
 
     async def step(self) -> None:
-        """Take in all that is there now. Raises SQLAlchemy's DBAPIError when the database cannot take it: try again."""
+        """Take in all that is there now. Raises DBAPIError, StartError while the database cannot take it."""
         async with self._turn:
             names = self._spool.names()
             if not self._begun:
@@ -115,11 +116,12 @@ class Ingest:
             len(lines.bad), len(lines.bad) + len(lines.rows), name, offset, lines.problem, kept,
         )  # fmt: skip
 
-    def _refuse(self, name: str, offset: int, rows: list[LedgerRow]) -> None:
-        """Rows that read well but that no database can hold, such as a count past 64 bits."""
-        kept = self._spool.set_aside(name, offset, [msgspec.json.encode(row) for row in rows], kind="refused")
-        self.progress.rejected += len(rows)
-        log.warning("the database refuses %d rows of %s after byte %d; kept in %s", len(rows), name, offset, kept)
+    def _refuse(self, name: str, offset: int, refused: Sequence[LedgerRow | Feedback]) -> None:
+        """What reads well but no database can hold, such as a count past 64 bits."""
+        lines = [msgspec.json.encode(line) for line in refused]
+        kept = self._spool.set_aside(name, offset, lines, kind="refused")
+        self.progress.rejected += len(lines)
+        log.warning("the database refuses %d rows of %s after byte %d; kept in %s", len(lines), name, offset, kept)
 
     def _complain(self, name: str, error: OSError) -> None:
         """Once per file and problem: the loop comes by twice a second."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import Row, and_, func, select
-from sqlalchemy.dialects import sqlite
+from sqlalchemy import Row, Table, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from modelwright.adapters.stores.database import Database
+from modelwright.adapters.stores.sql_ledger_row import plain
 from modelwright.adapters.stores.tables import feedback, ledger
 from modelwright.core.contracts.feedback import Feedback
 from modelwright.core.experiments.observations import Seen
@@ -18,17 +18,19 @@ _FIELDS = ("call", "tenant", "name", "key", "score", "comment", "at")
 _SEEN = tuple(name for name in Seen.__struct_fields__ if name != "score")
 
 
-async def keep_feedback(connection: AsyncConnection, said: Sequence[Feedback]) -> None:
+async def keep_feedback(
+    connection: AsyncConnection, said: Sequence[Feedback], *, insert: Callable[[Table], Any]
+) -> None:
     """The newest word of a kind on a call counts, in whichever order they arrive; saying it twice changes nothing."""
     if not said:
         return
-    new = sqlite.insert(feedback)
+    new = insert(feedback)
     statement = new.on_conflict_do_update(
         index_elements=["call", "tenant", "name"],
         set_={name: new.excluded[name] for name in ("key", "score", "comment", "at")},
         where=new.excluded.at >= feedback.c.at,
     )
-    await connection.execute(statement, [{name: getattr(one, name) for name in _FIELDS} for one in said])
+    await connection.execute(statement, [_values(one) for one in sorted(said, key=_own_key)])
 
 
 class SqlVariants:
@@ -63,6 +65,15 @@ class SqlVariants:
         async with self._database.reader.connect() as connection:
             found = await connection.execute(wanted.order_by(feedback.c.at.desc()))
             return [dict(row._mapping) for row in found]  # noqa: SLF001 - SQLAlchemy's public name
+
+
+def _own_key(said: Feedback) -> tuple[str, str, str]:
+    return said.call, said.tenant, said.name
+
+
+def _values(said: Feedback) -> dict[str, Any]:
+    values = {name: getattr(said, name) for name in _FIELDS}
+    return {name: plain(value) if isinstance(value, str) else value for name, value in values.items()}
 
 
 def _seen(row: Row[Any]) -> Seen:

@@ -8,8 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, String, and_, case, func, insert, or_, select, text, type_coerce, update
-from sqlalchemy.dialects import sqlite
+from sqlalchemy import ColumnElement, Row, String, and_, case, cast, func, insert, or_, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncResult
 
@@ -26,21 +25,24 @@ _TABLE = "key_table"
 """Among the serials, though it does not go up: see KeyLog."""
 _SORTED = keys.c.digest.concat("")
 """Read as they lie and sorted then: in the order of their index each key would be looked up by itself."""
+_LOCK = "keys"
 _MARK = select(func.max(keys.c.changed))
 _NEXT = select(func.coalesce(func.max(keys.c.changed), 0) + 1).scalar_subquery()
 
 
 class SqlKeyStore:
-    """Writes are serial (one transaction owns the database), so looking before adding is safe."""
+    """Writes are serial, so looking before adding is safe, and marks go up in the order in which others see them."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, host: str = "") -> None:
+        """`host` where several share the database: each has a table of its own."""
         self._database = database
+        self._table = f"{_TABLE}:{host}" if host else _TABLE
 
     async def add(self, row: KeyRow) -> None:
         key = row.key
         same = select(keys.c.id).where(keys.c.tenant == key.tenant, keys.c.name == key.name, _live(row.created))
         try:
-            async with self._database.writer.begin() as connection:
+            async with self._database.alone(_LOCK) as connection:
                 holder = await connection.scalar(same)
                 if holder is not None:
                     raise KeyNameTaken(
@@ -62,7 +64,7 @@ class SqlKeyStore:
             .returning(keys)
         )
         try:
-            async with self._database.writer.begin() as connection:
+            async with self._database.alone(_LOCK) as connection:
                 found = (await connection.execute(change)).first()
                 if found is None:
                     raise KeyNotFound(f"no live key has the id {key_id}", hint="see modelwright keys list")
@@ -77,7 +79,7 @@ class SqlKeyStore:
     async def revoke(self, key_id: str, *, at: float) -> KeyRow:
         held = update(keys).where(keys.c.id == key_id, keys.c.revoked.is_(None))
         change = held.values(revoked=at, changed=_NEXT).returning(keys)
-        async with self._database.writer.begin() as connection:
+        async with self._database.alone(_LOCK) as connection:
             found = (await connection.execute(change)).first()
         if found is None:
             raise KeyNotFound(f"no live key has the id {key_id}", hint="see modelwright keys list")
@@ -103,7 +105,7 @@ class SqlKeyStore:
     @asynccontextmanager
     async def dump(self) -> AsyncIterator[KeyDump]:
         held = and_(keys.c.role == "client", keys.c.revoked.is_(None))
-        endpoints = type_coerce(keys.c.endpoints, String)  # few texts are decoded, not one per key
+        endpoints = cast(keys.c.endpoints, String)  # few texts are decoded, not one per key
         columns = (keys.c.digest, keys.c.id, keys.c.tenant, endpoints, keys.c.expires)
         async with self._database.reader.connect() as connection:
             mark = await connection.scalar(_MARK)
@@ -113,10 +115,10 @@ class SqlKeyStore:
 
     async def table(self) -> int:
         async with self._database.reader.connect() as connection:
-            return await connection.scalar(select(serials.c.value).where(serials.c.name == _TABLE)) or 0
+            return await connection.scalar(select(serials.c.value).where(serials.c.name == self._table)) or 0
 
     async def remember_table(self, number: int) -> None:
-        new = sqlite.insert(serials).values(name=_TABLE, value=number)
+        new = self._database.insert(serials).values(name=self._table, value=number)
         async with self._database.writer.begin() as connection:
             await connection.execute(
                 new.on_conflict_do_update(index_elements=["name"], set_={"value": new.excluded.value})

@@ -15,7 +15,7 @@ _FIELDS = Entry.__struct_fields__
 
 
 class SqlRegistryStore:
-    """Writes are serial (one transaction owns the database), so counting before adding is safe."""
+    """Writes are serial, so counting before adding is safe."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -36,7 +36,7 @@ class SqlRegistryStore:
         values: dict[str, Any] = {field: getattr(entry, field) for field in _FIELDS}
         count = select(func.count()).select_from(registry_history).where(*_line(kind, name))
         held = select(registry_contents.c.digest).where(registry_contents.c.digest == entry.to)
-        async with self._database.writer.begin() as connection:
+        async with self._database.alone("registry") as connection:
             if await connection.scalar(count) != after:
                 return False
             if content is not None and await connection.scalar(held) is None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import func
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import BigInteger, case, literal
 
 from modelwright.adapters.stores.database import Database
 from modelwright.adapters.stores.tables import serials
@@ -17,9 +16,9 @@ class SqlSerials:
 
     async def next(self, name: str, above: int = 0) -> int:
         """The next number of a series, and past `above`: a database that was restored from a backup is behind."""
-        new = insert(serials).values(name=name, value=above + 1)
-        higher = new.on_conflict_do_update(
-            index_elements=["name"], set_={"value": func.max(serials.c.value, above) + 1}
-        )
+        least = literal(above, BigInteger)
+        highest = case((serials.c.value > least, serials.c.value), else_=least)
+        new = self._database.insert(serials).values(name=name, value=above + 1)
+        higher = new.on_conflict_do_update(index_elements=["name"], set_={"value": highest + 1})
         async with self._database.writer.begin() as connection:
             return (await connection.execute(higher.returning(serials.c.value))).scalar_one()

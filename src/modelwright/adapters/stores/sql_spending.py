@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Double, case, cast, func, select
+from sqlalchemy import ColumnElement, Dialect, case, func, select
 
 from modelwright.adapters.stores.database import Database
+from modelwright.adapters.stores.sql_money import sum_of_units
 from modelwright.adapters.stores.tables import ledger
 from modelwright.core.contracts.ledger import COMPARED, JUDGED, VECTOR
-from modelwright.core.prices import UNIT
 
 _SUBJECTS: dict[str, tuple[ColumnElement[Any], ...]] = {
     "tenant": (ledger.c.tenant,),
@@ -31,7 +31,9 @@ class SqlSpending:
         subjects = _SUBJECTS.get(by)
         if subjects is None:
             return []
-        wanted = select(*subjects, _amount(of)).where(ledger.c.call >= _first_call(begins), ledger.c.at >= begins)
+        wanted = select(*subjects, _amount(of, self._database.dialect)).where(
+            ledger.c.call >= _first_call(begins), ledger.c.at >= begins
+        )
         wanted = wanted.where(ledger.c.shadow_of == "")  # nobody asked for it, so nobody's limit holds it
         for mark in (VECTOR, COMPARED, JUDGED):  # nor these, nor their attempts
             wanted = wanted.where(ledger.c.call.not_like(f"%.{mark}%"))
@@ -44,14 +46,13 @@ class SqlSpending:
             return [("\0".join(row[:-1]), int(row[-1])) for row in rows if row[-1]]
 
 
-def _amount(of: str) -> ColumnElement[Any]:
+def _amount(of: str, dialect: Dialect) -> ColumnElement[Any]:
     if of == "requests":
         return func.count()
     if of == "tokens":
         return func.sum(func.coalesce(ledger.c.input_tokens, 0) + func.coalesce(ledger.c.output_tokens, 0))
-    # What is not known is charged at its reservation. A row's own amount comes through a float whole: it has 15 digits.
-    amount = cast(func.coalesce(ledger.c.cost, func.nullif(ledger.c.reserved, ""), "0"), Double)
-    return func.sum(cast(func.round(amount * UNIT), BigInteger))
+    # What is not known is charged at its reservation.
+    return sum_of_units(func.coalesce(ledger.c.cost, func.nullif(ledger.c.reserved, ""), "0"), dialect)
 
 
 def _first_call(at: float) -> str:

@@ -9,7 +9,7 @@ import msgspec
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from modelwright.adapters.stores.sql_ledger import SqlLedger
@@ -154,7 +154,13 @@ def _add_errors(api: FastAPI) -> None:
     async def database(_: Request, error: Any) -> Response:
         log.warning("the database did not answer: %s", error)
         hint = "ask again in a moment; if it stays, see that the disk has space"
-        return _no(503, "unavailable", f"the database: {error.orig}", hint=hint, headers={"retry-after": "1"})
+        return _no(
+            503,
+            "unavailable",
+            f"the database: {getattr(error, 'orig', None) or error}",
+            hint=hint,
+            headers={"retry-after": "1"},
+        )
 
     async def broken(request: Request, error: Any) -> Response:
         log.error("%s %s failed", request.method, request.url.path, exc_info=error)
@@ -163,7 +169,7 @@ def _add_errors(api: FastAPI) -> None:
     api.add_exception_handler(ModelwrightError, refused)
     api.add_exception_handler(RequestValidationError, mistyped)
     api.add_exception_handler(HTTPException, elsewhere)
-    api.add_exception_handler(DBAPIError, database)
+    api.add_exception_handler(SQLAlchemyError, database)
     api.add_exception_handler(Exception, broken)
 
 

@@ -66,9 +66,9 @@ class Chores:
         self.trouble = trouble
 
     async def _keep_keys_known(self) -> None:
-        """Write the snapshot that is owed, and tell the gateways that it holds every key."""
+        """Write the snapshot that is owed, also for what other hosts did; tell the gateways that it holds every key."""
         await self._check()
-        if self._publisher.behind:
+        if await self._publisher.is_behind():
             await self._publisher.publish()
         self._beat()
 

@@ -19,6 +19,14 @@ NextSerial = Callable[[int], Awaitable[int]]
 Refine = Callable[[Snapshot], Awaitable[Snapshot]]
 
 
+Changes = Callable[[], Awaitable[object]]
+"""Another value whenever somebody has changed what a snapshot is made of."""
+
+
+async def _unchanged() -> object:
+    return None
+
+
 async def _as_it_is(snapshot: Snapshot) -> Snapshot:
     return snapshot
 
@@ -27,9 +35,16 @@ class Publisher:
     """The only writer of `snapshot.json`."""
 
     def __init__(
-        self, runtime: Path, keys: KeySet, *, next_serial: NextSerial, clock: Clock, refine: Refine = _as_it_is
+        self,
+        runtime: Path,
+        keys: KeySet,
+        *,
+        next_serial: NextSerial,
+        clock: Clock,
+        refine: Refine = _as_it_is,
+        changes: Changes = _unchanged,
     ) -> None:
-        """`refine` makes of the manifest's snapshot the one in force."""
+        """`refine` makes of the manifest's snapshot the one in force; by `changes` it is seen what other hosts do."""
         self.live: tuple[Key, ...] = ()
         """Keys as of the last look at the store; of a large set those changed of late, and all admins'."""
         self.count = 0
@@ -45,12 +60,16 @@ class Publisher:
         self._next_serial = next_serial
         self._clock = clock
         self._refine = refine
+        self._changes = changes
+        self._published: object = None
+        """What was changed up to then."""
         self._turn = asyncio.Lock()
 
     async def publish(self) -> int:
         """Write a new snapshot; its serial. Raises StartError for a base that cannot be read, OSError, DBAPIError."""
         async with self._turn:
             self.behind = True
+            published = await self._changes()
             known = await self._keys.known(now=self._clock.now())
             self.live, self.count = known.live, known.count
             base = await self._refine(self.base())
@@ -60,7 +79,13 @@ class Publisher:
             )
             write_whole(self._runtime / "snapshot.json", msgspec.json.encode(snapshot), durable=True)
             self.serial, self.in_force, self.behind = serial, base, False
+            self._published = published
             return serial
+
+    async def is_behind(self) -> bool:
+        """Whether a snapshot is owed, for a change that was made here or by another host. Raises as `publish`."""
+        async with self._turn:
+            return await self._changes() != self._published or self.behind
 
     def _serial_of_before(self) -> int:
         """Of the snapshot that an earlier process wrote: the gateways take no older one, whatever the database says."""

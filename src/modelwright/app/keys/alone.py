@@ -10,8 +10,10 @@ from typing import TypeVar
 from modelwright.app.admin.store import open_store
 from modelwright.app.keys.desk import KeyDesk
 from modelwright.app.keys.types import KeyChanged, KeyFacts, KeyMade, KeyRotated, KeyWish, RotationWish
+from modelwright.app.manifest.load import database_of
 from modelwright.app.settings.own_secrets import pepper
 from modelwright.app.settings.settings import PEPPER_NAME, Settings
+from modelwright.app.settings.shared_database import SharedDatabase
 from modelwright.app.system import SystemClock
 
 _Got = TypeVar("_Got")
@@ -20,10 +22,11 @@ _Got = TypeVar("_Got")
 class Alone:
     """The verbs of `modelwright keys`; each opens the database for itself. All raise AccessError and StartError."""
 
-    def __init__(self, state: Path, *, base: Path, environment: str, patience: float) -> None:
-        """`patience`: seconds to wait for another command that holds the database."""
+    def __init__(self, state: Path, *, manifest: Path, environment: str, patience: float) -> None:
+        """`patience`: seconds to wait for another command that holds the database, or for one that is away."""
         self._state = state
-        self._base = base
+        self._manifest = manifest
+        self._base = manifest.absolute().parent
         self._environment = environment
         self._patience = patience
 
@@ -44,12 +47,12 @@ class Alone:
         return asyncio.run(self._act(lambda desk: desk.revoke(which)))
 
     async def _act(self, act: Callable[[KeyDesk], Awaitable[_Got]]) -> _Got:
-        store = await open_store(self._state, patience=self._patience)
+        settings = Settings(self._base, environment=self._environment, state=self._state)
+        made_with = pepper(self._state, configured=settings.secret(PEPPER_NAME))
+        address = database_of(self._manifest, environment=self._environment)
+        shared = SharedDatabase(text=address, base=self._base, resolve=settings.resolve, pepper=made_with)
+        store = await open_store(self._state, patience=self._patience, shared=shared if address else None)
         try:
-            return await act(KeyDesk(store.keys, pepper=self._pepper(), clock=SystemClock()))
+            return await act(KeyDesk(store.keys, pepper=made_with, clock=SystemClock()))
         finally:
             await store.close()
-
-    def _pepper(self) -> bytes:
-        settings = Settings(self._base, environment=self._environment, state=self._state)
-        return pepper(self._state, configured=settings.secret(PEPPER_NAME))

@@ -26,11 +26,11 @@ _LIST = TypeAdapter(list[KeyFacts])
 class KeyOffice:
     """The verbs of `modelwright keys`; they block. All raise AccessError, and StartError when nobody can do it."""
 
-    def __init__(self, state: Path, *, base: Path, environment: str) -> None:
-        """`base` is the manifest's directory; the environment matters while nothing runs."""
+    def __init__(self, state: Path, *, manifest: Path, environment: str) -> None:
+        """The manifest is read, and the environment matters, while nothing runs."""
         self._control = Control(state, refusals=(AccessError, KeyNameTaken, KeyNotFound))
         self._state = state
-        self._base = base
+        self._manifest = manifest
         self._environment = environment
 
     def create(self, wish: KeyWish) -> KeyMade:
@@ -70,4 +70,4 @@ class KeyOffice:
     def _alone(self) -> Alone:
         """The database's libraries are loaded only here: with control at hand nobody needs them."""
         alone: type[Alone] = import_module("modelwright.app.keys.alone").Alone
-        return alone(self._state, base=self._base, environment=self._environment, patience=PATIENCE)
+        return alone(self._state, manifest=self._manifest, environment=self._environment, patience=PATIENCE)

@@ -42,7 +42,6 @@ LATER: tuple[Later, ...] = (
 )
 
 VALUES: tuple[tuple[Path, re.Pattern[str], str], ...] = (
-    (("store", "database"), re.compile(r"(?!sqlite$).+"), "write `sqlite`"),
     (
         (*_MODEL, "source"),
         re.compile(r"(https?|hf|s3|gs|oci|registry):.+"),

@@ -25,6 +25,8 @@ from modelwright.core.contracts.snapshot import Prompt
 from modelwright.core.errors.tree import Fault, ManifestError, ModelwrightError
 from modelwright.core.wire.forms import answerable
 
+DATABASE = ("store", "database")
+
 
 @dataclass(frozen=True, kw_only=True)
 class LoadedManifest:
@@ -107,6 +109,22 @@ def load_manifest(
     if faults or examined.case is None:
         raise ManifestError(faults)
     return _loaded(reading, examined.case, examined, settings=settings)
+
+
+def database_of(path: str | Path, *, environment: str, env: Mapping[str, str] | None = None) -> str:
+    """What `store.database` says, secrets unresolved; empty: a file. Other faults of the manifest are none here.
+
+    Raises ManifestError when it cannot be told.
+    """
+    reading = _Reading(Path(path), shown=str(path))
+    settings = reading.settings(environment, process_environment() if env is None else env)
+    examined = reading.examination.run(environment, settings)
+    place = ".".join(DATABASE)
+    faults = tuple(fault for fault in examined.faults if fault.key == place)
+    if examined.case is None or faults:
+        raise ManifestError(faults or in_file_order([*reading.faults, *examined.faults]))
+    database = examined.case.manifest.store.database
+    return database.reveal() if database else ""
 
 
 def check_manifest(path: str | Path, *, environment: str | None = None, env: Mapping[str, str] | None = None) -> Report:

@@ -102,7 +102,8 @@ class Resolver:
                 values.append(piece)
                 continue
             if piece.kind == "secret":
-                problem = f"`{piece}` cannot stand here; a secret may be a provider's key or `store.redis`"
+                places = "a provider's key, `store.database` or `store.redis`"
+                problem = f"`{piece}` cannot stand here; a secret may be {places}"
                 remedy = f"write `${{env:{store_of(piece.name)[1]}}}` if the value is no secret"
                 if path[0] == _STORES:
                     remedy = "a store is opened by what is outside of stores: write `${env:NAME}` or `${file:path}`"
@@ -231,8 +232,9 @@ class Resolver:
 
 
 def is_key(path: Path) -> bool:
-    """Whether a secret may stand here: a provider's API key, or the address of Redis."""
-    return (len(path) == 4 and path[0] == "providers" and path[2] == "keys") or path == ("store", "redis")
+    """Whether a secret may stand here: a provider's API key, or the address of a store."""
+    stores = (("store", "database"), ("store", "redis"))
+    return (len(path) == 4 and path[0] == "providers" and path[2] == "keys") or path in stores
 
 
 def off_reason(lacks: list[str]) -> str:

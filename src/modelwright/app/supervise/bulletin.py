@@ -11,7 +11,7 @@ import msgspec
 
 from modelwright.app.supervise.devices.doors import TcpDoor
 from modelwright.app.supervise.devices.runtime import Claim, Pointer
-from modelwright.app.supervise.site import Audience, Site, Verdict, is_ready, judge_start
+from modelwright.app.supervise.site import Audience, Site, Verdict, is_hopeless, is_ready, judge_start
 from modelwright.app.whole_file import write_whole
 from modelwright.core.status import PartStatus, Status
 
@@ -120,7 +120,7 @@ class Bulletin:
             return
         if self._prepared is None and any(part.kind == "control" and part.state == "ready" for part in status.parts):
             self._prepared = asyncio.create_task(self._greeter.prepare())
-        if not settled:
+        if not settled and not is_hopeless(status.parts):
             return
         self.verdict = judge_start(status.parts, remote=self._site.remote)
         if self.verdict is not None or self._prepared is None or self._prepared.done():

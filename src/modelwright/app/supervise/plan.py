@@ -28,7 +28,9 @@ def plan_parts(
     for model in loaded.manifest.models:
         part = _model(loaded, model, threads=threads[model], check=(checks or {}).get(model, ""))
         parts.extend(_part(common, name, kind="serving", model=part) for name in worker_names(loaded.manifest, model))
-    return (*parts, _part(common, "control", kind="control"))
+    database = loaded.manifest.store.database
+    control = _part(common, "control", kind="control")
+    return (*parts, msgspec.structs.replace(control, database=database.reveal() if database else ""))
 
 
 def part_names(manifest: Manifest) -> list[str]:

@@ -74,6 +74,11 @@ def judge_start(parts: Sequence[PartStatus], *, remote: bool) -> Verdict | None:
     return None
 
 
+def is_hopeless(parts: Sequence[PartStatus]) -> bool:
+    """Control cannot run, and no gateway is ever more than starting without its snapshot: do not wait."""
+    return any(part.kind == "control" and part.state == "broken" for part in parts)
+
+
 def is_ready(parts: Sequence[PartStatus]) -> bool:
     """Everything that is on is ready."""
     return all(part.state in {"ready", "off"} for part in parts)

@@ -13,6 +13,7 @@ from modelwright.app.parts import PartSpec
 from modelwright.app.plugins import require_engine
 from modelwright.app.secret_stores.stores import SecretStores
 from modelwright.app.settings.settings import process_environment, without_secrets
+from modelwright.app.settings.shared_database import host_of
 from modelwright.app.supervise.devices.doors import TcpDoor
 from modelwright.app.supervise.devices.runtime import Claim, claim
 from modelwright.app.supervise.digests import model_digests
@@ -23,6 +24,7 @@ from modelwright.app.supervise.site import Audience, Site, Verdict
 from modelwright.app.supervise.supervisor import STUCK, Supervisor
 from modelwright.app.supervise.welcome.commands import Place, Shown
 from modelwright.app.supervise.welcome.greeter import SiteGreeter
+from modelwright.app.supervise.welcome.key import NAME
 from modelwright.app.system import SystemClock
 from modelwright.core.addresses import split_address
 from modelwright.core.contracts.snapshot import SERVING
@@ -103,7 +105,9 @@ def _prepared(
         public=_door(loaded.manifest.gateway.listen, wish.port, place="gateway.listen"),
         admin=_door(loaded.manifest.gateway.admin, wish.admin_port, place="gateway.admin"),
         audience=audience,
-        greeter=SiteGreeter(first.snapshot, _shown(loaded, first.specs), claim=held, place=wish.place),
+        greeter=SiteGreeter(
+            first.snapshot, _shown(loaded, first.specs), claim=held, place=wish.place, key_name=_key_name(loaded)
+        ),
         clock=SystemClock(),
         pid=os.getpid(),
         stuck=wish.stuck,
@@ -114,6 +118,11 @@ def _prepared(
         supervisor.beside(Renewal(first, claim=held, read=read, site=supervisor).run)
     supervisor.open_doors()
     return supervisor
+
+
+def _key_name(loaded: LoadedManifest) -> str:
+    """Hosts that share a database must not take each other's for their own of an earlier run."""
+    return f"{NAME}-{host_of(loaded.state_dir)[:8]}" if loaded.manifest.store.database else NAME
 
 
 def _shown(loaded: LoadedManifest, specs: tuple[PartSpec, ...]) -> list[Shown]:

@@ -1,4 +1,4 @@
-"""The control process: the only writer of the database; keys, the ledger's intake, the snapshot and the admin door.
+"""The control process: keys, the ledger's intake, the snapshot, the admin door; of its host only it writes a database.
 
 Its first act is the snapshot, since nobody answers calls without one; the libraries of the admin API come after it.
 """
@@ -31,7 +31,8 @@ from modelwright.app.lifecycle import start_worker
 from modelwright.app.parts import Notice, PartSpec
 from modelwright.app.secret_stores.handing import Handed
 from modelwright.app.settings.own_secrets import pepper
-from modelwright.app.settings.settings import PEPPER_NAME, Settings
+from modelwright.app.settings.settings import PEPPER_NAME, FreshSecrets, Settings
+from modelwright.app.settings.shared_database import SharedDatabase
 from modelwright.app.system import SystemClock
 from modelwright.app.variants.weights import KIND, LiveWeights, with_weights
 from modelwright.app.workers.upstream_tls import upstream_tls
@@ -47,7 +48,9 @@ if TYPE_CHECKING:  # its libraries come later
     from modelwright.observe.metrics import Reading
 
 PATIENCE = 30.0
-"""Seconds to wait for a command that holds the database."""
+"""Seconds to wait for a command that holds the database, or for one that is away."""
+BEAT = 30.0
+"""Seconds between two signs of life to the hosts that share it."""
 
 log = logging.getLogger("modelwright.control")
 
@@ -63,9 +66,9 @@ class ControlWorker:
         self._writer = LineWriter()
         self._lines = EventLines(spec.name)
         configure_logging(spec.name, write=self._writer.write, level=spec.log_level)
-        settings = Settings(
-            Path(spec.base), environment=spec.environment, state=self._state, handed=Handed(spec.secrets).get
-        )
+        self._handed = Handed(spec.secrets)
+        settings = self._settings()
+        self._secrets = FreshSecrets(self._settings, first=settings)
         self._pepper = pepper(self._state, configured=settings.secret(PEPPER_NAME))
         self._tls = upstream_tls(settings, Path(spec.base))
         self._run: _Run | None = None
@@ -77,7 +80,7 @@ class ControlWorker:
 
     async def start(self) -> Notice:
         is_known = Path(self._spec.runtime, "snapshot.json").exists()  # noqa: ASYNC240 - a look, before anything runs
-        store = await open_store(self._state, patience=PATIENCE, is_known=is_known)
+        store = await open_store(self._state, patience=PATIENCE, is_known=is_known, shared=self._shared())
         run = self._run = _Run(store, self._spec, clock=self._clock, tls=self._tls)
         await run.publisher.publish()
         run.begin()
@@ -91,6 +94,19 @@ class ControlWorker:
         if self._run is not None:
             await self._run.end()
         self._writer.close()
+
+    def _settings(self) -> Settings:
+        """As they are now."""
+        self._handed.look()
+        spec = self._spec
+        return Settings(Path(spec.base), environment=spec.environment, state=self._state, handed=self._handed.get)
+
+    def _shared(self) -> SharedDatabase | None:
+        if not self._spec.database:
+            return None
+        return SharedDatabase(
+            text=self._spec.database, base=Path(self._spec.base), resolve=self._secrets.resolve, pepper=self._pepper
+        )
 
     def _load_api(self, run: _Run) -> Asgi:
         """In a thread, so that the door goes on saying 'starting': the libraries behind take a third of a second."""
@@ -133,21 +149,43 @@ class _Run:
             next_serial=partial(store.serials.next, "snapshot"),
             clock=clock,
             refine=self._in_force,
+            changes=store.hosts.changes,
         )
+        self._salt = ""
+        """Of every host: whoever was the first has brought it."""
         self._shelf: Any = None
         """Made by the first prompt, for its libraries take their time."""
         self._clock = clock
         self.issuers.told = self.publisher.publish
         self._ingest = Ingest(SpoolReader(Path(spec.state) / "spool", clock=clock), store.ledger)
         self.take_in = self._ingest.step
-        self._chores = Chores(self._ingest, self.publisher, check=store.check, beat=partial(touch, Path(spec.runtime)))
+        self._chores = Chores(self._ingest, self.publisher, check=self._check, beat=partial(touch, Path(spec.runtime)))
+        self._beaten = -BEAT
+        self._others: tuple[str, ...] = ()
         self._tasks: tuple[asyncio.Task[None], ...] = ()
 
     async def _in_force(self, base: Snapshot) -> Snapshot:
         """The manifest's snapshot with live weights, prompts, limits of keys and the issuers' keys, as known now."""
+        if self.store.is_shared and not self._salt:
+            self._salt = await self.store.hosts.agree("split_salt", base.split_salt)
         weighed = await self._with_prompts(with_weights(base, await self.weights.all()))
-        limits = await with_ids(base.limits, self.store.keys, now=self._clock.now())
-        return msgspec.structs.replace(weighed, limits=limits, issuers=self.issuers.filled(weighed.issuers))
+        return msgspec.structs.replace(
+            weighed,
+            split_salt=self._salt or base.split_salt,
+            limits=await with_ids(base.limits, self.store.keys, now=self._clock.now()),
+            issuers=self.issuers.filled(weighed.issuers),
+        )
+
+    async def _check(self) -> None:
+        """See that the database is there, and let the other hosts that share it see that we are."""
+        await self.store.check()
+        now = self._clock.monotonic()
+        if self.store.is_shared and now - self._beaten >= BEAT:
+            others = await self.store.hosts.beat(self._clock.now())
+            self._beaten = now
+            if others != self._others:
+                self._others = others
+                log.info("hosts that share the database with this one: %s", ", ".join(others) or "none")
 
     def begin(self) -> None:
         loop = asyncio.get_running_loop()

@@ -5,18 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from modelwright.adapters.stores.database import Database, open_database
+from modelwright.adapters.stores.database import Database
 from modelwright.adapters.stores.ingest import Ingest
 from modelwright.adapters.stores.spool_reader import SpoolReader
 from modelwright.adapters.stores.sql_ledger import SqlLedger
 from modelwright.core.ports.clock import ManualClock
+from tests.making.databases import KINDS, new_database
 
 
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    opened = await open_database(tmp_path / "state" / "modelwright.db")
-    yield opened
-    await opened.close()
+@pytest.fixture(params=KINDS)
+async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
+    async with new_database(request.param, tmp_path / "state", request) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 import sqlite3
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
 
@@ -11,11 +12,18 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DBAPIError
 
-from modelwright.adapters.stores.database import Database, _engine, open_database
+from modelwright.adapters.stores.database import SqliteDatabase, _engine, open_database
 from modelwright.adapters.stores.migrate import configuration, upgrade
 from modelwright.adapters.stores.sql_ledger import FIELDS
 from modelwright.adapters.stores.tables import HEAD, ledger, metadata
 from modelwright.core.errors.starting import StartError
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[SqliteDatabase]:
+    opened = await open_database(tmp_path / "state" / "modelwright.db")
+    yield opened
+    await opened.close()
 
 
 def shape(connection: Connection) -> dict[str, object]:
@@ -38,9 +46,9 @@ def differences(connection: Connection) -> object:
     return compare_metadata(MigrationContext.configure(connection), metadata)
 
 
-async def test_the_migrations_lead_to_where_a_new_database_begins(database: Database, tmp_path: Path) -> None:
+async def test_the_migrations_lead_to_where_a_new_database_begins(database: SqliteDatabase, tmp_path: Path) -> None:
     (tmp_path / "old.db").touch()
-    old = Database(_engine(tmp_path / "old.db"), tmp_path / "old.db")
+    old = SqliteDatabase(_engine(tmp_path / "old.db"), tmp_path / "old.db")
     async with old.writer.begin() as connection:
         await connection.run_sync(upgrade)
         assert await connection.run_sync(differences) == []
@@ -72,7 +80,7 @@ def test_the_ledger_has_a_column_for_every_field_of_the_row() -> None:
     assert set(ledger.c.keys()) == {*FIELDS, "writer"}
 
 
-async def test_the_database_is_durable_and_private(database: Database, tmp_path: Path) -> None:
+async def test_the_database_is_durable_and_private(database: SqliteDatabase, tmp_path: Path) -> None:
     pragmas = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 2000}
     async with database.writer.connect() as connection:
         for name, value in pragmas.items():
@@ -83,7 +91,7 @@ async def test_the_database_is_durable_and_private(database: Database, tmp_path:
     assert (tmp_path / "state").stat().st_mode & 0o777 == 0o700
 
 
-async def test_a_transaction_leaves_nothing_when_it_fails(database: Database) -> None:
+async def test_a_transaction_leaves_nothing_when_it_fails(database: SqliteDatabase) -> None:
     async def half() -> None:
         async with database.writer.begin() as connection:
             await connection.execute(text("INSERT INTO serials VALUES ('a', 1)"))
@@ -97,7 +105,7 @@ async def test_a_transaction_leaves_nothing_when_it_fails(database: Database) ->
         assert (await connection.execute(text("SELECT count(*) FROM sqlite_master WHERE name = 'half'"))).scalar() == 0
 
 
-async def test_errors_do_not_show_values(database: Database) -> None:
+async def test_errors_do_not_show_values(database: SqliteDatabase) -> None:
     with pytest.raises(DBAPIError) as raised:
         async with database.writer.begin() as connection:
             await connection.execute(text("INSERT INTO elsewhere VALUES (:digest)"), {"digest": "planted"})

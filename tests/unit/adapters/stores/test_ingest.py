@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from modelwright.adapters.stores.database import Database
+from modelwright.adapters.stores.database import SqliteDatabase
 from modelwright.adapters.stores.ingest import Ingest
 from modelwright.adapters.stores.spool_reader import CHUNK, SpoolReader
 from modelwright.adapters.stores.sql_ledger import SqlLedger
@@ -218,8 +218,9 @@ async def test_a_file_that_cannot_be_read_stops_nobody(
     assert ingest.progress.rejected == 1
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 async def test_a_locked_database_is_tried_again_later(
-    ingest: Ingest, ledger: SqlLedger, database: Database, writer: SpoolWriter, tmp_path: Path
+    ingest: Ingest, ledger: SqlLedger, database: SqliteDatabase, writer: SpoolWriter, tmp_path: Path
 ) -> None:
     writer.write(row("1", "ok"))
     writer.die()
@@ -236,8 +237,9 @@ async def test_a_locked_database_is_tried_again_later(
     assert await outcomes(ledger) == {"1": "ok"}
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 async def test_a_full_disk_is_tried_again_later(
-    ingest: Ingest, ledger: SqlLedger, database: Database, writer: SpoolWriter
+    ingest: Ingest, ledger: SqlLedger, database: SqliteDatabase, writer: SpoolWriter
 ) -> None:
     await ingest.step()
     async with database.writer.connect() as connection:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from alembic import command
 
-from modelwright.adapters.stores.database import Database, _engine, open_database
+from modelwright.adapters.stores.database import SqliteDatabase, _engine, open_database
 from modelwright.adapters.stores.migrate import configuration
 from modelwright.adapters.stores.sql_keys import SqlKeyStore
 
@@ -12,7 +12,7 @@ from modelwright.adapters.stores.sql_keys import SqlKeyStore
 async def test_keys_made_before_scopes_may_call_everything(tmp_path: Path) -> None:
     path = tmp_path / "modelwright.db"
     path.touch()
-    old = Database(_engine(path), path)
+    old = SqliteDatabase(_engine(path), path)
     async with old.writer.begin() as connection:
         await connection.run_sync(lambda sync: command.upgrade(configuration(sync), "0001"))
     await old.close()

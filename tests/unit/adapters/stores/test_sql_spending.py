@@ -1,14 +1,12 @@
 """What the ledger says was used: since a moment, by whom, exact in money."""
 
-from collections.abc import AsyncIterator
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelwright.adapters.stores.database import Database, open_database
+from modelwright.adapters.stores.database import Database
 from modelwright.adapters.stores.sql_ledger import SqlLedger
 from modelwright.adapters.stores.sql_spending import SqlSpending, _first_call
 from modelwright.app.system import SystemClock
@@ -17,13 +15,6 @@ from modelwright.core.prices import UNIT, read_money, units
 from modelwright.gateway.ids import CallIds
 
 NOW = 1_700_000_000.0
-
-
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    opened = await open_database(tmp_path / "modelwright.db")
-    yield opened
-    await opened.close()
 
 
 def row(number: int, **changes: object) -> LedgerRow:

@@ -65,7 +65,7 @@ access:
   auth: none
   limits: {key: {requests: 600/s, tokens: "1/min, 2/min", concurrency: 0}, adress: {requests: 0.5/min}, user: {cost: x}}
   counting: {time_zone: Mars/Olympus}
-store: {redis: "redis://user:hunter2@localhost"}
+store: {redis: "redis://user:hunter2@localhost", database: "postgres://user:hunter2@localhost/db"}
 environments:
   prodution: {}
   test: [1]

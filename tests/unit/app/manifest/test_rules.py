@@ -100,6 +100,10 @@ store: {redis: 'http://h'} | store.redis | is no address of Redis
 store: {redis: 'redis+sentinel://h:26379/main'} | store.redis | is no address of Redis
 store: {redis: 'redis://:pw@h'} | store.redis | holds a password
 store: {redis: 'redis://h?password=pw'} | store.redis | holds a password
+store: {database: 'mysql://h/d'} | store.database | the address is no address of PostgreSQL
+store: {database: 'postgres://u:pw@h/d'} | store.database | holds a password
+store: {database: 'postgresql://u@h/d?password=pw'} | store.database | holds a password
+store: {database: 'postgresql://u@h/d?sslmode=full'} | store.database | the address has an unknown sslmode
 gateway: {listen: '0.0.0.0:80', admin: '10.0.0.7:80'} | gateway.admin | same port
 providers: {p: {kind: nobody}} | providers.p.kind | no kind of provider
 providers: {p: {kind: serving}} | providers.p.kind | no kind of provider

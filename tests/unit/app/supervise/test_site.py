@@ -1,4 +1,4 @@
-from modelwright.app.supervise.site import is_ready, judge_start
+from modelwright.app.supervise.site import is_hopeless, is_ready, judge_start
 from modelwright.core.status import PartStatus
 
 
@@ -32,6 +32,15 @@ def test_start_ends_when_no_model_can_be_served() -> None:
 def test_a_provider_that_is_on_is_worth_running_for() -> None:
     parts = [part("gateway-0", "ready"), part("serving-a-0", "broken"), part("control", "ready")]
     assert judge_start(parts, remote=True) is None
+
+
+def test_nobody_waits_for_gateways_that_wait_for_a_broken_control() -> None:
+    parts = [part("gateway-0", "starting"), part("control", "broken", detail="the database refuses")]
+    assert is_hopeless(parts)
+    assert not is_hopeless([part("gateway-0", "broken"), part("control", "starting")])
+    verdict = judge_start(parts, remote=True)
+    assert verdict is not None
+    assert verdict.reason == "control: the database refuses"
 
 
 def test_start_ends_when_no_gateway_can_run() -> None:

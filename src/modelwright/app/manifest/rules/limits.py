@@ -1,14 +1,16 @@
-"""What must be true of limits: that whoever counts sees every call."""
+"""What must be true of limits, that whoever counts sees every call; and of the addresses of what hosts share."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from modelwright.adapters.stores.postgres_address import has_password, read_address
 from modelwright.app.document.finding import Finding
 from modelwright.app.manifest.rules.case import Case, Rules, unknown_name
 from modelwright.app.manifest.rules.operations import served_alone
 from modelwright.core.addresses import redis_remedy
+from modelwright.core.errors.starting import StartError
 
 
 def _one_counts_for_all(case: Case) -> Iterator[Finding]:
@@ -43,6 +45,20 @@ def _redis(case: Case) -> Iterator[Finding]:
         yield Finding(place, "holds a password", "put the address into the environment, write `${secret:REDIS_URL}`")
 
 
+def _database(case: Case) -> Iterator[Finding]:
+    database, place = case.manifest.store.database, ("store", "database")
+    if database is None or not database.is_literal or place in case.unknown:
+        return
+    text = database.reveal()
+    if has_password(text):
+        yield Finding(place, "holds a password", "put the address into the environment, write `${secret:DATABASE_URL}`")
+        return
+    try:
+        read_address(text)
+    except StartError as error:
+        yield Finding(place, error.message, error.hint)
+
+
 def _is_address(text: str) -> bool:
     try:
         url = urlsplit(text)
@@ -51,4 +67,4 @@ def _is_address(text: str) -> bool:
         return False
 
 
-RULES: Rules = (_one_counts_for_all, _endpoints, _redis)
+RULES: Rules = (_one_counts_for_all, _endpoints, _redis, _database)

@@ -14,8 +14,14 @@ def _none(text: Any) -> Any:
     return None if text == "none" else text
 
 
+def _file(text: Any) -> Any:
+    return None if text == "sqlite" else text
+
+
 Redis = Annotated[Secret | None, BeforeValidator(_none), WithJsonSchema({"type": "string", "minLength": 1})]
 """An address of Redis, or `none`."""
+Database = Annotated[Secret | None, BeforeValidator(_file), WithJsonSchema({"type": "string", "minLength": 1})]
+"""An address of PostgreSQL, or `sqlite`."""
 
 
 class GatewaySection(Section):
@@ -38,7 +44,10 @@ class GatewaySection(Section):
 class StoreSection(Section):
     """Where state is kept."""
 
-    database: Literal["sqlite"] = Field(default="sqlite", description="A file in the state directory.")
+    database: Database | None = Field(
+        default=None,
+        description="sqlite, a file in the state directory, or PostgreSQL for several hosts: ${secret:DATABASE_URL}.",
+    )
     redis: Redis | None = Field(
         default=None,
         description="Where workers share limits and kept answers, as ${secret:REDIS_URL}; none: each has its own.",

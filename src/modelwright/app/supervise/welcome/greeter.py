@@ -11,7 +11,7 @@ import msgspec
 from modelwright.app.supervise.ask import Answer, ask
 from modelwright.app.supervise.devices.runtime import Claim
 from modelwright.app.supervise.welcome.commands import Place, Shown, commands
-from modelwright.app.supervise.welcome.key import development_key
+from modelwright.app.supervise.welcome.key import NAME, development_key
 from modelwright.core.contracts.snapshot import Snapshot
 from modelwright.core.errors.tree import ModelwrightError
 from modelwright.core.status import Status
@@ -23,12 +23,16 @@ WITHIN = 30.0
 class SiteGreeter:
     """Speaks for one run."""
 
-    def __init__(self, snapshot: Snapshot, shown: Sequence[Shown], *, claim: Claim, place: Place) -> None:
+    def __init__(
+        self, snapshot: Snapshot, shown: Sequence[Shown], *, claim: Claim, place: Place, key_name: str = NAME
+    ) -> None:
+        """`key_name` is that of the development key."""
         self._snapshot = snapshot
         self._shown = shown
         self._state = claim.state
         self._control = claim.runtime / "control.sock"
         self._place = place
+        self._key_name = key_name
         self._key = ""
         self._problem = ""
 
@@ -37,7 +41,7 @@ class SiteGreeter:
         if self._snapshot.environment != "development" or self._snapshot.auth == "none":
             return
         try:
-            self._key = await asyncio.to_thread(development_key, self._state, self._ask)
+            self._key = await asyncio.to_thread(development_key, self._state, self._ask, name=self._key_name)
         except (OSError, ModelwrightError, msgspec.MsgspecError) as error:
             self._problem = f"# no development key: {error}"
 

@@ -30,19 +30,21 @@ class _Made(msgspec.Struct):
     key: str
 
 
-def development_key(state: Path, asking: Asking) -> str:
+def development_key(state: Path, asking: Asking, *, name: str = NAME) -> str:
     """The key in `<state>/keys/development` while control knows it as live; otherwise a new one, the old one revoked.
+
+    Hosts that share a database each give theirs a `name` of its own.
 
     Raises AccessError when control refuses, OSError when it does not answer.
     """
     file = state / "keys" / NAME
-    live = [row for row in _listed(asking) if row.state == "live" and row.name == NAME and row.tenant == "default"]
+    live = [row for row in _listed(asking) if row.state == "live" and row.name == name and row.tenant == "default"]
     kept = _read(file)
     if kept and any(row.id == _public_part(kept) for row in live):
         return kept
     for row in live:
         _answered(asking("DELETE", f"/keys/{row.id}", b""))
-    body = msgspec.json.encode({"name": NAME, "tenant": "default", "role": "client"})
+    body = msgspec.json.encode({"name": name, "tenant": "default", "role": "client"})
     made = msgspec.json.decode(_answered(asking("POST", "/keys", body)), type=_Made)
     file.parent.mkdir(mode=0o700, exist_ok=True)
     write_whole(file, made.key.encode() + b"\n")

@@ -3,10 +3,12 @@
 import sqlalchemy as sa
 from alembic import op
 
+from modelwright.adapters.stores.tables import Text
+
 revision = "0010"
 down_revision = "0009"
 
 
 def upgrade() -> None:
     """No call that was made before shadows another."""
-    op.add_column("ledger", sa.Column("shadow_of", sa.String, nullable=False, server_default=sa.text("''")))
+    op.add_column("ledger", sa.Column("shadow_of", Text, nullable=False, server_default=sa.text("''")))

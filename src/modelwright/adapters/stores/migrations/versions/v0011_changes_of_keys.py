@@ -12,4 +12,5 @@ def upgrade() -> None:
     op.add_column("keys", sa.Column("changed", sa.BigInteger, nullable=False, server_default=sa.text("0")))
     op.create_index("keys_name", "keys", ["name"])
     op.create_index("keys_changed", "keys", ["changed"])
-    op.create_index("keys_admins", "keys", ["role"], sqlite_where=sa.text("role = 'admin'"))
+    few = sa.text("role = 'admin'")
+    op.create_index("keys_admins", "keys", ["role"], sqlite_where=few, postgresql_where=few)
