@@ -9,7 +9,7 @@ import msgspec
 from modelwright.core.errors.calls import CallError
 from modelwright.core.errors.providers import ProviderError, UpstreamTruncated
 from modelwright.core.wire import anthropic
-from modelwright.core.wire.between.chat import Answer, Choice, Counts, Facts, Said, ToolPart
+from modelwright.core.wire.between.chat import Answer, Choice, Counts, Facts, Numbers, Said, ToolPart
 from modelwright.core.wire.between.fields import read_arguments
 
 _REASONS = {
@@ -47,6 +47,7 @@ class EventWriter:
         """Of the block in hand; -1 before the first."""
         self._open = ""
         """Its type; empty while none is open."""
+        self._numbers = Numbers()
         self._tools: dict[int, int] = {}
         """Index of the block, by the tool call's number."""
         self._finish: str | None = None
@@ -90,7 +91,7 @@ class EventWriter:
         if said.refusal:
             self._refused = True
             self._add("text", {"type": "text_delta", "text": said.refusal})
-        for number, call in _calls(said):
+        for number, call in self._numbers.of(said):
             self._call(number, call)
 
     def _add(self, kind: str, delta: dict[str, Any]) -> None:

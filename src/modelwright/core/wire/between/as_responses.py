@@ -8,7 +8,7 @@ import msgspec
 
 from modelwright.core.errors.providers import UpstreamTruncated
 from modelwright.core.wire import responses
-from modelwright.core.wire.between.chat import Answer, Choice, Counts, Facts, Said, ToolPart
+from modelwright.core.wire.between.chat import Answer, Choice, Counts, Facts, Numbers, Said, ToolPart
 
 _ECHOED: dict[str, Any] = {
     "background": False,
@@ -110,6 +110,7 @@ class EventWriter:
         self._first: Answer | None = None
         self._output: list[dict[str, Any]] = []
         self._item: Item | None = None
+        self._numbers = Numbers()
         self._call: int | None = None
         """Number of the tool call in hand."""
         self._finish: str | None = None
@@ -145,8 +146,8 @@ class EventWriter:
             self._add("message", "response.output_text", {"delta": said.content, "logprobs": _logprobs(choice)})
         if said.refusal:
             self._add("message", "response.refusal", {"delta": said.refusal})
-        for place, call in enumerate(said.tool_calls or ()):
-            self._add_call(place if call.index is None else call.index, call)
+        for number, call in self._numbers.of(said):
+            self._add_call(number, call)
 
     def _add(self, kind: str, name: str, fields: dict[str, Any]) -> None:
         """More of the item in hand, or of a new one."""

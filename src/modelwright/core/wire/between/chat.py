@@ -111,6 +111,36 @@ class Choice(msgspec.Struct):
     finish_reason: str | None = None
 
 
+class Numbers:
+    """Numbers the tool calls of a stream.
+
+    A vendor that gives no `index` means their place in the chunk. Some give each call the same: another id beside a
+    name is another call; an id alone is not, since others make up a new one for every piece.
+    """
+
+    def __init__(self) -> None:
+        self._ids: dict[int, str | None] = {}
+        """By number."""
+        self._now: dict[int, int] = {}
+        """Which number an `index` of the vendor's stands for by now."""
+
+    def of(self, said: Said) -> list[tuple[int, ToolPart]]:
+        """What a chunk adds, each part with the number of its call."""
+        return [(self._number(place, call), call) for place, call in enumerate(said.tool_calls or ())]
+
+    def _number(self, place: int, call: ToolPart) -> int:
+        index = place if call.index is None else call.index
+        number = self._now.get(index)
+        if number is None or (_is_named(call) and call.id != self._ids[number]):
+            number = self._now[index] = len(self._ids)
+            self._ids[number] = call.id
+        return number
+
+
+def _is_named(call: ToolPart) -> bool:
+    return bool(call.id and call.function is not None and call.function.name)
+
+
 class Answer(msgspec.Struct):
     """A whole answer, or one chunk of a stream."""
 

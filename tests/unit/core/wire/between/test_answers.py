@@ -329,3 +329,35 @@ def test_counts_are_told_wherever_their_vendor_puts_them(odd: dict[str, Any]) ->
     chunk = msgspec.json.encode({"choices": [{"delta": {"content": "A"}, "finish_reason": "stop"}], **odd})
     events = named_events(through(form("messages", "chat"), [b"data: " + chunk + b"\n\n", b"data: [DONE]\n\n"]))
     assert events[-2][1]["usage"] == usage
+
+
+def _piece(index: int | None, arguments: str, **named: Any) -> bytes:
+    function = {"arguments": arguments, **({"name": named.pop("name")} if "name" in named else {})}
+    call = {"index": index, "function": function, **named}
+    chunk = {"choices": [{"delta": {"tool_calls": [call]}, "finish_reason": None}]}
+    return b"data: " + msgspec.json.encode(chunk) + b"\n\n"
+
+
+@pytest.mark.parametrize("client", ["messages", "responses"])
+@pytest.mark.parametrize("index", [0, None])
+@pytest.mark.parametrize("id_of_rest", [{}, {"id": "made up for every piece"}, {"id": "again", "name": ""}])
+def test_calls_with_one_index_are_told_apart_by_id_and_name(
+    client: str, index: int | None, id_of_rest: dict[str, str]
+) -> None:
+    pieces = [
+        _piece(index, "", id="a", name="f"),
+        _piece(index, '{"x":', **id_of_rest),
+        _piece(index, "1}", **id_of_rest),
+        _piece(index, '{"y":2}', id="b", name="g"),
+        b'data: {"choices":[{"delta":{},"finish_reason":"tool_calls"}]}\n\n',
+        b"data: [DONE]\n\n",
+    ]
+    told = [data for _, data in named_events(through(form(client, "chat"), pieces))]
+    if client == "responses":
+        calls = [(item["call_id"], item["name"], item["arguments"]) for item in told[-1]["response"]["output"]]
+    else:
+        blocks = [data["content_block"] for data in told if data["type"] == "content_block_start"]
+        deltas = [data for data in told if data["type"] == "content_block_delta"]
+        said = ["".join(d["delta"]["partial_json"] for d in deltas if d["index"] == i) for i in range(len(blocks))]
+        calls = [(block["id"], block["name"], words) for block, words in zip(blocks, said, strict=True)]
+    assert calls == [("a", "f", '{"x":1}'), ("b", "g", '{"y":2}')]
