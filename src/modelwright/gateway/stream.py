@@ -210,6 +210,7 @@ def note_usage(row: LedgerRow, usage: Usage) -> None:
 
 def _remarkable(event: bytes) -> bool:
     """Whether an event after the first content may hold more than content; cheap, and wrong only to the safe side."""
-    if b'"usage"' in event and b'"usage":null' not in event:
-        return True
+    at = event.find(b'"usage"')
+    if at >= 0 and (not event.startswith(b":null", at + 7) or event.find(b'"usage"', at + 7) > 0):
+        return True  # some vendors say null first, and their counts in a place of their own
     return b'"error"' in event or b"[DONE]" in event or not event.startswith(b"data:")

@@ -198,3 +198,21 @@ def test_a_client_that_does_not_read_is_no_silence_of_the_upstream() -> None:
     world, heard = asyncio.run(scene())
     assert heard.body.endswith(DONE)
     assert world.outcomes() == ["intent", "ok"]
+
+
+COUNTED = '{"prompt_tokens":3,"completion_tokens":4}'
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        f'{{"choices":[],"usage":{COUNTED}}}',
+        f'{{"usage":null,"choices":[{{"index":0,"delta":{{}},"finish_reason":"stop","usage":{COUNTED}}}]}}',
+        f'{{"choices":[],"x_groq":{{"usage":{COUNTED}}},"usage":null}}',
+        f'{{"choices":[],"usage":null,"x_groq":{{"id":"r","usage":{COUNTED}}}}}',
+    ],
+)
+def test_counts_are_seen_wherever_a_vendor_puts_them(last: str) -> None:
+    world, _ = streamed(ROLE, chunk("Hi"), FINISH, f"data: {last}\n\n".encode(), DONE)
+    row = world.ledger.lines[-1]
+    assert (row.outcome, row.input_tokens, row.output_tokens) == ("ok", 3, 4)

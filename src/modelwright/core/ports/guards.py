@@ -62,7 +62,7 @@ class Guard(Protocol):
     """Calls go on when the guard itself fails."""
 
     def watch(self, operation: str, ask: Ask) -> Watch:
-        """For one call, of chat | completions | embeddings."""
+        """For one call, of chat | completions | embeddings | messages | responses."""
         ...
 
 
