@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from modelwright.app.secret_stores.handing import told_of
 from tests.e2e.clients import Hammer, patient
 from tests.e2e.gateway_site import CHAT, DevProvider
 from tests.e2e.running import Reply, Site, modelwright, program, running
+from tests.making.vault_server import VaultServer
 
 pytestmark = pytest.mark.e2e
 FIRST, SECOND = "sk-canary-first-0123456789", "sk-canary-second-0123456789"
@@ -28,6 +30,15 @@ endpoints: {{chat: {{variants: {{only: {{provider: vendor, model: small}}}}}}}}
 gateway: {{workers: 2}}
 """
 AGE = "  team: {kind: age, source: ./secrets.age, identity: '${file:./age.key}'}"
+
+VAULT = """\
+  kv:
+    kind: vault
+    address: "{url}"
+    path: shop
+    refresh: 300ms
+    auth: {{approle: {{role_id: role, secret_id: "${{file:./secret_id}}"}}}}
+"""
 
 
 def manifest(provider: DevProvider, stores: str, *, name: str = "VENDOR_KEY") -> str:
@@ -56,12 +67,14 @@ def becomes(site: Site, provider: DevProvider, key: str) -> None:
     patient(everywhere, waiting_for="the new key at every worker")
 
 
-def leaks(site: Site, values: Sequence[str], *, but: Sequence[Path] = ()) -> list[str]:
+def leaks(
+    site: Site, values: Sequence[str], *, but: Sequence[Path] = (), verbs: Sequence[str] = ("status",)
+) -> list[str]:
     """Every output that holds one of these values: files of state and run, printed lines, verbs, command lines."""
     places = {path: path.read_bytes() for path in _files(site.manifest.parent, site.runtime) if path not in but}
     places[Path("printed")] = "".join(site.lines).encode()
     with ThreadPoolExecutor() as threads:
-        for verb, text in threads.map(lambda verb: (verb, _output(verb, site.manifest)), VERBS):
+        for verb, text in threads.map(lambda verb: (verb, _output(verb, site.manifest)), verbs):
             places[Path(verb)] = text
     places[Path("metrics")] = site.call("GET", "/metrics").body
     for part in (*site.watch().parts, None):
@@ -114,14 +127,45 @@ def test_a_key_from_an_encrypted_file_is_exchanged_under_load_and_shown_nowhere(
                 becomes(site, provider, SECOND)
                 good = (tmp_path / "secrets.age").read_bytes()
                 (tmp_path / "secrets.age").write_bytes(good[:-90])
-                patient(
-                    lambda: (
-                        "invalid armor" in site.status().secrets[0].trouble
-                        or "damaged" in site.status().secrets[0].trouble
-                    )
-                )
+                patient(lambda: "is damaged" in told_of(site.runtime)[0].trouble)
                 becomes(site, provider, SECOND)
             assert hammer.answered > 0
             assert not hammer.lost
             assert not hammer.refused
-            assert not leaks(site, [FIRST, SECOND, identity], but=[tmp_path / "age.key"])
+            assert not leaks(site, [FIRST, SECOND, identity], but=[tmp_path / "age.key"], verbs=VERBS)
+
+
+def test_a_key_from_vault_is_exchanged_under_load_and_outlives_its_store(tmp_path: Path) -> None:
+    with DevProvider() as provider, VaultServer() as vault:
+        vault.held = {"shop": {"VENDOR_KEY": FIRST}}
+        vault.lease = 2.0
+        (tmp_path / "secret_id").write_text(vault.secret_id)
+        stores = VAULT.format(url=vault.url)
+        vault.sealed = True
+        (tmp_path / "modelwright.yaml").write_text(manifest(provider, stores))
+        refused = modelwright("up", "-f", str(tmp_path / "modelwright.yaml"))
+        assert refused.returncode == 1
+        assert "secrets.kv: Vault is sealed or in maintenance (unseal it: vault operator unseal)" in refused.stderr
+        vault.sealed = False
+        with running(manifest(provider, stores), folder=tmp_path) as site:
+            becomes(site, provider, FIRST)
+            authorization = f"Bearer {site.key}"
+            with Hammer(site.port, CHAT, connections=4, body=QUESTION, authorization=authorization) as hammer:
+                vault.held = {"shop": {"VENDOR_KEY": SECOND}}
+                becomes(site, provider, SECOND)
+                vault.sealed = True
+                patient(lambda: "is sealed" in told_of(site.runtime)[0].trouble)
+                vault.tokens.clear()
+                asked = len(vault.asked)
+                patient(lambda: len(vault.asked) > asked + 2, waiting_for="more questions while it is sealed")
+                becomes(site, provider, SECOND)
+                vault.held = {"shop": {"VENDOR_KEY": FIRST}}
+                vault.sealed = False
+                becomes(site, provider, FIRST)
+            assert hammer.answered > 0
+            assert not hammer.lost
+            assert not hammer.refused
+            assert any("secrets.kv is read again" in line for line in site.lines)
+            known = [FIRST, SECOND, vault.secret_id, *vault.tokens]
+            assert not leaks(site, known, but=[tmp_path / "secret_id"])
+        assert vault.count("approle/login") < 10, "one login for all workers, and another when the token is gone"

@@ -14,15 +14,45 @@ Recipient = Annotated[str, StringConstraints(pattern=RECIPIENT_PATTERN)]
 """An X25519 public key, as age-keygen prints it."""
 
 
+class AppRoleSection(Section):
+    """Vault's AppRole."""
+
+    role_id: str = Field(min_length=1, description="The role's id.")
+    secret_id: Secret | None = Field(
+        default=None, description="Its secret id, as ${env:NAME} or ${file:path}; left out, the role asks for none."
+    )
+    mount: str = Field(default="approle", description="Where the method is enabled.")
+
+
+class KubernetesSection(Section):
+    """Vault's login by a service account."""
+
+    role: str = Field(min_length=1, description="The role in Vault.")
+    token_file: str = Field(
+        default="/var/run/secrets/kubernetes.io/serviceaccount/token",
+        description="The service account's token; read anew at each login.",
+    )
+    mount: str = Field(default="kubernetes", description="Where the method is enabled.")
+
+
+class VaultAuthSection(Section):
+    """How Vault lets us in: one of the three."""
+
+    token: Secret | None = Field(default=None, description="A token, as ${env:NAME} or ${file:path}.")
+    approle: AppRoleSection | None = Field(default=None, description="By role id and secret id.")
+    kubernetes: KubernetesSection | None = Field(default=None, description="By the pod's service account.")
+
+
 class SecretStoreSection(Section):
     """A store of secrets; what one kind does not know may not be set for it."""
 
-    kind: Literal["age"] = Field(description="age: an encrypted file.")
+    kind: Literal["age", "vault"] = Field(description="age: an encrypted file; vault: HashiCorp Vault, KV version 2.")
     optional: bool = Field(
         default=False,
         description="A start goes on without it while it cannot be read or one of its variables is missing.",
     )
     refresh: Duration = Field(default="1m", description="How often it is read again; a file is seen at once.")
+    timeout: Duration = Field(default="5s", description="How long one answer may take.")
     source: str = Field(default="", description="age: the encrypted file.")
     identity: Secret | None = Field(
         default=None, description="age: what opens it, as ${file:path} or ${env:NAME}: AGE-SECRET-KEY-1…"
@@ -30,3 +60,9 @@ class SecretStoreSection(Section):
     recipients: tuple[Recipient, ...] = Field(
         default=(), strict=False, description="age: who may open what is written; none: the identity alone."
     )
+    address: str = Field(default="", description="vault: its address, such as https://vault.example.com:8200.")
+    namespace: str = Field(default="", description="vault: the namespace, where there are any.")
+    mount: str = Field(default="secret", description="vault: where the KV engine is mounted.")
+    path: str = Field(default="modelwright", description="vault: the secret whose fields are NAMEs.")
+    auth: VaultAuthSection | None = Field(default=None, description="vault: how it lets us in.")
+    ca: str = Field(default="", description="vault: PEM file of authorities, instead of the public ones.")

@@ -204,6 +204,37 @@ def test_what_is_wrong_is_named(world: World, spoil: Callable[[str], str], key: 
     assert fault.remedy
 
 
+VAULT = """
+secrets:
+  kv: {kind: vault, address: "https://vault:8200", auth: {approle: {role_id: r, secret_id: "${env:IDENTITY}"}}}
+"""
+WRONG_VAULT: list[tuple[str, str, str, str]] = [
+    ("https://vault:8200", "http://vault:8200", "secrets.kv.address", "is http, so that anybody"),
+    ("https://vault:8200", "vault", "secrets.kv.address", "is not http(s)"),
+    ('address: "https://vault:8200", ', "", "secrets.kv", "needs `address`"),
+    ("kind: vault,", "kind: vault, path: /team,", "secrets.kv.path", "is no path in Vault"),
+    ("kind: vault,", "kind: vault, mount: 'a b',", "secrets.kv.mount", "is no path in Vault"),
+    ("kind: vault,", "kind: vault, source: ./a.age,", "secrets.kv.source", "`source` is for age, not for vault"),
+    ("auth: {", "auth: {token: '${env:IDENTITY}', ", "secrets.kv.auth", "approle and token, and one way in is needed"),
+    ('{approle: {role_id: r, secret_id: "${env:IDENTITY}"}}', "{}", "secrets.kv.auth", "names no way"),
+    ("role_id: r, ", "", "secrets.kv.auth.approle", "`role_id` is missing"),
+    ("${env:IDENTITY}", "${env:NONE}", "secrets.kv.auth.approle.secret_id", "is missing or empty"),
+    ("${env:IDENTITY}", "${secret:K}", "secrets.kv.auth.approle.secret_id", "cannot stand here"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "key", "problem"), WRONG_VAULT, ids=[row[3] for row in WRONG_VAULT])
+def test_what_is_wrong_with_vault_is_named(world: World, old: str, new: str, key: str, problem: str) -> None:
+    world.load(stores=VAULT)
+    path = world.folder / "modelwright.yaml"
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new, 1))
+    found = check_manifest(path, environment="development", env=ENV).faults
+    (fault,) = [fault for fault in found if fault.key == key]
+    assert problem in fault.problem
+    assert fault.remedy
+
+
 def test_an_identity_in_the_file_is_a_warning_in_development_and_a_fault_elsewhere(world: World) -> None:
     world.load()
     path = world.folder / "modelwright.yaml"
