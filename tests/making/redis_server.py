@@ -93,21 +93,22 @@ class RedisCluster:
 
     def replicate(self) -> RedisServer:
         """A third node that holds what the second does."""
-        first, second = self.nodes
+        second = self.nodes[1]
         replica = self._add()
-        for node, bus in ((first, self._buses[0]), (second, self._buses[1])):
-            self.tell(replica, "CLUSTER", "MEET", "127.0.0.1", node.port, bus)
-        master = self.tell(second, "CLUSTER", "MYID")
+        self.tell(second, "CLUSTER", "MEET", "127.0.0.1", replica.port, self._buses[2])
+        master, own = self.tell(second, "CLUSTER", "MYID"), self.tell(replica, "CLUSTER", "MYID")
+        self._until(lambda: own in str(self.tell(second, "CLUSTER", "NODES")))
         self._until(lambda: master in str(self.tell(replica, "CLUSTER", "NODES")))
         self.tell(replica, "CLUSTER", "REPLICATE", master)
         self._until(lambda: "master_link_status:up" in _lines(self.tell(replica, "INFO", "replication")))
+        self.tell(second, "SET", "first", 1)  # one that has replicated nothing is not told of
         self._until(lambda: str(replica.port) in str(self.tell(second, "CLUSTER", "SLOTS")))
         return replica
 
     def _add(self) -> RedisServer:
         bus, home = free_port(), self._folder / f"node-{len(self.nodes)}"
         home.mkdir()
-        options = ("--cluster-enabled", "yes", "--cluster-port", str(bus), "--cluster-node-timeout", "2000")
+        options = ("--cluster-enabled", "yes", "--cluster-port", str(bus), "--cluster-node-timeout", "500")
         options += ("--repl-diskless-sync-delay", "0")
         self.nodes.append(RedisServer(home, *options))
         self._buses.append(bus)
