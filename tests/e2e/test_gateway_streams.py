@@ -232,15 +232,24 @@ def test_a_client_that_leaves_while_nothing_has_come_closes_the_upstream_too(
 def test_a_client_that_does_not_read_holds_the_upstream_back(provider: DevProvider, worker: GatewayWorker) -> None:
     with DevProvider("--delay", "0ms", "--tokens", "100000") as fast:
         entry = msgspec.structs.replace(worker.latest.providers[0], base_urls=(fast.base_url,))
-        worker.change(providers=(entry,))
+        patience = msgspec.structs.replace(QUICK, idle=2.5)
+        worker.change(providers=(entry,), endpoints=(chat_endpoint(timeouts=patience),))
         before = worker.busy().memory_mb
-        with worker.streaming():
+        with worker.streaming() as wire:
             time.sleep(1.0)
             sent = fast.requests[0]["tokens"]
             time.sleep(0.5)
             assert fast.requests[0]["tokens"] == sent < 100_000
             assert worker.busy().memory_mb - before < 20
-    worker.change(providers=(msgspec.structs.replace(entry, base_urls=(provider.base_url,)),))
+            patient(lambda: fast.requests[0]["client_gone"], seconds=10, waiting_for="the end of our patience")
+            row = worker.row(wire.head()[1]["x-modelwright-call"])
+            assert (row.outcome, row.status) == ("client_disconnect", 200)
+        worker.change(endpoints=(chat_endpoint(timeouts=msgspec.structs.replace(patience, total=1.0)),))
+        with worker.streaming() as wire:
+            row = worker.row(wire.head()[1]["x-modelwright-call"])
+            assert row.outcome == "client_disconnect", "the upstream was held back, and is not to blame for the time"
+    entry = msgspec.structs.replace(entry, base_urls=(provider.base_url,))
+    worker.change(providers=(entry,), endpoints=(chat_endpoint(timeouts=QUICK),))
 
 
 def test_a_thousand_streams_that_break_off_leave_nothing_behind(endless: DevProvider, worker: GatewayWorker) -> None:

@@ -77,6 +77,10 @@ class Call(msgspec.Struct, eq=False):
     """Bytes of the answer's body have come."""
     streaming: bool = False
     """The client gets a stream, whose status is sent before its end is known."""
+    giving: bool = False
+    """A piece of the stream is being given to the client."""
+    given: tuple[int, float] = (-1, 0.0)
+    """How many bytes it had been given when it was last seen to wait for more room, and since when (monotonic)."""
     ended: bool = False
     """No more is to come after the chunk in hand; whoever yields the last chunk of a stream sets it before."""
     failure: CallError | None = None

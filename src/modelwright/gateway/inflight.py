@@ -13,6 +13,8 @@ TICK = 0.1
 """Seconds between two sweeps: how exact the times of a call are."""
 WATCHED_AFTER = 0.25
 """Seconds after which a call's client is watched, so that its leaving is noticed."""
+IDLE = 30.0
+"""Seconds for which a client may take nothing of a stream that nobody upstream is asked for."""
 UPLOAD = 300.0
 """Seconds that a client may take to send its body."""
 
@@ -59,6 +61,8 @@ class InFlight:
                 stop(call, _too_late(call))
             elif now > call.quiet_until:
                 stop(call, _too_quiet(call))
+            elif call.giving and _takes_nothing(call, now):
+                stop(call, Stopped("the client takes nothing of its stream"))
             elif call.watcher is None and call.lane is not None and now - call.started > WATCHED_AFTER:
                 call.watcher = asyncio.get_running_loop().create_task(_watch(call))
 
@@ -105,6 +109,15 @@ async def _watch(call: Call) -> None:
         give_up(call)
 
 
+def _takes_nothing(call: Call, now: float) -> bool:
+    """Whether the client has left no room for another byte for as long as its upstream may pause."""
+    given, since = call.given
+    if given != call.row.bytes_out:
+        call.given = (call.row.bytes_out, now)
+        return False
+    return now - since > (call.lane.deadlines.idle if call.lane is not None else IDLE)
+
+
 def _too_quiet(call: Call) -> CallError:
     lane = call.lane
     if lane is None:
@@ -121,6 +134,8 @@ def _too_quiet(call: Call) -> CallError:
 
 
 def _too_late(call: Call) -> CallError:
+    if call.giving:
+        return Stopped("the client was too slow to take the whole answer")
     if call.ended:
         return Stopped("the upstream did not end its answer")
     if call.lane is None:

@@ -87,7 +87,9 @@ class Exchange:
                 row.bytes_out += len(chunk)
                 if call.ended:
                     settle(call, None)
+                call.giving = True
                 await send({"type": "http.response.body", "body": chunk, "more_body": not call.ended})
+                call.giving = False
         except Exception:
             settle(call, CallError("internal error"))
             raise

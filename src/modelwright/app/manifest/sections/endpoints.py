@@ -62,7 +62,7 @@ class TimeoutSection(Section):
 
     connect: Duration = Field(default="2s", description="Until the connection stands.")
     first_token: Duration = Field(default="60s", description="Until the first byte of the answer.")
-    idle: Duration = Field(default="30s", description="Between two pieces of a stream.")
+    idle: Duration = Field(default="30s", description="Between two pieces of a stream, given or taken.")
     total: Duration = Field(default="600s", description="The whole call.")
 
 
