@@ -5,6 +5,7 @@ MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
 LANE ?= unit contracts house e2e
+WORKERS ?= 2
 EXAMPLE := examples/quickstart/modelwright.yaml
 ADMIN_PORT ?= $(if $(filter 0,$(PORT)),0)
 
@@ -15,10 +16,10 @@ run: ## start the quickstart: a model and an LLM behind one gateway (PORT=8000 A
 	@sh requirements/install.sh run
 	@exec $(BIN)/modelwright up -f $(EXAMPLE) $(if $(PORT),--port $(PORT)) $(if $(ADMIN_PORT),--admin-port $(ADMIN_PORT))
 
-test: ## run the tests (LANE=unit, contracts, house or e2e; ARGS="-k name" for pytest)
+test: ## run the tests (LANE=unit, contracts, house or e2e; WORKERS=0 in one process; ARGS="-k name" for pytest)
 	@sh requirements/install.sh dev
 	@sh tests/system-packages.sh curl postgres redis-server
-	@exec $(BIN)/python -m pytest --durations=10 $(addprefix tests/,$(LANE)) $(ARGS)
+	@exec $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --durations=10 $(addprefix tests/,$(LANE)) $(ARGS)
 
 lint: ## check style, format, types, floors and dependencies
 	@sh requirements/install.sh dev

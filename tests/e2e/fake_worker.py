@@ -19,7 +19,8 @@ from modelwright.app.parts import Notice, PartSpec
 class FakeWorker:
     """Answers `/` at once, `/slow` after half a second, `/stream` with forty pieces in two seconds.
 
-    `/stuck` is answered after a minute, in which nothing else runs.
+    `/held` begins at once and ends when there is a file `go` in the base directory. `/stuck` is answered after a minute
+    in which nothing else runs.
     """
 
     def __init__(self, spec: PartSpec) -> None:
@@ -60,6 +61,10 @@ class FakeWorker:
         for number in range(40 if path == "/stream" else 0):
             await send({"type": "http.response.body", "body": b"%d\n" % number, "more_body": True})
             await asyncio.sleep(0.05)
+        if path == "/held":
+            await send({"type": "http.response.body", "body": b"0\n", "more_body": True})
+            while not Path(self.spec.base, "go").exists():  # noqa: ASYNC110 - another process makes it
+                await asyncio.sleep(0.02)
         await send({"type": "http.response.body", "body": b"end"})
 
 

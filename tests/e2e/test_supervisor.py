@@ -77,10 +77,10 @@ class FakeSite:
 
 
 @contextmanager
-def open_stream(port: int) -> Iterator[HTTPResponse]:
-    """A stream of two seconds whose first piece has arrived."""
+def open_stream(port: int, path: str = "/stream") -> Iterator[HTTPResponse]:
+    """A stream, of two seconds unless the path says otherwise, whose first piece has arrived."""
     with closing(HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
-        connection.request("GET", "/stream")
+        connection.request("GET", path)
         answer = connection.getresponse()
         assert answer.read(2) == b"0\n"
         yield answer
@@ -241,11 +241,12 @@ def test_killed_supervisor_leaves_no_orphan_and_cuts_no_stream(tmp_path: Path) -
 
 
 def test_next_run_waits_for_what_a_killed_one_left_and_takes_its_folder_over(tmp_path: Path) -> None:
-    with fake_site(tmp_path) as first, open_stream(first.port()) as answer:
+    with fake_site(tmp_path) as first, open_stream(first.port(), "/held") as answer:
         first.process.kill()
         with fake_site(tmp_path) as second:
+            patient(lambda: second.facts("said") == ["processes of an earlier run finish their calls"])
+            (tmp_path / "go").touch()
             assert second.settled()["ready"]
-            assert second.facts("said") == ["processes of an earlier run finish their calls"]
             assert second.last("control")["socket"] == first.last("control")["socket"]
             assert answer.read().splitlines()[-1] == b"end"
             second.process.send_signal(signal.SIGTERM)
