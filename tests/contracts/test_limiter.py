@@ -129,6 +129,17 @@ async def test_what_was_used_before_counts_once_whatever_is_repeated(limiter: Li
     assert [standing.remaining for standing in verdict.standings] == [40, 1000]
 
 
+async def test_what_was_used_of_the_last_hour_leaves_it_bit_by_bit(limiter: Limiter) -> None:
+    now, oldest = HOUR.window.at(time.time())
+    before = [(oldest - 1, 5), (oldest + 2, 3), (now, 4)]  # the first has left the window
+    for _ in range(2):
+        limiter.restore([Used(HOUR.name, "a", slot, amount, HOUR.window.leaves(slot)) for slot, amount in before])
+    verdict = await reserve(limiter, one(HOUR, "a", 4))
+    assert verdict.refused is not None
+    assert verdict.standings[0].remaining == 3
+    assert 180 < verdict.wait <= 600, "when the older part has left"
+
+
 async def test_subjects_do_not_meet(limiter: Limiter) -> None:
     for subject in ("a", "b", "a\0b", "", "ä", "x" * 500):
         assert len(await admitted(limiter, [one(PLACES, subject)], times=5)) == 2

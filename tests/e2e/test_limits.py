@@ -114,7 +114,7 @@ def test_a_restart_forgets_no_budget(tmp_path: Path, provider: DevProvider) -> N
     provider.fails()
     limits = (
         '{key: {requests: 6/month, tokens: 1M/month}, tenant: {cost: "1 USD/month"}, user: {cost: "1 USD/month"}, '
-        'keys: {ci: {requests: 3/month}}, tenants: {acme: {cost: "90 USD/month"}}}'
+        'endpoint: {requests: 9k/hour}, keys: {ci: {requests: 3/month}}, tenants: {acme: {cost: "90 USD/month"}}}'
     )
     prices = "kind: vllm, prices: {vendor-model: {input: 1000, output: 2000}}"
     text = MANIFEST.format(url=provider.base_url, limits=limits).replace("kind: vllm", prices)

@@ -17,6 +17,8 @@ SLOTS = 20
 """Parts of a sliding window: what a call has used is free again at most one part later than the window is long."""
 SECONDS = {"minute": 60, "hour": 3600}
 """The windows that slide, except for money; a day and a month are those of the calendar."""
+LASTING = frozenset({"hour", "day", "month"})
+"""Windows of which the ledger says what was used, once that was forgotten."""
 FREE_AGAIN = 1.0
 """Seconds after which a place of a concurrency limit may be free: nobody knows."""
 
@@ -112,7 +114,7 @@ class Rule:
         self.name = f"{limit.by}.{limit.of}.{limit.per}{limit.currency}"
         self.window: Window = _window(limit, zone)
         self.slides = isinstance(self.window, Sliding)
-        self.lasts = limit.per in {"day", "month"}
+        self.lasts = limit.per in LASTING
         """Long enough to outlive a restart: what the ledger says of it counts."""
         self.told = limit.of in {"requests", "tokens"}
         """Clients are told how it stands."""

@@ -63,11 +63,13 @@ class MemoryLimits:
         return Verdict(self._standings(taken, now))
 
     def restore(self, used: Sequence[Used]) -> None:
+        known = frozenset(self._balances)
         for one in used:
-            if (one.rule, one.subject) not in self._balances:
-                balance = self._balances[one.rule, one.subject] = Balance()
-                balance.slots[one.slot] = balance.used = one.amount
-                balance.leaves = one.ends
+            name = (one.rule, one.subject)
+            if name not in known:
+                balance = self._balances.setdefault(name, Balance())
+                balance.add(one.slot, one.amount)
+                balance.leaves = max(balance.leaves, one.ends)
 
     def settle(self, call: str, spent: Spent | None) -> None:
         taken = self._taken.pop(call, None)

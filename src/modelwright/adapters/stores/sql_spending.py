@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Dialect, case, func, select
+from sqlalchemy import ColumnElement, Dialect, case, func, literal, select
 
 from modelwright.adapters.stores.database import Database
 from modelwright.adapters.stores.sql_money import sum_of_units
@@ -26,12 +26,18 @@ class SqlSpending:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def since(self, begins: float, *, by: str, of: str, currency: str = "") -> list[tuple[str, int]]:
-        """(subject, amount) of `of` requests | tokens | cost, from Unix seconds on; empty for what no row tells."""
+    async def since(
+        self, begins: float, *, by: str, of: str, currency: str = "", width: int = 0
+    ) -> list[tuple[str, int, int]]:
+        """(subject, slot, amount) of `of` requests | tokens | cost, from Unix seconds on; empty for what no row tells.
+
+        A slot is so many seconds wide, counted from 1970 on; without a width all is in slot 0.
+        """
         subjects = _SUBJECTS.get(by)
         if subjects is None:
             return []
-        wanted = select(*subjects, _amount(of, self._database.dialect)).where(
+        slot = func.round(ledger.c.at / width - 0.5) if width else literal(0)  # there is no floor everywhere
+        wanted = select(*subjects, slot, _amount(of, self._database.dialect)).where(
             ledger.c.call >= _first_call(begins), ledger.c.at >= begins
         )
         wanted = wanted.where(ledger.c.shadow_of == "")  # nobody asked for it, so nobody's limit holds it
@@ -42,8 +48,8 @@ class SqlSpending:
         if of == "cost":
             wanted = wanted.where(ledger.c.currency == currency)
         async with self._database.reader.connect() as connection:
-            rows = await connection.execute(wanted.group_by(*subjects))
-            return [("\0".join(row[:-1]), int(row[-1])) for row in rows if row[-1]]
+            rows = await connection.execute(wanted.group_by(*subjects, *([slot] if width else [])))
+            return [("\0".join(whose), int(at), int(used)) for *whose, at, used in map(tuple[Any, ...], rows) if used]
 
 
 def _amount(of: str, dialect: Dialect) -> ColumnElement[Any]:

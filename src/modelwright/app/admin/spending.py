@@ -1,4 +1,4 @@
-"""What was used of the limits of a day and a month, by the ledger: told to gateway workers that know nothing yet."""
+"""What was used of the present hour, day and month, by the ledger: told to gateway workers that know nothing yet."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from fastapi import FastAPI, Response
 
 from modelwright.adapters.stores.sql_spending import SqlSpending
 from modelwright.core.contracts.snapshot import Snapshot
-from modelwright.core.limits import Rule, Used, zone_of
+from modelwright.core.limits import Rule, Sliding, Used, zone_of
 from modelwright.core.ports.clock import Clock
 
 
 class Spending:
-    """Of the present day and month."""
+    """Of the present windows."""
 
     def __init__(
         self,
@@ -40,9 +40,14 @@ class Spending:
         for rule in {rule.name: rule for rule in rules}.values():  # all subjects have one balance for each
             if not rule.lasts:
                 continue
-            slot, _ = rule.window.at(self._now())
-            for subject, amount in await self._ledger.since(slot, by=rule.by, of=rule.of, currency=rule.currency):
-                found.append(Used(rule.name, subject, slot, amount, rule.window.leaves(slot)))
+            window = rule.window
+            _, oldest = window.at(self._now())
+            width = window.width if isinstance(window, Sliding) else 0
+            begins = oldest * width if width else oldest
+            rows = await self._ledger.since(begins, by=rule.by, of=rule.of, currency=rule.currency, width=width)
+            for subject, slot, amount in rows:
+                at = slot if width else oldest
+                found.append(Used(rule.name, subject, at, amount, window.leaves(at)))
         return found
 
 
@@ -51,5 +56,5 @@ def add_spending(api: FastAPI, spending: Spending) -> None:
 
     @api.get("/spending")
     async def used() -> Response:
-        """What was used of the limits of the present day and month."""
+        """What was used of the limits of the present hour, day and month."""
         return Response(msgspec.json.encode(await spending.used()), media_type="application/json")

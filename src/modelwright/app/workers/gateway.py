@@ -21,6 +21,7 @@ from modelwright.core.contracts.events import SnapshotApplied, SnapshotRefused
 from modelwright.core.contracts.snapshot import SNAPSHOT_VERSION, Snapshot
 from modelwright.core.errors.starting import StartError
 from modelwright.core.errors.tree import ModelwrightError
+from modelwright.core.limits import LASTING
 from modelwright.core.ports.http import Headers
 from modelwright.gateway.health import watch
 from modelwright.gateway.lanes import Replica
@@ -163,7 +164,7 @@ class GatewayWorker:
         while snapshot is None:
             await asyncio.sleep(LOOK / 10)
             snapshot = self._file.current()
-        if any(limit.per in {"day", "month"} for limit in snapshot.limits.each) and not snapshot.redis:
+        if any(limit.per in LASTING for limit in snapshot.limits.each) and not snapshot.redis:
             await self._recall()
         self._recalled = True
 

@@ -1,4 +1,4 @@
-"""Asks control what was used of the limits of this day and month, so that a restart forgets no budget."""
+"""Asks control what was used of the limits of this hour, day and month, so that a restart forgets no budget."""
 
 from __future__ import annotations
 

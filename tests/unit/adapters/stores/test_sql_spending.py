@@ -33,6 +33,20 @@ async def kept(database: Database, *rows: LedgerRow) -> SqlSpending:
     return SqlSpending(database)
 
 
+def summed(rows: list[tuple[str, int, int]]) -> dict[str, int]:
+    """By subject, where there is only one slot."""
+    assert {slot for _, slot, _ in rows} <= {0}
+    return {subject: amount for subject, _, amount in rows}
+
+
+async def test_an_hour_is_told_by_its_parts(database: Database) -> None:
+    rows = [row(number, at=NOW + seconds, tenant="t") for number, seconds in enumerate((0.5, 99.5, 100.5, 350))]
+    spending = await kept(database, *rows)
+    first = int(NOW // 100)
+    found = await spending.since(NOW, by="tenant", of="requests", width=100)
+    assert sorted(found) == [("t", first, 2), ("t", first + 1, 1), ("t", first + 3, 1)]
+
+
 async def test_money_is_what_calls_cost_and_where_that_is_not_known_their_reservation(database: Database) -> None:
     spending = await kept(
         database,
@@ -45,7 +59,7 @@ async def test_money_is_what_calls_cost_and_where_that_is_not_known_their_reserv
         row(7, cost="7", currency="USD", at=NOW - 1),
         row(8, cost="1", currency="USD", tenant="other"),
     )
-    assert dict(await spending.since(NOW, by="tenant", of="cost", currency="USD")) == {
+    assert summed(await spending.since(NOW, by="tenant", of="cost", currency="USD")) == {
         "t": 6 * UNIT // 10 + 1,
         "other": UNIT,
     }
@@ -60,10 +74,10 @@ async def test_requests_are_calls_that_passed_and_tokens_those_of_every_attempt(
         row(3, input_tokens=1, attempt_of="x", outcome="provider_error", user="jane"),
         row(4, outcome="refused", attempts=0, user="jane"),
     )
-    assert dict(await spending.since(NOW, by="user", of="requests")) == {"t\0jane": 1, "t\0k": 1}
-    assert dict(await spending.since(NOW, by="user", of="tokens")) == {"t\0jane": 8, "t\0k": 3}
-    assert dict(await spending.since(NOW, by="endpoint", of="requests")) == {"e": 2}
-    assert dict(await spending.since(NOW, by="key", of="requests")) == {"k": 2}
+    assert summed(await spending.since(NOW, by="user", of="requests")) == {"t\0jane": 1, "t\0k": 1}
+    assert summed(await spending.since(NOW, by="user", of="tokens")) == {"t\0jane": 8, "t\0k": 3}
+    assert summed(await spending.since(NOW, by="endpoint", of="requests")) == {"e": 2}
+    assert summed(await spending.since(NOW, by="key", of="requests")) == {"k": 2}
 
 
 @given(st.integers(0, 4_000 * UNIT))
@@ -82,9 +96,9 @@ def test_ids_of_calls_sort_by_their_time() -> None:
 async def test_nobody_is_held_to_what_a_shadow_used(database: Database) -> None:
     made = row(1, cost="1", currency="USD", input_tokens=3)
     spending = await kept(database, made, row(2, cost="9", currency="USD", input_tokens=5, shadow_of=made.call))
-    assert dict(await spending.since(NOW, by="tenant", of="cost", currency="USD")) == {"t": UNIT}
-    assert dict(await spending.since(NOW, by="tenant", of="tokens")) == {"t": 3}
-    assert dict(await spending.since(NOW, by="tenant", of="requests")) == {"t": 1}
+    assert summed(await spending.since(NOW, by="tenant", of="cost", currency="USD")) == {"t": UNIT}
+    assert summed(await spending.since(NOW, by="tenant", of="tokens")) == {"t": 3}
+    assert summed(await spending.since(NOW, by="tenant", of="requests")) == {"t": 1}
 
 
 @pytest.mark.parametrize("mark", [VECTOR, COMPARED])
@@ -95,6 +109,6 @@ async def test_nobody_is_held_to_what_the_cache_asked_for_itself(database: Datab
     attempt = row(3, call=f"{own.call}.1", attempt_of=own.call, **beside)
     retried = row(4, call=f"{made.call}.1", attempt_of=made.call, cost="2", currency="USD", input_tokens=4)
     spending = await kept(database, made, own, attempt, retried)
-    assert dict(await spending.since(NOW, by="tenant", of="cost", currency="USD")) == {"t": 3 * UNIT}
-    assert dict(await spending.since(NOW, by="tenant", of="tokens")) == {"t": 7}
-    assert dict(await spending.since(NOW, by="tenant", of="requests")) == {"t": 1}
+    assert summed(await spending.since(NOW, by="tenant", of="cost", currency="USD")) == {"t": 3 * UNIT}
+    assert summed(await spending.since(NOW, by="tenant", of="tokens")) == {"t": 7}
+    assert summed(await spending.since(NOW, by="tenant", of="requests")) == {"t": 1}
