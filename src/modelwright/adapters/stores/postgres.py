@@ -79,8 +79,10 @@ class PostgresDatabase:
         await self.writer.dispose()
 
 
-async def open_postgres(read: Reading, *, base: str) -> PostgresDatabase:
+async def open_postgres(read: Reading, *, base: str, within: float = COMMAND) -> PostgresDatabase:
     """Open and migrate. Files that the address names are relative to `base`, the manifest's directory.
+
+    `within`: seconds for one statement.
 
     Raises StartError, and its kind DatabaseAway where it may be another matter soon.
     """
@@ -93,7 +95,7 @@ async def open_postgres(read: Reading, *, base: str) -> PostgresDatabase:
             await _bring_to_head(connection, address)
     finally:
         await first.dispose()
-    return PostgresDatabase(_engine(_creator(read, base, statements=COMMAND), address, pool=_Pool), address)
+    return PostgresDatabase(_engine(_creator(read, base, statements=within), address, pool=_Pool), address)
 
 
 async def _see_what_it_is(connection: AsyncConnection, address: Address) -> None:

@@ -121,7 +121,10 @@ def _settings(query: Mapping[str, str]) -> dict[str, str]:
         raise _refused("asks for channel_binding=require, which the driver cannot do", hint)
     if query.get("gssencmode", "disable") == "require":
         raise _refused("asks for gssencmode=require, which the driver cannot do", "use TLS: sslmode=verify-full")
-    words = shlex.split(query.get("options", ""))
+    try:
+        words = shlex.split(query.get("options", ""))
+    except ValueError:
+        words = ["-c", "?"]
     for word in words:
         name, equals, value = word.removeprefix("--").removeprefix("-c").strip().partition("=")
         if word in {"-c", ""}:

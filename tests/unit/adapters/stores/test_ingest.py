@@ -1,5 +1,6 @@
 import logging
 import os
+import secrets
 import sqlite3
 from pathlib import Path
 
@@ -7,9 +8,11 @@ import msgspec
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from modelwright.adapters.stores.database import SqliteDatabase
+from modelwright.adapters.stores.database import Database, SqliteDatabase
 from modelwright.adapters.stores.ingest import Ingest
+from modelwright.adapters.stores.postgres import PostgresDatabase
 from modelwright.adapters.stores.spool_reader import CHUNK, SpoolReader
+from modelwright.adapters.stores.sql_feedback import SqlVariants
 from modelwright.adapters.stores.sql_ledger import SqlLedger
 from tests.unit.adapters.stores.spool_writer import SpoolWriter, row
 
@@ -298,3 +301,25 @@ async def test_no_spool_folder_is_no_rows(tmp_path: Path, spool: SpoolReader, le
     ingest = Ingest(SpoolReader(tmp_path / "none", clock=spool._clock), ledger)
     await ingest.step()
     assert ingest.progress.rows == 0
+
+
+async def test_what_no_database_can_hold_is_set_aside_and_blocks_nobody(
+    ingest: Ingest, ledger: SqlLedger, database: Database, writer: SpoolWriter, folder: Path
+) -> None:
+    """A count past 64 bits, and a name that no index takes; what goes before and after them is taken in."""
+    for number in range(40):
+        writer.write(row(f"{number:02}", "ok", input_tokens=1 << 70 if number == 17 else number))
+    huge = secrets.token_hex(50_000) if isinstance(database, PostgresDatabase) else 1 << 80
+    for said in ({"name": "user"}, {"name": huge}, {"name": "other"}):
+        line = {"feedback": 1, "call": "03", "tenant": "t", "score": 1.0, "at": 1.0, **said}
+        writer.raw(msgspec.json.encode(line) + b"\n")
+    writer.write(row("last", "ok", user="a\0b", tags={"\0": "\\u0000"}))
+    writer.die()
+    await ingest.step()
+    assert set(await outcomes(ledger)) == {"last", *(f"{number:02}" for number in range(40) if number != 17)}
+    (last,) = await ledger.newest(limit=1, call="last")
+    assert (last.user, last.tags) == ("a␀b", {"␀": "\\u0000"})
+    kept = b"".join(path.read_bytes() for path in (folder / "rejected").iterdir())
+    assert (str(1 << 70).encode() in kept, kept.count(b"\n"), ingest.progress.rejected) == (True, 2, 2)
+    assert [path.name for path in folder.iterdir()] == ["rejected"]
+    assert len(await SqlVariants(database).comments("03", tenant="t")) == 2

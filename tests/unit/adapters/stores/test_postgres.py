@@ -20,7 +20,9 @@ from modelwright.adapters.stores.postgres_address import Address, read_address
 from modelwright.adapters.stores.postgres_faults import DatabaseAway
 from modelwright.adapters.stores.sql_keys import SqlKeyStore
 from modelwright.adapters.stores.tables import HEAD, metadata
+from modelwright.core.contracts.snapshot import Key
 from modelwright.core.errors.starting import StartError
+from modelwright.core.ports.stores import KeyRow
 from tests.making.databases import new_schema
 from tests.making.postgres_server import GUARDED, PASSWORD, PostgresServer
 
@@ -187,6 +189,33 @@ async def test_connections_are_bounded_and_who_finds_none_is_told(
     for one in held:
         await one.close()
     await database.check()
+
+
+async def test_a_server_that_is_stopped_is_given_up_in_time_and_gathers_no_connections(
+    postgres: PostgresServer,
+) -> None:
+    address = read_address(f"{new_schema(postgres)}&connect_timeout=1&application_name=stopped")
+    database = await open_postgres(lambda: address, base=".", within=0.5)
+    keys = SqlKeyStore(database)
+    row = KeyRow(key=Key(id="a", digest="d", name="app"), created=1.0)
+    await keys.add(row)
+    postgres.pause()
+    try:
+        for _ in range(3):
+            refused = await asyncio.gather(*(keys.revoke("a", at=2.0) for _ in range(4)), return_exceptions=True)
+            assert {type(error) for error in refused} == {DatabaseAway}
+            assert all("does not answer in time" in str(error) for error in refused)
+    finally:
+        postgres.resume()
+    (kept,) = await keys.list()
+    assert kept.revoked in {None, 2.0}, "what was sent before the stop may have been done after it"
+    counted = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'stopped'"
+    for _ in range(100):
+        if int(postgres.execute(counted)) <= subject.CONNECTIONS:
+            break
+        await asyncio.sleep(0.05)
+    assert int(postgres.execute(counted)) <= subject.CONNECTIONS
+    await database.close()
 
 
 CUT = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'modelwright'"
