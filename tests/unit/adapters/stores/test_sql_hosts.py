@@ -30,14 +30,18 @@ async def test_a_host_that_starts_leaves_the_open_calls_of_the_others_alone(
 async def test_what_a_host_has_left_is_closed_when_it_was_not_seen_for_long(database: Database) -> None:
     gone, here = SqlHosts(database, host="gone", name="a"), SqlHosts(database, host="here", name="b")
     ledger = SqlLedger(database, host="gone")
-    await ledger.apply([row("1"), row("2", "ok")], file="f", writer="w", offset=9, refuse=pytest.fail)
+    await ledger.apply(
+        [row("1"), row("2", "ok")], file="f", writer="w", offset=9, refuse=lambda refused: pytest.fail(str(refused))
+    )
     assert await gone.beat(100.0) == ()
     assert await here.beat(100.0 + GONE) == ("a",)
     assert [found.outcome for found in await ledger.newest(limit=9)] == ["ok", "intent"]
     assert await here.beat(101.0 + GONE) == ()
     assert [found.outcome for found in await ledger.newest(limit=9)] == ["ok", "unresolved"]
     assert await ledger.offsets() == {}
-    await ledger.apply([row("1", "ok")], file="f", writer="w", offset=9, refuse=pytest.fail)
+    await ledger.apply(
+        [row("1", "ok")], file="f", writer="w", offset=9, refuse=lambda refused: pytest.fail(str(refused))
+    )
     assert [found.outcome for found in await ledger.newest(limit=9)] == ["ok", "ok"], "it was alive after all"
     assert await gone.beat(102.0 + GONE) == ("b",)
 
