@@ -9,7 +9,7 @@ from modelwright.adapters.engines.gguf_codec import gguf_codec
 from modelwright.adapters.engines.openvino_llm import OpenVinoLlm
 from modelwright.adapters.engines.toy_text import ToyTextEngine, byte_codec
 from modelwright.core.errors.starting import BadModelFile, StartError
-from modelwright.core.ports.engines import EngineConfig, Sampling, TextCodec, TextEngine, TextSignature
+from modelwright.core.ports.engines import Delta, EngineConfig, Sampling, TextCodec, TextEngine, TextSignature
 from tests.making.tiny_gguf import write_tiny_gguf
 
 Loaded = tuple[TextEngine, TextCodec, TextSignature]
@@ -158,12 +158,17 @@ def test_a_schema_that_cannot_be_compiled_fails_alone(tmp_path: Path) -> None:
     undisturbed = _finish(engine, 1)[1]
     engine.submit(2, [1, 80, 90], neighbour)
     begun = [delta for _ in range(4) for delta in engine.step()]
-    engine.submit(3, [5], Sampling(max_tokens=4, json_schema='{"type":"nonsense"}'))
-    ended = {delta.request: delta for delta in engine.step()}
-    assert ended[3].finish == "refused"
+    for number, schema in enumerate(('{"type":"nonsense"}', '{"type":"string","pattern":"["}', '{"enum":["yes"]}'), 3):
+        engine.submit(number, [5], Sampling(max_tokens=9, temperature=0.0, json_schema=schema))
+    ended: dict[int, Delta] = {}
+    while 2 not in ended or 5 not in ended:
+        deltas = engine.step()
+        begun += [delta for delta in deltas if delta.request == 2]
+        ended |= {delta.request: delta for delta in deltas if delta.finish}
+    assert [ended[number].finish for number in (2, 3, 4, 5)] == ["length", "refused", "refused", "stop"]
     assert ended[3].error == 'the JSON schema cannot be compiled: Unsupported type "nonsense"'
-    rest, finish = _finish(engine, 2)[2]
-    assert ([token for delta in begun for token in delta.tokens] + rest, finish) == undisturbed
+    assert "Unclosed" in ended[4].error
+    assert ([token for delta in begun for token in delta.tokens], "length") == undisturbed
 
 
 def test_a_cut_file_is_a_bad_model_file(tmp_path: Path) -> None:

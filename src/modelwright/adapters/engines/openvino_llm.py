@@ -3,14 +3,15 @@
 Precision is what the manifest says, for computing, activations and the key-value cache alike: by default the library
 picks bfloat16 on some processors, and 8 bits for the cache and for activations, without a word.
 
-A grammar that the library cannot compile breaks its pipeline for good, at the next step. A new one is then made; it
-fails the requests that brought the grammar and lets the others go on where they were.
+A grammar that the library cannot compile breaks its pipeline for good, at the next step. So each schema is tried
+elsewhere first. Should the pipeline break all the same, a new one is made; it fails the requests that brought the
+grammar and lets the others go on where they were.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +21,7 @@ import openvino as ov
 import openvino_genai as genai
 
 from modelwright.adapters.engines.gguf import GgufModel, read_gguf
+from modelwright.adapters.engines.schema_trial import SchemaTrial, last_line
 from modelwright.core.errors.calls import EngineFailed
 from modelwright.core.errors.starting import BadModelFile, StartError
 from modelwright.core.ports.engines import Delta, EngineConfig, Sampling, TextSignature, TokenLogprob
@@ -28,8 +30,8 @@ BLOCK = 32
 """Tokens per key-value block on the CPU device."""
 _CACHE_BYTES = {"f32": 4, "f16": 2, "bf16": 2}
 _DEFAULT_CACHE = 256 << 20
-_SOURCE_LINE = re.compile(r"^\[[\d:]+\] \S+:\d+: ")
-"""What the grammar compiler puts before its words: the time, and where it was built."""
+_TRIAL = 0.05
+"""Seconds that a step waits for the trial of a schema when there is nothing else to do."""
 _NO_CHANCE = 1e-6
 """Below it temperature and top_p leave only the likeliest token; the library refuses what is 0 as a 32-bit float."""
 
@@ -51,6 +53,9 @@ class OpenVinoLlm:
         self._open: Callable[[], Any] = _nothing
         self._pipeline: Any = None
         self._running: dict[int, _Running] = {}
+        self._trial = SchemaTrial()
+        self._tried: dict[int, tuple[Future[str], tuple[int, ...], Sampling]] = {}
+        """Requests whose schema is being tried."""
         self._eos: set[int] = set()
 
     def load(self, config: EngineConfig) -> TextSignature:
@@ -74,7 +79,7 @@ class OpenVinoLlm:
             self._pipeline = self._open()
         except (RuntimeError, IndexError, ValueError) as error:
             raise BadModelFile(
-                f"OpenVINO cannot load it: {_last_line(error)}",
+                f"OpenVINO cannot load it: {last_line(error)}",
                 place=config.path,
                 hint="quantise it as f16, q8_0 or q4_0",
             ) from error
@@ -87,25 +92,32 @@ class OpenVinoLlm:
         )
 
     def submit(self, request: int, prompt: Sequence[int], sampling: Sampling) -> None:
-        """Add a request to the running batch."""
+        """Add a request to the running batch; one with a schema once that was found good."""
+        if sampling.json_schema is not None:
+            self._tried[request] = (self._trial.verdict(sampling.json_schema), tuple(prompt), sampling)
+            return
         self._running[request] = _Running(self._add(request, prompt, sampling), tuple(prompt), sampling)
 
     def step(self) -> list[Delta]:
         """One token for every running request."""
+        refused = self._take_tried() if self._tried else []
         if not self._running:
-            return []
+            return refused
         try:
             self._pipeline.step()
         except RuntimeError as error:
-            return self._recover(error)
-        deltas = [delta for request, running in self._running.items() for delta in self._read(request, running)]
+            return refused + self._recover(error)
+        deltas = refused + [
+            delta for request, running in self._running.items() for delta in self._read(request, running)
+        ]
         for delta in deltas:
             if delta.finish:
                 del self._running[delta.request]
-        return deltas
+        return refused + deltas
 
     def cancel(self, request: int) -> None:
         """Free its place in the batch and its cache."""
+        self._tried.pop(request, None)
         running = self._running.pop(request, None)
         if running is not None:
             running.handle.cancel()
@@ -117,8 +129,27 @@ class OpenVinoLlm:
             return self._pipeline.add_request(request, ids, self._generation(sampling))
         except (RuntimeError, ValueError) as error:
             raise EngineFailed(
-                f"the engine refuses the request: {_last_line(error)}", hint="change its sampling parameters"
+                f"the engine refuses the request: {last_line(error)}", hint="change its sampling parameters"
             ) from error
+
+    def _take_tried(self) -> list[Delta]:
+        """Add the requests whose schema is good by now, and refuse those whose schema is not."""
+        if not self._running:
+            wait([verdict for verdict, _, _ in self._tried.values()], timeout=_TRIAL, return_when=FIRST_COMPLETED)
+        ended: list[Delta] = []
+        for request, (verdict, prompt, sampling) in tuple(self._tried.items()):
+            if not verdict.done():
+                continue
+            del self._tried[request]
+            if words := verdict.result():
+                problem = f"the JSON schema cannot be compiled: {words}"
+                ended.append(Delta(request=request, tokens=(), finish="refused", error=problem))
+                continue
+            try:
+                self._running[request] = _Running(self._add(request, prompt, sampling), prompt, sampling)
+            except EngineFailed as error:
+                ended.append(Delta(request=request, tokens=(), finish="error", error=error.message))
+        return ended
 
     def _recover(self, error: RuntimeError) -> list[Delta]:
         """A new pipeline without the requests whose grammar may be to blame; raises the error when none is."""
@@ -129,7 +160,7 @@ class OpenVinoLlm:
         ]
         if not blamed:
             raise error
-        words = f"the JSON schema cannot be compiled: {_last_line(error)}"
+        words = f"the JSON schema cannot be compiled: {last_line(error)}"
         finish = "refused" if len(blamed) == 1 else "error"  # of several, nobody knows whose it was
         for request in blamed:
             del self._running[request]
@@ -200,7 +231,3 @@ def _blocks(model: GgufModel, config: EngineConfig, context: int) -> int:
 
 def _nothing() -> Any:
     raise EngineFailed("no model is loaded", hint="load one first")
-
-
-def _last_line(error: BaseException) -> str:
-    return _SOURCE_LINE.sub("", str(error).strip().splitlines()[-1])[:300]
