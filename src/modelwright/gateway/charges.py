@@ -33,7 +33,7 @@ def reserved(call: Call, lane: Lane) -> int:
     most = answer_tokens(call, lane)
     if most is None:
         most = lane.answer
-    size = prompt_size(call, lane)
+    size = len(call.body) if lane.preamble is None else prompt_size(call, lane)
     return reservation(rates, prompt_bytes=size, max_tokens=most, answers=head.answers, seconds=seconds)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 from modelwright.core.contracts.snapshot import Limits
 from modelwright.core.errors.calls import Unpriced
 from modelwright.core.limits import Ask, rules_of, tokens_asked
+from modelwright.core.wire.openai import RequestHead
 from modelwright.gateway.call import Call
 from modelwright.gateway.charges import answer_tokens, reserved
 from modelwright.gateway.lanes import Lane, Route
@@ -49,37 +50,48 @@ class Asker:
                 found.append(Ask(rule, subject, amount))
         return found
 
-    def _lanes(self, call: Call) -> tuple[Lane, ...]:
-        """Those that may answer the call."""
+    def _others(self, call: Call) -> Sequence[Lane]:
+        """Lanes that may answer beside the one that was chosen."""
         route = self._routes[call.row.endpoint]
-        return (*(route.lanes if call.lane is None else (call.lane,)), *route.fallback)
+        return route.fallback if call.lane is not None else (*route.lanes, *route.fallback)
 
     def _tokens(self, call: Call, limit: int) -> int:
         """By the lane that may take the most."""
-        head = call.head
+        head, lane = call.head, call.lane
         if head is None:
             return 0
-        most = 0
-        for lane in self._lanes(call):
-            stated = answer_tokens(call, lane)
-            answer = (lane.answer if stated is None else stated) * head.answers
-            size = prompt_size(call, lane)
-            most = max(most, tokens_asked(size, answer=answer, limit=limit, stated=stated is not None))
+        most = 0 if lane is None else _tokens(call, head, lane, limit=limit)
+        for other in self._others(call):
+            most = max(most, _tokens(call, head, other, limit=limit))
         return most
 
     def _cost(self, call: Call, currency: str) -> int:
         """Units that the call may cost, by the dearest of the variants that may answer it; raises Unpriced."""
-        most = 0
-        for lane in self._lanes(call):
-            if lane.ceiling is not None and lane.ceiling.currency == currency:
-                most = max(most, reserved(call, lane))
-            elif self._refuses and not (lane.own and lane.price is None):
-                raise Unpriced(
-                    f"what variant {lane.variant} of endpoint {call.row.endpoint!r} costs in {currency} is not known, "
-                    "and a budget limits this call",
-                    hint="give the variant a price, or set access.counting.unpriced: allow",
-                )
+        lane = call.lane
+        most = 0 if lane is None else self._cost_of(call, lane, currency)
+        for other in self._others(call):
+            most = max(most, self._cost_of(call, other, currency))
         return most
+
+    def _cost_of(self, call: Call, lane: Lane, currency: str) -> int:
+        rates = lane.ceiling
+        if rates is not None and rates.currency == currency:
+            return reserved(call, lane)
+        if self._refuses and not (lane.own and lane.price is None):
+            raise Unpriced(
+                f"what variant {lane.variant} of endpoint {call.row.endpoint!r} costs in {currency} is not known, "
+                "and a budget limits this call",
+                hint="give the variant a price, or set access.counting.unpriced: allow",
+            )
+        return 0
+
+
+def _tokens(call: Call, head: RequestHead, lane: Lane, *, limit: int) -> int:
+    stated = answer_tokens(call, lane)
+    answer = lane.answer if stated is None else stated
+    answers = head.answers if head.n is not None else 1
+    size = len(call.body) if lane.preamble is None else prompt_size(call, lane)
+    return tokens_asked(size, answer=answer * answers, limit=limit, stated=stated is not None)
 
 
 def _user(call: Call) -> str:
