@@ -15,10 +15,13 @@ import msgspec
 import pytest
 
 from modelwright.adapters.secrets import age
+from modelwright.adapters.secrets import aws as aws_library
 from modelwright.adapters.secrets import vault as vault_library
+from modelwright.adapters.secrets.aws import Key, SecretsManager
 from modelwright.adapters.secrets.vault import AppRole, Kubernetes, Token, Vault
 from modelwright.core.errors.starting import StartError
 from modelwright.core.ports.stores import SecretStore
+from tests.making.aws_server import REGION, AwsServer
 from tests.making.vault_server import VaultServer
 
 HELD = {"PLAIN": "sk-canary-1 ü", "LINES": "a\nb\n", "JSON": '{"key":"sk-canary-2","number":7}'}
@@ -56,6 +59,24 @@ def vault(folder: Path) -> Iterator[Place]:
         assert not server.tokens, "its token is given back"
 
 
+@contextmanager
+def aws(folder: Path) -> Iterator[Place]:
+    assert folder
+    with AwsServer() as server:
+        store = manager(server)
+        yield Place(
+            store, lambda values: setattr(server, "held", {f"shop/{name}": text for name, text in values.items()})
+        )
+        store.close()
+
+
+def manager(server: AwsServer, *, key: Key | None = None, **changes: Any) -> SecretsManager:
+    place = aws_library.Place(region=REGION, prefix="shop/", endpoint=server.url)
+    return SecretsManager(
+        msgspec.structs.replace(place, **changes), key or Key(id=server.key_id, secret=server.secret_key)
+    )
+
+
 def place_of(server: VaultServer, **changes: Any) -> vault_library.Place:
     place = vault_library.Place(address=server.url, mount="secret", path="team/shop")
     return msgspec.structs.replace(place, **changes)
@@ -65,7 +86,7 @@ def _write(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
 
-PLACES = {"age": age_file, "vault": vault}
+PLACES = {"age": age_file, "vault": vault, "aws": aws}
 
 
 @pytest.fixture(params=PLACES)
@@ -294,4 +315,53 @@ def test_a_certificate_has_to_be_of_the_named_authority(tmp_path: Path) -> None:
         store = logged_in(server)
         with pytest.raises(StartError, match="is not trusted"):
             store.read(["KEY"])
+        store.close()
+
+
+BROKEN_AWS: list[tuple[dict[str, Any], dict[str, Any], str]] = [
+    ({"failing": "AccessDeniedException"}, {}, "AWS does not let us read shop/KEY"),
+    ({"failing": "ThrottlingException"}, {}, "asked too often"),
+    ({"failing": "DecryptionFailure"}, {}, "cannot decrypt shop/KEY"),
+    ({"failing": "InternalServiceError"}, {}, "did not give shop/KEY: InternalServiceError"),
+    ({"failing": "ExpiredTokenException"}, {}, "does not take the credentials"),
+    ({"secret_key": "another"}, {}, "does not take the credentials"),
+    ({"held": {"shop/KEY": b"canary"}}, {}, "shop/KEY is no text"),
+    ({"delay": 0.5}, {"timeout": 0.1}, "did not answer within 0.1 s"),
+    ({}, {"endpoint": "http://127.0.0.1:1"}, "cannot be reached"),
+]
+
+
+@pytest.mark.parametrize(("server_is", "place_is", "problem"), BROKEN_AWS, ids=[row[2] for row in BROKEN_AWS])
+def test_what_aws_refuses_is_named_with_a_remedy_and_no_value(
+    server_is: dict[str, Any], place_is: dict[str, Any], problem: str
+) -> None:
+    with AwsServer() as server:
+        server.held = {"shop/KEY": "sk-canary"}
+        store, credential = manager(server, **place_is), server.secret_key
+        for name, value in server_is.items():
+            setattr(server, name, value)
+        with pytest.raises(StartError, match=problem) as refused:
+            store.read(["KEY"])
+        store.close()
+    assert refused.value.hint
+    assert "canary" not in str(refused.value)
+    assert credential not in str(refused.value)
+
+
+def test_credentials_of_aws_may_be_those_of_its_own_tools(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    with AwsServer() as server:
+        server.held = {"shop/KEY": "sk-canary"}
+        place = aws_library.Place(region=REGION, prefix="shop/", endpoint=server.url)
+        store = SecretsManager(place, None)
+        with pytest.raises(StartError, match="AWS credentials are not found"):
+            store.read(["KEY"])
+        lines = ["[default]", f"aws_access_key_id={server.key_id}", f"aws_secret_access_key={server.secret_key}"]
+        (tmp_path / "credentials").write_text("\n".join(lines))
+        store.close()
+        assert store.read(["KEY"]) == {"KEY": "sk-canary"}
         store.close()

@@ -13,10 +13,11 @@ from modelwright.app.secret_stores.handing import told_of
 from tests.e2e.clients import Hammer, patient
 from tests.e2e.gateway_site import CHAT, DevProvider
 from tests.e2e.running import Reply, Site, modelwright, program, running
+from tests.making.aws_server import AwsServer
 from tests.making.vault_server import VaultServer
 
 pytestmark = pytest.mark.e2e
-FIRST, SECOND = "sk-canary-first-0123456789", "sk-canary-second-0123456789"
+FIRST, SECOND, THIRD, FOURTH = (f"sk-canary-{word}-0123456789" for word in ("first", "second", "third", "fourth"))
 VERBS = ("status", "check --json", "explain chat", "secrets list")
 QUESTION = b'{"model":"chat","messages":[{"role":"user","content":"hi"}]}'
 MANIFEST = """
@@ -25,28 +26,38 @@ name: shop
 secrets:
 {stores}
 providers:
-  vendor: {{kind: openai, base_url: "{url}", keys: ["${{secret:{name}}}"]}}
-endpoints: {{chat: {{variants: {{only: {{provider: vendor, model: small}}}}}}}}
+  vendor: {{kind: openai, base_url: "{url}", keys: ["${{secret:VENDOR_KEY}}"]}}
+  second: {{kind: openai, base_url: "{url}", keys: ["${{secret:{second}}}"]}}
+endpoints:
+  chat: {{variants: {{only: {{provider: vendor, model: small}}}}}}
+  other: {{variants: {{only: {{provider: second, model: small}}}}}}
 gateway: {{workers: 2}}
 """
 AGE = "  team: {kind: age, source: ./secrets.age, identity: '${file:./age.key}'}"
 
-VAULT = """\
+SERVICES = """\
   kv:
     kind: vault
     address: "{url}"
     path: shop
     refresh: 300ms
     auth: {{approle: {{role_id: role, secret_id: "${{file:./secret_id}}"}}}}
+  cloud:
+    kind: aws
+    region: eu-central-1
+    prefix: shop/
+    endpoint: "{aws}"
+    refresh: 300ms
+    key: {{id: AKIDEXAMPLE, secret: "${{file:./aws_key}}"}}
 """
 
 
-def manifest(provider: DevProvider, stores: str, *, name: str = "VENDOR_KEY") -> str:
-    return MANIFEST.format(url=provider.base_url, stores=stores, name=name)
+def manifest(provider: DevProvider, stores: str, *, second: str = "VENDOR_KEY") -> str:
+    return MANIFEST.format(url=provider.base_url, stores=stores, second=second)
 
 
-def ask(site: Site) -> Reply:
-    return site.call("POST", CHAT, QUESTION)
+def ask(site: Site, endpoint: str) -> Reply:
+    return site.call("POST", CHAT, QUESTION.replace(b"chat", endpoint.encode()))
 
 
 def used(provider: DevProvider) -> str:
@@ -54,12 +65,12 @@ def used(provider: DevProvider) -> str:
     return provider.seen(secrets=True)["requests"][-1]["headers"]["authorization"].removeprefix("Bearer ")
 
 
-def becomes(site: Site, provider: DevProvider, key: str) -> None:
+def becomes(site: Site, provider: DevProvider, key: str, *, endpoint: str = "chat") -> None:
     """Every worker uses the key from now on: enough fresh connections that each has answered some."""
 
     def everywhere() -> bool:
         for _ in range(8):
-            assert ask(site).status == 200
+            assert ask(site, endpoint).status == 200
             if used(provider) != key:
                 return False
         return True
@@ -118,7 +129,7 @@ def test_a_key_from_an_encrypted_file_is_exchanged_under_load_and_shown_nowhere(
         assert b"BEGIN AGE" in (tmp_path / "secrets.age").read_bytes()
         with running(manifest(provider, AGE), folder=tmp_path) as site:
             becomes(site, provider, FIRST)
-            (told,) = site.status().secrets
+            told, *_ = site.status().secrets
             assert (told.name, told.source, told.trouble) == ("VENDOR_KEY", "store team", "")
             assert 0 < told.since <= told.read
             authorization = f"Bearer {site.key}"
@@ -135,20 +146,28 @@ def test_a_key_from_an_encrypted_file_is_exchanged_under_load_and_shown_nowhere(
             assert not leaks(site, [FIRST, SECOND, identity], but=[tmp_path / "age.key"], verbs=VERBS)
 
 
-def test_a_key_from_vault_is_exchanged_under_load_and_outlives_its_store(tmp_path: Path) -> None:
-    with DevProvider() as provider, VaultServer() as vault:
+def test_keys_from_services_are_exchanged_under_load_and_outlive_their_stores(tmp_path: Path) -> None:
+    with DevProvider() as provider, VaultServer() as vault, AwsServer() as aws:
         vault.held = {"shop": {"VENDOR_KEY": FIRST}}
         vault.lease = 2.0
+        aws.held = {"shop/other": f'{{"key":"{THIRD}"}}'}
         (tmp_path / "secret_id").write_text(vault.secret_id)
-        stores = VAULT.format(url=vault.url)
+        (tmp_path / "aws_key").write_text(aws.secret_key)
+        text = manifest(provider, SERVICES.format(url=vault.url, aws=aws.url), second="cloud/other#key")
         vault.sealed = True
-        (tmp_path / "modelwright.yaml").write_text(manifest(provider, stores))
+        (tmp_path / "modelwright.yaml").write_text(text)
         refused = modelwright("up", "-f", str(tmp_path / "modelwright.yaml"))
         assert refused.returncode == 1
         assert "secrets.kv: Vault is sealed or in maintenance (unseal it: vault operator unseal)" in refused.stderr
         vault.sealed = False
-        with running(manifest(provider, stores), folder=tmp_path) as site:
+        with running(text, folder=tmp_path) as site:
             becomes(site, provider, FIRST)
+            becomes(site, provider, THIRD, endpoint="other")
+            aws.held = {"shop/other": f'{{"key":"{FOURTH}"}}'}
+            becomes(site, provider, FOURTH, endpoint="other")
+            aws.failing = "InternalServiceError"
+            patient(lambda: "InternalServiceError" in told_of(site.runtime)[1].trouble)
+            becomes(site, provider, FOURTH, endpoint="other")
             authorization = f"Bearer {site.key}"
             with Hammer(site.port, CHAT, connections=4, body=QUESTION, authorization=authorization) as hammer:
                 vault.held = {"shop": {"VENDOR_KEY": SECOND}}
@@ -166,6 +185,6 @@ def test_a_key_from_vault_is_exchanged_under_load_and_outlives_its_store(tmp_pat
             assert not hammer.lost
             assert not hammer.refused
             assert any("secrets.kv is read again" in line for line in site.lines)
-            known = [FIRST, SECOND, vault.secret_id, *vault.tokens]
-            assert not leaks(site, known, but=[tmp_path / "secret_id"])
+            known = [FIRST, SECOND, THIRD, FOURTH, vault.secret_id, aws.secret_key, *vault.tokens]
+            assert not leaks(site, known, but=[tmp_path / "secret_id", tmp_path / "aws_key"])
         assert vault.count("approle/login") < 10, "one login for all workers, and another when the token is gone"

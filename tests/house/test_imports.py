@@ -10,13 +10,14 @@ import modelwright
 
 # Engines, stores and web frameworks: whoever chooses them pays for them.
 HEAVY = {
-    "aiohttp", "aiosqlite", "alembic", "fastapi", "gguf", "huggingface_hub", "jinja2", "numpy", "onnxruntime",
-    "openvino", "openvino_genai", "prometheus_client", "pydantic", "ruamel", "sqlalchemy", "starlette", "tokenizers",
-    "torch", "uvicorn",
+    "aiohttp", "aiosqlite", "alembic", "boto3", "botocore", "fastapi", "gguf", "huggingface_hub", "hvac", "jinja2",
+    "numpy", "onnxruntime", "openvino", "openvino_genai", "prometheus_client", "pydantic", "pyrage", "requests",
+    "ruamel", "sqlalchemy", "starlette", "tokenizers", "torch", "uvicorn",
 }  # fmt: skip
 NOT_IN_A_GATEWAY = {
-    "aiosqlite", "alembic", "cryptography", "fastapi", "jinja2", "joserfc", "numpy", "onnxruntime", "openvino",
-    "pydantic", "pygments", "rich", "ruamel", "sqlalchemy", "starlette", "typer",
+    "aiosqlite", "alembic", "boto3", "botocore", "cryptography", "fastapi", "hvac", "jinja2", "joserfc", "numpy",
+    "onnxruntime", "openvino", "pydantic", "pygments", "pyrage", "requests", "rich", "ruamel", "sqlalchemy",
+    "starlette", "typer",
 }  # fmt: skip
 
 

@@ -9,20 +9,43 @@ from typing import Any, assert_never
 
 from modelwright.app.manifest.secret import Secret
 from modelwright.app.secret_stores.section import SecretStoreSection
+from modelwright.core.errors.starting import MissingExtra
 from modelwright.core.ports.stores import SecretStore
 from modelwright.core.quantities import parse_duration
 
 
 def open_store(section: SecretStoreSection, base: Path) -> SecretStore:
     """`base` is the manifest's directory. Raises StartError."""
-    library = import_module(f"modelwright.adapters.secrets.{section.kind}")
+    try:
+        library = import_module(f"modelwright.adapters.secrets.{section.kind}")
+    except ImportError as error:
+        hint = f"pip install 'modelwright[{section.kind}]'"
+        raise MissingExtra(
+            f"a store of kind {section.kind} needs {error.name}, which is not installed", hint=hint
+        ) from None
     match section.kind:
         case "age":
             return library.AgeFile(base / section.source, identity=_plain(section.identity))
         case "vault":
             return library.Vault(_place(library, section, base), _way(library, section), monotonic=time.monotonic)
+        case "aws":
+            return _aws(library, section, base)
         case _:
             assert_never(section.kind)
+
+
+def _aws(library: Any, section: SecretStoreSection, base: Path) -> SecretStore:
+    place = library.Place(
+        region=section.region,
+        prefix=section.prefix,
+        endpoint=section.endpoint,
+        ca=str(base / section.ca) if section.ca else "",
+        timeout=parse_duration(section.timeout),
+    )
+    key = section.key
+    if key is None:
+        return library.SecretsManager(place, None)
+    return library.SecretsManager(place, library.Key(id=key.id, secret=_plain(key.secret), session=_plain(key.session)))
 
 
 def _place(library: Any, section: SecretStoreSection, base: Path) -> Any:

@@ -18,10 +18,12 @@ _EVERY = {"kind", "optional", "refresh", "timeout"}
 _KNOWN = {
     "age": {"source", "identity", "recipients"},
     "vault": {"address", "namespace", "mount", "path", "auth", "ca"},
+    "aws": {"region", "prefix", "endpoint", "key", "ca"},
 }
 _NEEDED = {
     "age": {"source": "source: ./secrets.age", "identity": "identity: ${file:./age.key}"},
     "vault": {"address": "address: https://vault.example.com:8200", "auth": "auth: {token: '${env:VAULT_TOKEN}'}"},
+    "aws": {"region": "region: eu-central-1"},
 }
 _PLACE_IN_VAULT = re.compile(r"[^/\s?#%]+(/[^/\s?#%]+)*")
 
@@ -41,7 +43,7 @@ def _stores(case: Case) -> Iterator[Finding]:
 
 
 def _addresses(case: Case, here: Path, store: SecretStoreSection) -> Iterator[Finding]:
-    for key in ("address",):
+    for key in ("address", "endpoint"):
         text = getattr(store, key)
         if not text or (*here, key) in case.unknown:
             continue

@@ -43,10 +43,20 @@ class VaultAuthSection(Section):
     kubernetes: KubernetesSection | None = Field(default=None, description="By the pod's service account.")
 
 
+class AwsKeySection(Section):
+    """An access key of AWS."""
+
+    id: str = Field(min_length=1, description="Access key id.")
+    secret: Secret = Field(description="Secret access key, as ${env:NAME} or ${file:path}.")
+    session: Secret | None = Field(default=None, description="Session token of a temporary key, likewise.")
+
+
 class SecretStoreSection(Section):
     """A store of secrets; what one kind does not know may not be set for it."""
 
-    kind: Literal["age", "vault"] = Field(description="age: an encrypted file; vault: HashiCorp Vault, KV version 2.")
+    kind: Literal["age", "vault", "aws"] = Field(
+        description="age: an encrypted file; vault: HashiCorp Vault, KV version 2; aws: AWS Secrets Manager."
+    )
     optional: bool = Field(
         default=False,
         description="A start goes on without it while it cannot be read or one of its variables is missing.",
@@ -65,4 +75,10 @@ class SecretStoreSection(Section):
     mount: str = Field(default="secret", description="vault: where the KV engine is mounted.")
     path: str = Field(default="modelwright", description="vault: the secret whose fields are NAMEs.")
     auth: VaultAuthSection | None = Field(default=None, description="vault: how it lets us in.")
-    ca: str = Field(default="", description="vault: PEM file of authorities, instead of the public ones.")
+    region: str = Field(default="", description="aws: the region.")
+    prefix: str = Field(default="", description="aws: what every name begins with, such as modelwright/.")
+    endpoint: str = Field(default="", description="aws: another address than the region's own.")
+    key: AwsKeySection | None = Field(
+        default=None, description="aws: an access key; left out, credentials are found as AWS's own tools do."
+    )
+    ca: str = Field(default="", description="vault, aws: PEM file of authorities, instead of the public ones.")

@@ -220,6 +220,9 @@ WRONG_VAULT: list[tuple[str, str, str, str]] = [
     ("role_id: r, ", "", "secrets.kv.auth.approle", "`role_id` is missing"),
     ("${env:IDENTITY}", "${env:NONE}", "secrets.kv.auth.approle.secret_id", "is missing or empty"),
     ("${env:IDENTITY}", "${secret:K}", "secrets.kv.auth.approle.secret_id", "cannot stand here"),
+    ("kind: vault,", "kind: vault, region: eu,", "secrets.kv.region", "`region` is for aws, not for vault"),
+    ("kind: vault,", "kind: aws,", "secrets.kv", "needs `region`"),
+    ("kind: vault,", "kind: aws, endpoint: 'http://h',", "secrets.kv.endpoint", "is http, so that anybody"),
 ]
 
 

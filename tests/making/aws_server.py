@@ -1,0 +1,98 @@
+"""A stand-in for AWS Secrets Manager: `GetSecretValue` of its JSON 1.1 protocol, behind a check of the signature.
+
+The signature is computed anew from the request as it arrived (Signature Version 4, after AWS's documentation).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import secrets
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+
+REGION = "eu-central-1"
+
+
+class AwsServer:
+    """A running one; its attributes say how it behaves from now on."""
+
+    def __init__(self) -> None:
+        self.held: dict[str, str | bytes] = {}
+        self.key_id, self.secret_key = "AKIDEXAMPLE", secrets.token_hex(20)
+        self.failing = ""
+        """A code that every answer fails with."""
+        self.delay = 0.0
+        self.asked: list[str] = []
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"aws": self}))
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def answer(self, path: str, headers: Any, body: bytes) -> tuple[int, Any]:
+        """Status and JSON."""
+        time.sleep(self.delay)
+        if self.failing:
+            return 400, {"__type": self.failing, "message": "refused"}
+        if not self._is_signed(path, headers, body):
+            return 400, {"__type": "InvalidSignatureException", "message": "the signature does not match"}
+        if headers["X-Amz-Target"] != "secretsmanager.GetSecretValue":
+            return 400, {"__type": "InvalidParameterException", "message": "no such action"}
+        name = json.loads(body)["SecretId"]
+        self.asked.append(name)
+        held = self.held.get(name)
+        if held is None:
+            return 400, {"__type": "ResourceNotFoundException", "Message": "Secrets Manager can't find it."}
+        kind = {"SecretBinary": "AAAA"} if isinstance(held, bytes) else {"SecretString": held}
+        return 200, {"ARN": f"arn:aws:secretsmanager:{REGION}:1:secret:{name}-a1b2c3", "Name": name, **kind}
+
+    def _is_signed(self, path: str, headers: Any, body: bytes) -> bool:
+        scheme, _, rest = headers.get("Authorization", "").partition(" ")
+        if scheme != "AWS4-HMAC-SHA256":
+            return False
+        fields = dict(part.strip().split("=", 1) for part in rest.split(","))
+        key_id, _, scope = fields["Credential"].partition("/")
+        date, region, service, _ = scope.split("/")
+        names = fields["SignedHeaders"].split(";")
+        lines = "".join(f"{name}:{' '.join(headers[name].split())}\n" for name in names)
+        request = f"POST\n{path}\n\n{lines}\n{';'.join(names)}\n{hashlib.sha256(body).hexdigest()}"
+        signed = f"{scheme}\n{headers['X-Amz-Date']}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
+        key = f"AWS4{self.secret_key}".encode()
+        for part in (date, region, service, "aws4_request"):
+            key = hmac.digest(key, part.encode(), "sha256")
+        wanted = hmac.digest(key, signed.encode(), "sha256").hex()
+        place = (key_id, region, service) == (self.key_id, REGION, "secretsmanager")
+        return place and "host" in names and hmac.compare_digest(wanted, fields["Signature"])
+
+
+class _Handler(BaseHTTPRequestHandler):
+    aws: AwsServer
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        status, content = self.aws.answer(self.path, self.headers, body)
+        sent = json.dumps(content).encode()
+        try:
+            self.send_response(status)
+            self.send_header("content-type", "application/x-amz-json-1.1")
+            self.send_header("content-length", str(len(sent)))
+            self.end_headers()
+            self.wfile.write(sent)
+        except OSError:
+            self.close_connection = True
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as the class above has it
+        pass
