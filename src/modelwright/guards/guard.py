@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 
 import msgspec
 
 from modelwright.core.contracts.guard import EndpointGuard
-from modelwright.core.errors.calls import Malformed, Unprocessable
+from modelwright.core.errors.calls import Malformed, TooLarge, Unprocessable
 from modelwright.core.ports.guards import Ask
 from modelwright.core.prompting.variables import FIELD as VARIABLES
 from modelwright.core.wire import openai
+from modelwright.guards.injection.score import scores
 from modelwright.guards.judging.judge import Held
 from modelwright.guards.leak import Listener, Told
 from modelwright.guards.side import OFF, Side, check_injection, check_leak, check_size, window
@@ -21,6 +23,7 @@ from modelwright.guards.texts import (
     QUESTION,
     UNREADABLE,
     Text,
+    TooManyError,
     TwoReadingsError,
     shown,
     texts_of,
@@ -32,6 +35,12 @@ from modelwright.guards.window import any_in
 
 SLICE = 8192
 """Characters that are looked at before others get their turn on the event loop."""
+EACH = 128
+"""Characters that each text counts for beside its own, since even an empty one takes time."""
+LARGE = 256 << 10
+"""Bytes of a body whose texts are not looked for on the event loop."""
+MOST = 200_000
+"""Strings in a request, keys counted."""
 _WITHOUT_TEXT = frozenset({"embeddings"})
 """Operations whose answers hold no text."""
 _NOTHING = Told(())
@@ -94,7 +103,10 @@ class CallWatch:
                 )
             if not side.looks and self._output.leak == OFF:
                 return body
-            texts = texts_of(body, QUESTION[self._operation])
+            texts = await _texts(body, QUESTION[self._operation], most=MOST)
+        except TooManyError:
+            hint = "send fewer messages, parts or inputs"
+            raise TooLarge(f"the body holds more than {MOST} texts and keys", hint=hint) from None
         except TwoReadingsError:
             raise Malformed("a key stands twice in one object of the body", hint="send each key once") from None
         except UNREADABLE as error:
@@ -114,7 +126,7 @@ class CallWatch:
         side = self._output
         if side.intervenes and b'"logprobs"' in body:
             body = _without_logprobs(body)
-        texts = texts_of(body, ANSWER)
+        texts = await _texts(body, ANSWER)
         for text in texts if self._told.runs else ():
             if Listener(self._told).hear(text.text, end=True):
                 check_leak(side, self._verdicts, place=shown(text.path))
@@ -151,9 +163,14 @@ class CallWatch:
             check_size(side, self._verdicts, sum(len(text.text) for text in texts))
         changed: dict[int, str] = {}
         said: list[str] = []
+        looked = 0
         for text in texts:
+            looked += EACH + len(text.text)
+            if looked > SLICE:
+                looked = 0
+                await asyncio.sleep(0)
             if side.injection != OFF and text.role not in _TRUSTED:
-                check_injection(side, self._verdicts, text=text)
+                check_injection(side, self._verdicts, text=text, scored=await _scored(text.text))
             through = await self._one(side, text)
             if side.judge is not None and (side is self._output or text.role not in _TRUSTED):
                 said.append(through)
@@ -179,12 +196,28 @@ class CallWatch:
         return "".join([*pieces, through.finish()])
 
 
+async def _texts(body: bytes, roots: frozenset[str], *, most: float = math.inf) -> list[Text]:
+    """As `texts_of`; for large bodies in a thread, so that others have their turn."""
+    if len(body) < LARGE:
+        return texts_of(body, roots, most=most)
+    return await asyncio.to_thread(texts_of, body, roots, most=most)
+
+
+async def _scored(text: str) -> tuple[int, tuple[str, ...]]:
+    worst: tuple[int, tuple[str, ...]] = (0, ())
+    for number, one in enumerate(scores(text)):
+        worst = max(worst, one)
+        if number:
+            await asyncio.sleep(0)
+    return worst
+
+
 def _is_system(text: Text) -> bool:
     return text.role in {"system", "developer"} or shown(text.path).startswith(("system", "instructions"))
 
 
 def _asks_for_stream(body: bytes) -> bool:
-    return b'"stream"' in body and bool(msgspec.json.decode(body).get("stream"))
+    return b'"stream"' in body and openai.raw_field(body, "stream") == b"true"
 
 
 def _without_logprobs(body: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
@@ -60,12 +61,21 @@ class Text(msgspec.Struct, frozen=True):
     is_json: bool = False
 
 
+class TooManyError(ValueError):
+    """There are more strings in a body than anybody means to send: to look at each would take minutes."""
+
+
 class TwoReadingsError(ValueError):
     """A key stands twice in one object: two readers of such a body could see two different texts."""
 
 
-def texts_of(body: bytes, roots: frozenset[str]) -> list[Text]:
-    """The texts below these top-level keys, in order; raises what UNREADABLE names, of it TwoReadingsError."""
+def texts_of(body: bytes, roots: frozenset[str], *, most: float = math.inf) -> list[Text]:
+    """The texts below these top-level keys, in order.
+
+    Raises what UNREADABLE names, of it TwoReadingsError, and TooManyError for more than `most` strings, keys counted.
+    """
+    if body.count(b'"') > 2 * most and _strings(body) > most:
+        raise TooManyError
     content = _decode(body)
     found: list[Text] = []
     number = _walk(content, roots, found)

@@ -1,11 +1,13 @@
+import asyncio
 import json
+from collections.abc import Awaitable
 from typing import Any
 
 import pytest
 
 from modelwright.core.contracts.guard import EndpointGuard, GuardRule, GuardSide
-from modelwright.core.errors.calls import GuardBlocked, Malformed, Unprocessable
-from modelwright.guards.guard import RuleGuard
+from modelwright.core.errors.calls import GuardBlocked, Malformed, TooLarge, Unprocessable
+from modelwright.guards.guard import MOST, RuleGuard
 from tests.unit.guards.findings import CARD, IBAN, OPENAI
 
 
@@ -280,3 +282,43 @@ async def test_answers_without_text_are_not_looked_at() -> None:
     assert watch("chat").looks_back
     assert not watch("embeddings").looks_back
     assert not RuleGuard(EndpointGuard(input=GuardSide(pii="mask"))).watch("chat").looks_back
+
+
+async def turns_while(looking: Awaitable[object]) -> int:
+    """How often others had their turn meanwhile."""
+    turns = 0
+
+    async def take_turns() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    others = asyncio.create_task(take_turns())
+    try:
+        await looking
+    finally:
+        others.cancel()
+    return turns
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        json.dumps([{"text": "a"}] * 10_000),
+        json.dumps([{"text": "a"}] * 50_000),
+        json.dumps("so many words " * 100_000),
+    ],
+    ids=["many texts", "a large body", "a long text"],
+)
+async def test_others_have_their_turn_while_much_is_looked_at(content: str) -> None:
+    body = f'{{"messages": [{{"role": "user", "content": {content}}}]}}'.encode()
+    assert await turns_while(ruled(injection="block").question(body)) > 20
+
+
+async def test_more_texts_than_anybody_means_to_send_are_not_looked_at() -> None:
+    body = b'{"input": [%b"a"]}' % (b'"a",' * MOST)
+    with pytest.raises(TooLarge, match="texts"):
+        await asked(body, "embeddings")
+    escaped = json.dumps({"messages": [{"content": '"' * (2 * MOST + 2)}]}).encode()
+    assert await asked(escaped) == (escaped, {})

@@ -6,6 +6,8 @@ the labelled set that may be looked at; what they do on the part held out is wha
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from modelwright.guards.injection.disguise import undisguised
 from modelwright.guards.injection.rules import RULES
 from modelwright.guards.plain import plain
@@ -22,10 +24,13 @@ _ENCODED_EXTRA = 4
 
 def score(text: str) -> tuple[int, tuple[str, ...]]:
     """How much a text looks like an attempt, and the names of the rules that say so."""
-    worst: tuple[int, tuple[str, ...]] = (0, ())
+    return max(scores(text))
+
+
+def scores(text: str) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """Of its pieces, one after the other, of which the worst counts: others may have their turn in between."""
     for start in range(0, max(1, len(text)), READ - _OVERLAP):
-        worst = max(worst, _score(text[start : start + READ]))
-    return worst
+        yield _score(text[start : start + READ])
 
 
 def _score(text: str) -> tuple[int, tuple[str, ...]]:
