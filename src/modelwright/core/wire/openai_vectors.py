@@ -10,6 +10,10 @@ from modelwright.core.contracts.ledger import Count
 
 _list = msgspec.json.Decoder(list[msgspec.Raw])
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
+MOST_INPUTS = 4096
+"""Twice as many as vendors take in one request."""
+_COMMAS = 1 << 19
+"""More of them need not be taken apart to know that there are too many."""
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -34,9 +38,11 @@ class Vectors(msgspec.Struct, frozen=True):
 
 
 def read_inputs(given: bytes) -> list[bytes] | None:
-    """The inputs in a request's `input`, each as it stands there; None when they cannot be told apart."""
+    """The inputs in a request's `input`, each as it stands there; None for too many, or what cannot be told apart."""
     if given[:1] == b'"':
         return [given]
+    if given.count(b",") > _COMMAS:
+        return None
     try:
         items = [bytes(item) for item in _list.decode(given)]
     except _UNREADABLE:
@@ -45,6 +51,8 @@ def read_inputs(given: bytes) -> list[bytes] | None:
         return None
     if all(item[:1].isdigit() for item in items):  # the tokens of one input
         return [given]
+    if len(items) > MOST_INPUTS:
+        return None
     return items if all(item[:1] in {b'"', b"["} for item in items) else None
 
 

@@ -17,6 +17,7 @@ import msgspec
 from modelwright.core.contracts.snapshot import SERVING, ProviderEntry, Variant
 
 SIZE = 32
+MOST_FIELDS = 1000
 LEFT_OUT = frozenset({"stream", "stream_options"})
 
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -52,8 +53,13 @@ class Seed:
 
 
 def read_fields(body: bytes) -> dict[str, msgspec.Raw] | None:
-    """The fields of a JSON object; None when a name stands there twice: readers differ in which of them they take."""
+    """The fields of a JSON object; None when a name stands there twice: readers differ in which of them they take.
+
+    None also for more fields than any vendor has.
+    """
     fields = _fields.decode(body)
+    if len(fields) > MOST_FIELDS:
+        return None
     if len(_sorted(fields)) == len(body) or _stands_once(fields, body):
         return fields
     return None

@@ -5,7 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelwright.core.wire.openai_vectors import read_inputs, read_vectors, shares, with_inputs, write_vectors
+from modelwright.core.wire.openai_vectors import (
+    MOST_INPUTS,
+    read_inputs,
+    read_vectors,
+    shares,
+    with_inputs,
+    write_vectors,
+)
 
 
 def row(index: int, vector: Any = (0.5,)) -> dict[str, Any]:
@@ -87,3 +94,11 @@ def test_shares_add_up_exactly_and_go_by_size(total: int, sizes: list[int]) -> N
     assert all(part >= 0 for part in parts)
     for part, size in zip(parts, sizes, strict=True):
         assert abs(part - total * size / sum(sizes)) <= 1 + total * 1e-12
+
+
+def test_more_inputs_than_any_vendor_takes_are_not_taken_apart() -> None:
+    for one in (b'"a"', b"[1]"):
+        assert read_inputs(b"[" + b",".join([one] * MOST_INPUTS) + b"]") is not None
+        assert read_inputs(b"[" + b",".join([one] * (MOST_INPUTS + 1)) + b"]") is None
+    assert read_inputs(b"[" + b",".join([b"1"] * 600_000) + b"]") is None
+    assert read_inputs(b"[" + b",".join([b"1"] * 10_000) + b"]") is not None  # tokens of one input

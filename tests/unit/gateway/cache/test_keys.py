@@ -13,7 +13,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from modelwright.core.contracts.snapshot import Price, ProviderEntry, Variant
-from modelwright.gateway.cache.keys import Seed, canonical, read_fields
+from modelwright.gateway.cache.keys import MOST_FIELDS, Seed, canonical, read_fields
 
 VARIANT = Variant(name="main", provider="vendor", model="theirs")
 PROVIDER = ProviderEntry(name="vendor", kind="vllm", base_urls=("http://upstream/v1",), keys=("sk",))
@@ -181,3 +181,9 @@ def test_the_key_is_the_same_in_every_process() -> None:
         for salt in (1, 2)
     }
     assert found == {key(written(BODY)).hex()}
+
+
+def test_more_fields_than_any_vendor_has_are_not_compared() -> None:
+    fields = [b'"%d": 1' % number for number in range(MOST_FIELDS)]
+    assert read_fields(b"{" + b",".join(fields) + b"}") is not None
+    assert read_fields(b"{" + b",".join([*fields, b'"x": 1']) + b"}") is None
