@@ -8,10 +8,11 @@ from typing import Any
 
 import msgspec
 
+from modelwright.core.tasks.task import STATUSES
 from modelwright.core.wire.between.chat_to_messages import ChatRequest
 from modelwright.core.wire.between.messages_to_chat import MessagesRequest
 from modelwright.core.wire.between.responses_to_chat import ResponsesRequest
-from modelwright.gateway.http.paths import FIXED, match
+from modelwright.gateway.http.paths import FIXED, TASKS, match
 
 _TEXTS = {"type": ["string", "array", "null"], "items": {"type": "string"}}
 _NAMED = (
@@ -31,6 +32,10 @@ _SUMMARIES = {
     "responses": "OpenAI's responses, without state",
     "infer": "Inference on tensors (V2)",
     "feedback": "What somebody thought of an answer",
+    "leave": "Leave a call that is to be made later, as a task; needs `tasks` in the manifest",
+    "browse": "Your tasks, the newest first",
+    "look": "A task and its answer",
+    "cancel": "Do not run a task, or not to its end",
     "models": "Endpoints that may be called",
     "model": "One endpoint",
     "server": "Name, version and extensions of the server (V2)",
@@ -38,6 +43,14 @@ _SUMMARIES = {
     "ready": "Whether calls are welcome",
     "v2_ready": "Whether every model of ours is ready (V2)",
     "metadata": "Inputs and outputs of a model (V2)",
+}
+_PARAMETERS: dict[str, list[dict[str, Any]]] = {
+    "leave": [{"name": "idempotency-key", "in": "header", "schema": {"type": "string", "maxLength": 255}}],
+    "browse": [
+        {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 100}},
+        {"name": "after", "in": "query", "schema": {"type": "string"}},
+        {"name": "status", "in": "query", "schema": {"type": "string", "enum": list(STATUSES)}},
+    ],
 }
 _OPEN = frozenset({"live", "ready", "v2_ready", "server"})
 """Views that need no key."""
@@ -49,7 +62,8 @@ def page() -> str:
     """The whole description as JSON."""
     paths: dict[str, Any] = {}
     fixed = [(method, path) for path, (method, found) in FIXED.items() if found.view not in _SELF]
-    for method, path in (*fixed, *_NAMED):
+    tasks = [(method, found.template) for (method, _), found in TASKS.items()]
+    for method, path in (*fixed, *tasks, *_NAMED):
         paths.setdefault(path, {})[method.lower()] = _operation(method, path)
     described = {
         "openapi": "3.1.0",
@@ -77,15 +91,18 @@ def _operation(method: str, path: str) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": re.sub(r"\W+", "_", f"{method} {path}").strip("_").lower(),
         "summary": _SUMMARIES.get(what, _SUMMARIES["metadata"]),
-        "responses": {"200": {"description": "the answer"}, "default": {"description": "an error of the path's wire"}},
+        "responses": {
+            "202" if what == "leave" else "200": {"description": "the answer"},
+            "default": {"description": "an error of the path's wire"},
+        },
     }
-    if names:
-        operation["parameters"] = [
-            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
-        ]
+    parameters = [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names]
+    parameters += _PARAMETERS.get(what, [])
+    if parameters:
+        operation["parameters"] = parameters
     if found.view not in _OPEN:
         operation["security"] = [{"bearer": []}, {"key": []}]
-    if method == "POST":
+    if method == "POST" and what != "cancel":
         schema = {"$ref": f"#/components/schemas/{found.operation or found.view}"}
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
     return operation
@@ -113,6 +130,19 @@ def _schemas() -> dict[str, Any]:
             },
             "call",
             "score",
+        ),
+        "leave": _object(
+            {
+                "url": {"type": "string"},
+                "body": {"type": "object"},
+                "method": {"type": "string", "enum": ["POST"]},
+                "custom_id": {"type": "string", "maxLength": 256},
+                "metadata": {"type": "object", "additionalProperties": {"type": "string"}},
+                "webhook": {"type": "string"},
+                "completion_window": {"type": "string"},
+            },
+            "url",
+            "body",
         ),
         "infer": _object({"id": {"type": "string"}, "inputs": {"type": "array", "items": _tensor()}}, "inputs"),
     }

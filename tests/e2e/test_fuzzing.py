@@ -36,6 +36,7 @@ providers:
 endpoints:
   chat: {variants: {main: {provider: pool, model: m}}}
   claude: {variants: {main: {provider: claude, model: m}}}
+tasks: {}
 """
 
 

@@ -16,6 +16,7 @@ pytestmark = pytest.mark.e2e
 PAGES = [*sorted((ROOT / "docs" / "guide").glob("*.md")), ROOT / "README.md", ROOT / "README.zh-CN.md"]
 SECRETS = {
     **dict.fromkeys(("OPENAI_API_KEY", "OPENAI_API_KEY_2", "DEEPSEEK_API_KEY", "ANTHROPIC_API_KEY"), "sk-example"),
+    "WEBHOOK_SECRET": "whsec_" + "A" * 32,
     "DATABASE_URL": "postgresql://user:password@host/database",
 }
 

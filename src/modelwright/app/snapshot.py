@@ -21,6 +21,7 @@ from modelwright.app.manifest.sections.guard import (
 from modelwright.app.manifest.sections.limits import LimitSection
 from modelwright.app.manifest.sections.routing import BreakerSection, RetriesSection
 from modelwright.app.prices.book import PriceBook
+from modelwright.app.tasks.section import TasksSection
 from modelwright.core.contracts.guard import PII_KINDS, EndpointGuard, GuardRule, GuardSide, JudgeRule
 from modelwright.core.contracts.release import Release
 from modelwright.core.contracts.snapshot import (
@@ -38,6 +39,7 @@ from modelwright.core.contracts.snapshot import (
     Timeouts,
     Variant,
 )
+from modelwright.core.contracts.tasks import TaskRules, WebhookRules
 from modelwright.core.errors.starting import StartError
 from modelwright.core.prices import units
 from modelwright.core.prompting.variables import label
@@ -72,6 +74,7 @@ def base_snapshot(
         endpoints=tuple(_priced(endpoint, loaded, prices) for endpoint in endpoints(loaded)),
         providers=(*_own_providers(loaded, Path(runtime)), *_remote_providers(loaded)),
         issuers=tuple(_issuers(loaded)),
+        tasks=_tasks(manifest.tasks) if manifest.tasks is not None else None,
         prompts=loaded.prompts,
         aliases=aliases(loaded),
     )
@@ -321,3 +324,22 @@ def _issuers(loaded: LoadedManifest) -> Iterator[Issuer]:
             scopes=section.scopes,
             admin=section.admin,
         )
+
+
+def _tasks(section: TasksSection) -> TaskRules:
+    webhook = section.webhook
+    told = WebhookRules(
+        secrets=tuple(secret.reveal() for secret in webhook.secrets),
+        attempts=webhook.attempts,
+        timeout=parse_duration(webhook.timeout),
+        allow=webhook.allow,
+    )
+    return TaskRules(
+        concurrency=section.concurrency,
+        queue=section.queue,
+        max_body=parse_size(section.max_body),
+        max_answer=parse_size(section.max_answer),
+        deadline=parse_duration(section.deadline),
+        keep=parse_duration(section.keep),
+        webhook=told if webhook.secrets else None,
+    )

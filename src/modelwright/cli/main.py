@@ -31,6 +31,7 @@ VERBS: tuple[Verb, ...] = (
     Verb("explain", "modelwright.cli.explain", "explain", "Tell which variant of an endpoint answers, and why."),
     Verb("prompts", "modelwright.cli.prompts", "app", "Look at versions of prompts and move aliases."),
     Verb("variants", "modelwright.cli.variants", "app", "Compare variants and shift traffic between them."),
+    Verb("tasks", "modelwright.cli.tasks", "app", "List, show and cancel tasks, whoever has left them."),
     Verb("prices", "modelwright.cli.prices", "prices", "Tell what every variant costs, and where its price stands."),
     Verb("keys", "modelwright.cli.keys", "app", "Create, rotate, list and revoke API keys."),
     Verb("secrets", "modelwright.cli.secrets", "app", "Keep secrets in an encrypted file; see where each comes from."),

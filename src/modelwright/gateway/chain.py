@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from typing import NamedTuple
 
 from modelwright.core.contracts.events import Event
 from modelwright.core.contracts.snapshot import Snapshot
@@ -34,6 +35,7 @@ from modelwright.gateway.policies.mirror import Mirror, Shadows
 from modelwright.gateway.policies.read import Read
 from modelwright.gateway.policies.retry import Retry
 from modelwright.gateway.policies.route import ChooseRoute
+from modelwright.gateway.policies.vouch import Vouch
 
 
 class Parts:
@@ -98,14 +100,20 @@ class Parts:
         self.emit = emit
 
 
-def build_chain(table: Table, parts: Parts, *, authenticate: Authenticate) -> Handler:
+class Chains(NamedTuple):
+    """Two ways in; from where it is known whose call it is, they are one."""
+
+    clients: Handler
+    tasks: Handler | None
+    """For calls that control makes for whoever has left a task; None where nobody can."""
+
+
+def build_chain(table: Table, parts: Parts, *, authenticate: Authenticate) -> Chains:
     """From the outermost to the innermost; what the manifest does not ask for is not there."""
     snapshot, meter = table.snapshot, Meter(parts.ledger, parts.clock)
     route = ChooseRoute(table, parts.clock, chance=parts.chance)
     asking = _asking(table, parts)
     policies: list[Policy] = [
-        meter,
-        authenticate,
         Admit(parts.in_flight, limit=snapshot.max_in_flight),
         Read(limit=snapshot.max_body),
         route,
@@ -136,7 +144,9 @@ def build_chain(table: Table, parts: Parts, *, authenticate: Authenticate) -> Ha
     if shadowed:
         ask = compose([meter, asking[-1]])
         policies.append(Mirror(shadowed, parts.shadows, ask=ask, chance=parts.chance))
-    return compose([*policies, *asking])
+    known = compose([*policies, *asking])
+    tasks = compose([meter, Vouch(authenticate)], known) if snapshot.tasks is not None else None
+    return Chains(compose([meter, authenticate], known), tasks)
 
 
 def _asking(table: Table, parts: Parts) -> list[Policy]:
@@ -156,9 +166,9 @@ def _asking(table: Table, parts: Parts) -> list[Policy]:
     return [retry, dispatch]
 
 
-def compose(policies: Sequence[Policy]) -> Handler:
-    """Join policies so that each gets the call and the rest of the chain; the last one must answer."""
-    handler: Handler = _nobody
+def compose(policies: Sequence[Policy], last: Handler | None = None) -> Handler:
+    """Join policies so that each gets the call and the rest of the chain; the last one, or `last`, must answer."""
+    handler: Handler = last or _nobody
     for policy in reversed(policies):
         handler = partial(policy, proceed=handler)
     return handler

@@ -20,7 +20,7 @@ from modelwright.gateway.routing.breaker import State
 class InForce:
     """One snapshot, made ready; calls that began under it end under it."""
 
-    __slots__ = ("authenticate", "chain", "release", "table")
+    __slots__ = ("authenticate", "chain", "release", "table", "tasks")
 
     def __init__(self, table: Table, parts: Parts, *, tokens: Tokens | None, renew: Renew) -> None:
         self.table = table
@@ -28,7 +28,10 @@ class InForce:
         self.authenticate = Authenticate(
             table, pepper=parts.pepper, clock=parts.clock, source=parts.key_source, tokens=tokens, renew=renew
         )
-        self.chain: Handler = build_chain(table, parts, authenticate=self.authenticate)
+        chains = build_chain(table, parts, authenticate=self.authenticate)
+        self.chain: Handler = chains.clients
+        self.tasks: Handler | None = chains.tasks
+        """For calls of tasks, on the private socket alone."""
 
 
 class Gateway:

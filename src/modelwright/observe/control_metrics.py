@@ -20,6 +20,15 @@ ROWS: tuple[MetricRow, ...] = (
     MetricRow("modelwright_ledger_behind", "gauge", (), "1 while the database cannot take the ledger's rows."),
     MetricRow("modelwright_keys", "gauge", (), "Live API keys."),
     MetricRow("modelwright_restarts_total", "counter", ("part",), "Processes that were started again."),
+    MetricRow("modelwright_tasks_queued", "gauge", (), "Tasks that wait."),
+    MetricRow("modelwright_tasks_running", "gauge", (), "Tasks whose call is made now."),
+    MetricRow("modelwright_tasks_ended_total", "counter", ("status",), "Tasks that have ended, by how."),
+    MetricRow(
+        "modelwright_webhook_attempts_total",
+        "counter",
+        ("result",),
+        "Times that somebody was told of a task's end: delivered, pending (told again later) or failed (given up).",
+    ),
 )
 
 

@@ -31,6 +31,7 @@ Commands:
   explain       Tell which variant of an endpoint answers, and why.
   prompts       Look at versions of prompts and move aliases.
   variants      Compare variants and shift traffic between them.
+  tasks         List, show and cancel tasks, whoever has left them.
   prices        Tell what every variant costs, and where its price stands.
   keys          Create, rotate, list and revoke API keys.
   secrets       Keep secrets in an encrypted file; see where each comes from.

@@ -49,6 +49,12 @@ class SqlHosts:
                 await self._clear_up(gone.host)
         return tuple(other.name for other in others if other.seen >= now - GONE)
 
+    async def present(self, now: float) -> frozenset[str]:
+        """Those that were seen of late (Unix seconds)."""
+        seen = select(hosts.c.host).where(hosts.c.seen >= now - GONE)
+        async with self._database.reader.connect() as connection:
+            return frozenset(await connection.scalars(seen))
+
     async def _clear_up(self, host: str) -> None:
         async with self._database.alone("hosts") as connection:
             left = select(ledger.c.writer).where(text("ledger.outcome = 'intent'"))

@@ -17,7 +17,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0013"
+HEAD = "0014"
 """The newest migration. A database that stands there needs no Alembic, which takes longer to import than to run."""
 
 metadata = MetaData()
@@ -168,5 +168,42 @@ registry_contents = Table(
     "registry_contents",
     metadata,
     Column("digest", Text, primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+)
+
+tasks = Table(
+    "tasks",
+    metadata,
+    # `task_` and a UUIDv7: in order of the primary key is in order of time.
+    Column("id", Text, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("due", Double),
+    Column("ended", Double),
+    Column("idempotency", Text, nullable=False),
+    # The whole value, these columns included: they are there to be looked for.
+    Column("task", LargeBinary, nullable=False),
+    Index("tasks_due", "status", "due"),
+    Index("tasks_tenant", "tenant", "owner", "id"),
+    Index("tasks_ended", "ended"),
+    Index(
+        "tasks_idempotency",
+        "tenant",
+        "owner",
+        "idempotency",
+        unique=True,
+        sqlite_where=text("idempotency <> ''"),
+        postgresql_where=text("idempotency <> ''"),
+    ),
+)
+
+task_contents = Table(
+    "task_contents",
+    metadata,
+    # Apart from the tasks, whose rows are written again at every change.
+    Column("task", Text, primary_key=True),
+    Column("part", Text, primary_key=True),
     Column("content", LargeBinary, nullable=False),
 )

@@ -25,6 +25,8 @@ from modelwright.app.parts import PartSpec
 from modelwright.app.prompts.desk import PromptDesk
 from modelwright.app.prompts.shelf import prompt_registry
 from modelwright.app.system import resident_mb
+from modelwright.app.tasks.api import add_tasks
+from modelwright.app.tasks.desk import TaskDesk
 from modelwright.app.variants.desk import VariantDesk
 from modelwright.app.variants.weights import LiveWeights
 from modelwright.core.contracts.events import Event
@@ -48,6 +50,7 @@ def assemble(
     weights: LiveWeights,
     take_in: Callable[[], Awaitable[None]],
     readings: Mapping[str, Reading],
+    tasks: TaskDesk,
 ) -> Asgi:
     """The application that stands behind the admin door; `take_in` brings into the ledger what workers have written."""
     runtime = Path(spec.runtime)
@@ -68,6 +71,7 @@ def assemble(
     add_variants(api, variants)
     add_prompts(api, PromptDesk(prompt_registry(store.registry, clock), tell))
     add_explain(api, ExplainDesk(lambda: publisher.in_force, store.keys, clock))
+    add_tasks(api, tasks)
     add_spending(api, Spending(store.spending, base=publisher.base, take_in=take_in, clock=clock))
     return api
 

@@ -12,6 +12,7 @@ from modelwright.core.errors.calls import Forbidden, TooLarge, Unauthenticated
 from modelwright.core.errors.tree import ModelwrightError
 from modelwright.core.keys import PREFIX, key_digest
 from modelwright.core.ports.clock import Clock
+from modelwright.core.tasks.talk import PATH as TASKS
 
 OPEN = frozenset({"/metrics", "/healthz", "/readyz", "/oauth/token"})
 """Paths that want no key over TCP either: counts and names, no secret; whoever asks for a token names a key there."""
@@ -37,6 +38,8 @@ class AdminDoor:
 
     def __init__(self, *, pepper: bytes, live: Callable[[], tuple[Key, ...]], clock: Clock) -> None:
         self.api: Asgi | None = None
+        self.tasks: Asgi | None = None
+        """Answers gateway workers about tasks."""
         self.tokens: Tokens | None = None
         """Who lets tokens in; there with the API."""
         self.draining = False
@@ -52,6 +55,9 @@ class AdminDoor:
         try:
             if self.api is None:
                 raise Unavailable("control is starting", hint="ask again in a second")
+            if path == TASKS and self.tasks is not None and _local(scope):
+                await self.tasks(scope, receive, send)
+                return
             if path == "/readyz":
                 await self._readiness(send)
                 return

@@ -17,6 +17,7 @@ from modelwright.adapters.stores.sql_ledger import SqlLedger
 from modelwright.adapters.stores.sql_registry import SqlRegistryStore
 from modelwright.adapters.stores.sql_serials import SqlSerials
 from modelwright.adapters.stores.sql_spending import SqlSpending
+from modelwright.adapters.stores.sql_tasks import SqlTasks
 from modelwright.app.settings.shared_database import PLACE, SharedDatabase, host_of
 from modelwright.core.errors.starting import StartError
 
@@ -34,6 +35,7 @@ class Store:
     def __init__(self, database: Database, lock: OwnerLock, *, host: str = "") -> None:
         """`host` is ours where several share the database."""
         self.is_shared = bool(host)
+        self.host = host
         self.keys = SqlKeyStore(database, host=host)
         self.ledger = SqlLedger(database, host=host)
         self.hosts = SqlHosts(database, host=host, name=socket.gethostname())
@@ -41,6 +43,7 @@ class Store:
         self.registry = SqlRegistryStore(database)
         self.variants = SqlVariants(database)
         self.spending = SqlSpending(database)
+        self.tasks = SqlTasks(database)
         self.check = database.check
         """See that what is written will be found; see Database.check."""
         self._database = database

@@ -232,9 +232,10 @@ class Resolver:
 
 
 def is_key(path: Path) -> bool:
-    """Whether a secret may stand here: a provider's API key, or the address of a store."""
-    stores = (("store", "database"), ("store", "redis"))
-    return (len(path) == 4 and path[0] == "providers" and path[2] == "keys") or path in stores
+    """Whether a secret may stand here: a provider's API key, a store's address, or what webhooks are signed with."""
+    if path in {("store", "database"), ("store", "redis")} or path[:3] == ("tasks", "webhook", "secrets"):
+        return True
+    return len(path) == 4 and (path[0], path[2]) == ("providers", "keys")
 
 
 def off_reason(lacks: list[str]) -> str:

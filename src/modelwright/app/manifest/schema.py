@@ -18,6 +18,7 @@ from modelwright.app.manifest.sections.prompts import PromptSection
 from modelwright.app.manifest.sections.providers import ProviderSection
 from modelwright.app.manifest.sections.section import Name, Section
 from modelwright.app.secret_stores.section import SecretStoreSection
+from modelwright.app.tasks.section import TasksSection
 
 SCHEMA_VERSION = 1
 
@@ -42,6 +43,9 @@ class Manifest(Section):
     )
     access: AccessSection = Field(default_factory=AccessSection, description="Who may call.")
     gateway: GatewaySection = Field(default_factory=GatewaySection, description="The doors.")
+    tasks: TasksSection | None = Field(
+        default=None, description="Let calls be left here to be made later; left out: nobody can."
+    )
     store: StoreSection = Field(default_factory=StoreSection, description="Where state is kept.")
     observe: ObserveSection = Field(default_factory=ObserveSection, description="What is told about calls.")
     environments: dict[Literal["development", "test", "production"], dict[str, Any]] = Field(

@@ -20,14 +20,17 @@ from modelwright.app.parts import PartSpec
 from modelwright.app.prompts.language import compile_prompt
 from modelwright.app.secret_stores.handing import Handed
 from modelwright.app.settings.own_secrets import pepper
-from modelwright.app.settings.settings import PEPPER_NAME, FreshSecrets, Settings
+from modelwright.app.settings.settings import PEPPER_NAME, FreshSecrets
 from modelwright.app.system import SystemClock, resident_mb
+from modelwright.app.wiring.secrets import read_settings
 from modelwright.app.workers.caches import Caches
 from modelwright.app.workers.limiters import Limiters
 from modelwright.app.workers.upstream_tls import upstream_tls
 from modelwright.core.status import Busy
 from modelwright.gateway.chain import Parts
 from modelwright.gateway.http.door import Door
+from modelwright.gateway.http.runs import TaskRuns
+from modelwright.gateway.http.tasks import Desk, TaskView
 from modelwright.gateway.identity.renewal import Renewal
 from modelwright.gateway.identity.source import KeySource
 from modelwright.gateway.ids import CallIds
@@ -91,7 +94,10 @@ class GatewayParts:
         )
         self.registry = CollectorRegistry()
         self.registry.register(self.metrics)
-        self.door = Door(self.gateway, clock=clock, ids=ids, emit=self.listener.emit, version=VERSION)
+        emit, control = self.listener.emit, str(Path(spec.runtime, "control.sock"))
+        tasks = TaskView(self.gateway, Desk(self.pool, control))
+        self.door = Door(self.gateway, clock=clock, ids=ids, emit=emit, version=VERSION, tasks=tasks)
+        self.runs = TaskRuns(Door(self.gateway, clock=clock, ids=ids, emit=emit, version=VERSION, is_private=True))
 
     def busy(self) -> Busy:
         """The numbers of now."""
@@ -125,8 +131,3 @@ class GatewayParts:
             "modelwright_shadows_skipped_total": lambda: self.shadows.skipped,
             "modelwright_log_lines_dropped_total": lambda: writer.dropped + self.listener.dropped,
         }
-
-
-def read_settings(spec: PartSpec, handed: Handed) -> Settings:
-    """The variables and secrets of this part, as they are now. Raises ModelwrightError."""
-    return Settings(Path(spec.base), environment=spec.environment, state=Path(spec.state), handed=handed.get)

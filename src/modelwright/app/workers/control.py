@@ -31,10 +31,12 @@ from modelwright.app.lifecycle import start_worker
 from modelwright.app.parts import Notice, PartSpec
 from modelwright.app.secret_stores.handing import Handed
 from modelwright.app.settings.own_secrets import pepper
-from modelwright.app.settings.settings import PEPPER_NAME, FreshSecrets, Settings
+from modelwright.app.settings.settings import PEPPER_NAME
 from modelwright.app.settings.shared_database import SharedDatabase
 from modelwright.app.system import SystemClock
+from modelwright.app.tasks.assemble import Tasks
 from modelwright.app.variants.weights import KIND, LiveWeights, with_weights
+from modelwright.app.wiring.secrets import fresh_secrets, read_settings
 from modelwright.app.workers.upstream_tls import upstream_tls
 from modelwright.core.contracts.events import Event
 from modelwright.core.contracts.snapshot import Key, Snapshot
@@ -66,11 +68,11 @@ class ControlWorker:
         self._writer = LineWriter()
         self._lines = EventLines(spec.name)
         configure_logging(spec.name, write=self._writer.write, level=spec.log_level)
-        self._handed = Handed(spec.secrets)
-        settings = self._settings()
-        self._secrets = FreshSecrets(self._settings, first=settings)
+        handed = Handed(spec.secrets)
+        settings = read_settings(spec, handed)
         self._pepper = pepper(self._state, configured=settings.secret(PEPPER_NAME))
         self._tls = upstream_tls(settings, Path(spec.base))
+        self._secrets = fresh_secrets(spec, handed, first=settings)
         self._run: _Run | None = None
         self._door = AdminDoor(pepper=self._pepper, live=self._live, clock=self._clock)
 
@@ -81,9 +83,20 @@ class ControlWorker:
     async def start(self) -> Notice:
         is_known = Path(self._spec.runtime, "snapshot.json").exists()  # noqa: ASYNC240 - a look, before anything runs
         store = await open_store(self._state, patience=PATIENCE, is_known=is_known, shared=self._shared())
-        run = self._run = _Run(store, self._spec, clock=self._clock, tls=self._tls)
+        tasks = Tasks(
+            store.tasks,
+            Path(self._spec.runtime),
+            host=store.host,
+            present=store.hosts.present,
+            tls=self._tls,
+            resolve=self._secrets.resolve,
+            clock=self._clock,
+            emit=self._emit,
+        )
+        run = self._run = _Run(store, self._spec, clock=self._clock, tls=self._tls, tasks=tasks)
         await run.publisher.publish()
         run.begin()
+        self._door.tasks = tasks.door
         self._door.api = await asyncio.to_thread(self._load_api, run)
         return Notice(state="ready")
 
@@ -94,12 +107,6 @@ class ControlWorker:
         if self._run is not None:
             await self._run.end()
         self._writer.close()
-
-    def _settings(self) -> Settings:
-        """As they are now."""
-        self._handed.look()
-        spec = self._spec
-        return Settings(Path(spec.base), environment=spec.environment, state=self._state, handed=self._handed.get)
 
     def _shared(self) -> SharedDatabase | None:
         if not self._spec.database:
@@ -125,6 +132,7 @@ class ControlWorker:
             weights=run.weights,
             take_in=run.take_in,
             readings=run.readings(),
+            tasks=run.tasks.desk,
         )
 
     def _live(self) -> tuple[Key, ...]:
@@ -137,9 +145,18 @@ class ControlWorker:
 class _Run:
     """What works while the database is open."""
 
-    def __init__(self, store: Store, spec: PartSpec, *, clock: SystemClock, tls: Callable[[], ssl.SSLContext]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        spec: PartSpec,
+        *,
+        clock: SystemClock,
+        tls: Callable[[], ssl.SSLContext],
+        tasks: Tasks,
+    ) -> None:
         self.store = store
         self._runtime = Path(spec.runtime)
+        self.tasks = tasks
         self._pool = Pool(tls=tls)
         self.issuers = IssuerWatch(Path(spec.state), self._pool, clock=clock)
         self.weights = LiveWeights(Registry(KIND, store=store.registry, clock=clock))
@@ -168,6 +185,7 @@ class _Run:
         """The manifest's snapshot with live weights, prompts, limits of keys and the issuers' keys, as known now."""
         if self.store.is_shared and not self._salt:
             self._salt = await self.store.hosts.agree("split_salt", base.split_salt)
+        self.tasks.rule(base.tasks)
         weighed = await self._with_prompts(with_weights(base, await self.weights.all()))
         return msgspec.structs.replace(
             weighed,
@@ -189,18 +207,21 @@ class _Run:
 
     def begin(self) -> None:
         loop = asyncio.get_running_loop()
-        self._tasks = (loop.create_task(self._chores.run()), loop.create_task(self.issuers.run()))
+        works = (self._chores.run(), self.issuers.run(), *self.tasks.works())
+        self._tasks = tuple(loop.create_task(work) for work in works)
 
     async def end(self) -> None:
         """Take in what the other workers have left, then close."""
         self._chores.finish()
         self.issuers.finish()
+        self.tasks.finish()
         if self._tasks:
             for outcome in await asyncio.gather(*self._tasks, return_exceptions=True):
                 if outcome is not None:
                     log.error("a task of control had ended: %r", outcome, exc_info=outcome)
             await self._chores.round()
         await self._pool.close()
+        await self.tasks.close()
         await self.store.close()
 
     async def _with_prompts(self, base: Snapshot) -> Snapshot:
@@ -221,6 +242,7 @@ class _Run:
             "modelwright_ledger_behind": lambda: bool(self._chores.trouble),
             "modelwright_keys": lambda: self.publisher.count,
             "modelwright_restarts_total": lambda: _restarts(self._runtime),
+            **self.tasks.readings(),
         }
 
 

@@ -23,6 +23,7 @@ from modelwright.core.errors.starting import StartError
 from modelwright.core.errors.tree import ModelwrightError
 from modelwright.core.limits import LASTING
 from modelwright.core.ports.http import Headers
+from modelwright.core.tasks.talk import RUN
 from modelwright.gateway.health import watch
 from modelwright.gateway.lanes import Replica
 
@@ -102,7 +103,7 @@ class GatewayWorker:
         """The public door for TCP, our own for the Unix socket; no coroutine itself, since every call passes here."""
         server = scope["server"]
         if server is not None and server[1] is None:
-            return self._own(scope, send)
+            return self._own(scope, receive, send)
         return self._parts.door(scope, receive, send)
 
     async def start(self) -> Notice:
@@ -130,7 +131,10 @@ class GatewayWorker:
         parts.listener.drain()
         parts.writer.close()
 
-    async def _own(self, scope: Any, send: Any) -> None:
+    async def _own(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"].startswith(RUN):
+            await self._parts.runs(scope, receive, send)
+            return
         match scope["method"], scope["path"]:
             case "GET", "/metrics":
                 self._parts.listener.drain()

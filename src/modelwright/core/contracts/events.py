@@ -111,6 +111,33 @@ class KeptChecked(Event, frozen=True, kw_only=True, tag="kept_checked"):
     """The one in force; 1 means that nothing is similar enough."""
 
 
+class TaskChanged(Event, frozen=True, kw_only=True, tag="task_changed"):
+    """A task was left, begun, put off or ended."""
+
+    task: str
+    tenant: str
+    key: str
+    """Id of the caller whose it is."""
+    endpoint: str
+    status: str
+    attempts: int
+    call: str = ""
+    """Id of its newest call."""
+    error: str = ""
+    """Why it ended without success."""
+
+
+class WebhookSent(Event, frozen=True, kw_only=True, tag="webhook_sent"):
+    """Somebody was told of a task's end, or could not be."""
+
+    task: str
+    tenant: str
+    attempt: int
+    result: str
+    """delivered | pending (it is tried again) | failed (it is given up)."""
+    problem: str = ""
+
+
 CATALOGUE: tuple[type[Event], ...] = (
     RequestFinished,
     AttemptFailed,
@@ -122,4 +149,6 @@ CATALOGUE: tuple[type[Event], ...] = (
     BatchFailed,
     KeptChecked,
     KeyChanged,
+    TaskChanged,
+    WebhookSent,
 )

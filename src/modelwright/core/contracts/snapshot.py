@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from modelwright.core.contracts.guard import EndpointGuard
+from modelwright.core.contracts.tasks import TaskRules
 
 SNAPSHOT_VERSION = 1
 SERVING = "serving"
@@ -341,6 +342,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """Digests of keys in the table that are revoked since."""
     limits: Limits = Limits()
     issuers: tuple[Issuer, ...] = ()
+    tasks: TaskRules | None = None
+    """None: nobody can leave one."""
     redis: str = ""
     """Reference to the address of Redis, or one without a password; empty: each worker counts for itself."""
     prompts: tuple[Prompt, ...] = ()

@@ -17,6 +17,7 @@
         │   └── ContextTooLong   prompt and answer do not fit the model
         ├── UnknownPath, MethodNotAllowed
         ├── Unauthenticated, Forbidden, UnknownEndpoint, TooLarge, Unprocessable
+        ├── UnknownTask, TaskConflict, TasksUnavailable
         ├── GuardBlocked         a guard does not let the question or its answer through
         ├── GuardFailed          a guard could not judge, and what it cannot judge does not pass
         ├── Overloaded           our own bound was reached; carries retry_after

@@ -9,15 +9,17 @@ from typing import Any
 from modelwright.core.contracts.events import Event, RequestFinished
 from modelwright.core.contracts.ledger import LedgerRow
 from modelwright.core.errors.calls import CallError, Draining
+from modelwright.core.errors.tasks import TasksUnavailable
 from modelwright.core.ports.clock import Clock
-from modelwright.gateway.call import Call, Reply
+from modelwright.gateway.call import Call, Handler, Reply
 from modelwright.gateway.http.body import Body, BodyBudget, Receive
 from modelwright.gateway.http.exchange import Exchange, Send
 from modelwright.gateway.http.feedback import FeedbackView
-from modelwright.gateway.http.paths import Match, match
+from modelwright.gateway.http.paths import TASK_VIEWS, Match, match
 from modelwright.gateway.http.tags import read_tags
+from modelwright.gateway.http.tasks import TaskView
 from modelwright.gateway.http.views import Views
-from modelwright.gateway.live import Gateway
+from modelwright.gateway.live import Gateway, InForce
 
 _INTERNAL = CallError("internal error of the gateway", hint="the log holds the details")
 
@@ -33,9 +35,16 @@ class Door:
         ids: Callable[[], str],
         emit: Callable[[Event], None],
         version: str,
+        tasks: TaskView | None = None,
+        is_private: bool = False,
     ) -> None:
-        """`ids` makes call ids, `emit` takes one event per request."""
+        """`ids` makes call ids, `emit` takes one event per request, `tasks` answers for those who leave tasks.
+
+        A private door believes what a call says of its caller: control makes calls there for whoever has left a task.
+        """
         self._gateway = gateway
+        self._tasks = tasks
+        self._is_private = is_private
         self._now = clock.now
         self._monotonic = clock.monotonic
         self._ids = ids
@@ -55,6 +64,10 @@ class Door:
                 reply = await self._call(exchange, receive, found)
             elif found.view == "feedback":
                 reply = await self._feedback.answer(exchange.headers, self._body(exchange, receive))
+            elif found.view in TASK_VIEWS and self._tasks is not None:
+                body = self._body(exchange, receive)
+                query, client = scope["query_string"], exchange.client
+                reply = await self._tasks.answer(found, exchange.headers, body, client=client, query=query)
             else:
                 reply = await self._views.answer(found, exchange.headers)
             await exchange.answer(reply)
@@ -88,6 +101,8 @@ class Door:
         exchange.call = call
         if b"x-modelwright-tags" in headers:
             row.tags = read_tags(headers[b"x-modelwright-tags"])
+        if self._is_private:
+            return _of_task(in_force)(call)
         return in_force.chain(call)
 
     def _body(self, exchange: Exchange, receive: Receive) -> Body:
@@ -122,6 +137,12 @@ class Door:
                 call=row,
             )
         )
+
+
+def _of_task(in_force: InForce) -> Handler:
+    if in_force.tasks is None:
+        raise TasksUnavailable("the manifest names no tasks any more", hint="they wait until it does")
+    return in_force.tasks
 
 
 def _milliseconds(seconds: float) -> float:

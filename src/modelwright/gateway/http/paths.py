@@ -12,6 +12,7 @@ from modelwright.core.wire import anthropic, openai, responses
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 """Names and versions of models as they may stand in a path that we hand on."""
 _V2 = "/v2/models/"
+_TASKS = "/v1/tasks"
 
 
 class Match(msgspec.Struct, frozen=True):
@@ -25,6 +26,7 @@ class Match(msgspec.Struct, frozen=True):
     """chat | completions | embeddings | messages | responses | infer; empty for a view."""
     model: str = ""
     version: str = ""
+    task: str = ""
 
 
 FIXED: dict[str, tuple[str, Match]] = {
@@ -41,6 +43,14 @@ FIXED: dict[str, tuple[str, Match]] = {
     "/docs": ("GET", Match("/docs", view="docs")),
     "/openapi.json": ("GET", Match("/openapi.json", view="openapi")),
 }
+TASKS: dict[tuple[str, str], Match] = {
+    ("POST", ""): Match(_TASKS, view="leave"),
+    ("GET", ""): Match(_TASKS, view="browse"),
+    ("GET", "/{task}"): Match(f"{_TASKS}/{{task}}", view="look"),
+    ("POST", "/{task}/cancel"): Match(f"{_TASKS}/{{task}}/cancel", view="cancel"),
+}
+"""By method and what follows `/v1/tasks`."""
+TASK_VIEWS = frozenset(found.view for found in TASKS.values())
 _QUICK: dict[tuple[str, str], Match] = {(method, path): match for path, (method, match) in FIXED.items()}
 
 
@@ -58,9 +68,24 @@ def wire_of(path: str) -> str:
 
 
 def _slowly(method: str, path: str) -> Match:
+    if path == _TASKS or path.startswith(f"{_TASKS}/"):
+        return _of_tasks(method, path)
     allowed, found = FIXED.get(path) or FIXED.get(path.rstrip("/")) or _named(path)
     if method == allowed or (method == "HEAD" and allowed == "GET"):
         return found
+    raise MethodNotAllowed(f"{path[:128]} does not take {method}", hint=f"use {allowed}", place=allowed)
+
+
+def _of_tasks(method: str, path: str) -> Match:
+    name, _, rest = path.removeprefix(_TASKS).strip("/").partition("/")
+    form = ("/{task}" if name else "") + (f"/{rest}" if rest else "")
+    found = TASKS.get(("GET" if method == "HEAD" else method, form))
+    if found is not None:
+        return msgspec.structs.replace(found, task=name)
+    others = [known for known, tail in TASKS if tail == form]
+    if not others:
+        raise unknown_path(path)
+    allowed = ", ".join(others)
     raise MethodNotAllowed(f"{path[:128]} does not take {method}", hint=f"use {allowed}", place=allowed)
 
 

@@ -11,6 +11,7 @@ from modelwright.core.identity import ANONYMOUS, Caller, caller_of_key
 from modelwright.core.keys import PREFIX, key_digest
 from modelwright.core.ports.clock import Clock
 from modelwright.core.ports.tokens import SigningKeyMissing
+from modelwright.core.tasks.task import Principal
 from modelwright.gateway.call import Call, Handler, Reply
 from modelwright.gateway.lanes import Table
 
@@ -45,6 +46,7 @@ class Authenticate:
         """`tokens` are those of the snapshot's issuers; None when it names none."""
         self._keys = table.keys
         self._rule = table.snapshot.auth
+        self._issuers = frozenset(issuer.name for issuer in table.snapshot.issuers)
         self._pepper = pepper
         self._now = clock.now
         self._source = source
@@ -57,7 +59,7 @@ class Authenticate:
             caller = self.identify(call.headers)
         except SigningKeyMissing as missing:
             return self._proceed_later(missing, call, proceed)
-        return _proceed(caller, call, proceed)
+        return proceed_as(caller, call, proceed)
 
     def identify(self, headers: dict[bytes, bytes]) -> Caller:
         """Who sends a request; raises Unauthenticated, Forbidden, IdentityUnavailable or SigningKeyMissing."""
@@ -86,8 +88,33 @@ class Authenticate:
         except SigningKeyMissing as missing:
             return await self._identify_anew(missing, headers)
 
+    async def principal(self, headers: dict[bytes, bytes], address: str) -> Principal:
+        """Who sends a request, so that `vouch` knows them again later; raises as `identify_patiently`."""
+        caller = await self.identify_patiently(headers)
+        secret = _presented(headers)
+        has_key = bool(caller.id) and (self._tokens is None or secret.startswith(_KEY))
+        return Principal(caller=caller, digest=key_digest(self._pepper, secret) if has_key else "", address=address)
+
+    def vouch(self, principal: Principal) -> Caller:
+        """Whoever this was, if they may call now: a key must still be known, a token not have expired.
+
+        Raises Unauthenticated, Forbidden or IdentityUnavailable.
+        """
+        caller = principal.caller
+        if principal.digest:
+            caller = self._of_digest(principal.digest)
+        elif not caller.id:
+            if self._rule == "required":
+                raise Unauthenticated("nobody in particular has left this, and calls need a key now", hint=_SEND)
+        elif caller.id.partition("/")[0] not in self._issuers:
+            raise Unauthenticated("the issuer of the token is not trusted any more", hint="ask for an API key")
+        if caller.expires is not None and caller.expires <= self._now():
+            what = "token of" if "/" in caller.id else "API key"
+            raise Unauthenticated(f"the {what} {caller.id} has expired", hint="leave it with one that lasts longer")
+        return caller
+
     async def _proceed_later(self, missing: SigningKeyMissing, call: Call, proceed: Handler) -> Reply:
-        return await _proceed(await self._identify_anew(missing, call.headers), call, proceed)
+        return await proceed_as(await self._identify_anew(missing, call.headers), call, proceed)
 
     async def _identify_anew(self, missing: SigningKeyMissing, headers: dict[bytes, bytes]) -> Caller:
         issuer = missing.issuer
@@ -109,7 +136,10 @@ class Authenticate:
     def _find(self, secret: bytes) -> Caller:
         if not secret:
             raise Unauthenticated("no API key was sent", hint=_SEND)
-        key = self._keys.get(key_digest(self._pepper, secret))
+        return self._of_digest(key_digest(self._pepper, secret))
+
+    def _of_digest(self, digest: str) -> Caller:
+        key = self._keys.get(digest)
         if key is None:
             if self._source.away:
                 raise IdentityUnavailable(
@@ -121,7 +151,8 @@ class Authenticate:
         return _client(caller_of_key(key), "key")
 
 
-def _proceed(caller: Caller, call: Call, proceed: Handler) -> Awaitable[Reply]:
+def proceed_as(caller: Caller, call: Call, proceed: Handler) -> Awaitable[Reply]:
+    """From here on this is their call."""
     row = call.row
     row.key = caller.id
     row.tenant = caller.tenant

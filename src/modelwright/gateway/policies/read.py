@@ -6,7 +6,7 @@ from modelwright.core.wire import anthropic, openai, responses
 from modelwright.gateway.call import Call, Handler, Reply
 
 _STREAMS = frozenset({"chat", "completions", "messages", "responses"})
-_HEADS = {"messages": anthropic.read_head, "responses": responses.read_head}
+HEADS = {"messages": anthropic.read_head, "responses": responses.read_head}
 """Wires other than OpenAI's chat, completions and embeddings."""
 _SHOWN = 128
 """Characters of a client's own words that the ledger keeps."""
@@ -23,15 +23,15 @@ class Read:
         row = call.row
         row.bytes_in = len(body)
         if call.operation != "infer":
-            head = call.head = _HEADS.get(call.operation, openai.read_head)(body)
-            row.endpoint = _storable(head.model)
+            head = call.head = HEADS.get(call.operation, openai.read_head)(body)
+            row.endpoint = storable(head.model)
             if head.user and not row.user:
-                row.user = _storable(head.user)
+                row.user = storable(head.user)
             if head.stream and call.operation in _STREAMS:
                 row.stream = True
         return await proceed(call)
 
 
-def _storable(words: str) -> str:
+def storable(words: str) -> str:
     """As every database takes them."""
     return words[:_SHOWN].replace("\0", "\ufffd")

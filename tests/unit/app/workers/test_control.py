@@ -7,8 +7,10 @@ from modelwright.app.admin.store import open_store
 from modelwright.app.parts import PartSpec
 from modelwright.app.settings.settings import Settings
 from modelwright.app.system import SystemClock
+from modelwright.app.tasks.assemble import Tasks
 from modelwright.app.workers import control
 from modelwright.app.workers.upstream_tls import upstream_tls
+from modelwright.core.contracts.events import Event
 
 
 async def test_the_database_is_closed_also_when_a_task_had_failed(tmp_path: Path) -> None:
@@ -20,7 +22,11 @@ async def test_the_database_is_closed_also_when_a_task_had_failed(tmp_path: Path
         name="control", kind="control", runtime=str(tmp_path), state=str(tmp_path), base=str(tmp_path),
         environment="test",
     )  # fmt: skip
-    run = control._Run(await open_store(tmp_path, patience=0.0), spec, clock=SystemClock(), tls=tls)
+    store, clock = await open_store(tmp_path, patience=0.0), SystemClock()
+    told: list[Event] = []
+    present = store.hosts.present
+    tasks = Tasks(store.tasks, tmp_path, host="", present=present, tls=tls, resolve=str, clock=clock, emit=told.append)
+    run = control._Run(store, spec, clock=clock, tls=tls, tasks=tasks)
     run.begin()
     run._tasks = (*run._tasks, asyncio.create_task(fail()))
     await asyncio.wait_for(run.end(), 20)

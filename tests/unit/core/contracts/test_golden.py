@@ -25,6 +25,8 @@ from modelwright.core.contracts.events import (
     RequestFinished,
     SnapshotApplied,
     SnapshotRefused,
+    TaskChanged,
+    WebhookSent,
 )
 from modelwright.core.contracts.guard import EndpointGuard, GuardRule, GuardSide
 from modelwright.core.contracts.ledger import LEDGER_VERSION, OUTCOMES, LedgerRow
@@ -51,6 +53,7 @@ from modelwright.core.contracts.snapshot import (
     Timeouts,
     Variant,
 )
+from modelwright.core.contracts.tasks import TaskRules, WebhookRules
 
 GOLDEN = Path(__file__).parents[3] / "golden"
 CALL = "0190b8a4-5b1c-7d2e-8f00-123456789abc"
@@ -223,6 +226,15 @@ SNAPSHOT = Snapshot(
             problem="it cannot be reached",
         ),
     ),
+    tasks=TaskRules(
+        concurrency=4,
+        queue=100,
+        max_body=65_536,
+        max_answer=1_048_576,
+        deadline=3600,
+        keep=86_400,
+        webhook=WebhookRules(secrets=("${secret:WEBHOOK_SECRET}",), attempts=5, timeout=3, allow=("10.0.0.0/8",)),
+    ),
     redis="${secret:REDIS_URL}",
     prompts=(
         Prompt(
@@ -266,6 +278,18 @@ EVENTS: tuple[Event, ...] = (
     BatchFailed(at=1.5, model="digits", rows=31, error="engine_failed"),
     KeptChecked(at=1.5, endpoint="assistant", agreed=False, raised=True, threshold=0.975),
     KeyChanged(at=1.5, key="abcdefgh", tenant="acme", action="created"),
+    TaskChanged(
+        at=1.5,
+        task=f"task_{CALL}",
+        tenant="acme",
+        key="abcdefgh",
+        endpoint="assistant",
+        status="failed",
+        attempts=2,
+        call=CALL,
+        error="unauthenticated",
+    ),
+    WebhookSent(at=1.5, task=f"task_{CALL}", tenant="acme", attempt=1, result="pending", problem="it answered 500"),
 )
 
 CONTRACTS: dict[str, tuple[int, Any, Any]] = {

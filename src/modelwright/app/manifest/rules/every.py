@@ -19,6 +19,7 @@ from modelwright.app.manifest.rules.case import Case, Rules
 from modelwright.app.manifest.rules.policies import cache, guard
 from modelwright.app.prompts import rules as prompts
 from modelwright.app.secret_stores import rules as secret_stores
+from modelwright.app.tasks import rules as tasks
 
 RULES: Rules = (
     *models.RULES,
@@ -33,6 +34,7 @@ RULES: Rules = (
     *doors.RULES,
     *limits.RULES,
     *access.RULES,
+    *tasks.RULES,
 )
 
 

@@ -1,0 +1,1 @@
+"""Tasks: calls that somebody leaves here to be made later, and the rules of their lives."""
