@@ -6,8 +6,8 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 ROW_FAULTS = (DBAPIError, OverflowError, UnicodeError)
 """To be caught; `is_row_fault` tells."""
-_CLASSES = ("22", "23", "54")
-"""Of SQLSTATE: a value that a column cannot hold, one that a constraint forbids, one too large for an index."""
+_CLASSES = ("21", "22", "23", "54")
+"""Of SQLSTATE: a row twice, a value that a column cannot hold, that a constraint forbids, that no index can take."""
 
 
 def is_row_fault(error: BaseException) -> bool:

@@ -157,8 +157,8 @@ class SqlLedger:
                 refuse([*refused, *unsaid])
 
     async def _write(self, connection: AsyncConnection, rows: Sequence[LedgerRow], *, writer: str) -> None:
-        values = [self._upsert.values(row, self._own + writer) for row in _latest(rows)]
-        if values:
+        if rows:
+            values = self._upsert.parameters(_latest(rows), self._own + writer)
             await connection.exec_driver_sql(self._upsert.statement, values)
 
     async def _note(self, connection: AsyncConnection, *, file: str, offset: int) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from operator import itemgetter
 from typing import Any
 
 import msgspec
-from sqlalchemy import Dialect, Table, text
+from sqlalchemy import JSON, Dialect, String, Table, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 from modelwright.adapters.stores.tables import ledger
@@ -38,19 +38,38 @@ class Upsert:
             set_={column.name: new.excluded[column.name] for column in ledger.c if column.name != "call"},
             where=_REPLACES,
         )
-        is_sqlite = dialect.name == "sqlite"
-        spoken = sqlite.dialect(paramstyle="qmark") if is_sqlite else postgresql.asyncpg.dialect()
+        self._whole_columns = dialect.name == "postgresql"
+        spoken = postgresql.asyncpg.dialect() if self._whole_columns else sqlite.dialect(paramstyle="qmark")
         compiled = statement.compile(dialect=spoken)
         if tuple(compiled.positiontup or ()) != tuple(column.name for column in ledger.c):
             raise AssertionError("the ledger's columns and the row's fields differ")
-        self.statement = str(compiled)
+        self.statement = _by_columns(str(compiled), spoken) if self._whole_columns else str(compiled)
 
-    def values(self, row: LedgerRow, writer: str) -> tuple[Any, ...]:
-        """In the order that the statement wants."""
+    def parameters(self, rows: Iterable[LedgerRow], writer: str) -> Any:
+        """Of at least one row: a tuple for each, or a list for each column where the statement takes these."""
+        values = [self._values(row, writer) for row in rows]
+        return tuple(map(list, zip(*values, strict=True))) if self._whole_columns else values
+
+    def _values(self, row: LedgerRow, writer: str) -> tuple[Any, ...]:
         values = [*msgspec.structs.astuple(row), writer]
         values[_TAGS] = _document(row.tags)
         values[_GUARDS] = _document(row.guards)
         return _in_columns([plain(value) if isinstance(value, str) else value for value in values])
+
+
+def _by_columns(statement: str, dialect: Dialect) -> str:
+    """One statement for any number of rows: one per row would cost PostgreSQL three times as much."""
+    head, _, rest = statement.partition(" VALUES ")
+    given: list[str] = []
+    taken: list[str] = []
+    for number, column in enumerate(ledger.c, start=1):
+        is_text = isinstance(column.type, String | JSON)
+        given.append(f"${number}::{'TEXT' if is_text else column.type.compile(dialect)}[]")
+        taken.append(f"c{number}::json" if isinstance(column.type, JSON) else f"c{number}")
+    names = ", ".join(name.removesuffix("::json") for name in taken)
+    _, conflict, end = rest.partition(" ON CONFLICT ")
+    rows = f"unnest({', '.join(given)}) AS given ({names})"
+    return f"{head} SELECT {', '.join(taken)} FROM {rows}{conflict}{end}"  # noqa: S608 - names of ours
 
 
 def plain(text_value: str) -> str:
