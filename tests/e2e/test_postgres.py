@@ -110,6 +110,8 @@ def test_live_weights_hold_on_both_hosts(hosts: Hosts) -> None:
     def variant(site: Site) -> str:
         return site.call("POST", CHAT, json.dumps(QUESTION).encode()).headers["x-modelwright-variant"]
 
+    salts = {json.loads((s.runtime / "snapshot.json").read_bytes())["split_salt"] for s in (hosts.one, hosts.two)}
+    assert len(salts) == 1, "a user has the same variant on every host"
     assert {variant(hosts.one), variant(hosts.two)} == {"a"}
     done = modelwright("variants", "weigh", "chat", "a=0", "b=1", "--why", "a test", "-f", str(hosts.one.manifest))
     assert done.returncode == 0, done.stderr

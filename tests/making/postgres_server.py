@@ -99,6 +99,17 @@ class PostgresServer:
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
+    def offer_tls(self, certificate: Path, key: Path) -> None:
+        """From now on, beside what it offered before."""
+        for source, name in ((certificate, "server.crt"), (key, "server.key")):
+            target = self.data / name
+            target.write_bytes(source.read_bytes())
+            target.chmod(0o600)
+            if self._user:
+                os.chown(target, self._user.pw_uid, self._user.pw_gid)
+        self.execute("ALTER SYSTEM SET ssl = on")
+        self.execute("SELECT pg_reload_conf()")
+
     def pause(self) -> None:
         """It answers nobody, and its port stays open."""
         self._signal(signal.SIGSTOP)

@@ -204,6 +204,9 @@ class _Run:
             if others != self._others:
                 self._others = others
                 log.info("hosts that share the database with this one: %s", ", ".join(others) or "none")
+                base = self.publisher.base()
+                if others and base.limits.each and not base.redis:
+                    log.warning("each host counts limits for itself: set store.redis, and they count together")
 
     def begin(self) -> None:
         loop = asyncio.get_running_loop()

@@ -1,6 +1,7 @@
 """PostgreSQL as a database of ours: how it is opened, and what is said when it cannot be."""
 
 import asyncio
+import gc
 import socket
 import ssl
 from collections.abc import AsyncIterator
@@ -23,6 +24,7 @@ from modelwright.adapters.stores.tables import HEAD, metadata
 from modelwright.core.contracts.snapshot import Key
 from modelwright.core.errors.starting import StartError
 from modelwright.core.ports.stores import KeyRow
+from tests.making.certificates import make_certificates
 from tests.making.databases import new_schema
 from tests.making.postgres_server import GUARDED, PASSWORD, PostgresServer
 
@@ -245,8 +247,31 @@ async def test_each_way_of_not_being_let_in_is_told_with_a_remedy(postgres: Post
     assert ('database "nowhere" does not exist' in str(error), "CREATE DATABASE" in error.hint) == (True, True)
     error = await refusal(new_schema(postgres, user=GUARDED, password=PASSWORD))
     assert ("permission denied" in str(error), "GRANT CREATE" in error.hint) == (True, True)
-    error = await refusal(f"{new_schema(postgres)}&sslmode=require")
-    assert "offers no TLS" in str(error)
+    if postgres.execute("SHOW ssl") == "off":
+        error = await refusal(f"{new_schema(postgres)}&sslmode=require")
+        assert "offers no TLS" in str(error)
+
+
+async def test_with_tls_only_who_is_known_is_believed(postgres: PostgresServer, tmp_path: Path) -> None:
+    certificates = make_certificates(tmp_path)
+    postgres.offer_tls(certificates / "server.pem", certificates / "server.key")
+    trusted = f"sslrootcert={certificates / 'authority.pem'}"
+    used = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
+    plain = new_schema(postgres).replace("127.0.0.1", "localhost")
+    for words, is_encrypted in (
+        ("sslmode=disable", False), ("sslmode=prefer", True), ("sslmode=require", True),
+        (f"sslmode=verify-ca&{trusted}", True), (f"sslmode=verify-full&{trusted}", True),
+    ):  # fmt: skip
+        database = await opened(f"{plain}&{words}")
+        async with database.reader.connect() as connection:
+            assert await connection.scalar(text(used)) is is_encrypted, words
+        await database.close()
+    for words in ("sslmode=verify-full", "sslmode=verify-ca"):
+        assert "cannot be trusted: unable to get local issuer" in str(await refusal(f"{plain}&{words}"))
+    elsewhere = f"{plain}&sslmode=verify-full&{trusted}".replace("localhost", "127.0.0.1")
+    assert "not valid for '127.0.0.1'" in str(await refusal(elsewhere))
+    await asyncio.sleep(0.05)  # the driver closes what it had opened
+    gc.collect()
 
 
 async def test_a_standby_is_refused(postgres: PostgresServer) -> None:
