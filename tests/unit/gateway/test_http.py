@@ -200,3 +200,10 @@ async def test_feedback_that_does_not_arrive_holds_its_connection_for_a_while_on
     with pytest.raises(Malformed, match="did not arrive"):
         await FeedbackView(world.gateway, world.clock, patience=0.01).answer({}, body)
     assert body.hang_up
+
+
+@pytest.mark.parametrize("end", ["=", "\0", "!", ""])
+def test_blanks_without_end_in_a_tag_take_no_time(end: str) -> None:
+    with pytest.raises(Malformed):
+        read_tags(("a=b" + " " * (8 << 20) + end + ",x").encode())
+    assert read_tags(("a=b" + " " * (8 << 20)).encode()) == {"a": "b"}

@@ -19,12 +19,16 @@ class Wishes(msgspec.Struct, frozen=True):
 
 
 NONE = Wishes()
+LONGEST = 1024
+"""Bytes of the header."""
 
 
 def read_wishes(header: bytes | None) -> Wishes:
-    """What `no-store`, `no-cache` and `max-age=N` ask for."""
+    """What `no-store`, `no-cache` and `max-age=N` ask for; what is too long to be read may ask for anything."""
     if header is None:
         return NONE
+    if len(header) > LONGEST:
+        return Wishes(no_store=True)
     no_store, no_cache, max_age = False, False, math.inf
     for word in header.decode("latin-1").lower().split(","):
         name, _, value = word.strip().partition("=")

@@ -7,7 +7,8 @@ import re
 from modelwright.core.errors.calls import Malformed
 
 MOST = 16
-_TAG = re.compile(r"\s*([a-z0-9][a-z0-9_.-]{0,31})\s*=\s*([^,=\x00-\x1f\x7f]{1,128}?)\s*")
+_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,31}")
+_VALUE = re.compile(r"[^,=\x00-\x1f\x7f]{1,128}")
 
 
 def read_tags(value: bytes) -> dict[str, str]:
@@ -18,11 +19,13 @@ def read_tags(value: bytes) -> dict[str, str]:
         raise _malformed("it is not UTF-8") from None
     if len(parts) > MOST:
         raise _malformed(f"it has {len(parts)} tags, at most {MOST} are kept")
-    found = [_TAG.fullmatch(part) for part in parts]
-    for part, tag in zip(parts, found, strict=True):
-        if tag is None:
+    found: dict[str, str] = {}
+    for part in parts:
+        name, _, value = (word.strip() for word in part.partition("="))
+        if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
             raise _malformed(f"{part[:64]!r} is not name=value")
-    return {tag[1]: tag[2] for tag in found if tag is not None}
+        found[name] = value
+    return found
 
 
 def _malformed(problem: str) -> Malformed:

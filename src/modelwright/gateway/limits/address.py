@@ -7,6 +7,8 @@ from collections.abc import Iterable
 
 _IPV6_SITE = 64
 """Bits of an IPv6 address that one customer of a network has: the rest is theirs to choose."""
+HOPS = 32
+"""Proxies that are believed one after the other; nobody has as many."""
 _KNOWN = 4096
 """Addresses that are read once."""
 
@@ -25,7 +27,7 @@ class Addresses:
             return self._subject(peer)
         told = headers.get(b"x-forwarded-for", b"").decode("latin-1")
         client = peer
-        for entry in reversed(told.split(",")):
+        for entry in reversed(told.rsplit(",", HOPS)[-HOPS:]):
             hop = _bare(entry.strip())
             if not hop:
                 break

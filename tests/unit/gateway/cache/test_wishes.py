@@ -29,3 +29,7 @@ def test_it_says_what_the_client_wants(header: bytes | None, wishes: Wishes) -> 
 @given(st.binary(max_size=60))
 def test_nothing_that_a_client_sends_breaks_it(header: bytes) -> None:
     assert 0 <= read_wishes(header).max_age <= math.inf
+
+
+def test_what_is_too_long_to_be_read_may_ask_for_anything() -> None:
+    assert read_wishes(b"," * 60_000) == Wishes(no_store=True)

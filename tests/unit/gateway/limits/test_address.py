@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelwright.gateway.limits.address import Addresses
+from modelwright.gateway.limits.address import HOPS, Addresses
 
 TRUSTED = Addresses(("10.0.0.0/8", "fd00::/8"))
 
@@ -43,3 +43,9 @@ def test_nobody_is_believed_unless_told_to() -> None:
 @given(st.text(st.characters(max_codepoint=255)))
 def test_what_a_client_writes_before_its_own_address_changes_nothing(text: str) -> None:
     assert of("10.0.0.1", f"{text},198.51.100.9") == "198.51.100.9"
+
+
+def test_no_more_proxies_are_followed_than_anybody_has() -> None:
+    proxies = ",".join(["10.0.0.2"] * (HOPS - 1))
+    assert of("10.0.0.1", f"198.51.100.9,{proxies}") == "198.51.100.9"
+    assert of("10.0.0.1", f"198.51.100.9,10.0.0.3,{proxies}") == "10.0.0.3"
