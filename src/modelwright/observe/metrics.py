@@ -189,6 +189,10 @@ class CallMetrics:
                 self._checks[result] = self._checks.get(result, 0) + 1
                 self._thresholds[event.endpoint] = event.threshold
 
+    def ended(self, outcome: str) -> int:
+        """Upstream requests that ended so, those that were tried again included."""
+        return sum(one.ended(outcome) for one in self._series.values())
+
     def collect(self) -> Iterator[Metric]:
         """Every family of the table."""
         yield _counter(HTTP, (((path, str(status)), count) for (path, status), count in sorted(self._http.items())))
@@ -299,6 +303,10 @@ class _Series:
             verdict = (name, told.partition(":")[0])
             self.verdicts[verdict] = self.verdicts.get(verdict, 0) + 1
         self._add_spent(row)
+
+    def ended(self, outcome: str) -> int:
+        calls = sum(count for (found, _), count in self.ends.items() if found == outcome)
+        return calls + self.attempts.get(outcome, 0)
 
     def add_attempt(self, row: LedgerRow) -> None:
         """An attempt is no call and nobody waited for its end alone; what it cost is counted."""

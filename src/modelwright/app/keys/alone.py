@@ -11,6 +11,7 @@ from modelwright.app.admin.store import open_store
 from modelwright.app.keys.desk import KeyDesk
 from modelwright.app.keys.types import KeyChanged, KeyFacts, KeyMade, KeyRotated, KeyWish, RotationWish
 from modelwright.app.manifest.load import database_of
+from modelwright.app.secret_stores.told import from_stores
 from modelwright.app.settings.own_secrets import pepper
 from modelwright.app.settings.settings import PEPPER_NAME, Settings
 from modelwright.app.settings.shared_database import SharedDatabase
@@ -50,6 +51,9 @@ class Alone:
         settings = Settings(self._base, environment=self._environment, state=self._state)
         made_with = pepper(self._state, configured=settings.secret(PEPPER_NAME))
         address = database_of(self._manifest, environment=self._environment)
+        if address:
+            stores = from_stores(self._manifest, environment=self._environment)
+            settings = Settings(self._base, environment=self._environment, state=self._state, handed=stores)
         shared = SharedDatabase(text=address, base=self._base, resolve=settings.resolve, pepper=made_with)
         store = await open_store(self._state, patience=self._patience, shared=shared if address else None)
         try:

@@ -19,6 +19,8 @@ from modelwright.core.status import SecretStatus
 
 TOLD = "secrets.json"
 """In the runtime directory: what status tells of secrets."""
+WANTED = "secrets.wanted"
+"""Likewise: touched when a provider has refused a key, which may have been exchanged."""
 _HEAD = 24
 """Bytes before the content: its length, and a digest by which a reader sees that it met a writer."""
 _TRIES = 50
@@ -89,6 +91,20 @@ def told_of(runtime: Path) -> tuple[SecretStatus, ...]:
     with contextlib.suppress(OSError, msgspec.MsgspecError):
         return msgspec.json.decode((runtime / TOLD).read_bytes(), type=tuple[SecretStatus, ...])
     return ()
+
+
+def want(runtime: Path) -> None:
+    """Ask for the stores to be read soon; nobody waits for it."""
+    with contextlib.suppress(OSError):
+        (runtime / WANTED).touch()
+
+
+def wanted_at(runtime: Path) -> int:
+    """A mark of when that was asked last."""
+    try:
+        return (runtime / WANTED).stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _digest(content: bytes) -> bytes:

@@ -20,7 +20,7 @@ from modelwright.core.quantities import parse_duration
 from modelwright.core.status import SecretStatus
 
 AGAIN = 5.0
-"""Seconds until a store that could not be read is asked again, if its refresh is not shorter."""
+"""Seconds until a store is asked again that could not be read, or whose key a provider has refused."""
 
 Open = Callable[[SecretStoreSection, Path], SecretStore]
 
@@ -65,12 +65,15 @@ class StoreInUse:
         self.read_at = before.read_at if before else 0.0
         self.due = 0.0
         """When it is asked again (monotonic)."""
+        self.asked = 0.0
+        """When it was asked last, likewise."""
         self.since: dict[str, float] = dict(before.since) if before else {}
         """When each value was first seen."""
 
     def refresh(self, clock: Clock) -> None:
         """Ask it; while it does not answer, it is known by what it said before."""
         now, soon = clock.now(), clock.monotonic()
+        self.asked = soon
         period = parse_duration(self.section.refresh)
         try:
             found = dict(self.store.read(self.names))
@@ -86,6 +89,10 @@ class StoreInUse:
         self.since = {name: self.since.get(name, now) if old.get(name) == found[name] else now for name in found}
         self.known, self.trouble, self.read_at = found, None, now
         self.due = soon + period
+
+    def hurry(self) -> None:
+        """Ask it soon: a secret of it may be out of date."""
+        self.due = min(self.due, self.asked + AGAIN)
 
     def _failed(self, error: StartError, now: float) -> None:
         if self.trouble is None:

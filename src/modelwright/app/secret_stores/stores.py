@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from modelwright.app.manifest.load import LoadedManifest
-from modelwright.app.secret_stores.handing import TOLD, Hand
+from modelwright.app.secret_stores.handing import TOLD, Hand, wanted_at
 from modelwright.app.secret_stores.open import open_store
 from modelwright.app.secret_stores.reading import Open, Reading, StoreInUse, stores_of
 from modelwright.app.whole_file import write_whole
@@ -53,8 +53,13 @@ class SecretStores:
 
     async def run(self) -> None:
         """Ask again, each store in its time, until cancelled."""
+        wanted = wanted_at(self._runtime)
         while True:
             await asyncio.sleep(TICK)
+            before, wanted = wanted, wanted_at(self._runtime)
+            if wanted != before and self._in_force is not None:
+                for store in self._in_force.stores:
+                    store.hurry()
             now = self._clock.monotonic()
             for store in self._in_force.stores if self._in_force else ():
                 if store.names and store.due <= now and store not in self._asking:

@@ -1,8 +1,12 @@
-"""Where every secret of a manifest comes from now, for a person who asks; nothing has to run for it."""
+"""What the stores of a manifest hold now, for commands of a person; nothing has to run for it."""
 
 from __future__ import annotations
 
-from modelwright.app.manifest.load import LoadedManifest
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+from modelwright.app.manifest.load import LoadedManifest, load_manifest
 from modelwright.app.secret_stores.edit import Editor
 from modelwright.app.secret_stores.reading import Reading, stores_of
 from modelwright.app.settings.references import store_of
@@ -31,3 +35,21 @@ def _not_asked_for(loaded: LoadedManifest, files: list[str], *, named: set[str])
         for held in Editor(loaded, name).names()
         if held not in named
     ]
+
+
+def from_stores(manifest: Path, *, environment: str) -> Callable[[str], str | None]:
+    """Looks secrets up in a manifest's stores, for a command beside no run; they are asked at the first question.
+
+    What is returned raises ManifestError and StartError.
+    """
+
+    @cache
+    def values() -> dict[str, str]:
+        loaded = load_manifest(manifest, environment=environment)
+        reading = Reading(loaded, stores_of(loaded))
+        reading.refresh(SystemClock())
+        reading.close()
+        reading.demand()
+        return reading.values()
+
+    return lambda name: values().get(name)

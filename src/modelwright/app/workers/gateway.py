@@ -15,6 +15,7 @@ from prometheus_client import generate_latest
 
 from modelwright.app.lifecycle import start_worker
 from modelwright.app.parts import Notice, PartSpec
+from modelwright.app.secret_stores.handing import want
 from modelwright.app.wiring.gateway import GatewayParts
 from modelwright.app.workers.recall import recall
 from modelwright.core.contracts.events import SnapshotApplied, SnapshotRefused
@@ -94,6 +95,8 @@ class GatewayWorker:
         """Which snapshot was not taken last, and why: told once."""
         self._control = str(Path(spec.runtime, "control.sock"))
         self._recalled = False
+        self._runtime = Path(spec.runtime)
+        self._keys_refused = 0
         self._recalling = asyncio.Lock()
         self._parts.limiters.lost = lambda: self._spawn(self._recall())
         self._tasks: set[asyncio.Task[None]] = set()
@@ -223,6 +226,10 @@ class GatewayWorker:
         while True:
             await asyncio.sleep(TEND)
             self._parts.ledger.tend()
+            refused = self._parts.metrics.ended("provider_auth")
+            if refused > self._keys_refused:
+                want(self._runtime)
+            self._keys_refused = refused
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -8,7 +8,8 @@ import pytest
 from modelwright.adapters.secrets import age
 from modelwright.app.manifest.load import load_manifest
 from modelwright.app.secret_stores.edit import Editor, make_identity
-from modelwright.app.secret_stores.told import told
+from modelwright.app.secret_stores.told import from_stores, told
+from modelwright.app.settings.settings import Settings
 from modelwright.core.errors.starting import StartError
 
 TEAM = "  {name}: {{kind: age, source: ./{name}.age, identity: '${{file:./age.key}}'{more}}}\n"
@@ -121,3 +122,18 @@ def test_where_secrets_come_from_is_told_without_a_run(tmp_path: Path, recipient
     team.path.write_bytes(b"")
     (one,) = told(load_manifest(tmp_path / "modelwright.yaml", environment="development", env={}))
     assert "is damaged" in one.trouble
+
+
+def test_a_command_beside_no_run_looks_into_stores_when_it_has_to(tmp_path: Path, recipient: str) -> None:
+    assert recipient
+    editor(tmp_path).set("K", "sk-canary")
+    stores = from_stores(tmp_path / "modelwright.yaml", environment="development")
+    settings = Settings(tmp_path, environment="development", env={"A": "mine"}, handed=stores)
+    assert settings.resolve("${secret:A}") == "mine"
+    assert settings.resolve("${secret:K}") == "sk-canary"
+    (tmp_path / "team.age").unlink()
+    assert settings.resolve("${secret:K}") == "sk-canary", "asked once"
+    stores = from_stores(tmp_path / "modelwright.yaml", environment="development")
+    settings = Settings(tmp_path, environment="development", env={}, handed=stores)
+    with pytest.raises(StartError, match="the secret K is not set"):
+        settings.resolve("${secret:K}")

@@ -9,6 +9,7 @@ import pytest
 
 from modelwright.app.manifest.load import LoadedManifest, check_manifest, load_manifest
 from modelwright.app.secret_stores.handing import Handed, told_of
+from modelwright.app.secret_stores.reading import AGAIN
 from modelwright.app.secret_stores.section import SecretStoreSection
 from modelwright.app.secret_stores.stores import SecretStores
 from modelwright.core.errors.starting import StartError
@@ -165,6 +166,18 @@ def test_a_store_that_is_away_is_known_by_what_it_said(world: World) -> None:
     with pytest.raises(ManifestError, match="do not hold"):
         world.stores.read(world.load("${secret:NEW}"))
     assert world.handed.get("K") == "second", "a reading that was refused changes nothing"
+
+
+def test_a_store_whose_key_was_refused_is_asked_soon_but_not_at_every_call(world: World) -> None:
+    world.fakes["two"].held = {"K": "second"}
+    reading = world.stores.read(world.load())
+    (_, two) = reading.stores
+    assert two.due == world.clock.monotonic() + 30
+    two.hurry()
+    assert two.due == world.clock.monotonic() + AGAIN
+    world.clock.advance(20)
+    two.hurry()
+    assert two.due < world.clock.monotonic()
 
 
 def test_a_store_that_has_not_changed_is_kept_open(world: World) -> None:
