@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from modelwright.core.prompting.variables import FIELD
 from modelwright.core.tasks.task import STATUSES
 from modelwright.core.wire.between.chat_to_messages import ChatRequest
 from modelwright.core.wire.between.messages_to_chat import MessagesRequest
@@ -114,6 +115,8 @@ def _schemas() -> dict[str, Any]:
     found = msgspec.json.schema_components(types.values(), ref_template="#/components/schemas/{name}")
     told = re.sub(r'modelwright\.core\.wire\.between\.|(?<=[/".])_(?=[A-Z])', "", json.dumps(found))
     roots, schemas = json.loads(told)
+    for root in roots:
+        schemas[root["$ref"].rpartition("/")[2]]["properties"][FIELD] = {"type": ["object", "null"]}
     model = {"model": {"type": "string"}}
     stream = {"stream": {"type": ["boolean", "null"]}}
     return {

@@ -27,7 +27,11 @@ providers:
 endpoints:
   chat: {{variants: {{main: {{provider: dev, model: vendor-model}}}}}}
 access:
-  limits: {{key: {{requests: 20/hour}}, tenant: {{tokens: 1M/day}}, address: {{concurrency: 300}}}}
+  limits:
+    key: {{requests: 5/hour}}
+    keys: {{development: {{requests: 20/hour}}}}
+    tenant: {{tokens: 1M/day}}
+    address: {{concurrency: 300}}
   counting: {{store_down: {{after: 10s, rates: closed}}}}
 gateway: {{workers: 2}}
 store: {{redis: "${{secret:REDIS_URL}}"}}
