@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from modelwright.adapters.http.pool import Limits, Pool
 from modelwright.app.admin.api import add_tokens, create_api
 from modelwright.app.admin.door import Asgi
 from modelwright.app.admin.oauth.tokens import AdminTokens
@@ -54,7 +55,7 @@ def assemble(
 ) -> Asgi:
     """The application that stands behind the admin door; `take_in` brings into the ledger what workers have written."""
     runtime = Path(spec.runtime)
-    workers = Workers(runtime, own=spec.name)
+    workers = Workers(runtime, Pool(limits=Limits(idle=0)), own=spec.name)  # a kept connection would slow their drain
     tell = teller(publisher, workers)
     issuers.told = tell
     desk = KeyDesk(store.keys, pepper=pepper, clock=clock, tell=tell, emit=emit)

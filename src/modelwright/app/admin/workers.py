@@ -6,13 +6,16 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
-import aiohttp
 import msgspec
 
+from modelwright.core.errors.calls import CallError
+from modelwright.core.ports.http import Deadlines, Origin, Transport, UpstreamRequest
 from modelwright.core.status import Busy
 
 WITHIN = 1.0
 RELOAD_WITHIN = 2.0
+MOST = 64 << 20
+"""Bytes of an answer."""
 
 
 class Reloaded(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,8 +32,9 @@ class _Serial(msgspec.Struct):
 class Workers:
     """The sockets in a runtime directory, ours aside."""
 
-    def __init__(self, runtime: Path, *, own: str) -> None:
+    def __init__(self, runtime: Path, transport: Transport, *, own: str) -> None:
         self._runtime = runtime
+        self._transport = transport
         self._own = own
 
     def names(self) -> list[str]:
@@ -66,16 +70,15 @@ class Workers:
         return await asyncio.gather(*(self._ask(name, "GET", target, within=WITHIN) for name in names))
 
     async def _ask(self, name: str, method: str, target: str, *, within: float) -> bytes | None:
-        connector = aiohttp.UnixConnector(str(self._runtime / f"{name}.sock"), force_close=True)
-        limit = aiohttp.ClientTimeout(total=within)
+        origin = Origin(scheme="unix", host=str(self._runtime / f"{name}.sock"))
+        request = UpstreamRequest(origin=origin, method=method, target=target)
         try:
-            async with (
-                aiohttp.ClientSession(connector=connector, timeout=limit) as session,
-                session.request(method, f"http://{name}{target}") as answer,
-            ):
-                return await answer.read() if answer.status == 200 else None
-        except (aiohttp.ClientError, TimeoutError, OSError):
+            async with asyncio.timeout(within):
+                answer = await self._transport.send(request, Deadlines(connect=within, first_byte=within, idle=within))
+                body = await answer.read(MOST)
+        except (CallError, TimeoutError):
             return None
+        return body if answer.status == 200 else None
 
 
 def _decoded(body: bytes | None, kind: type[Busy]) -> Busy | None:

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from modelwright.adapters.http.fake import FakeTransport
 from modelwright.adapters.stores.ingest import Ingest
 from modelwright.adapters.stores.memory_keys import MemoryKeyStore
 from modelwright.adapters.stores.spool_reader import SpoolReader
@@ -104,7 +105,7 @@ async def test_a_revoked_key_is_dead_here_even_when_no_snapshot_can_be_written(d
     await desk.store.revoke("key", at=1.0)
     (desk.runtime / "snapshot.json").unlink()
     (desk.runtime / "snapshot.json").mkdir()
-    spread = await teller(desk.publisher, Workers(desk.runtime, own="control"))()
+    spread = await teller(desk.publisher, Workers(desk.runtime, FakeTransport(), own="control"))()
     assert spread is not None
     assert (spread.serial, "snapshot" in spread.problem) == (0, True)
     assert desk.publisher.live == ()
@@ -112,7 +113,7 @@ async def test_a_revoked_key_is_dead_here_even_when_no_snapshot_can_be_written(d
 
 
 async def test_a_change_is_told_with_its_serial(desk: Desk) -> None:
-    spread = await teller(desk.publisher, Workers(desk.runtime, own="control"))()
+    spread = await teller(desk.publisher, Workers(desk.runtime, FakeTransport(), own="control"))()
     assert spread is not None
     assert spread.model_dump() == {"serial": 2, "confirmed": [], "unconfirmed": [], "problem": ""}
 
