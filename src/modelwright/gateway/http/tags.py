@@ -21,10 +21,10 @@ def read_tags(value: bytes) -> dict[str, str]:
         raise _malformed(f"it has {len(parts)} tags, at most {MOST} are kept")
     found: dict[str, str] = {}
     for part in parts:
-        name, _, value = (word.strip() for word in part.partition("="))
-        if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
+        name, _, text = (word.strip() for word in part.partition("="))
+        if not _NAME.fullmatch(name) or not _VALUE.fullmatch(text):
             raise _malformed(f"{part[:64]!r} is not name=value")
-        found[name] = value
+        found[name] = text
     return found
 
 
