@@ -14,13 +14,16 @@ import uvloop
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from modelwright.adapters.http.serve import AsgiProtocol
+from modelwright.adapters.http.together import Gate
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
 PROTOCOLS: dict[str, type[asyncio.Protocol]] = {"ours": AsgiProtocol, "uvicorn's": HttpToolsProtocol}
 
 
 @contextmanager
-def serving(app: App, protocol: type[asyncio.Protocol] = AsgiProtocol, *, patience: int = 30) -> Iterator[int]:
+def serving(
+    app: App, protocol: type[asyncio.Protocol] = AsgiProtocol, *, patience: int = 30, gate: Gate | None = None
+) -> Iterator[int]:
     """Serve the app on a free port, which is given."""
     config = uvicorn.Config(
         app,
@@ -36,6 +39,8 @@ def serving(app: App, protocol: type[asyncio.Protocol] = AsgiProtocol, *, patien
         timeout_graceful_shutdown=1,
     )
     server = uvicorn.Server(config)
+    if gate is not None:
+        server.server_state.gate = gate  # type: ignore[attr-defined]
     started = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=_run, args=(server, listening, started))

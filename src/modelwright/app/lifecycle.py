@@ -117,6 +117,9 @@ class _Server(uvicorn.Server):
         self._idle_before: dict[Any, Any] = {}
         self._status = 0
         self._orphaned = False
+        gate = getattr(worker, "gate", None)  # only the gateway's calls can come faster than they are answered
+        if gate is not None:
+            self.server_state.gate = gate  # type: ignore[attr-defined]
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @property

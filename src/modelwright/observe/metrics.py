@@ -120,6 +120,7 @@ PROMPTS = MetricRow(
 )
 READINGS: tuple[MetricRow, ...] = (
     MetricRow("modelwright_in_flight", "gauge", (), "Calls under way."),
+    MetricRow("modelwright_turned_away_total", "counter", (), "Requests refused unread: the processor was too busy."),
     MetricRow("modelwright_upstream_connections", "gauge", (), "Open connections to providers and models."),
     MetricRow("modelwright_snapshot_serial", "gauge", (), "Serial of the snapshot in force; 0 before the first."),
     MetricRow("modelwright_cache_entries", "gauge", (), "Answers kept in the workers' memory."),

@@ -14,13 +14,15 @@ import struct
 import sys
 import termios
 from collections import deque
-from typing import Any, Protocol, cast
+from typing import Any, cast
 from urllib.parse import unquote
 
 import httptools
 
 from modelwright.adapters.http.answer import Exchange, refusal
-from modelwright.adapters.http.outbox import Outbox
+from modelwright.adapters.http.brief import whole_post
+from modelwright.adapters.http.scope import ASGI, address, split_target
+from modelwright.adapters.http.together import Gate, ServerState, outbox_of
 
 MAX_HEAD = 64 << 10
 """Bytes of a request's line and headers together."""
@@ -33,17 +35,6 @@ HALF_CLOSED = 0.5
 cannot be told from one that is gone. On a Unix socket our own gateway is the client, and it never listens on."""
 
 log = logging.getLogger(__name__)
-
-
-class ServerState(Protocol):
-    """What uvicorn shares between the connections of one server."""
-
-    connections: set[Any]
-    tasks: set[asyncio.Task[Any]]
-    total_requests: int
-    default_headers: list[tuple[bytes, bytes]]
-    outbox: Outbox
-    """Ours: made by the first connection."""
 
 
 class AsgiProtocol(asyncio.Protocol):
@@ -66,11 +57,12 @@ class AsgiProtocol(asyncio.Protocol):
         self._app = config.loaded_app
         self._state = server_state
         self._loop = _loop or asyncio.get_running_loop()
-        self._outbox = _outbox_of(server_state, self._loop)
+        self._outbox = outbox_of(server_state, self._loop)
+        self._gate: Gate | None = getattr(server_state, "gate", None)
         self._patience = float(config.timeout_keep_alive)
         self._parser = httptools.HttpRequestParser(self)
         self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
-        self._client = self._server = _address(None)
+        self._client = self._server = address(None)
         self._running: Exchange | None = None
         self._queue: deque[Exchange] = deque()
         self._paused = False
@@ -91,12 +83,14 @@ class AsgiProtocol(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
         self._state.connections.add(self)
-        self._client = _address(transport.get_extra_info("peername"))
-        self._server = _address(transport.get_extra_info("sockname"))
+        self._client = address(transport.get_extra_info("peername"))
+        self._server = address(transport.get_extra_info("sockname"))
+        if self._server is None or self._server[1] is None:
+            self._gate = None  # not our own door
         self._timer = self._loop.call_later(self._patience, self._look)
 
     def data_received(self, data: bytes) -> None:
-        if self._deaf:
+        if self._deaf or (self._gate is not None and self._gate.shut and self._turned_away(data)):
             return
         self._size += len(data)
         try:
@@ -167,13 +161,15 @@ class AsgiProtocol(asyncio.Protocol):
         self._in_head = False
         self._size = 0
         self._requests += 1
+        if self._gate is not None:
+            self._gate.enter()
         parser = self._parser
         version = parser.get_http_version()
-        raw_path, query = _split(self._url)
+        raw_path, query = split_target(self._url)
         path = raw_path.decode("ascii")
         scope = {
             "type": "http",
-            "asgi": _ASGI,
+            "asgi": ASGI,
             "http_version": version,
             "server": self._server,
             "client": self._client,
@@ -257,6 +253,16 @@ class AsgiProtocol(asyncio.Protocol):
         task = self._loop.create_task(self._app(exchange.scope, exchange.receive, exchange.send))
         self._state.tasks.add(task)
         task.add_done_callback(exchange.ended)
+
+    def _turned_away(self, data: bytes) -> bool:
+        """Whether this was a whole request between two others, which is answered unread."""
+        free = self.cycle is None or (self.cycle.response_complete and self.cycle.keep_alive and self._in_head)
+        asked = whole_post(data) if free and not self._size else None
+        if asked is None or self._gate is None:
+            return False
+        self._requests += 1
+        self.write(self._gate.refuse(*asked))
+        return True
 
     def _pause(self) -> None:
         if not self._paused:
@@ -368,30 +374,3 @@ class _OnlyBody:
 
 _RESET = struct.pack("ii", 1, 0)
 """SO_LINGER: the kernel shall not keep what was not taken either."""
-
-
-def _outbox_of(state: ServerState, loop: asyncio.AbstractEventLoop) -> Outbox:
-    """The one that all connections of a server share."""
-    outbox: Outbox | None = getattr(state, "outbox", None)
-    if outbox is None:
-        outbox = state.outbox = Outbox(loop)
-    return outbox
-
-
-_ASGI = {"version": "3.0", "spec_version": "2.3"}
-
-
-def _split(url: bytes) -> tuple[bytes, bytes]:
-    """Path and query of a request's target; raises httptools' error for what is none."""
-    if url.startswith(b"/"):
-        path, _, query = url.partition(b"?")
-        return path, query
-    parsed = httptools.parse_url(url)
-    return parsed.path or b"/", parsed.query or b""
-
-
-def _address(name: Any) -> tuple[str, int | None] | None:
-    """As ASGI wants it: host and port, or a Unix socket's path and None."""
-    if isinstance(name, tuple):
-        return name[0], name[1]
-    return (name, None) if isinstance(name, str) and name else None

@@ -29,6 +29,7 @@ from modelwright.app.workers.upstream_tls import upstream_tls
 from modelwright.core.status import Busy
 from modelwright.gateway.chain import Parts
 from modelwright.gateway.http.door import Door
+from modelwright.gateway.http.gate import Gate
 from modelwright.gateway.http.runs import TaskRuns
 from modelwright.gateway.http.tasks import Desk, TaskView
 from modelwright.gateway.identity.renewal import Renewal
@@ -94,6 +95,7 @@ class GatewayParts:
         )
         self.registry = CollectorRegistry()
         self.registry.register(self.metrics)
+        self.gate = Gate(clock.monotonic, ids=ids)
         emit, control = self.listener.emit, str(Path(spec.runtime, "control.sock"))
         tasks = TaskView(self.gateway, Desk(self.pool, control))
         self.door = Door(self.gateway, clock=clock, ids=ids, emit=emit, version=VERSION, tasks=tasks)
@@ -116,6 +118,7 @@ class GatewayParts:
         ledger, writer = self.ledger, self.writer
         return {
             "modelwright_in_flight": lambda: len(self.in_flight),
+            "modelwright_turned_away_total": lambda: self.gate.turned_away,
             "modelwright_upstream_connections": lambda: self.pool.open_connections,
             "modelwright_snapshot_serial": lambda: self.gateway.serial,
             "modelwright_cache_entries": lambda: len(self.caches.memory),

@@ -26,6 +26,7 @@ from modelwright.core.limits import LASTING
 from modelwright.core.ports.http import Headers
 from modelwright.core.tasks.talk import RUN
 from modelwright.gateway.health import watch
+from modelwright.gateway.http.gate import Gate
 from modelwright.gateway.lanes import Replica
 
 LOOK = 0.5
@@ -108,6 +109,11 @@ class GatewayWorker:
         if server is not None and server[1] is None:
             return self._own(scope, receive, send)
         return self._parts.door(scope, receive, send)
+
+    @property
+    def gate(self) -> Gate:
+        """Turns requests away before they reach `asgi`."""
+        return self._parts.gate
 
     async def start(self) -> Notice:
         parts = self._parts
