@@ -145,6 +145,32 @@ def test_commands_use_the_database_while_nothing_runs(
     assert (lacking.returncode, "DATABASE_URL" in lacking.stderr) == (3, True)
 
 
+def test_the_state_of_a_file_is_taken_over(tmp_path: Path, provider: DevProvider, postgres: PostgresServer) -> None:
+    path = manifest(tmp_path / "moved", provider)
+    whole = path.read_text()
+    path.write_text(whole.replace(STORE, ""))
+    with running(path) as site:
+        made = modelwright("keys", "create", "app", "--tenant", "acme", "-f", str(path), "--json")
+        key = json.loads(made.stdout)["key"]
+        assert [ask(site, key) for _ in range(3)] == [200] * 3
+        weighed = modelwright("variants", "weigh", "chat", "a=0", "b=1", "--why", "a test", "-f", str(path))
+        assert weighed.returncode == 0, weighed.stderr
+    path.write_text(whole)
+    url = postgres.create("moved")
+    other = modelwright("database", "import", "-f", str(path), env={**os.environ, **variables(url)})
+    assert (other.returncode, "another pepper" in other.stderr) == (1, True)
+    env = {"DATABASE_URL": url, "MODELWRIGHT_PEPPER": (path.parent / ".modelwright" / "pepper").read_text().strip()}
+    for ledger in (3, 0):
+        moved = modelwright("database", "import", "-f", str(path), "--json", env={**os.environ, **env})
+        assert moved.returncode == 0, moved.stderr
+        assert json.loads(moved.stdout)["ledger"] == ledger
+    with running(path, env=env) as site:
+        answer = site.call("POST", CHAT, json.dumps(QUESTION).encode(), headers={"Authorization": f"Bearer {key}"})
+        assert (answer.status, answer.headers["x-modelwright-variant"]) == (200, "b")
+        rows = "SELECT count(*) FROM modelwright.ledger WHERE outcome = 'ok' AND tenant = 'acme'"
+        patient(lambda: postgres.execute(rows, database="moved") == "4", waiting_for="old rows and a new one")
+
+
 def test_a_site_whose_database_refuses_says_why_and_ends(
     tmp_path: Path, provider: DevProvider, postgres: PostgresServer
 ) -> None:

@@ -34,6 +34,7 @@ VERBS: tuple[Verb, ...] = (
     Verb("tasks", "modelwright.cli.tasks", "app", "List, show and cancel tasks, whoever has left them."),
     Verb("prices", "modelwright.cli.prices", "prices", "Tell what every variant costs, and where its price stands."),
     Verb("keys", "modelwright.cli.keys", "app", "Create, rotate, list and revoke API keys."),
+    Verb("database", "modelwright.cli.database", "app", "Take the state of a file into PostgreSQL."),
     Verb("secrets", "modelwright.cli.secrets", "app", "Keep secrets in an encrypted file; see where each comes from."),
     Verb("schema", "modelwright.cli.schema", "schema", "Print the manifest's JSON Schema, for editors."),
     Verb(

@@ -34,6 +34,7 @@ Commands:
   tasks         List, show and cancel tasks, whoever has left them.
   prices        Tell what every variant costs, and where its price stands.
   keys          Create, rotate, list and revoke API keys.
+  database      Take the state of a file into PostgreSQL.
   secrets       Keep secrets in an encrypted file; see where each comes from.
   schema        Print the manifest's JSON Schema, for editors.
   dev-provider  Run an upstream for tests, faults on demand.

@@ -79,12 +79,13 @@ def plain(text_value: str) -> str:
 
 def _document(content: Mapping[str, Any]) -> str:
     encoded = msgspec.json.encode(content)
-    return msgspec.json.encode(_deep(content)).decode() if _NUL in encoded else encoded.decode()
+    return msgspec.json.encode(deep(content)).decode() if _NUL in encoded else encoded.decode()
 
 
-def _deep(value: Any) -> Any:
+def deep(value: Any) -> Any:
+    """Likewise, of all texts in it."""
     if isinstance(value, str):
         return plain(value)
     if isinstance(value, Mapping):
-        return {_deep(name): _deep(each) for name, each in value.items()}
-    return [_deep(each) for each in value] if isinstance(value, list | tuple) else value
+        return {deep(name): deep(each) for name, each in value.items()}
+    return [deep(each) for each in value] if isinstance(value, list | tuple) else value

@@ -46,12 +46,12 @@ class Store:
         self.tasks = SqlTasks(database)
         self.check = database.check
         """See that what is written will be found; see Database.check."""
-        self._database = database
+        self.database = database
         self._lock = lock
 
     async def close(self) -> None:
         """Close the database and let others at it."""
-        await self._database.close()
+        await self.database.close()
         self._lock.release()
 
 

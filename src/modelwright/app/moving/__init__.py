@@ -1,0 +1,1 @@
+"""What takes an installation's state from one place to another."""
