@@ -48,8 +48,8 @@ def sealed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, int
 
 
 @asynccontextmanager
-async def limits_at(url: str, site: str = "") -> AsyncIterator[RedisLimits]:
-    away = Away(rates="closed", after=5.0)
+async def limits_at(url: str, site: str = "", *, after: float = 5.0) -> AsyncIterator[RedisLimits]:
+    away = Away(rates="closed", after=after)
     limits = RedisLimits(url, site=site or uuid4().hex, place=uuid4().hex, clock=SystemClock(), away=away)
     yield limits
     await limits.close()
@@ -91,6 +91,23 @@ async def test_a_cluster_s_nodes_are_found_and_followed_and_all_limits_stay_one_
         one.settle(calls[1], Spent(tokens=1))
         assert len([*await admitted(one, times=5), *await admitted(other, times=5)]) == 1
         assert (one.up, other.up) == (True, True)
+
+
+async def test_nobody_waits_for_a_node_that_does_not_answer_after_it_got_the_slot(cluster: RedisCluster) -> None:
+    first, second = cluster.nodes
+    site = uuid4().hex
+    async with limits_at(second.url, site, after=0.9) as limits:
+        assert len(await admitted(limits, times=4)) == 4
+        cluster.move(f"mw:{{{site}}}:workers")
+        first.stop()
+        with pytest.raises(LimitsUnavailable):
+            await limits.reserve("call", ASKS)
+        first.resume()
+        for _ in range(1000):
+            if limits.up:
+                break
+            await asyncio.sleep(0.02)
+        assert len(await admitted(limits, times=20)) == 6
 
 
 async def test_a_node_that_is_lost_is_followed_by_its_replica(tmp_path: Path) -> None:

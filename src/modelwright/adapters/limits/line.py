@@ -218,7 +218,7 @@ class Line:
     async def _follow(
         self, moved: MovedError, posted: Sequence[Command], asked: Sequence[_Asked], *, replies: Sequence[Any]
     ) -> None:
-        """Another node keeps the limits now: what this one did not run is sent there, and calls wait for it."""
+        """Another node keeps the limits now: what this one did not run is sent there; calls wait as long as ever."""
         of_posted, of_asked = replies[: len(posted)], replies[len(posted) :]
         again = [one for one, reply in zip(posted, of_posted, strict=True) if isinstance(reply, MovedError)]
         self._posted.extendleft(reversed(again))
@@ -228,6 +228,12 @@ class Line:
         if connection is not None:
             await connection.disconnect(nowait=True)
         self._turn_to(at_node(self._url, moved.host, moved.port))
+        asyncio.get_running_loop().call_later(self.patience + MERCY, self._wait_no_more)
+
+    def _wait_no_more(self) -> None:
+        if self._connection is None:
+            self._opened = True
+            self._fail(self._asked, sent=False)
 
     async def _within_deadline(self, commands: Sequence[Command]) -> list[Any]:
         connection, task = self._connection, asyncio.current_task()
