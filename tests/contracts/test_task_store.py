@@ -100,8 +100,9 @@ async def test_lists_the_newest_first_by_page_and_owner(store: Any) -> None:
     for name in "abcd":
         await store.add(task(name, owner="one" if name != "c" else "two"), b"", most=9)
     await store.add(task("e", tenant="other", owner="one"), b"", most=9)
-    assert ids(await store.newest(Wanted(tenant="acme", owner="one"), most=2)) == ["d", "b"]
-    assert ids(await store.newest(Wanted(tenant="acme", owner="one", after="task_b"), most=2)) == ["a"]
+    assert ids(await store.newest(Wanted(tenant="acme", owners=("one",)), most=2)) == ["d", "b"]
+    assert ids(await store.newest(Wanted(tenant="acme", owners=("one",), after="task_b"), most=2)) == ["a"]
+    assert ids(await store.newest(Wanted(tenant="acme", owners=("one", "two")), most=9)) == ["d", "c", "b", "a"]
     assert ids(await store.newest(Wanted(tenant="acme"), most=9)) == ["d", "c", "b", "a"]
     assert ids(await store.newest(Wanted(), most=9)) == ["e", "d", "c", "b", "a"]
     assert ids(await store.newest(Wanted(status="running"), most=9)) == []

@@ -42,6 +42,7 @@ access:
       scopes: {{llm.chat: [assistant], llm.all: ["*"]}}
       admin: llm.admin
 gateway: {{workers: 2}}
+tasks: {{}}
 """
 CHATS = {"org": {"id": "shop"}, "scope": "openid llm.chat"}
 
@@ -83,6 +84,27 @@ def test_a_token_calls_as_its_user_and_tenant_within_its_scopes(site: Site, issu
     (row,) = control(site, f"/ledger?call={call}")
     assert (row["tenant"], row["user"]) == ("shop", "ada"), "the token's word, not the body's"
     assert row["key"].startswith("company/")
+
+
+def test_a_task_that_a_token_leaves_runs_as_its_user_and_is_nobody_elses(site: Site, issuer: OidcIssuer) -> None:
+    def ask_for(user: str, method: str, path: str, body: Any = None) -> Reply:
+        token = issuer.token(**CHATS, sub=user)
+        content = json.dumps(body).encode() if body is not None else None
+        return site.call(method, path, content, headers={"Authorization": f"Bearer {token}"})
+
+    question = {"model": "assistant", "messages": [{"role": "user", "content": "What is 3 plus 4?"}]}
+    left = ask_for("ada", "POST", "/v1/tasks", {"url": CHAT, "body": question})
+    assert left.status == 202, left.body
+    path = left.headers["location"]
+    patient(lambda: ask_for("ada", "GET", path).json()["status"] == "succeeded")
+    (call,) = ask_for("ada", "GET", path).json()["calls"]
+    patient(lambda: bool(control(site, f"/ledger?call={call}")))
+    (row,) = control(site, f"/ledger?call={call}")
+    assert (row["user"], row["tenant"], row["key"].partition("/")[0]) == ("ada", "shop", "company")
+    assert ask_for("eve", "GET", path).status == 404
+    assert ask_for("eve", "GET", "/v1/tasks").json()["data"] == []
+    refused = ask_for("ada", "POST", "/v1/tasks", {"url": CHAT, "body": {**question, "model": "internal"}})
+    assert refused.status == 403, "a scope is asked when a task is left, too"
 
 
 def test_a_token_with_its_scope_opens_the_admin_door(site: Site, issuer: OidcIssuer) -> None:

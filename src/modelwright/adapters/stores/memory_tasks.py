@@ -81,6 +81,7 @@ def _sender(task: Task) -> tuple[str, str, str]:
 
 
 def _fits(task: Task, wanted: Wanted) -> bool:
-    asked = {"tenant": wanted.tenant, "owner": wanted.owner, "status": wanted.status}
+    asked = {"tenant": wanted.tenant, "status": wanted.status}
     fits = all(value is None or getattr(task, name) == value for name, value in asked.items())
+    fits = fits and (wanted.owners is None or task.owner in wanted.owners)
     return fits and (not wanted.after or task.id < wanted.after)

@@ -47,7 +47,9 @@ class SqlTasks:
 
     async def newest(self, wanted: Wanted, *, most: int) -> Sequence[Task]:
         query = select(tasks.c.task).order_by(tasks.c.id.desc()).limit(most)
-        for column in ("tenant", "owner", "status"):
+        if wanted.owners is not None:
+            query = query.where(tasks.c.owner.in_(wanted.owners))
+        for column in ("tenant", "status"):
             value = getattr(wanted, column)
             if value is not None:
                 query = query.where(tasks.c[column] == value)

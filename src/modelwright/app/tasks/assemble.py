@@ -20,6 +20,7 @@ from modelwright.app.tasks.runner import Runner
 from modelwright.core.contracts.events import Event
 from modelwright.core.contracts.tasks import TaskRules
 from modelwright.core.ports.clock import Clock
+from modelwright.core.ports.stores import KeyStore
 from modelwright.core.tasks.task import ENDED, QUEUED, RUNNING, Task
 from modelwright.gateway.ids import CallIds
 
@@ -34,6 +35,7 @@ class Tasks:
         store: SqlTasks,
         runtime: Path,
         *,
+        keys: KeyStore,
         host: str,
         present: Callable[[float], Awaitable[Collection[str]]],
         tls: Callable[[], ssl.SSLContext],
@@ -47,7 +49,7 @@ class Tasks:
         self._pool = Pool()
         ids = CallIds(clock, os.urandom)
         chance = random.random
-        self.desk = TaskDesk(store, store, clock=clock, ids=ids, changed=self._changed)
+        self.desk = TaskDesk(store, store, clock=clock, keys=keys, ids=ids, changed=self._changed)
         self.door = TaskDoor(self.desk)
         self._runner = Runner(
             store,

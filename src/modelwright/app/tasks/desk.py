@@ -10,6 +10,7 @@ from modelwright.core.contracts.events import Event, TaskChanged
 from modelwright.core.contracts.tasks import TaskRules
 from modelwright.core.errors.tasks import TaskConflict, TasksUnavailable, UnknownTask
 from modelwright.core.ports.clock import Clock
+from modelwright.core.ports.stores import KeyStore
 from modelwright.core.tasks import rules
 from modelwright.core.tasks.store import TaskQueue, TaskStore, Wanted
 from modelwright.core.tasks.talk import Browse, Cancel, Leave, Look, Question
@@ -32,6 +33,7 @@ class TaskDesk:
         queue: TaskQueue,
         *,
         clock: Clock,
+        keys: KeyStore,
         ids: Callable[[], str],
         changed: Tell,
     ) -> None:
@@ -40,6 +42,7 @@ class TaskDesk:
         """As the manifest has them now."""
         self._store = store
         self._queue = queue
+        self._keys = keys
         self._now = clock.now
         self._ids = ids
         self._changed = changed
@@ -50,16 +53,18 @@ class TaskDesk:
             case Leave():
                 return msgspec.json.encode(task_object(await self._leave(question)))
             case Look():
-                task = _own(await self._store.find(question.task), question.task, question.principal)
-                return msgspec.json.encode(await self.shown(task))
+                return msgspec.json.encode(await self.shown(await self._own(question.task, question.principal)))
             case Browse():
-                caller = question.principal.caller
+                principal = question.principal
                 wanted = Wanted(
-                    tenant=caller.tenant, owner=caller.id, status=question.status or None, after=question.after
+                    tenant=principal.caller.tenant,
+                    owners=await self._owners(principal),
+                    status=question.status or None,
+                    after=question.after,
                 )
                 return msgspec.json.encode(await self.listed(wanted, most=question.most))
             case Cancel():
-                _own(await self._store.find(question.task), question.task, question.principal)
+                await self._own(question.task, question.principal)
                 return msgspec.json.encode(await self.shown(await self.cancel(question.task)))
 
     async def shown(self, task: Task) -> object:
@@ -87,6 +92,26 @@ class TaskDesk:
                 self._changed(cancelled)
                 return cancelled
         raise TasksUnavailable("the task changes all the time", hint="send again", retry_after=1.0)
+
+    async def _own(self, task_id: str, principal: Principal) -> Task:
+        """Somebody else's is not there for them."""
+        task, caller = await self._store.find(task_id), principal.caller
+        if task is not None and task.owner != caller.id and task.owner not in await self._owners(principal):
+            task = None
+        if task is not None and task.tenant != caller.tenant:
+            task = None
+        return _known(task, task_id)
+
+    async def _owners(self, principal: Principal) -> tuple[str, ...]:
+        """The caller, and the keys in whose place their own has come by rotations, which bear the same name."""
+        caller = principal.caller
+        owners = [caller.id]
+        if principal.digest:
+            named = {row.key.name for row in await self._keys.list(caller.id) if row.key.id == caller.id}
+            rows = [row for name in named for row in await self._keys.list(name) if row.key.tenant == caller.tenant]
+            for owner in owners:
+                owners += [row.key.id for row in rows if row.successor == owner and row.key.id not in owners]
+        return tuple(owners)
 
     async def _leave(self, asked: Leave) -> Task:
         known = self.rules
@@ -139,11 +164,3 @@ def _known(task: Task | None, task_id: str) -> Task:
     if task is None:
         raise UnknownTask(f"there is no task {task_id!r}", hint="see GET /v1/tasks for yours")
     return task
-
-
-def _own(task: Task | None, task_id: str, principal: Principal) -> Task:
-    """Somebody else's is not there for them."""
-    caller = principal.caller
-    if task is not None and (task.tenant, task.owner) != (caller.tenant, caller.id):
-        task = None
-    return _known(task, task_id)

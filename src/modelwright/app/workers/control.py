@@ -86,6 +86,7 @@ class ControlWorker:
         tasks = Tasks(
             store.tasks,
             Path(self._spec.runtime),
+            keys=store.keys,
             host=store.host,
             present=store.hosts.present,
             tls=self._tls,

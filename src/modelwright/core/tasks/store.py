@@ -14,7 +14,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """Which tasks a list shall hold; None: whichever."""
 
     tenant: str | None = None
-    owner: str | None = None
+    owners: tuple[str, ...] | None = None
     status: str | None = None
     after: str = ""
     """Only tasks that are older than this one."""

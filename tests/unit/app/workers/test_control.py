@@ -24,8 +24,10 @@ async def test_the_database_is_closed_also_when_a_task_had_failed(tmp_path: Path
     )  # fmt: skip
     store, clock = await open_store(tmp_path, patience=0.0), SystemClock()
     told: list[Event] = []
-    present = store.hosts.present
-    tasks = Tasks(store.tasks, tmp_path, host="", present=present, tls=tls, resolve=str, clock=clock, emit=told.append)
+    keys, present = store.keys, store.hosts.present
+    tasks = Tasks(
+        store.tasks, tmp_path, keys=keys, host="", present=present, tls=tls, resolve=str, clock=clock, emit=told.append
+    )
     run = control._Run(store, spec, clock=clock, tls=tls, tasks=tasks)
     run.begin()
     run._tasks = (*run._tasks, asyncio.create_task(fail()))
