@@ -228,16 +228,23 @@ def _loaded(reading: _Reading, case: Case, examined: Examined, *, settings: Sett
         sources=examined.resolved.sources,
         awaited=tuple(examined.resolved.awaited),
         stores_off={store: off_reason(lacks) for store, lacks in examined.resolved.stores_off.items()},
-        credentials=tuple(examined.resolved.credentials),
+        credentials=(*examined.resolved.credentials, *_credentials_of_libraries(manifest)),
         files=(
             reading.path,
             *settings.files(tuple(examined.resolved.secrets)),
             *(reading.base / store.source for store in manifest.secrets.values() if store.source),
+            *examined.resolved.credential_files,
             *(file for facts in case.prompts.values() for file in facts.files),
         ),
         prompts=tuple(prompt for facts in case.prompts.values() for prompt in facts.prompts),
         warnings=examined.warnings,
     )
+
+
+def _credentials_of_libraries(manifest: Manifest) -> tuple[str, ...]:
+    """Variables that a vendor's library reads by itself."""
+    by_itself = any(store.kind == "aws" and store.key is None for store in manifest.secrets.values())
+    return ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN") if by_itself else ()
 
 
 def _digest(manifest: Manifest) -> str:

@@ -55,6 +55,8 @@ class Resolved:
     """Optional stores of secrets, and what each of them lacks."""
     credentials: list[str] = field(default_factory=list)
     """Variables with what opens stores."""
+    credential_files: list[FilePath] = field(default_factory=list)
+    """Likewise, files."""
 
 
 class Resolver:
@@ -181,6 +183,8 @@ class Resolver:
 
     def _file(self, path: Path, node: Node, *, reference: Reference, settings: Settings) -> str | None:
         file = self._base / reference.name
+        if path[0] == _STORES:
+            self._result.credential_files.append(file)
         other = settings.belongs_to_another(file)
         if other:
             problem = f"`{reference}` belongs to the environment {other}"

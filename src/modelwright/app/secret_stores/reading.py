@@ -103,20 +103,29 @@ class StoreInUse:
 def stores_of(
     loaded: LoadedManifest, before: Sequence[StoreInUse] = (), *, open_one: Open = open_store
 ) -> list[StoreInUse]:
-    """Those that are on; one that has not changed since `before` goes on with its connection and what it said."""
+    """Those that are on; one that has not changed since `before` goes on with its connection.
+
+    One at the same place, whatever opens it now, is still known by what it said.
+    """
     known = {store.name: store for store in before}
     found: list[StoreInUse] = []
     for name, section in loaded.manifest.secrets.items():
         if name in loaded.stores_off:
             continue
         old = known.get(name)
-        if old is not None and old.section != section:
+        if old is not None and _place(old.section) != _place(section):
             old = None
-        store = old.store if old else Guarded(section, loaded.base_dir, open_one=open_one)
+        kept = old is not None and old.section == section
+        store = old.store if old and kept else Guarded(section, loaded.base_dir, open_one=open_one)
         asked = (store_of(one.name) for one in loaded.awaited)
         names = dict.fromkeys(within for wanted, within in asked if wanted in {"", name})
         found.append(StoreInUse(name, section, names=[*names], store=store, before=old))
     return found
+
+
+def _place(section: SecretStoreSection) -> dict[str, object]:
+    """Where it is, whatever opens it and however often."""
+    return section.model_dump(exclude={"optional", "refresh", "timeout", "identity", "recipients", "auth", "key", "ca"})
 
 
 class Reading:

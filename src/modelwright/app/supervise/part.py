@@ -39,17 +39,19 @@ class World:
         command: Command,
         logs: Path | None,
         env: Mapping[str, str],
+        own_env: Mapping[str, str] | None = None,
         secrets: int = -1,
     ) -> None:
         """`env` are the variables of the workers that run models: files from elsewhere see no secret of ours.
 
-        `secrets` is the memory with the secrets of stores, for the others.
+        `own_env` are those of the others (None: ours); `secrets` is the memory with the secrets of stores, for these.
         """
         self.claim = claim
         self.lifelines = lifelines
         self.command = command
         self.logs = logs
         self.env = env
+        self.own_env = own_env
         self.secrets = secrets
 
 
@@ -173,7 +175,7 @@ class RunningPart:
         write_whole(file, msgspec.json.encode(spec))
         return await start_child(
             self._world.command(spec, file),
-            env=self._world.env if spec.kind == "serving" else None,
+            env=self._world.env if spec.kind == "serving" else self._world.own_env,
             ears=ears,
             inherit=(*sockets.values(), lifeline, ears.mouth, *held, self._world.claim.workers_lock, *_open(secrets)),
             log=self.log,

@@ -28,6 +28,8 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     """A provider is on: something can be answered though no model of ours is."""
     env: Mapping[str, str] = {}
     """Variables of the workers that run models."""
+    own_env: Mapping[str, str] | None = None
+    """Variables of the other workers; None: the supervisor's own."""
     secrets: int = -1
     """Memory with the secrets of stores, for the other workers."""
     logs: Path | None = None

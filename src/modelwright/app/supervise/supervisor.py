@@ -57,7 +57,15 @@ class Supervisor:
         )
         self._lifelines = Lifelines(TIERS)
         shared: dict[str, dict[str, Door]] = {"gateway": {"public": public}, "control": {"admin": admin}}
-        world = World(claim, self._lifelines, command=command, logs=site.logs, env=site.env, secrets=site.secrets)
+        world = World(
+            claim,
+            self._lifelines,
+            command=command,
+            logs=site.logs,
+            env=site.env,
+            own_env=site.own_env,
+            secrets=site.secrets,
+        )
         self._parts = [
             RunningPart(
                 spec,

@@ -98,6 +98,7 @@ def _prepared(
             off=first.off,
             remote=any(provider.kind != SERVING and not provider.off for provider in first.snapshot.providers),
             env=without_secrets(process_environment(), (*loaded.secrets, *loaded.credentials)),
+            own_env=_without_credentials(loaded),
             secrets=stores.descriptor,
             logs=loaded.state_dir / "logs" if wish.to_files else None,
         ),
@@ -123,6 +124,12 @@ def _prepared(
 def _key_name(loaded: LoadedManifest) -> str:
     """Hosts that share a database must not take each other's for their own of an earlier run."""
     return f"{NAME}-{host_of(loaded.state_dir)[:8]}" if loaded.manifest.store.database else NAME
+
+
+def _without_credentials(loaded: LoadedManifest) -> dict[str, str]:
+    """What opens stores stays with the supervisor, unless the manifest names it as a secret, too."""
+    hidden = {*loaded.credentials} - {*loaded.secrets}
+    return {name: value for name, value in process_environment().items() if name not in hidden}
 
 
 def _shown(loaded: LoadedManifest, specs: tuple[PartSpec, ...]) -> list[Shown]:

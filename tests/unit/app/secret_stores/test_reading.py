@@ -72,7 +72,7 @@ class World:
 
     def _open(self, section: SecretStoreSection, base: Path) -> Fake:
         assert base == self.folder
-        return self.fakes[section.source.removeprefix("./").removesuffix(".age")]
+        return self.fakes[Path(section.source).stem]
 
 
 @pytest.fixture
@@ -168,6 +168,17 @@ def test_a_store_that_is_away_is_known_by_what_it_said(world: World) -> None:
     assert world.handed.get("K") == "second", "a reading that was refused changes nothing"
 
 
+def test_what_opens_a_store_may_be_exchanged_while_it_is_away(world: World) -> None:
+    world.fakes["two"].held = {"K": "second"}
+    world.begin(world.load())
+    world.fakes["two"].away = "the door is locked"
+    world.begin(world.load(IDENTITY="another"))
+    assert world.handed.get("K") == "second"
+    assert [fake.closed for fake in world.fakes.values()] == [1, 1]
+    with pytest.raises(StartError, match="the door is locked"):
+        world.stores.read(world.load("${secret:two/K}", stores=STORES.replace("./two.age", "././two.age")))
+
+
 def test_a_store_whose_key_was_refused_is_asked_soon_but_not_at_every_call(world: World) -> None:
     world.fakes["two"].held = {"K": "second"}
     reading = world.stores.read(world.load())
@@ -187,6 +198,15 @@ def test_a_store_that_has_not_changed_is_kept_open(world: World) -> None:
     assert [fake.closed for fake in world.fakes.values()] == [0, 0]
     world.begin(world.load(stores=STORES.replace("30s", "31s")))
     assert [fake.closed for fake in world.fakes.values()] == [0, 1]
+
+
+def test_what_opens_a_store_is_followed_and_kept_from_workers(world: World) -> None:
+    (world.folder / "key").write_text("AGE-SECRET-KEY-1")
+    loaded = world.load(stores=STORES.replace("${env:IDENTITY}", "${file:./key}", 1), K="k", W="w")
+    assert {"one.age", "two.age", "key"} <= {path.name for path in loaded.files}
+    assert loaded.credentials == ("IDENTITY",)
+    loaded = world.load(stores="secrets: {one: {kind: aws, region: eu}}", K="k", W="w")
+    assert "AWS_SECRET_ACCESS_KEY" in loaded.credentials
 
 
 def test_a_check_opens_no_store_and_tells_which_would_be_asked(world: World) -> None:
