@@ -18,12 +18,10 @@ from modelwright.core.errors.calls import (
 from modelwright.core.ports.clock import ManualClock
 from modelwright.gateway.http.body import SWALLOWED, Body, BodyBudget
 from modelwright.gateway.http.exchange import Exchange
-from modelwright.gateway.http.feedback import FeedbackView
 from modelwright.gateway.http.paths import match
 from modelwright.gateway.http.tags import read_tags
 from modelwright.gateway.ids import CallIds
 from modelwright.gateway.limits.address import Addresses
-from tests.unit.gateway.world import World
 
 # Paths
 
@@ -190,15 +188,14 @@ def test_lines_of_one_header_are_one_list() -> None:
     assert Addresses(("10.0.0.0/8",)).of(exchange.client, exchange.headers) == "198.51.100.9"
 
 
-async def test_feedback_that_does_not_arrive_holds_its_connection_for_a_while_only() -> None:
+async def test_a_body_that_does_not_arrive_holds_its_connection_for_a_while_only() -> None:
     async def receive() -> dict[str, Any]:
         await asyncio.Event().wait()
         raise AssertionError
 
-    world = World(auth="none")
     body = Body(receive, declared=b"50", budget=BodyBudget())
     with pytest.raises(Malformed, match="did not arrive"):
-        await FeedbackView(world.gateway, world.clock, patience=0.01).answer({}, body)
+        await body.read_soon(50, within=0.01)
     assert body.hang_up
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from modelwright.core.errors.calls import Overloaded, Stopped, TooLarge
+from modelwright.core.errors.calls import Malformed, Overloaded, Stopped, TooLarge
 
 Receive = Callable[[], Awaitable[Any]]
 
@@ -67,6 +68,18 @@ class Body:
             return await self._gather(body, limit)
         finally:
             self._budget.give(self._taken)
+
+    async def read_soon(self, limit: int, *, within: float = 30.0) -> bytes:
+        """Likewise; Malformed when it takes longer than so many seconds.
+
+        For requests that take no place among the calls, whose sweep would look after them.
+        """
+        try:
+            async with asyncio.timeout(within):
+                return await self.read(limit)
+        except TimeoutError:
+            self.hang_up = True
+            raise Malformed(f"the body did not arrive within {within:g} s", hint="send it faster, or less") from None
 
     async def gone(self) -> None:
         """Wait until the client leaves; only once the body has been read."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 
 import msgspec
@@ -17,8 +16,6 @@ from modelwright.gateway.live import Gateway
 MAX_BODY = 64 << 10
 MAX_COMMENT = 4000
 """Characters."""
-PATIENCE = 30.0
-"""Seconds within which the body arrives: it takes no place among the calls, whose sweep would look after it."""
 _CALL = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _ASKED = 'send {"call": "<the answer\'s x-modelwright-call>", "score": 0 to 1, "comment": "…"}'
@@ -37,15 +34,14 @@ _decoder = msgspec.json.Decoder(_Said)
 class FeedbackView:
     """One per worker."""
 
-    def __init__(self, gateway: Gateway, clock: Clock, *, patience: float = PATIENCE) -> None:
+    def __init__(self, gateway: Gateway, clock: Clock) -> None:
         self._gateway = gateway
         self._now = clock.now
-        self._patience = patience
 
     async def answer(self, headers: dict[bytes, bytes], body: Body) -> Reply:
         """202, whether the tenant has such a call or not: nobody learns of other tenants' calls. Raises CallError."""
         key = await self._gateway.in_force().authenticate.identify_patiently(headers)
-        said = _read(await self._arrived(body))
+        said = _read(await body.read_soon(MAX_BODY))
         feedback = Feedback(
             call=said.call,
             tenant=key.tenant,
@@ -58,16 +54,6 @@ class FeedbackView:
         self._gateway.parts.ledger.feedback(feedback)
         content = msgspec.json.encode({"call": said.call, "name": said.name, "status": "accepted"})
         return Reply(202, headers=[(b"content-type", b"application/json")], body=content)
-
-    async def _arrived(self, body: Body) -> bytes:
-        try:
-            async with asyncio.timeout(self._patience):
-                return await body.read(MAX_BODY)
-        except TimeoutError:
-            body.hang_up = True
-            raise Malformed(
-                f"the body did not arrive within {self._patience:g} s", hint="send it faster, or less"
-            ) from None
 
 
 def _read(body: bytes) -> _Said:

@@ -20,6 +20,7 @@ from modelwright.core.wire import anthropic, openai, responses
 from modelwright.gateway.call import HeaderPairs, Reply
 from modelwright.gateway.http.body import Body
 from modelwright.gateway.http.paths import Match, match
+from modelwright.gateway.inflight import UPLOAD
 from modelwright.gateway.live import Gateway, InForce
 from modelwright.gateway.policies.read import HEADS
 from modelwright.gateway.policies.route import out_of_scope, unknown_endpoint
@@ -110,7 +111,7 @@ class TaskView:
         limit = 2 * rules.max_answer + _ROOM
         match found.view:
             case "leave":
-                content = await body.read(rules.max_body)
+                content = await body.read_soon(rules.max_body, within=UPLOAD)
                 left = await self._desk.ask(_left(in_force, principal, headers=headers, content=content), limit=limit)
                 return _reply(left, status=202)
             case "browse":
