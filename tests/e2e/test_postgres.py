@@ -25,6 +25,7 @@ providers:
   dev: {{kind: vllm, base_url: "{url}"}}
 endpoints:
   chat: {{variants: {{a: {{provider: dev, model: one}}, b: {{provider: dev, model: two, weight: 0}}}}}}
+tasks: {{concurrency: 2}}
 {store}
 """
 STORE = re.findall(r"^store:.*$", (ROOT / "docs" / "guide" / "database.md").read_text("utf-8"), re.MULTILINE)[0]
@@ -104,6 +105,40 @@ def test_rows_of_both_hosts_are_there_once(hosts: Hosts, postgres: PostgresServe
         return postgres.execute(f"{counted}'{{{','.join(calls)}}}')", database="sites")
 
     patient(lambda: rows() == "10|2", waiting_for="the rows")
+
+
+def test_hosts_share_tasks_and_each_is_run_by_one_of_them(hosts: Hosts, provider: DevProvider, url: str) -> None:
+    made = keys(hosts.one, "create", "tasks", url=url)
+    patient(lambda: ask(hosts.two, made["key"]) == 200, seconds=5)
+    provider.fails()
+    tasks = [leave(hosts.one, made["key"]) for _ in range(12)]
+    seen = [wait(hosts.two, made["key"], task) for task in tasks]
+    assert {task["status"] for task in seen} == {"succeeded"}
+    assert {task["attempts"] for task in seen} == {1}
+    assert len(provider.requests) == 12
+    provider.fails("slow@60s")
+    task = leave(hosts.one, made["key"])
+    patient(lambda: len(provider.requests) == 1)
+    for site in (hosts.one, hosts.two):
+        assert task_at(site, made["key"], f"{task}/cancel", method="POST")["status"] == "cancelled"
+    patient(lambda: provider.requests[0]["client_gone"], waiting_for="whichever host runs it to cut the call")
+    provider.fails()
+
+
+def leave(site: Site, key: str) -> str:
+    call = json.dumps({"url": CHAT, "body": QUESTION}).encode()
+    left = site.call("POST", "/v1/tasks", call, headers={"Authorization": f"Bearer {key}"})
+    assert left.status == 202, left.body
+    return left.json()["id"]
+
+
+def task_at(site: Site, key: str, path: str, *, method: str = "GET") -> Any:
+    return site.call(method, f"/v1/tasks/{path}", headers={"Authorization": f"Bearer {key}"}).json()
+
+
+def wait(site: Site, key: str, task: str) -> Any:
+    patient(lambda: task_at(site, key, task).get("status") not in {None, "queued", "running"}, waiting_for=task)
+    return task_at(site, key, task)
 
 
 def test_live_weights_hold_on_both_hosts(hosts: Hosts) -> None:
