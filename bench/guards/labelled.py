@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.guards import families as f
-from bench.guards import fresh
+from bench.guards import fresh, plain
 
 PATH = Path(__file__).parent / "set.jsonl"
 SEED = 20261121
@@ -41,6 +41,8 @@ def rows() -> Iterator[dict[str, str]]:
         for context in f.CONTEXTS:
             yield _row(context + text, "benign", "looks bad", part="open" if number % 2 else "held")
 
+    for text in plain.PLAIN_BENIGN:
+        yield _row(text, "benign", "plain", part="open")
     yield from _fresh()
 
 

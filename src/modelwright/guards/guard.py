@@ -13,7 +13,7 @@ from modelwright.core.errors.calls import Malformed, TooLarge, Unprocessable
 from modelwright.core.ports.guards import Ask
 from modelwright.core.prompting.variables import FIELD as VARIABLES
 from modelwright.core.wire import openai
-from modelwright.guards.injection.score import scores
+from modelwright.guards.injection.score import Score, scores
 from modelwright.guards.judging.judge import Held
 from modelwright.guards.leak import Listener, Told
 from modelwright.guards.side import OFF, Side, check_injection, check_leak, check_size, window
@@ -203,8 +203,8 @@ async def _texts(body: bytes, roots: frozenset[str], *, most: float = math.inf) 
     return await asyncio.to_thread(texts_of, body, roots, most=most)
 
 
-async def _scored(text: str) -> tuple[int, tuple[str, ...]]:
-    worst: tuple[int, tuple[str, ...]] = (0, ())
+async def _scored(text: str) -> Score:
+    worst: Score = (0, ())
     for number, one in enumerate(scores(text)):
         worst = max(worst, one)
         if number:

@@ -10,6 +10,7 @@ from modelwright.guards.detectors.addresses import EMAIL, Emails
 from modelwright.guards.detectors.numbers import CARD, CN_ID, IBAN, PHONE, Numbers
 from modelwright.guards.detectors.phrases import Phrases
 from modelwright.guards.detectors.secrets import SECRET, Secrets
+from modelwright.guards.injection.score import Score
 from modelwright.guards.judging.judge import Judge
 from modelwright.guards.span import Detector, Span
 from modelwright.guards.texts import Text, shown
@@ -76,7 +77,7 @@ def check_size(side: Side, verdicts: Verdicts, size: int) -> None:
         raise GuardBlocked(f"the {what} holds more than {side.max_chars} characters", hint=hint)
 
 
-def check_injection(side: Side, verdicts: Verdicts, *, text: Text, scored: tuple[int, tuple[str, ...]]) -> None:
+def check_injection(side: Side, verdicts: Verdicts, *, text: Text, scored: Score) -> None:
     """Raises GuardBlocked when a text looks like an attempt to take the model over, and such ones are blocked.
 
     `scored`: its score, and what it is for.

@@ -54,11 +54,13 @@ def test_a_secret_is_found_wherever_its_form_is(pieces: list[str]) -> None:
 @given(data=st.data(), rule=st.sampled_from(RULES.each))
 def test_a_rule_is_met_wherever_its_form_is(data: st.DataObject, rule: Rule) -> None:
     text = plain(data.draw(st.from_regex(rule.form)))[0].lower()
-    slow: dict[str, int] = {}
-    for each in RULES.each:
-        if each.form.search(text) is not None:
-            slow[each.name] = max(slow.get(each.name, 0), each.weight)
-    assert RULES.met(text, RULES.words(narrow(text))) == slow
+    slow = {
+        (at, each.name, each.weight)
+        for each in RULES.each
+        for at in range(len(text) + 1)
+        if each.form.match(text, at) is not None
+    }
+    assert RULES.hits(text, RULES.words(narrow(text))) == slow
 
 
 @given(before=st.text(max_size=20), after=st.text(max_size=20), encoding=st.sampled_from(["base64", "hex", "rot13"]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from string import ascii_lowercase
 
 import msgspec
@@ -12,9 +12,15 @@ from modelwright.guards.runs import table
 
 _NEEDED = re.compile(r"<([a-z_]+)>")
 _CLASS = re.compile(r"[<{]([a-z_]+)[>}]")
-_FIRST = re.compile("[a-z]+")
+_PART = re.compile("[a-z]+")
 _LETTERS = table({letter: letter for letter in ascii_lowercase})
 _APOSTROPHE = "['\u2019]"
+
+
+Hit = tuple[int, str, int]
+"""The place in the text, the rule's name and its weight."""
+MOST = 8
+"""Places of one rule in a text that are looked at."""
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -23,10 +29,34 @@ class Rule(msgspec.Struct, frozen=True):
     name: str
     weight: int
     form: re.Pattern[str]
-    leads: tuple[str, ...]
-    """It begins with one of these."""
+    lead: int
+    """The class that it begins with, as a bit."""
     needs: int
     """The classes of which a text must have a word each, as bits."""
+
+
+class _Word(msgspec.Struct, frozen=True):
+    """A word or phrase of a class."""
+
+    bit: int
+    first: str
+    """What is looked for to find its place."""
+    all: frozenset[bytes]
+
+
+class Heard:
+    """The classes that a text may have words of, and where to look for those."""
+
+    __slots__ = ("bits", "leads")
+
+    def __init__(self) -> None:
+        self.bits = 0
+        self.leads: dict[int, set[str]] = {}
+
+    def note(self, bit: int, lead: str) -> None:
+        """One more word."""
+        self.bits |= bit
+        self.leads.setdefault(bit, set()).add(lead)
 
 
 class Rules:
@@ -35,10 +65,12 @@ class Rules:
     def __init__(self, *languages: Language, besides: Iterable[bytes] = ()) -> None:
         """`besides`: words that somebody else wants to know of."""
         self.each: list[Rule] = []
-        self._of_word: dict[bytes, int] = {}
-        self._of_mark: dict[str, int] = {}
-        self._of_piece: dict[str, dict[str, int]] = {}
-        """By their first character. Marks are those of classes that are all ASCII."""
+        self._words: dict[bytes, list[_Word]] = {}
+        """By their longest part, which is rarer than the others."""
+        self._marks: list[tuple[str, int]] = []
+        """Of classes that are all ASCII and looked for in pieces."""
+        self._pieces: dict[str, list[tuple[str, int]]] = {}
+        """By their first character."""
         bit = 1
         for language in languages:
             bits: dict[str, int] = {}
@@ -48,47 +80,53 @@ class Rules:
                 bit <<= 1
             for name, weight, form in language.rows:
                 self.each.append(language.rule(name, weight, form, bits=bits))
-        self._known = frozenset({*self._of_word, *besides})
-        self._heads = re.compile(f"[{''.join(self._of_piece)}]")
+        parts = {part for words in self._words.values() for word in words for part in word.all}
+        self._known = frozenset({*parts, *besides})
+        self._heads = re.compile(f"[{''.join(map(re.escape, self._pieces))}]")
 
     def _learn(self, words: Sequence[str], bit: int, *, in_pieces: bool) -> None:
-        if in_pieces:
-            are_marks = all(word.isascii() for word in words)
+        if in_pieces and all(word.isascii() for word in words):
+            self._marks.extend((word, bit) for word in words)
+        elif in_pieces:
             for word in words:
-                pieces = self._of_mark if are_marks else self._of_piece.setdefault(word[0], {})
-                pieces[word] = pieces.get(word, 0) | bit
-            return
-        for word in words:
-            first = _first(word).encode()
-            self._of_word[first] = self._of_word.get(first, 0) | bit
+                self._pieces.setdefault(word[0], []).append((word, bit))
+        else:
+            for word in words:
+                parts = [part.encode() for part in _PART.findall(word)]
+                known = self._words.setdefault(max(parts, key=len), [])
+                known.append(_Word(bit, parts[0].decode(), frozenset(parts)))
 
     def words(self, bare: bytes) -> frozenset[bytes]:
         """Those of a narrow text in lower case that are known: letters in a row."""
         return self._known.intersection(bare.translate(_LETTERS).split())
 
-    def heard(self, text: str, words: frozenset[bytes]) -> int:
-        """The classes that may have a word in this text."""
-        bits = 0
-        for word in words:
-            bits |= self._of_word.get(word, 0)
-        for mark, bit in self._of_mark.items():
+    def heard(self, text: str, words: frozenset[bytes]) -> Heard:
+        """What may be said in this text; `words` are the known ones in it."""
+        heard = Heard()
+        for each in words & self._words.keys():
+            for word in self._words[each]:
+                if word.all <= words:
+                    heard.note(word.bit, word.first)
+        for mark, bit in self._marks:
             if mark in text:
-                bits |= bit
+                heard.note(bit, mark)
         if not text.isascii():
             for head in set(self._heads.findall(text)):
-                for piece, bit in self._of_piece[head].items():
+                for piece, bit in self._pieces[head]:
                     if piece in text:
-                        bits |= bit
-        return bits
+                        heard.note(bit, piece)
+        return heard
 
-    def met(self, text: str, words: frozenset[bytes]) -> dict[str, int]:
-        """The heaviest rule of each name that the text, in lower case, meets; `words`: the known ones in it."""
+    def hits(self, text: str, words: frozenset[bytes]) -> set[Hit]:
+        """Where a text in lower case meets rules, and which; `words`: the known ones in it."""
         heard = self.heard(text, words)
-        found: dict[str, int] = {}
-        for rule in self.each:
-            if rule.needs & heard == rule.needs and found.get(rule.name, 0) < rule.weight and _meets(rule, text):
-                found[rule.name] = rule.weight
-        return found
+        bits = heard.bits
+        return {
+            (at, rule.name, rule.weight)
+            for rule in self.each
+            if rule.needs & bits == rule.needs
+            for at in _places(rule, text, heard.leads[rule.lead])
+        }
 
 
 class Language(msgspec.Struct, frozen=True):
@@ -103,7 +141,7 @@ class Language(msgspec.Struct, frozen=True):
     blank: str
     """What a blank in a form or a word stands for."""
     edge: str
-    """Where a form begins."""
+    """Where a word begins and ends."""
     in_pieces: bool
     """Words are looked for anywhere in a text, not between other letters."""
 
@@ -114,28 +152,21 @@ class Language(msgspec.Struct, frozen=True):
         for each in needed:
             needs |= bits[each]
         pattern = _CLASS.sub(lambda found: self._pattern(found[1]), form.replace(" ", self.blank))
-        firsts = self.classes[needed[0]]
-        leads = dict.fromkeys(firsts if self.in_pieces else map(_first, firsts))
-        return Rule(name, weight, re.compile(self.edge + pattern), tuple(leads), needs)
+        return Rule(name, weight, re.compile(self.edge + pattern), bits[needed[0]], needs)
 
     def _pattern(self, name: str) -> str:
         words = "|".join(map(re.escape, sorted(self.classes[name], key=len, reverse=True)))
-        return f"(?:{words})".replace("\\ ", self.blank).replace("'", _APOSTROPHE)
+        return f"(?:{words}){self.edge}".replace("\\ ", self.blank).replace("'", _APOSTROPHE)
 
 
-def _meets(rule: Rule, text: str) -> bool:
+def _places(rule: Rule, text: str, leads: Iterable[str]) -> Iterator[int]:
+    """Where the form is, the first few times."""
     match = rule.form.match
-    for lead in rule.leads:
+    left = MOST
+    for lead in leads:
         at = text.find(lead)
-        while at >= 0:
+        while at >= 0 and left:
             if match(text, at) is not None:
-                return True
+                yield at
+                left -= 1
             at = text.find(lead, at + 1)
-    return False
-
-
-def _first(word: str) -> str:
-    found = _FIRST.match(word)
-    if found is None:
-        raise ValueError(f"{word!r} begins with no letter")
-    return found[0]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from modelwright.guards.injection.chinese import CHINESE, MARKS
-from modelwright.guards.injection.disguise import ROT13
+from modelwright.guards.injection.disguise import BACKWARDS, ROT13
 from modelwright.guards.injection.english import ENGLISH
 from modelwright.guards.injection.forms import Rules
 
-RULES = Rules(MARKS, ENGLISH, CHINESE, besides=ROT13)
+RULES = Rules(MARKS, ENGLISH, CHINESE, besides=ROT13 | BACKWARDS)

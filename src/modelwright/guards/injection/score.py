@@ -9,42 +9,60 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from modelwright.guards.injection.disguise import undisguised
+from modelwright.guards.injection.forms import Hit
 from modelwright.guards.injection.rules import RULES
+from modelwright.guards.injection.scripts import simplified
 from modelwright.guards.plain import plain
 from modelwright.guards.runs import narrow
 
 THRESHOLD = 8
 """Score at which a text counts as an attempt, unless the manifest says otherwise."""
-READ = 65_536
-"""Characters of one text that are scored; a longer one is scored in pieces of this size."""
-_OVERLAP = 512
+READ = 8192
+"""Characters of one text that are scored at once; a longer one is scored in pieces of this size."""
+_OVERLAP = 1024
+Score = tuple[int, tuple[str, ...]]
+"""What all rules say together, and their names."""
+_LEAST = 4
+"""What an encoded piece must say more than, for that."""
+NEAR = 400
+"""Characters within which what rules say is added up."""
 _ENCODED_EXTRA = 4
 """Added to what an encoded piece says: who hides an instruction means it."""
 
 
-def score(text: str) -> tuple[int, tuple[str, ...]]:
+def score(text: str) -> Score:
     """How much a text looks like an attempt, and the names of the rules that say so."""
     return max(scores(text))
 
 
-def scores(text: str) -> Iterator[tuple[int, tuple[str, ...]]]:
+def scores(text: str) -> Iterator[Score]:
     """Of its pieces, one after the other, of which the worst counts: others may have their turn in between."""
-    for start in range(0, max(1, len(text)), READ - _OVERLAP):
+    for start in range(0, max(1, len(text) - _OVERLAP), READ - _OVERLAP):
         yield _score(text[start : start + READ])
 
 
-def _score(text: str) -> tuple[int, tuple[str, ...]]:
-    even = plain(text)[0].lower()
+def _score(text: str) -> Score:
+    even = simplified(plain(text)[0].lower())
     bare = narrow(even)
     words = RULES.words(bare)
-    found = RULES.met(even, words)
-    hidden: dict[str, int] = {}
+    worst = _worst(RULES.hits(even, words))
     for piece in undisguised(text, even=even, bare=bare, words=words):
         said = piece.lower()
-        for name, weight in RULES.met(said, RULES.words(narrow(said))).items():
-            hidden[name] = max(hidden.get(name, 0), weight)
-    if hidden:
-        hidden["encoded"] = _ENCODED_EXTRA
-        for name, weight in hidden.items():
-            found[name] = max(found.get(name, 0), weight)
-    return sum(found.values()), tuple(sorted(found))
+        total, names = _worst(RULES.hits(said, RULES.words(narrow(said))))
+        if total > max(worst[0], _LEAST):
+            worst = total + _ENCODED_EXTRA, (*names, "encoded")
+    return worst
+
+
+def _worst(hits: set[Hit]) -> Score:
+    """The place at which rules of different names say most together: their weights, and their names."""
+    worst: Score = (0, ())
+    ordered = sorted(hits)
+    for first, (start, _, _) in enumerate(ordered):
+        near: dict[str, int] = {}
+        for at, name, weight in ordered[first:]:
+            if at > start + NEAR:
+                break
+            near[name] = max(near.get(name, 0), weight)
+        worst = max(worst, (sum(near.values()), tuple(sorted(near))))
+    return worst
