@@ -180,7 +180,7 @@ class Runner:
             body, _ = await self._store.content(task.id)
             begun = rules.begin(task, call=self._ids(), worker=worker, now=self._now(), host=self._host)
             if await self._replace(begun):
-                after, answer = await self._ask(begun, body, known)
+                after, answer = await self._asked(begun, body, known)
                 await self._keep(after, answer)
         except TROUBLE as error:
             log.warning("%s could not be begun, it is tried again: %s", task.id, getattr(error, "orig", None) or error)
@@ -189,6 +189,14 @@ class Runner:
         finally:
             self._runs.pop(task.id, None)
             self._woken.set()
+
+    async def _asked(self, task: Task, body: bytes, known: TaskRules) -> tuple[Task, bytes]:
+        """As `_ask`; a mistake of ours leaves no task that runs for ever."""
+        try:
+            return await self._ask(task, body, known)
+        except Exception:
+            log.exception("the call of %s could not be made, by a mistake of ours", task.id)
+            return rules.lost(task, now=self._now(), chance=self._chance(), problem="a mistake of ours"), b""
 
     async def _ask(self, task: Task, body: bytes, known: TaskRules) -> tuple[Task, bytes]:
         """Make the call; the task as it is then, and the answer's body."""

@@ -30,13 +30,15 @@ class Hosts:
         self.calls: list[str] = []
         (folder / "gateway-0.sock").touch()
 
-    def runner(self, host: str, *, hangs: bool = False) -> Runner:
+    def runner(self, host: str, *, hangs: bool = False, is_broken: bool = False) -> Runner:
         numbers = count(1)
 
         def script(request: Any) -> Scripted:
             if request.target == "/readyz":
                 return READY
             self.calls.append(host)
+            if is_broken:
+                raise RuntimeError("a mistake of ours")
             return Scripted(pieces=(60.0, b"{}")) if hangs else ANSWER
 
         async def present(_: float) -> Sequence[str]:
@@ -161,3 +163,15 @@ async def test_a_host_goes_on_with_no_call_that_another_has_cancelled(tmp_path: 
 
     await during([one], cut)
     assert hosts.calls == ["one"]
+
+
+async def test_a_mistake_of_ours_leaves_no_task_that_runs_for_ever(tmp_path: Path) -> None:
+    hosts = Hosts(tmp_path)
+    await hosts.leave("a")
+
+    async def failed() -> bool:
+        hosts.clock.advance(60)
+        return await hosts.status("a") == "failed"
+
+    await during([hosts.runner("one", is_broken=True)], failed)
+    assert len(hosts.calls) == rules.MOST_LOSSES
