@@ -31,7 +31,7 @@ _QUIETLY = ("-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c")
 _INIT = ("-U", "postgres", "--no-sync", "-E", "UTF8", "--locale=C.UTF-8", "--wal-segsize=1")
 _ACCESS = f"""\
 local all all trust
-host all {GUARDED} all scram-sha-256
+host all {GUARDED},rotated all scram-sha-256
 host all all all trust
 """
 

@@ -59,6 +59,11 @@ class Database(Protocol):
         ...
 
     @property
+    def patient(self) -> Reader:
+        """Likewise, for what may take minutes."""
+        ...
+
+    @property
     def dialect(self) -> Dialect:
         """How statements are put into words."""
         ...
@@ -88,7 +93,7 @@ class SqliteDatabase:
 
     def __init__(self, engine: AsyncEngine, path: Path) -> None:
         self.writer = engine
-        self.reader = engine.execution_options(read_only=True)
+        self.reader = self.patient = engine.execution_options(read_only=True)
         self.dialect = engine.dialect
         self._path = path
         self._file = _identity(path)

@@ -28,14 +28,13 @@ CONNECT = 5.0
 """Seconds until a connection must stand."""
 COMMAND = 10.0
 """Seconds that one statement may take, as seen from here: a server that is stopped answers nothing at all."""
-MIGRATE = 600.0
-"""Seconds that the schema's changes may take, waiting for another host that makes them included."""
+PATIENT = 600.0
+"""Likewise of the schema's changes, waiting for another host that makes them included, and of reading every key."""
 CONNECTIONS = 5
 """Of one control process. Who finds none free waits for CONNECT seconds, and is refused."""
 OLDEST = 13
 """The oldest version of PostgreSQL that we run on."""
 _SESSION = {
-    "statement_timeout": "9s",
     "lock_timeout": "5s",
     # Of a host that is gone in the middle: what it held is free again.
     "idle_in_transaction_session_timeout": "15s",
@@ -59,9 +58,11 @@ class PostgresDatabase:
 
     insert = staticmethod(postgresql.insert)
 
-    def __init__(self, engine: AsyncEngine, address: Address) -> None:
+    def __init__(self, engine: AsyncEngine, patient: AsyncEngine, *, address: Address) -> None:
+        """`patient` keeps no connections, and gives statements their time."""
         self.writer = engine
         self.reader = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        self.patient = patient.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self.dialect = engine.dialect
         self._schema = address.schema
 
@@ -87,15 +88,13 @@ async def open_postgres(read: Reading, *, base: str, within: float = COMMAND) ->
     Raises StartError, and its kind DatabaseAway where it may be another matter soon.
     """
     address = read()
-    first = _engine(_creator(read, base, statements=MIGRATE), address, pool=NullPool)
-    try:
-        async with first.connect() as connection:
-            await _see_what_it_is(connection, address)
-            await connection.rollback()
-            await _bring_to_head(connection, address)
-    finally:
-        await first.dispose()
-    return PostgresDatabase(_engine(_creator(read, base, statements=within), address, pool=_Pool), address)
+    patient = _engine(_creator(read, base, statements=PATIENT), address, pool=NullPool)
+    async with patient.connect() as connection:
+        await _see_what_it_is(connection, address)
+        await connection.rollback()
+        await _bring_to_head(connection, address)
+    engine = _engine(_creator(read, base, statements=within), address, pool=_Pool)
+    return PostgresDatabase(engine, patient, address=address)
 
 
 async def _see_what_it_is(connection: AsyncConnection, address: Address) -> None:
@@ -116,8 +115,7 @@ async def _see_what_it_is(connection: AsyncConnection, address: Address) -> None
 async def _bring_to_head(connection: AsyncConnection, address: Address) -> None:
     async with connection.begin():
         # One host at a time, whichever comes first; the others find it done.
-        await connection.execute(text(f"SET LOCAL lock_timeout = '{int(MIGRATE)}s'"))
-        await connection.execute(text("SET LOCAL statement_timeout = 0"))
+        await connection.execute(text(f"SET LOCAL lock_timeout = '{int(PATIENT)}s'"))
         await connection.execute(_LOCK, {"number": _lock_number(address.schema, "migrations")})
         schema = {"schema": address.schema}
         if await connection.scalar(text("SELECT 1 FROM pg_namespace WHERE nspname = :schema"), schema) is None:
@@ -171,7 +169,7 @@ def _creator(read: Reading, base: str, *, statements: float) -> Callable[[], Awa
                 timeout=address.within or CONNECT,  # type: ignore[arg-type] - fractions are fine
                 command_timeout=statements,
                 ssl=tls_of(address, base),
-                server_settings={**_SESSION, "search_path": address.schema, **address.settings},
+                server_settings={**_SESSION, **_ends(statements), "search_path": address.schema, **address.settings},
                 target_session_attrs=address.attributes,
             )
         except Exception as error:
@@ -180,6 +178,11 @@ def _creator(read: Reading, base: str, *, statements: float) -> Callable[[], Awa
             raise refusal(error, address) from error
 
     return create
+
+
+def _ends(statements: float) -> dict[str, str]:
+    """The server gives up a statement shortly before we do: what was given up here must not go on there."""
+    return {"statement_timeout": str(int(statements * 900))}
 
 
 def _refuse_closed(connection: Any, _record: Any, _proxy: Any) -> None:

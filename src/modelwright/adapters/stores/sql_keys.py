@@ -107,7 +107,7 @@ class SqlKeyStore:
         held = and_(keys.c.role == "client", keys.c.revoked.is_(None))
         endpoints = cast(keys.c.endpoints, String)  # few texts are decoded, not one per key
         columns = (keys.c.digest, keys.c.id, keys.c.tenant, endpoints, keys.c.expires)
-        async with self._database.reader.connect() as connection:
+        async with self._database.patient.connect() as connection:
             mark = await connection.scalar(_MARK)
             count = await connection.scalar(select(func.count()).where(held))
             found = await connection.stream(select(*columns).where(held).order_by(_SORTED))

@@ -130,6 +130,28 @@ async def test_sessions_end_by_themselves_and_are_durable(database: PostgresData
         assert {name: await connection.scalar(text(f"SHOW {name}")) for name in wanted} == wanted
 
 
+async def test_what_reads_every_key_has_its_time(database: PostgresDatabase) -> None:
+    async with database.patient.connect() as connection:
+        assert await connection.scalar(text("SHOW statement_timeout")) == "9min"
+        assert await connection.scalar(text("SHOW transaction_isolation")) == "repeatable read"
+
+
+async def test_a_password_that_is_exchanged_is_used_without_a_restart(postgres: PostgresServer) -> None:
+    postgres.execute("CREATE ROLE rotated LOGIN PASSWORD 'first'")
+    postgres.create("rotated", owner="rotated")
+    password = "first"
+    database = await open_postgres(
+        lambda: read_address(postgres.url("rotated", user="rotated", password=password)), base="."
+    )
+    await database.check()
+    postgres.execute("ALTER ROLE rotated PASSWORD 'second'")
+    password = "second"
+    postgres.execute(CUT)
+    await asyncio.sleep(0.05)  # the loop hears of it
+    await database.check()
+    await database.close()
+
+
 async def test_a_reader_sees_one_moment_and_writes_nothing(database: PostgresDatabase) -> None:
     count = text("SELECT count(*) FROM serials")
     async with database.reader.connect() as reader:
