@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from modelwright.app.manifest.load import load_manifest
+from modelwright.app.secret_stores.edit import Editor, make_identity
 from modelwright.app.secret_stores.handing import told_of
 from tests.e2e.clients import Hammer, patient
 from tests.e2e.gateway_site import CHAT, DevProvider
@@ -121,15 +123,11 @@ def keep(folder: Path, name: str, value: str) -> None:
 
 
 def test_a_key_from_an_encrypted_file_is_exchanged_under_load_and_shown_nowhere(tmp_path: Path) -> None:
-    assert modelwright("secrets", "identity", str(tmp_path / "age.key")).returncode == 0
+    make_identity(tmp_path / "age.key")
     identity = (tmp_path / "age.key").read_text().splitlines()[-1]
     with DevProvider() as provider:
         (tmp_path / "modelwright.yaml").write_text(manifest(provider, AGE))
-        missing = modelwright("up", "-f", str(tmp_path / "modelwright.yaml"))
-        assert missing.returncode == 1, missing.stderr
-        assert "secrets.team: " in missing.stderr
-        assert "secrets.age is not there (make it: modelwright secrets set NAME)" in missing.stderr
-        keep(tmp_path, "VENDOR_KEY", FIRST)
+        Editor(load_manifest(tmp_path / "modelwright.yaml", env={})).set("VENDOR_KEY", FIRST)
         assert b"BEGIN AGE" in (tmp_path / "secrets.age").read_bytes()
         with running(manifest(provider, AGE), folder=tmp_path) as site:
             becomes(site, provider, FIRST)

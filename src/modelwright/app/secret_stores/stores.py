@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -78,7 +79,8 @@ class SecretStores:
         gone = [store.store for store in self._in_force.stores if store.store not in kept] if self._in_force else []
         self._in_force = reading
         for store in gone:
-            store.close()
+            # A store that is away may keep whoever says goodbye to it waiting.
+            threading.Thread(target=store.close, daemon=True).start()
         for store in reading.stores:
             if store.trouble is not None:
                 kept_on = "its secrets stay as they were read last" if store.known else "the start goes on without it"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
@@ -69,6 +70,13 @@ class World:
 
     def told(self) -> list[tuple[str, str, str]]:
         return [(secret.name, secret.source, secret.trouble) for secret in told_of(self.folder)]
+
+    def closed(self) -> list[int]:
+        """How often each was closed, when everybody has said goodbye."""
+        for thread in threading.enumerate():
+            if thread is not threading.current_thread() and thread.daemon:
+                thread.join(timeout=1)
+        return [fake.closed for fake in self.fakes.values()]
 
     def _open(self, section: SecretStoreSection, base: Path) -> Fake:
         assert base == self.folder
@@ -174,7 +182,7 @@ def test_what_opens_a_store_may_be_exchanged_while_it_is_away(world: World) -> N
     world.fakes["two"].away = "the door is locked"
     world.begin(world.load(IDENTITY="another"))
     assert world.handed.get("K") == "second"
-    assert [fake.closed for fake in world.fakes.values()] == [1, 1]
+    assert world.closed() == [1, 1]
     with pytest.raises(StartError, match="the door is locked"):
         world.stores.read(world.load("${secret:two/K}", stores=STORES.replace("./two.age", "././two.age")))
 
@@ -195,9 +203,9 @@ def test_a_store_that_has_not_changed_is_kept_open(world: World) -> None:
     world.fakes["two"].held = {"K": "second"}
     world.begin(world.load())
     world.begin(world.load())
-    assert [fake.closed for fake in world.fakes.values()] == [0, 0]
+    assert world.closed() == [0, 0]
     world.begin(world.load(stores=STORES.replace("30s", "31s")))
-    assert [fake.closed for fake in world.fakes.values()] == [0, 1]
+    assert world.closed() == [0, 1]
 
 
 def test_what_opens_a_store_is_followed_and_kept_from_workers(world: World) -> None:
