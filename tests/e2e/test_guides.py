@@ -17,6 +17,7 @@ PAGES = [*sorted((ROOT / "docs" / "guide").glob("*.md")), ROOT / "README.md", RO
 SECRETS = {
     **dict.fromkeys(("OPENAI_API_KEY", "OPENAI_API_KEY_2", "DEEPSEEK_API_KEY", "ANTHROPIC_API_KEY"), "sk-example"),
     "WEBHOOK_SECRET": "whsec_" + "A" * 32,
+    "VAULT_SECRET_ID": "example",
     "DATABASE_URL": "postgresql://user:password@host/database",
 }
 
