@@ -49,8 +49,10 @@ def undisguised(text: str, *, even: str, bare: bytes, words: frozenset[bytes]) -
     if not words.isdisjoint(ROT13) and _ROT13.search(even):
         yield codecs.decode(even, "rot13")
     signs = bare.translate(_SIGNS)
-    if b"-a-a-" in signs or b"-a--a-" in signs or b"0" in signs:
+    if b"-a-a-" in signs or b"-a--a-" in signs:
         yield from _spelt(even, signs)
+    if b"0" in signs and (b"a0a" in signs or b"aa0" in signs) and _LEETY.search(even):
+        yield even.translate(_LEET)
     if not words.isdisjoint(BACKWARDS):
         yield even[::-1]
     if not text.isascii():
@@ -73,8 +75,6 @@ def _encoded(text: str, bare: bytes) -> Iterator[str]:
 def _spelt(even: str, signs: bytes) -> Iterator[str]:
     if any(gaps in signs for gaps in _GAPS) and (spelt := _SPACED.search(even)):
         yield _together(even[spelt.start() :], spelt[0])
-    if b"0" in signs and (b"a0a" in signs or b"aa0" in signs) and _LEETY.search(even):
-        yield even.translate(_LEET)
 
 
 def _first(said: Iterator[str]) -> Iterator[str]:

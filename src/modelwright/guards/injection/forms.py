@@ -80,6 +80,9 @@ class Rules:
                 bit <<= 1
             for name, weight, form in language.rows:
                 self.each.append(language.rule(name, weight, form, bits=bits))
+        self._by_lead: dict[int, list[Rule]] = {}
+        for rule in self.each:
+            self._by_lead.setdefault(rule.lead, []).append(rule)
         parts = {part for words in self._words.values() for word in words for part in word.all}
         self._known = frozenset({*parts, *besides})
         self._heads = re.compile(f"[{''.join(map(re.escape, self._pieces))}]")
@@ -123,9 +126,10 @@ class Rules:
         bits = heard.bits
         return {
             (at, rule.name, rule.weight)
-            for rule in self.each
+            for lead, words_there in heard.leads.items()
+            for rule in self._by_lead.get(lead, ())
             if rule.needs & bits == rule.needs
-            for at in _places(rule, text, heard.leads[rule.lead])
+            for at in _places(rule, text, words_there)
         }
 
 
