@@ -29,6 +29,8 @@ _SETTINGS = {
 }
 _QUIETLY = ("-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c")
 _INIT = ("-U", "postgres", "--no-sync", "-E", "UTF8", "--locale=C.UTF-8", "--wal-segsize=1")
+_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--") if shutil.which("setpriv") else ()
+"""It ends also when the tests are killed."""
 _ACCESS = f"""\
 local all all trust
 host all {GUARDED},rotated all scram-sha-256
@@ -129,7 +131,17 @@ class PostgresServer:
         settings = [word for name, value in self._settings.items() for word in ("-c", f"{name}={value}")]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [self._bin / "postgres", "-D", self.data, "-p", str(self.port), "-k", self.folder, *settings],
+                [
+                    *_WITH_US,
+                    self._bin / "postgres",
+                    "-D",
+                    self.data,
+                    "-p",
+                    str(self.port),
+                    "-k",
+                    self.folder,
+                    *settings,
+                ],
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
