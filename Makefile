@@ -19,7 +19,7 @@ run: ## start the quickstart: a model and an LLM behind one gateway (PORT=8000 A
 test: ## run the tests (LANE=unit, contracts, house or e2e; WORKERS=0 in one process; ARGS="-k name" for pytest)
 	@sh requirements/install.sh dev
 	@sh tests/system-packages.sh curl postgres redis-server
-	@exec $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --durations=10 $(addprefix tests/,$(LANE)) $(ARGS)
+	@exec $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --max-worker-restart=0 --durations=10 $(addprefix tests/,$(LANE)) $(ARGS)
 
 lint: ## check style, format, types, floors and dependencies
 	@sh requirements/install.sh dev
