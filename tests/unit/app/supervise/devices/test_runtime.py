@@ -1,5 +1,7 @@
 import os
 import stat
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -23,10 +25,10 @@ def pointer(runtime: Path) -> Pointer:
 
 
 @pytest.fixture
-def run_folder(tmp_path: Path) -> str:
-    folder = tmp_path / "r"
-    folder.mkdir()
-    return str(folder)
+def run_folder() -> Iterator[str]:
+    """With a short path, as such folders have: the paths of sockets are bounded."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield folder
 
 
 def test_claim_makes_folders_for_this_user_alone(tmp_path: Path, run_folder: str) -> None:
