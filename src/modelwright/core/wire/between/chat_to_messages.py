@@ -6,7 +6,16 @@ from typing import Any
 
 import msgspec
 
-from modelwright.core.wire.between.fields import cannot, data_url, decode, read_arguments, refuse, unknown, wrong
+from modelwright.core.wire.between.fields import (
+    cannot,
+    check_count,
+    data_url,
+    decode,
+    read_arguments,
+    refuse,
+    unknown,
+    wrong,
+)
 
 
 class _Function(msgspec.Struct):
@@ -106,6 +115,7 @@ def translate(body: bytes, *, max_tokens: int) -> bytes:
     """
     request = decode(_decoder, body, reference="the OpenAI API reference")
     refuse(msgspec.structs.asdict(request), _CANNOT)
+    check_count((message.content for message in request.messages), "messages")
     if request.n not in {None, 1}:
         raise cannot("n", _ONE_ANSWER, "send n=1 and repeat the request")
     if request.modalities and request.modalities != ["text"]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, TypeVar
 
 import msgspec
 
-from modelwright.core.errors.calls import Malformed, Unprocessable
+from modelwright.core.errors.calls import Malformed, TooLarge, Unprocessable
 from modelwright.core.wire import openai
 
+MOST_PIECES = 20_000
+"""Messages of a request that is translated, and parts of them."""
 T = TypeVar("T")
 _object = msgspec.json.Decoder(dict[str, Any])
 _raw = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -34,6 +36,14 @@ def refuse(given: Mapping[str, object], reasons: Mapping[str, str]) -> None:
         value = given.get(name)
         if value is not None and value is not False:
             raise cannot(name, reason)
+
+
+def check_count(contents: Iterable[object], param: str) -> None:
+    """Raises TooLarge for more messages and parts of messages than anybody means to send: each takes its time."""
+    pieces = sum(1 + (len(content) if isinstance(content, list) else 0) for content in contents)  # pyright: ignore[reportUnknownArgumentType]
+    if pieces > MOST_PIECES:
+        hint = "send fewer, or use an endpoint that speaks your wire"
+        raise TooLarge(f"`{param}` holds more than {MOST_PIECES} messages and parts", hint=hint, param=param)
 
 
 def cannot(

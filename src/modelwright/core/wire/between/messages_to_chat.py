@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from modelwright.core.wire.between.fields import cannot, decode, refuse, unknown, wrong
+from modelwright.core.wire.between.fields import cannot, check_count, decode, refuse, unknown, wrong
 
 
 class _Source(msgspec.Struct):
@@ -115,6 +115,7 @@ def translate(body: bytes, *, limit_field: str = "max_tokens") -> bytes:
     """
     request = decode(_decoder, body, reference=_REFERENCE)
     refuse(msgspec.structs.asdict(request), _CANNOT)
+    check_count((message.content for message in request.messages), "messages")
     if request.max_tokens is None:
         raise wrong("max_tokens", "is missing")
     fields: dict[str, Any] = {

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from modelwright.core.wire.between.fields import cannot, decode, refuse, unknown, wrong
+from modelwright.core.wire.between.fields import cannot, check_count, decode, refuse, unknown, wrong
 
 
 class _Part(msgspec.Struct):
@@ -114,6 +114,8 @@ def translate(body: bytes, *, limit_field: str = "max_tokens") -> bytes:
     """
     request = decode(_decoder, body, reference="the OpenAI API reference")
     refuse(msgspec.structs.asdict(request), _CANNOT)
+    if not isinstance(request.input, str):
+        check_count((item.content for item in request.input), "input")
     if request.truncation == "auto":
         raise cannot("truncation", "nothing is cut out of the input", "send disabled")
     strange = set(request.include or ()) - _INCLUDED
