@@ -35,10 +35,11 @@ class Kind(NamedTuple):
 class Load:
     """One run."""
 
-    def __init__(self, url: str, key: str, *, chance: random.Random) -> None:
+    def __init__(self, url: str, key: str, *, seed: int) -> None:
         self.seen: Counter[tuple[str, int]] = Counter()
         self.wrong: list[str] = []
-        self.chance = chance
+        self.chance = random.Random(seed)
+        self._name = f"{seed}"
         self._url = url
         self._key = key
         self._client: aiohttp.ClientSession
@@ -51,7 +52,7 @@ class Load:
             begun = time.monotonic()
             for number in range(int(rate * seconds)):
                 await asyncio.sleep(max(0.0, begun + number / rate - time.monotonic()))
-                group.create_task(self._one(self.chance.choices(names, weights)[0], f"call-{number}"))
+                group.create_task(self._one(self.chance.choices(names, weights)[0], f"{self._name}-{number}"))
 
     async def post(self, call: str, path: str, body: dict[str, Any], *, key: str = "") -> aiohttp.ClientResponse:
         """Ask; the answer's body is still to be read."""
@@ -153,7 +154,7 @@ KINDS = {
 
 def _main(arguments: list[str]) -> None:
     url, key, rate, seconds, seed = arguments
-    load = Load(url, key, chance=random.Random(int(seed)))
+    load = Load(url, key, seed=int(seed))
     uvloop.run(load.run(rate=float(rate), seconds=float(seconds)))
     seen: dict[str, dict[int, int]] = {}
     for (name, status), times in sorted(load.seen.items()):

@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.process import resident_mb
-
 
 class Sample(NamedTuple):
     """One look at one process."""
 
     at: float
+    own: float
+    """MiB that no file backs: what it has made itself. The rest is shared with whoever else runs the same files."""
     pss: float
     """MiB, proportional."""
     rss: float
@@ -52,9 +52,11 @@ def look(pid: int) -> Sample:
     """Raises OSError when the process is gone."""
     process = Path(f"/proc/{pid}")
     status = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
+    rollup = dict(line.split(":", 1) for line in (process / "smaps_rollup").read_text().splitlines()[1:])
     return Sample(
         time.monotonic(),
-        resident_mb(pid),
+        int(rollup["Anonymous"].split()[0]) / 1024,
+        int(rollup["Pss"].split()[0]) / 1024,
         int(status["VmRSS"].split()[0]) / 1024,
         sum(1 for _ in (process / "fd").iterdir()),
         int(status["Threads"]),

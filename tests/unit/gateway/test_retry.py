@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import msgspec
 import pytest
@@ -13,6 +14,7 @@ from modelwright.core.contracts.snapshot import BreakerRule, Limit, Limits, Pric
 from modelwright.core.errors.providers import ProviderRateLimited, ProviderUnreachable
 from modelwright.core.limits import costs_of
 from modelwright.core.ports.http import UpstreamRequest
+from modelwright.gateway.call import Call
 from modelwright.gateway.routing.attempts import Failed
 from modelwright.gateway.routing.journey import Journey, Step
 from tests.unit.gateway.upstreams import (
@@ -52,6 +54,22 @@ def test_the_ledger_is_never_without_the_request_under_way() -> None:
     lines = [(line.call, line.outcome, line.attempts) for line in site.ledger.lines]
     assert lines == [("call-1", "intent", 0), ("call-1.1", "provider_error", 1), ("call-1", "intent", 1),
                      ("call-1", "ok", 2)]  # fmt: skip
+
+
+def calls_alive() -> list[Call]:
+    return [found for found in gc.get_objects() if isinstance(found, Call)]
+
+
+def test_failures_leave_nothing_for_the_collector() -> None:
+    upstreams = Upstreams(a=[FAILS], b=[answers(b"{}", status=503)])
+    site = world(upstreams, "a", "b", retries=1)
+    others = calls_alive()
+    gc.disable()
+    try:
+        assert ask(site).status == 502
+        assert len(calls_alive()) == len(others)
+    finally:
+        gc.enable()
 
 
 def test_hits_are_one_and_the_retries() -> None:

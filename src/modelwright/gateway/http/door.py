@@ -73,6 +73,7 @@ class Door:
             await exchange.answer(reply)
         except CallError as error:
             await exchange.refuse(error)
+            error.__traceback__ = None  # frames that hold what holds the error would wait for the collector
         except asyncio.CancelledError:
             if not exchange.client_left():
                 await exchange.refuse(Draining("the gateway stops", hint="send again: another process answers"))

@@ -24,6 +24,7 @@ from modelwright.gateway.failures import encoding, failures_of, note_failure
 from modelwright.gateway.inflight import too_slow
 from modelwright.gateway.lanes import Lane
 from modelwright.gateway.prompting.filling import lane_body
+from modelwright.gateway.routing.keyring import KeyRing
 from modelwright.gateway.stream import FormRelay, Relay, note_usage
 
 MAX_ERROR = 1 << 20
@@ -91,10 +92,16 @@ class Dispatch:
                 if breaker is not None:
                     breaker.leave(call)
                 raise
+        self._note(call, failure, ring=lane.standing.ring, key=key)
+        try:
+            raise failure
+        finally:
+            del failure  # it holds this frame, which must not hold it: the circle would wait for the collector
+
+    def _note(self, call: Call, failure: CallError, *, ring: KeyRing, key: str) -> None:
         now = self._monotonic()
-        lane.standing.ring.refused(key, error=failure, now=now)
+        ring.refused(key, error=failure, now=now)
         note_failure(call, failure, now=now)
-        raise failure
 
     async def _streamed(
         self, call: Call, response: UpstreamResponse, headers: HeaderPairs, *, form: Form | None
@@ -156,7 +163,10 @@ async def _refused(call: Call, response: UpstreamResponse, headers: HeaderPairs,
     body = await response.read(MAX_ERROR)
     error = failures_of(call).of_status(status, response.headers, body)
     if error is not None:
-        raise error
+        try:
+            raise error
+        finally:
+            del error  # as above
     if call.lane is not None and call.lane.own:
         row.outcome = _OWN_OUTCOMES.get(status, "refused")
         row.error = _OWN_ERRORS.get(status, row.outcome)
