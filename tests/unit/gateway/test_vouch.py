@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from modelwright.core.contracts.snapshot import Issuer, Key
+from modelwright.core.contracts.snapshot import Issuer, Key, Limit, Limits
 from modelwright.core.contracts.tasks import TaskRules
 from modelwright.core.identity import Caller
 from modelwright.core.keys import key_digest
@@ -85,6 +85,16 @@ async def test_nobody_in_particular_calls_where_nobody_needs_a_key() -> None:
     assert (await run(world(auth="none"), NOBODY)).status == 200
     assert (await run(world(auth="optional"), NOBODY)).status == 200
     assert (await run(world(), NOBODY)).status == 401
+
+
+async def test_limits_hold_for_whoever_has_left_it_and_where_they_came_from() -> None:
+    for by in ("key", "tenant", "address", "endpoint"):
+        site = world(limits=Limits(each=(Limit(by=by, of="requests", amount=1, per="hour"),)))
+        assert (await run(site, OF_KEY)).status == 200
+        refused = await run(site, OF_KEY)
+        assert (refused.status, refused.error["code"]) == (429, "rate_limited"), by
+        elsewhere = await run(site, msgspec.structs.replace(OF_KEY, address="192.0.2.10"))
+        assert elsewhere.status == (200 if by == "address" else 429)
 
 
 async def test_who_does_not_say_who_calls_does_not() -> None:

@@ -175,3 +175,23 @@ async def test_a_mistake_of_ours_leaves_no_task_that_runs_for_ever(tmp_path: Pat
 
     await during([hosts.runner("one", is_broken=True)], failed)
     assert len(hosts.calls) == rules.MOST_LOSSES
+
+
+async def test_a_task_is_forgotten_when_it_has_been_kept_for_its_time(tmp_path: Path) -> None:
+    hosts = Hosts(tmp_path)
+    await hosts.leave("a")
+
+    async def done() -> bool:
+        return await hosts.status("a") == "succeeded"
+
+    await during([hosts.runner("one")], done)
+    hosts.clock.advance(TaskRules().keep - 1)
+    await hosts.leave("b")
+
+    async def gone() -> bool:
+        hosts.clock.advance(TIDY)
+        return await hosts.tasks.find("task_a") is None
+
+    await during([hosts.runner("one")], gone)
+    assert await hosts.tasks.content("task_a") == (b"", b"")
+    assert await hosts.status("b") == "succeeded"
