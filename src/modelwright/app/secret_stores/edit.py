@@ -43,6 +43,8 @@ class Editor:
         """Keep a secret; whether it is new. Raises StartError."""
         if NAME.fullmatch(name) is None:
             raise StartError(f"{name!r} is no name of a secret", hint="write letters, digits and underscores")
+        if not _is_text(value):
+            raise StartError("the value is no text in UTF-8", hint="encode it as text, such as by base64")
         if not value.strip():
             raise StartError("the value is empty", hint="give it by standard input")
         if len(value) > MOST:
@@ -100,6 +102,14 @@ def _chosen(loaded: LoadedManifest, name: str) -> tuple[str, SecretStoreSection]
     if chosen in loaded.stores_off:
         raise StartError(f"the store {chosen} cannot be opened here", hint=loaded.stores_off[chosen])
     return chosen, stores[chosen]
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # bytes of the standard input that are none; the error's text would show the value
+        return False
+    return True
 
 
 @contextmanager

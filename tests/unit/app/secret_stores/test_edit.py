@@ -45,7 +45,9 @@ def test_secrets_are_kept_replaced_and_removed(tmp_path: Path, recipient: str) -
     assert (tmp_path / "age.key").stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.parametrize(("name", "value"), [("a b", "x"), ("../K", "x"), ("K", " \n"), ("K", "x" * 70_000)])
+@pytest.mark.parametrize(
+    ("name", "value"), [("a b", "x"), ("../K", "x"), ("K", " \n"), ("K", "x" * 70_000), ("K", "caf\udce9")]
+)
 def test_what_is_no_secret_is_not_kept(tmp_path: Path, recipient: str, name: str, value: str) -> None:
     assert recipient
     with pytest.raises(StartError) as refused:
