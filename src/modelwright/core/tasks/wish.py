@@ -45,6 +45,8 @@ def read_wish(content: bytes) -> Wish:
         raise Malformed(f"the body is no JSON object: {error}", hint=_SHAPE) from None
     if wish.method != "POST":
         raise Unprocessable(f"`method` is {wish.method[:16]!r}", hint="a call is a POST: leave it out", param="method")
+    if len(wish.url) > MOST_URL:
+        raise Unprocessable(f"`url` is longer than {MOST_URL} characters", hint="send the call's path", param="url")
     if not bytes(wish.body).lstrip().startswith(b"{"):
         raise Unprocessable("`body` is no object", hint="send the call's own body, as JSON", param="body")
     _check_labels(wish)
