@@ -147,7 +147,7 @@ class Runner:
             self._tidied = now
 
     async def _resume(self) -> None:
-        """What ran when the runner before this one died."""
+        """What ran when the runner before this one died, or when nobody knew whether the database had kept that."""
         for task in await self._queue.due([RUNNING], now=self._now(), most=MOST_RUNNING):
             if task.host == self._host and task.id not in self._runs:
                 await self._replace(rules.resumed(task, now=self._now()))
@@ -184,6 +184,7 @@ class Runner:
                 await self._keep(after, answer)
         except TROUBLE as error:
             log.warning("%s could not be begun, it is tried again: %s", task.id, getattr(error, "orig", None) or error)
+            self._resumed = False  # the database may have kept it as begun all the same
         except Exception:
             log.exception("%s could not be run, by a mistake of ours", task.id)
         finally:

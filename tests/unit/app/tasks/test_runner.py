@@ -6,6 +6,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy.exc import OperationalError
+
 from modelwright.adapters.http.fake import FakeTransport, Scripted
 from modelwright.adapters.stores.memory_tasks import MemoryTasks
 from modelwright.app.tasks.runner import LEFT, TIDY, Runner
@@ -19,13 +21,26 @@ READY = Scripted(pieces=(b"{}",))
 ANSWER = Scripted(pieces=(b'{"data":[]}',))
 
 
+class Forgetful(MemoryTasks):
+    """A database that goes away when it has kept what it was given, before it says so."""
+
+    breaks_at = ""
+
+    async def replace(self, task: Task, *, body: bytes = b"") -> bool:
+        kept = await super().replace(task, body=body)
+        if task.status == self.breaks_at:
+            self.breaks_at = ""
+            raise OperationalError("UPDATE", {}, ConnectionError("the server has closed the connection"))
+        return kept
+
+
 class Hosts:
     """One store, and a runner for each host."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.clock = ManualClock()
-        self.tasks = MemoryTasks()
+        self.tasks = Forgetful()
         self.present = {"one", "two"}
         self.calls: list[str] = []
         (folder / "gateway-0.sock").touch()
@@ -175,6 +190,18 @@ async def test_a_mistake_of_ours_leaves_no_task_that_runs_for_ever(tmp_path: Pat
 
     await during([hosts.runner("one", is_broken=True)], failed)
     assert len(hosts.calls) == rules.MOST_LOSSES
+
+
+async def test_a_task_of_which_nobody_knows_whether_it_was_begun_is_run_all_the_same(tmp_path: Path) -> None:
+    hosts = Hosts(tmp_path)
+    await hosts.leave("a")
+    hosts.tasks.breaks_at = "running"
+
+    async def done() -> bool:
+        return await hosts.status("a") == "succeeded"
+
+    await during([hosts.runner("one")], done)
+    assert hosts.calls == ["one"]
 
 
 async def test_a_task_is_forgotten_when_it_has_been_kept_for_its_time(tmp_path: Path) -> None:
