@@ -92,8 +92,17 @@ async def test_only_the_next_revision_replaces_a_task(store: Any) -> None:
     done = rules.answered(running, OK, now=120.0, chance=0.5)
     assert await store.replace(done, body=b"answer")
     assert await store.find("task_a") == done
-    assert await store.content("task_a") == (b"body", b"answer")
+    assert await store.content("task_a") == (b"", b"answer"), "what was asked is of no use any more"
     assert not await store.replace(rules.cancelled(task("never"), now=1.0))
+
+
+async def test_what_was_asked_goes_with_the_end_however_that_comes(store: Any) -> None:
+    queued, other = task("a"), task("b")
+    await store.add(queued, b"body", most=9)
+    await store.add(other, b"other", most=9)
+    assert await store.replace(rules.cancelled(queued, now=110.0))
+    assert await store.replace(rules.begin(other, call="1", worker="w", now=110.0))
+    assert (await store.content("task_a"), await store.content("task_b")) == ((b"", b""), (b"other", b""))
 
 
 async def test_lists_the_newest_first_by_page_and_owner(store: Any) -> None:

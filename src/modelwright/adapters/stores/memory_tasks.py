@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from modelwright.core.errors.calls import Overloaded
 from modelwright.core.tasks.store import Wanted
-from modelwright.core.tasks.task import QUEUED, RUNNING, Task
+from modelwright.core.tasks.task import ENDED, QUEUED, RUNNING, Task
 
 
 class MemoryTasks:
@@ -53,8 +53,8 @@ class MemoryTasks:
         if known is None or known.revision != task.revision - 1:
             return False
         self._tasks[task.id] = task
-        if body:
-            self._contents[task.id] = (self._contents[task.id][0], body)
+        asked, answer = self._contents[task.id]
+        self._contents[task.id] = (b"" if task.status in ENDED else asked, body or answer)
         return True
 
     async def purge(self, *, before: float, most: int) -> int:

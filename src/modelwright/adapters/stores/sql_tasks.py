@@ -12,7 +12,7 @@ from modelwright.adapters.stores.database import Database
 from modelwright.adapters.stores.tables import task_contents, tasks
 from modelwright.core.errors.calls import Overloaded
 from modelwright.core.tasks.store import Wanted
-from modelwright.core.tasks.task import QUEUED, RUNNING, Task
+from modelwright.core.tasks.task import ENDED, QUEUED, RUNNING, Task
 
 BODY, ANSWER = "body", "answer"
 _LIVE = (QUEUED, RUNNING)
@@ -76,6 +76,9 @@ class SqlTasks:
         before = (tasks.c.id == task.id) & (tasks.c.revision == task.revision - 1)
         async with self._database.writer.begin() as connection:
             changed = await connection.execute(update(tasks).where(before).values(**_columns(task)))
+            if changed.rowcount and task.status in ENDED:
+                asked = (task_contents.c.task == task.id) & (task_contents.c.part == BODY)
+                await connection.execute(delete(task_contents).where(asked))
             if changed.rowcount and body:
                 old = (task_contents.c.task == task.id) & (task_contents.c.part == ANSWER)
                 await connection.execute(delete(task_contents).where(old))

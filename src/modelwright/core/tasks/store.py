@@ -54,7 +54,10 @@ class TaskQueue(Protocol):
         ...
 
     async def replace(self, task: Task, *, body: bytes = b"") -> bool:
-        """Keep the next revision of a task, with the answer's body; False when another one was quicker."""
+        """Keep the next revision of a task, with the answer's body; False when another one was quicker.
+
+        What was asked is of no use after the end, and not kept longer.
+        """
         ...
 
     async def purge(self, *, before: float, most: int) -> int:
