@@ -16,8 +16,8 @@ from tests.e2e.clients import patient
 from tests.e2e.gateway_site import QUESTION, DevProvider, GatewayWorker, chat_endpoint, head_of, snapshot
 
 pytestmark = pytest.mark.e2e
-CLIENTS = 160
-PROSE = "Whoever reads this text for numbers and names finds neither, but has to look at all of it. " * 20
+CLIENTS = 240
+PROSE = "Whoever reads this text for numbers and names finds neither, but has to look at all of it. " * 80
 
 
 @pytest.fixture
