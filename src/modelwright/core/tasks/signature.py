@@ -13,6 +13,10 @@ PREFIX = "whsec_"
 LEAST, MOST = 24, 64
 """Bytes of a secret."""
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_UNICAST = ipaddress.IPv6Network("2000::/3")
+"""All public IPv6 addresses are in here; Python calls others global too, such as site-local and embedded ones."""
+_EXAMPLES = ipaddress.IPv6Network("3fff::/20")
+"""For documentation, as RFC 9637 has it; not known to every version of Python."""
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -58,7 +62,9 @@ def is_allowed(address: str, allowed: Sequence[Network]) -> bool:
 def _is_open(address: Address, allowed: Sequence[Network]) -> bool:
     if any(address.version == network.version and address in network for network in allowed):
         return True
-    return address.is_global and not address.is_multicast
+    if isinstance(address, ipaddress.IPv6Address) and not any(address in network for network in (_UNICAST, _NAT64)):
+        return False
+    return address.is_global and not address.is_multicast and address not in _EXAMPLES
 
 
 def _within(address: Address) -> tuple[Address, ...]:
