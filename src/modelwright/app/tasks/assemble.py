@@ -67,16 +67,16 @@ class Tasks:
 
     def rule(self, rules: TaskRules | None) -> None:
         """The manifest says so from now on."""
-        self.desk.rules = self._runner.rules = self._herald.rules = rules
+        self.desk.rules = self._runner.rounds.rules = self._herald.rounds.rules = rules
 
     def works(self) -> tuple[Coroutine[Any, Any, None], ...]:
         """What goes on until `finish`."""
-        return self._runner.run(), self._herald.run()
+        return self._runner.rounds.run(), self._herald.rounds.run()
 
     def finish(self) -> None:
         """What goes on ends; what runs is begun again by the next control."""
-        self._runner.finish()
-        self._herald.finish()
+        self._runner.rounds.finish()
+        self._herald.rounds.finish()
 
     async def close(self) -> None:
         """After the end of what went on."""

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from modelwright.adapters.http.dial import Address, system_resolve
 from modelwright.adapters.http.pool import Pool
-from modelwright.app.tasks.runner import TROUBLE
+from modelwright.app.tasks.rounds import TICK, TROUBLE, Rounds, told
 from modelwright.core.contracts.events import Event, WebhookSent
 from modelwright.core.contracts.tasks import TaskRules, WebhookRules
 from modelwright.core.errors.calls import CallError
@@ -25,7 +25,6 @@ from modelwright.core.tasks.store import TaskQueue
 from modelwright.core.tasks.task import ENDED, Task, Webhook
 from modelwright.core.tasks.view import end_event
 
-TICK = 0.5
 MARGIN = 5.0
 """Seconds that are waited for whoever tells an end, beyond twice its time, before it is told again."""
 MOST = 8
@@ -53,7 +52,7 @@ class Herald:
         emit: Callable[[Event], None],
     ) -> None:
         """`resolve` fills in a reference to a secret, and raises StartError."""
-        self.rules: TaskRules | None = None
+        self.rounds = Rounds(self._round, what="ends of tasks cannot be told")
         self.results: Counter[str] = Counter()
         """Attempts by how they ended."""
         self._queue = queue
@@ -63,53 +62,17 @@ class Herald:
         self._emit = emit
         self._sealed: Transport = Pool(tls=tls, resolve=self._public)
         self._plain: Transport = Pool(resolve=self._allowed)
-        self._telling: dict[str, asyncio.Task[None]] = {}
-        self._trouble = ""
-        self._woken = asyncio.Event()
-        self._enough = False
-
-    async def run(self) -> None:
-        """Until `finish`; what was not heard then is told by the next one."""
-        while not self._enough:
-            self._woken.clear()
-            if self.rules is not None:
-                await self._tried(self.rules)
-            try:
-                await asyncio.wait_for(self._woken.wait(), TICK)
-            except TimeoutError:
-                continue
-        for telling in self._telling.values():
-            telling.cancel()
-        await asyncio.gather(*self._telling.values(), return_exceptions=True)
+        self._telling = self.rounds.works
 
     async def close(self) -> None:
         """Close every connection."""
         await self._sealed.close()
         await self._plain.close()
 
-    def finish(self) -> None:
-        """`run` ends."""
-        self._enough = True
-        self._woken.set()
-
     def heard(self, task: Task) -> None:
         """A task has changed."""
         if task.webhook is not None and task.status in ENDED:
-            self._woken.set()
-
-    async def _tried(self, known: TaskRules) -> None:
-        trouble = ""
-        try:
-            await self._round(known)
-        except TROUBLE as error:
-            trouble = str(getattr(error, "orig", None) or error)
-        except ValueError as error:
-            trouble = str(error)
-        except Exception:
-            log.exception("ends of tasks cannot be told, by a mistake of ours")
-        if trouble and trouble != self._trouble:
-            log.error("ends of tasks cannot be told now; it is tried again: %s", trouble)
-        self._trouble = trouble
+            self.rounds.wake()
 
     async def _round(self, known: TaskRules) -> None:
         found = await self._queue.due(ENDED, now=self._now(), most=MOST) if len(self._telling) < MOST else ()
@@ -118,7 +81,7 @@ class Herald:
             return
         keys = [read_secret(self._resolve(text)) for text in known.webhook.secrets] if known.webhook else []
         for task in fresh:
-            self._telling[task.id] = asyncio.get_running_loop().create_task(self._live(task, known.webhook, keys))
+            self.rounds.begin(task.id, self._live(task, known.webhook, keys))
 
     async def _live(self, task: Task, known: WebhookRules | None, keys: Sequence[bytes]) -> None:
         try:
@@ -135,11 +98,9 @@ class Herald:
             if await self._queue.replace(after):
                 self._count(after)
         except TROUBLE as error:
-            log.warning("what became of %s's webhook cannot be kept, it is told again: %s", task.id, error)
+            log.warning("what became of %s's webhook cannot be kept, it is told again: %s", task.id, told(error))
         except Exception:
             log.exception("the end of %s could not be told, by a mistake of ours", task.id)
-        finally:
-            self._telling.pop(task.id, None)
 
     async def _tell(
         self, task: Task, webhook: Webhook, known: WebhookRules, *, keys: Sequence[bytes]
@@ -191,7 +152,7 @@ class Herald:
 
     def _fit(self, found: Sequence[Address], fits: Callable[..., bool], problem: str) -> Sequence[Address]:
         """These very addresses are connected to: nobody can give another one in between."""
-        known = self.rules.webhook if self.rules is not None else None
+        known = self.rounds.rules.webhook if self.rounds.rules is not None else None
         networks = [ipaddress.ip_network(network) for network in known.allow] if known is not None else []
         fit = [each for each in found if fits(str(each[4][0]), networks)]
         if not fit:

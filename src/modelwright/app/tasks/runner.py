@@ -9,12 +9,11 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from pathlib import Path
 
 import msgspec
-from sqlalchemy.exc import SQLAlchemyError
 
+from modelwright.app.tasks.rounds import TROUBLE, Rounds, told
 from modelwright.core.contracts.tasks import TaskRules
 from modelwright.core.errors.calls import CallError
 from modelwright.core.errors.providers import ProviderError
-from modelwright.core.errors.tree import ModelwrightError
 from modelwright.core.ports.clock import Clock
 from modelwright.core.ports.http import Deadlines, Headers, Origin, Transport, UpstreamRequest
 from modelwright.core.tasks import rules
@@ -23,8 +22,6 @@ from modelwright.core.tasks.talk import BUSY, CALL, PRINCIPAL, RUN
 from modelwright.core.tasks.task import ENDED, QUEUED, RUNNING, Answer, Task
 from modelwright.gateway.policies.vouch import write_principal
 
-TICK = 0.5
-"""Seconds between two looks for what is due; one that was just left is looked for at once."""
 TIDY = 60.0
 """Seconds between two looks for what is old; and how many of them are forgotten at once."""
 MOST_AT_ONCE = 500
@@ -34,7 +31,6 @@ LEFT = 3600.0
 AGAIN = 1.0
 """Seconds after which nobody who was there to be asked, or a database that was away, is tried again."""
 _LOOK = Deadlines(connect=0.5, first_byte=1.0, idle=1.0)
-TROUBLE = (SQLAlchemyError, ModelwrightError, OSError)
 
 log = logging.getLogger("modelwright.tasks")
 
@@ -60,8 +56,7 @@ class Runner:
 
         `host` is ours where several share the database, and `present` tells of those that were seen of late.
         """
-        self.rules: TaskRules | None = None
-        """As the manifest has them now; None: nothing is run."""
+        self.rounds = Rounds(self._round, what="tasks cannot be looked for")
         self.counts: Mapping[str, int] = {}
         """Tasks that wait and run, as of the last look."""
         self._store = store
@@ -74,57 +69,21 @@ class Runner:
         self._ids = ids
         self._chance = chance
         self._changed = changed
-        self._runs: dict[str, asyncio.Task[None]] = {}
+        self._runs = self.rounds.works
         self._turns: Counter[str] = Counter()
         self._resumed = False
         self._tidied = 0.0
-        self._trouble = ""
-        self._woken = asyncio.Event()
-        self._enough = False
 
     @property
     def busy(self) -> int:
         """Calls under way."""
         return len(self._runs)
 
-    async def run(self) -> None:
-        """Until `finish`; what runs then is resumed by the next runner."""
-        while not self._enough:
-            self._woken.clear()
-            if self.rules is not None:
-                await self._tried(self.rules)
-            try:
-                await asyncio.wait_for(self._woken.wait(), TICK)
-            except TimeoutError:
-                continue
-        for running in self._runs.values():
-            running.cancel()
-        await asyncio.gather(*self._runs.values(), return_exceptions=True)
-
-    def finish(self) -> None:
-        """`run` ends."""
-        self._enough = True
-        self._woken.set()
-
     def heard(self, task: Task) -> None:
         """Somebody else has changed a task: look at what is due, and go on with no call that nobody wants."""
         if task.status in ENDED and task.id in self._runs:
             self._runs[task.id].cancel()
-        self._woken.set()
-
-    async def _tried(self, known: TaskRules) -> None:
-        trouble = ""
-        try:
-            await self._round(known)
-        except TROUBLE as error:
-            trouble = str(getattr(error, "orig", None) or error)
-        except Exception:
-            log.exception("tasks cannot be looked for, by a mistake of ours")
-        if trouble and trouble != self._trouble:
-            log.error("tasks cannot be looked for now, none is lost; it is tried again: %s", trouble)
-        elif self._trouble and not trouble:
-            log.info("tasks are looked for again")
-        self._trouble = trouble
+        self.rounds.wake()
 
     async def _round(self, known: TaskRules) -> None:
         if not self._resumed:
@@ -137,7 +96,7 @@ class Runner:
             if now >= task.expires:
                 await self._replace(rules.expired(task, now=now))
                 continue
-            self._runs[task.id] = asyncio.get_running_loop().create_task(self._live(task, known))
+            self.rounds.begin(task.id, self._live(task, known))
         self.counts = await self._queue.counts()
         if self._host:
             await self._look_elsewhere()
@@ -183,13 +142,10 @@ class Runner:
                 after, answer = await self._asked(begun, body, known)
                 await self._keep(after, answer)
         except TROUBLE as error:
-            log.warning("%s could not be begun, it is tried again: %s", task.id, getattr(error, "orig", None) or error)
+            log.warning("%s could not be begun, it is tried again: %s", task.id, told(error))
             self._resumed = False  # the database may have kept it as begun all the same
         except Exception:
             log.exception("%s could not be run, by a mistake of ours", task.id)
-        finally:
-            self._runs.pop(task.id, None)
-            self._woken.set()
 
     async def _asked(self, task: Task, body: bytes, known: TaskRules) -> tuple[Task, bytes]:
         """As `_ask`; a mistake of ours leaves no task that runs for ever."""
@@ -264,7 +220,7 @@ class Runner:
             try:
                 await self._replace(task, body if task.status in ENDED else b"")
             except TROUBLE as error:
-                log.warning("what %s was answered waits to be kept: %s", task.id, getattr(error, "orig", None) or error)
+                log.warning("what %s was answered waits to be kept: %s", task.id, told(error))
                 await asyncio.sleep(AGAIN)
             else:
                 return

@@ -37,7 +37,7 @@ class Site:
             emit=self.events.append,
         )
         told = WebhookRules(secrets=("${secret:HOOK}",), attempts=attempts, timeout=5.0, allow=tuple(allow))
-        self.herald.rules = TaskRules(webhook=told)
+        self.herald.rounds.rules = TaskRules(webhook=told)
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connected += 1
@@ -50,7 +50,7 @@ class Site:
         server = await asyncio.start_server(self._answer, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         ids = [await self._leave(number, url.format(port=port)) for number, url in enumerate(urls)]
-        running = asyncio.get_running_loop().create_task(self.herald.run())
+        running = asyncio.get_running_loop().create_task(self.herald.rounds.run())
         try:
             async with asyncio.timeout(30):
                 while any(webhook.told != until for webhook in await self._webhooks(ids)):
@@ -58,7 +58,7 @@ class Site:
                     await asyncio.sleep(0.01)
             return await self._webhooks(ids)
         finally:
-            self.herald.finish()
+            self.herald.rounds.finish()
             await running
             await self.herald.close()
             server.close()
@@ -105,7 +105,7 @@ async def test_an_address_that_the_manifest_allows_is_told_without_tls() -> None
 
 async def test_webhooks_that_the_manifest_has_given_up_are_given_up() -> None:
     site = Site()
-    site.herald.rules = TaskRules()
+    site.herald.rounds.rules = TaskRules()
     (given_up,) = await site.tell("https://127.0.0.1:{port}/", until="failed")
     assert (given_up.attempts, site.connected) == (1, 0)
 
@@ -113,8 +113,8 @@ async def test_webhooks_that_the_manifest_has_given_up_are_given_up() -> None:
 async def test_a_secret_that_cannot_be_used_costs_no_attempt(caplog: pytest.LogCaptureFixture) -> None:
     site = Site(["127.0.0.0/8"], secret="hunter2")
     told: Any = await site.tell("http://127.0.0.1:{port}/", until="pending")
-    running = asyncio.get_running_loop().create_task(site.herald.run())
-    site.herald.finish()
+    running = asyncio.get_running_loop().create_task(site.herald.rounds.run())
+    site.herald.rounds.finish()
     await running
     assert (told[0].attempts, site.connected) == (0, 0)
     assert "hunter2" not in caplog.text

@@ -71,7 +71,7 @@ class Hosts:
             chance=lambda: 0.5,
             changed=lambda _: None,
         )
-        made.rules = TaskRules()
+        made.rounds.rules = TaskRules()
         return made
 
     async def leave(self, name: str) -> Task:
@@ -95,14 +95,14 @@ class Hosts:
 
 async def during(runners: Sequence[Runner], done: Callable[[], Awaitable[bool]]) -> None:
     """Let them run until something is so."""
-    running = [asyncio.get_running_loop().create_task(runner.run()) for runner in runners]
+    running = [asyncio.get_running_loop().create_task(runner.rounds.run()) for runner in runners]
     try:
         async with asyncio.timeout(20):
             while not await done():  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0.01)
     finally:
         for runner in runners:
-            runner.finish()
+            runner.rounds.finish()
         await asyncio.gather(*running)
 
 
