@@ -47,6 +47,12 @@ def test_a_page_has_one_title(page: Path) -> None:
     assert levels.count(1) == 1
 
 
+@pytest.mark.parametrize("readme", ["README.md", "README.zh-CN.md"])
+def test_the_first_page_leads_to_every_guide(readme: str) -> None:
+    linked = {Path(link.partition("#")[0]) for link in LINK.findall((ROOT / readme).read_text("utf-8"))}
+    assert {page for page in PAGES if page.parent == Path("docs/guide")} <= linked
+
+
 def test_the_decisions_are_numbered_without_a_gap() -> None:
     numbers = [int(page.name[:4]) for page in PAGES if page.parent == Path("docs/adr")]
     assert numbers == list(range(1, len(numbers) + 1))
