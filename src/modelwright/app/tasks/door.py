@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Any
 
@@ -18,6 +19,9 @@ from modelwright.core.wire.status import status_of
 ROOM = 1 << 20
 """Bytes of a question beside the body in it."""
 
+AT_ONCE = 8
+"""Questions that are answered at once: an answer may hold a task's whole answer, and everybody asks one process."""
+
 _decoder = msgspec.json.Decoder(Question)
 log = logging.getLogger("modelwright.tasks")
 
@@ -27,8 +31,13 @@ class TaskDoor:
 
     def __init__(self, desk: TaskDesk) -> None:
         self._desk = desk
+        self._places = asyncio.Semaphore(AT_ONCE)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        async with self._places:
+            await self._answer(receive, send)
+
+    async def _answer(self, receive: Any, send: Any) -> None:
         try:
             status, content = 200, await self._desk.answer(_decoder.decode(await self._read(receive)))
         except CallError as error:
@@ -39,7 +48,8 @@ class TaskDoor:
             status, content = status_of(away), msgspec.json.encode(refusal(away))
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
         await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": content})
+        await send({"type": "http.response.body", "body": content, "more_body": True})
+        await send({"type": "http.response.body"})  # waits until the answer has left
 
     async def _read(self, receive: Any) -> bytes:
         rules = self._desk.rules
