@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import Table, func, select, tuple_
+from sqlalchemy import LargeBinary, Table, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from modelwright.adapters.stores.database import Database
@@ -23,6 +23,8 @@ from modelwright.adapters.stores.tables import (
 
 PAGE = 2000
 """Rows in memory at a time."""
+FEW = 8
+"""Likewise of a table with contents, which may be as long as a task's answer."""
 _LINE = tuple_(registry_history.c.kind, registry_history.c.line)
 Change = Callable[[dict[str, Any]], dict[str, Any] | None]
 """A row as it goes in; None: it does not."""
@@ -61,8 +63,9 @@ class _Copy:
         """How many rows went in."""
         before = await self._count(table)
         new = self._target.insert(table).on_conflict_do_nothing()
-        found = await self._reading.stream(select(table))
-        async for page in found.partitions(PAGE):
+        most = FEW if any(isinstance(column.type, LargeBinary) for column in table.columns) else PAGE
+        found = await self._reading.stream(select(table), execution_options={"yield_per": most})
+        async for page in found.partitions():
             rows = [row for each in page if (row := change(deep(dict(each._mapping)))) is not None]  # noqa: SLF001 - SQLAlchemy's public name
             if rows:
                 await self._writing.execute(new, rows)
