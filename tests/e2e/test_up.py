@@ -71,14 +71,16 @@ def test_what_is_printed_works_and_works_again_on_the_second_run(manifest: Path)
             assert "7" in words_of(said)
             assert b'"data":[7]' in shell(f"{export}\n{infer}")
             table = shell(status).decode()
-            assert [line.split()[:2] for line in table.splitlines()[3:]] == [
+            parts, secrets = table.split("\n\n")[1:]
+            assert [line.split()[:2] for line in parts.splitlines()[1:]] == [
                 ["gateway-0", "ready"],
                 ["serving-digits-0", "ready"],
                 ["serving-chat-0", "ready"],
                 ["control", "ready"],
                 ["openai", "off"],
             ]
-            assert "set OPENAI_API_KEY" in table
+            assert "set OPENAI_API_KEY" in parts
+            assert secrets == "secret OPENAI_API_KEY: missing\n"
             assert site.stop() == 0
     assert keys[0] == keys[1]
 

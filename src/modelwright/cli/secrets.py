@@ -78,7 +78,7 @@ def list_secrets(
         return
     for secret in found:
         trouble = f" ({secret.trouble})" if secret.trouble else ""
-        print(f"{secret.name}: {secret.source or 'nowhere'}{trouble}")
+        print(f"{secret.name}: {secret.source or 'missing'}{trouble}")
     if not found:
         print("The manifest names no secret, and no encrypted file holds one.")
 

@@ -41,8 +41,10 @@ def status(
     console.print(headline(found, time.time()), soft_wrap=True, highlight=False)
     console.print()
     console.print(table(found, now=time.time(), width=console.width))
+    if found.secrets:
+        console.print()
     for secret in found.secrets:
-        console.print(secret_line(secret, time.time()), soft_wrap=True)
+        console.print(secret_line(secret, time.time()), soft_wrap=True, highlight=False)
     unpriced = sum(part.busy.unpriced for part in found.parts if part.busy is not None)
     if unpriced:
         console.print(f"\nThe cost of {unpriced} calls is not known; see `modelwright prices`.", soft_wrap=True)
@@ -99,11 +101,10 @@ def duration(seconds: float) -> str:
 
 def secret_line(secret: SecretStatus, now: float) -> str:
     """Where a secret comes from and how old that is; never what it is."""
-    age = (
-        f", read {duration(now - secret.read)} ago, as it is for {duration(now - secret.since)}" if secret.read else ""
-    )
-    trouble = f"; {secret.trouble}" if secret.trouble else ""
-    return f"secret {secret.name}: {secret.source or 'nowhere'}{age}{trouble}"
+    told = f"secret {secret.name}: {secret.source or 'missing'}"
+    if secret.read:
+        told += f", read {duration(now - secret.read)} ago, unchanged for {duration(now - secret.since)}"
+    return f"{told}; {secret.trouble}" if secret.trouble else told
 
 
 def detail(part: PartStatus) -> str:
