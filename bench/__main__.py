@@ -16,6 +16,7 @@ ALL = {
     "http_client": "bench.http_client",
     "guards": "bench.guards",
     "keys": "bench.keys",
+    "peer": "bench.gateway.peer",
 }
 """Name → module, in the order of a whole run."""
 WITH_OPTIONS = ("kills", "soak")

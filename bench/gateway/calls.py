@@ -6,15 +6,26 @@ processor, upstream and load the other. Modelwright runs as users run it: keys, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import NamedTuple
 
 from bench.gateway.sites import ANSWER, BODY, GUARD, KEPT, PATH, limited, made, manifest, proxy, upstream
 from bench.load.wrk import Load, wrk
 from bench.process import LOAD_CPU, SERVER_CPU, Site, children, free_port, pin, resident_mb, scratch, site, with_cpu
 
 SECONDS, SINGLE = 5, 3
+
+
+class Row(NamedTuple):
+    """What is measured."""
+
+    name: str
+    url: str
+    key: str = "none"
+    pids: Sequence[int] = ()
+    """Whose processor time counts; none: of nobody."""
 
 
 def main() -> None:
@@ -33,22 +44,29 @@ def main() -> None:
         for one in sites.values():
             pin(one.pid("gateway-0"), SERVER_CPU)
         idle = resident_mb(sites["modelwright"].pid("gateway-0"))
-        direct, proxied = f"http://127.0.0.1:{up}", f"http://127.0.0.1:{door}"
-        _table(folder, direct=direct, nginx=(proxied, children(nginx.pid)), sites=sites)
+        rows = [*baselines(up, door, nginx.pid), *(row_of(name, one) for name, one in sites.items())]
+        table(folder, rows)
         after = resident_mb(sites["modelwright"].pid("gateway-0"))
         print(f"\ngateway worker: {idle:.0f} MB idle, {after:.0f} MB after the load")
 
 
-def _table(folder: Path, *, direct: str, nginx: tuple[str, Sequence[int]], sites: Mapping[str, Site]) -> None:
+def baselines(up: int, door: int, nginx: int) -> list[Row]:
+    """The upstream itself, and nginx (the process of its master) before it."""
+    proxied = Row("nginx", f"http://127.0.0.1:{door}", pids=children(nginx))
+    return [Row("direct", f"http://127.0.0.1:{up}"), proxied]
+
+
+def row_of(name: str, one: Site) -> Row:
+    """The gateway of a site."""
+    return Row(name, one.public, one.key, [one.pid("gateway-0")])
+
+
+def table(folder: Path, rows: Sequence[Row]) -> None:
+    """Measure and print, row by row; the ratio is to nginx."""
     print(f"non-streamed chat completion, {len(BODY)} bytes in, {len(ANSWER)} bytes out, {SECONDS:g} s each\n")
     print("| | CPU µs per call | × nginx | calls/s, c=64 | p50 ms, c=1 | p99 ms, c=64 | errors |")
     print("|---|---|---|---|---|---|---|")
     baseline = 0.0
-    rows: list[tuple[str, str, str, Sequence[int]]] = [
-        ("direct", direct, "none", ()),
-        ("nginx", nginx[0], "none", nginx[1]),
-        *((name, one.public, one.key, [one.pid("gateway-0")]) for name, one in sites.items()),
-    ]
     for name, url, key, pids in rows:
         calls(folder, url, key, connections=8, seconds=1)  # warm
         single = calls(folder, url, key, connections=1, seconds=SINGLE)
