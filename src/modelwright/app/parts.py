@@ -27,6 +27,8 @@ class ModelPart(msgspec.Struct, frozen=True, kw_only=True):
     """`sha256:…`; checked at load when given."""
     threads: int = 1
     precision: str = "f32"
+    device: str = "cpu"
+    """cpu | cuda:0 and so on."""
     options: dict[str, Any] = {}
     check: str = ""
     """JSON body of a real request that proves readiness; empty: zeros of the signature, or a one-token answer."""

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import msgspec
 
+from modelwright.app.artifacts.formats import GGUF, ONNX
 from modelwright.core.errors.starting import MissingExtra, StartError
 from modelwright.core.ports.engines import TensorEngine, TextCodec, TextEngine
 
@@ -24,6 +25,10 @@ class EngineRow(msgspec.Struct, frozen=True, kw_only=True):
     """`module:Class`, made without arguments."""
     codec: str = ""
     """Text: `module:factory`, called with the model's path."""
+    reads: tuple[str, ...] = ()
+    """Formats (app/artifacts/formats) that it takes; empty: it looks at no file. The first row that reads a format is
+    the engine that is chosen for it.
+    """
     extra: str = ""
     """The extra of this package that brings the libraries."""
     libraries: tuple[str, ...] = ()
@@ -35,6 +40,7 @@ _ROWS = (
         kind="onnxruntime",
         wire="v2",
         engine="modelwright.adapters.engines.onnxruntime:OnnxRuntimeEngine",
+        reads=(ONNX,),
         extra="serving",
         libraries=("onnxruntime", "numpy"),
     ),
@@ -43,6 +49,7 @@ _ROWS = (
         wire="openai",
         engine="modelwright.adapters.engines.openvino_llm:OpenVinoLlm",
         codec="modelwright.adapters.engines.gguf_codec:gguf_codec",
+        reads=(GGUF,),
         extra="llm",
         libraries=("openvino", "openvino_genai", "tokenizers", "jinja2", "numpy"),
     ),
@@ -69,6 +76,11 @@ def engine_row(kind: str, rows: Rows = ENGINES) -> EngineRow:
     if kind not in rows:
         raise StartError(f"there is no engine {kind}", hint=f"take one of {', '.join(rows)}")
     return rows[kind]
+
+
+def chosen_engine(found: str, rows: Rows = ENGINES) -> str:
+    """The kind that runs a model of this format when the manifest names none; empty when there is no such engine."""
+    return next((row.kind for row in rows.values() if found in row.reads), "")
 
 
 def require_engine(kind: str, rows: Rows = ENGINES) -> None:

@@ -17,8 +17,8 @@ from modelwright.core.status import Busy
 from modelwright.core.wire.openai import error_body
 from modelwright.core.wire.status import status_of
 from modelwright.serving.door import JSON, Loaded, Receive, Scope, Send, content_length, loading, read_body, send_answer
-from modelwright.serving.text_loop import TextLoop
-from modelwright.serving.text_model import READERS, TextModel
+from modelwright.serving.text.loop import TextLoop
+from modelwright.serving.text.model import READERS, TextModel
 
 _MODELS = "/v1/models"
 

@@ -4,10 +4,12 @@ from typing import get_args
 
 import pytest
 
+from modelwright.app.artifacts.formats import BY_NAME
 from modelwright.app.manifest.sections.models import EngineKind
 from modelwright.app.plugins import (
     ENGINES,
     EngineRow,
+    chosen_engine,
     engine_row,
     require_engine,
     tensor_engine,
@@ -29,6 +31,16 @@ def test_row_names_what_exists_and_its_libraries_are_those_of_its_extra(row: Eng
     assert all(find_spec(library) for library in row.libraries)
     assert bool(row.codec) == (row.wire == "openai")
     require_engine(row.kind)
+
+
+def test_format_chooses_the_engine() -> None:
+    assert {name: chosen_engine(name) for name in ("onnx", "gguf", "pickle", "")} == {
+        "onnx": "onnxruntime",
+        "gguf": "openvino-llm",
+        "pickle": "",
+        "": "",
+    }
+    assert {name for row in ENGINES.values() for name in row.reads} <= set(BY_NAME)
 
 
 def test_engines_are_made_fresh() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from modelwright.core.ports.clock import ManualClock
 from modelwright.core.ports.engines import Delta, EngineConfig, Sampling, TextSignature
-from modelwright.serving.text_loop import Answer, TextLoop
+from modelwright.serving.text.loop import Answer, TextLoop
 
 STEP = 0.012
 

@@ -12,7 +12,7 @@ from modelwright.core.errors.starting import StartError
 from modelwright.core.ports.engines import EngineConfig
 from modelwright.core.wire.sse import EventSplitter, event_data
 from modelwright.serving.http_openai import OpenAIDoor, TextBounds
-from modelwright.serving.text_model import LONG_BODY
+from modelwright.serving.text.model import LONG_BODY
 
 Door = Callable[..., Awaitable["Told"]]
 CHAT = "/v1/chat/completions"

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from modelwright.core.errors.calls import CallError, Malformed, Unprocessable
-from modelwright.serving.text_request import read_chat, read_completion
+from modelwright.serving.text.request import read_chat, read_completion
 
 HELLO = {"model": "chat", "messages": [{"role": "user", "content": "hello"}]}
 

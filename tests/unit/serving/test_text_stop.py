@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelwright.serving.text_stop import StopMatcher
+from modelwright.serving.text.stop import StopMatcher
 
 LETTERS = st.text("abc", max_size=40)
 STOPS = st.lists(st.text("abc", min_size=1, max_size=4), max_size=4)

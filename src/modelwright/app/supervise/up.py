@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from modelwright.app.artifacts.digests import model_digests
 from modelwright.app.manifest.load import LoadedManifest, load_manifest
 from modelwright.app.parts import PartSpec
 from modelwright.app.plugins import require_engine
@@ -16,7 +17,6 @@ from modelwright.app.settings.settings import process_environment, without_secre
 from modelwright.app.settings.shared_database import host_of
 from modelwright.app.supervise.devices.doors import TcpDoor
 from modelwright.app.supervise.devices.runtime import Claim, claim
-from modelwright.app.supervise.digests import model_digests
 from modelwright.app.supervise.plan import part_names
 from modelwright.app.supervise.renewal.configuration import Configuration, configure
 from modelwright.app.supervise.renewal.renewal import Renewal

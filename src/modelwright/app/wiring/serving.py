@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
+from modelwright.app.artifacts.digests import digest_of
 from modelwright.app.parts import ModelPart, PartSpec
 from modelwright.app.plugins import tensor_engine, text_codec, text_engine
 from modelwright.app.system import SystemClock, resident_mb
@@ -47,7 +47,12 @@ class ServingParts:
         if part.digest:
             check_digest(part)
         config = EngineConfig(
-            model=part.model, path=part.path, threads=part.threads, precision=part.precision, options=part.options
+            model=part.model,
+            path=part.path,
+            threads=part.threads,
+            precision=part.precision,
+            device=part.device,
+            options=part.options,
         )
         match part.wire:
             case "v2":
@@ -67,10 +72,9 @@ class ServingParts:
 
 
 def check_digest(part: ModelPart) -> None:
-    """Raise BadModelFile unless the file is the one that the manifest names."""
+    """Raise BadModelFile unless the file or folder is the one that the manifest names."""
     try:
-        with Path(part.path).open("rb") as file:
-            found = "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+        found = digest_of(Path(part.path))
     except OSError as error:
         raise BadModelFile(
             f"{part.path} cannot be read: {error.strerror}", hint="check the path", place=f"model {part.model}"

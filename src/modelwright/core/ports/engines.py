@@ -26,6 +26,8 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Compute threads of this engine, its share of the one budget."""
     precision: str = "f32"
     """f32 | bf16 | f16: never chosen silently."""
+    device: str = "cpu"
+    """cpu | cuda:0 and so on; an engine that cannot use it raises StartError, and never takes another one."""
     options: dict[str, Any] = {}
     """Engine's own settings from the manifest, already checked."""
 

@@ -76,7 +76,7 @@ def test_a_judge_is_somebody_who_can(write: Write, judge: str, place: str, probl
 
 WRONG = """
 models: {none: {source: ./none.onnx}} | models.none.source | './none.onnx' does not exist
-models: {m: {source: .}} | models.m.source | '.' is a directory
+models: {m: {source: .}} | models.m.source | '.' is neither ONNX nor GGUF
 models: {m: {source: ./check.json}} | models.m.source | neither ONNX nor GGUF
 models: {m: {source: ./chat.gguf, engine: {kind: onnxruntime}}} | models.m.source | no ONNX file, it is GGUF
 models: {m: {source: ./check.json, engine: {kind: onnxruntime}}} | models.m.source | is no ONNX file

@@ -8,8 +8,9 @@ from typing import TypeAlias
 
 from modelwright.app.document.finding import Finding
 from modelwright.app.document.tree import Path
-from modelwright.app.manifest.files import ENGINES, FileFacts
+from modelwright.app.manifest.files import FileFacts
 from modelwright.app.manifest.schema import Manifest
+from modelwright.app.plugins import chosen_engine
 from modelwright.app.prompts.folder import PromptFacts
 from modelwright.core.nearest import nearest
 
@@ -54,7 +55,7 @@ class Case:
         if section is None:
             return ""
         facts = self.files.get(model, FileFacts())
-        return section.engine.kind or ENGINES.get(facts.format, "")
+        return section.engine.kind or chosen_engine(facts.format)
 
 
 Rules: TypeAlias = tuple[Callable[[Case], Iterator[Finding]], ...]

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
+from modelwright.app.artifacts.formats import BY_NAME
 from modelwright.app.document.finding import Finding
 from modelwright.app.document.tree import Path
-from modelwright.app.manifest.files import ENGINES, GGUF, ONNX, PICKLE, FileFacts
+from modelwright.app.manifest.files import FileFacts
 from modelwright.app.manifest.rules.case import Case, Rules
 from modelwright.app.manifest.rules.operations import TEXT_WIRE
 from modelwright.app.manifest.sections.models import ModelSection
-from modelwright.app.plugins import engine_row
+from modelwright.app.plugins import ENGINES, chosen_engine, engine_row
 
-_READS = {"onnxruntime": ONNX, "openvino-llm": GGUF}
-"""The format that an engine needs; the toys take any file."""
+_READ = tuple(dict.fromkeys(name for row in ENGINES.values() for name in row.reads))
+"""Formats that some engine reads."""
 _TEXT_FIELDS = {"engine": {"context", "cache"}, "batching": {"max_sequences"}}
 
 
@@ -38,20 +39,27 @@ def _model_files(case: Case) -> Iterator[Finding]:
 
 
 def _format(here: Path, model: ModelSection, facts: FileFacts) -> Iterator[Finding]:
-    source = (*here, "source")
-    wanted = _READS.get(model.engine.kind or "")
-    if facts.format == PICKLE:
-        problem = f"{model.source!r} is a pickle, which can run any program when it is loaded"
-        yield Finding(source, problem, "export the model to ONNX or GGUF")
-    elif model.engine.kind is None and facts.format not in ENGINES:
-        problem = f"{model.source!r} is neither ONNX nor GGUF (or it is cut short)"
+    source, kind = (*here, "source"), model.engine.kind
+    found = BY_NAME.get(facts.format)
+    wanted = engine_row(kind).reads if kind else ()
+    if found and found.danger:
+        yield Finding(source, f"{model.source!r} {found.danger}", found.remedy)
+    elif kind is None and not chosen_engine(facts.format):
+        problem = f"{model.source!r} is {_no_one_of(_READ)} (or it is cut short)"
         yield Finding(source, problem, "export the model to ONNX or GGUF, or check the download")
-    elif wanted and facts.format != wanted:
-        problem = (
-            f"{model.source!r} is no {wanted.upper()} file{f', it is {facts.format.upper()}' if facts.format else ''}"
-        )
-        remedy = f"leave `kind` out, or name a file in {wanted.upper()} format for {model.engine.kind}"
+    elif wanted and facts.format not in wanted:
+        problem = f"{model.source!r} is {_no_one_of(wanted)} file{f', it is {found.told}' if found else ''}"
+        remedy = f"leave `kind` out, or name a file in {' or '.join(_told(wanted))} format for {kind}"
         yield Finding(source, problem, remedy)
+
+
+def _no_one_of(formats: Collection[str]) -> str:
+    told = _told(formats)
+    return f"no {told[0]}" if len(told) == 1 else f"neither {', '.join(told[:-1])} nor {told[-1]}"
+
+
+def _told(formats: Collection[str]) -> list[str]:
+    return [BY_NAME[name].told for name in formats]
 
 
 def _text_only(case: Case) -> Iterator[Finding]:

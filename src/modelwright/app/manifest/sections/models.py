@@ -9,7 +9,12 @@ from pydantic import Field
 from modelwright.app.manifest.sections.prices import MachinePriceSection
 from modelwright.app.manifest.sections.section import Section, Size
 
-EngineKind = Literal["onnxruntime", "openvino-llm", "toy-tensor", "toy-text"]
+EngineKind = Literal[
+    "onnxruntime",
+    "openvino-llm",
+    "toy-tensor",
+    "toy-text",
+]
 
 
 class EngineSection(Section):
@@ -52,7 +57,7 @@ class ScaleSection(Section):
 class ModelSection(Section):
     """An artifact of ours."""
 
-    source: str = Field(min_length=1, description="Path of the model file, relative to the manifest.")
+    source: str = Field(min_length=1, description="Path of the model's file or folder, relative to the manifest.")
     digest: str = Field(
         default="",
         pattern=r"^(sha256:[0-9a-f]{64})?$",

@@ -15,10 +15,10 @@ from modelwright.core.ports.engines import Decoder, Delta, Sampling, TextCodec, 
 from modelwright.core.wire.openai import error_body
 from modelwright.core.wire.sse import DONE, event_bytes
 from modelwright.serving.door import Receive, Send, send_answer
-from modelwright.serving.text_answer import AnswerForm, LogprobForm, usage_of
-from modelwright.serving.text_loop import Answer, TextLoop
-from modelwright.serving.text_request import TextRequest, read_chat, read_completion
-from modelwright.serving.text_stop import StopMatcher
+from modelwright.serving.text.answer import AnswerForm, LogprobForm, usage_of
+from modelwright.serving.text.loop import Answer, TextLoop
+from modelwright.serving.text.request import TextRequest, read_chat, read_completion
+from modelwright.serving.text.stop import StopMatcher
 
 READERS = {"/v1/chat/completions": read_chat, "/v1/completions": read_completion}
 LONG_BODY = 16 << 10

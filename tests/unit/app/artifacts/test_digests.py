@@ -1,10 +1,11 @@
 import hashlib
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from modelwright.app.supervise.digests import FILE, model_digests
+from modelwright.app.artifacts.digests import FILE, digest_of, model_digests
 from modelwright.core.errors.starting import BadModelFile
 
 
@@ -41,3 +42,17 @@ def test_spoilt_memory_is_no_harm(tmp_path: Path) -> None:
 def test_file_that_went_away_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadModelFile, match=r"gone\.onnx: cannot be read"):
         model_digests(tmp_path, {"digits": tmp_path / "gone.onnx"})
+
+
+def test_digest_of_a_folder_is_that_of_its_sums(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    (folder / "below").mkdir(parents=True)
+    (folder / "weights.bin").write_bytes(b"w" * 3_000_000)
+    (folder / "below" / "größe.json").write_bytes(b"{}")
+    command = r"find . -type f -printf '%P\0' | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum"
+    sums = subprocess.run(["/bin/sh", "-c", command], cwd=folder, check=True, capture_output=True, text=True).stdout
+    found = digest_of(folder)
+    assert found == f"sha256:{sums.split()[0]}"
+    assert model_digests(tmp_path, {"folder": folder}) == {"folder": found}
+    (folder / "below" / "größe.json").rename(folder / "grösse.json")
+    assert model_digests(tmp_path, {"folder": folder})["folder"] == digest_of(folder) != found

@@ -1,0 +1,1 @@
+"""Files of models before anything loads them: what they are by content, and their digests."""

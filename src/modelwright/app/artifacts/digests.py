@@ -1,0 +1,77 @@
+"""Digests of model files and folders, remembered by size and time of change: a large file is read once.
+
+The digest of a file is that of its content. The digest of a folder is that of a text with a line for each of its files,
+sorted by path: `sha256sum`'s line for it, the path relative to the folder. No file's name or date is trusted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from modelwright.app.whole_file import write_whole
+from modelwright.core.errors.starting import BadModelFile
+
+FILE = "digests.json"
+PREFIX = "sha256:"
+
+
+class _Seen(msgspec.Struct, frozen=True):
+    size: int
+    changed: int
+    """Nanoseconds."""
+    inode: int
+    digest: str
+
+
+def model_digests(state: Path, sources: Mapping[str, Path]) -> dict[str, str]:
+    """`sha256:…` of every model's file or folder, by model; raises BadModelFile for one that cannot be read."""
+    known = _known(state / FILE)
+    seen: dict[str, _Seen] = {}
+    digests = {model: _digest(path, known, seen) for model, path in sources.items()}
+    if seen != known:
+        write_whole(state / FILE, msgspec.json.encode(seen))
+    return digests
+
+
+def digest_of(path: Path) -> str:
+    """`sha256:` and 64 hex digits of a file's content, or of a folder's; raises OSError."""
+    if path.is_dir():
+        return digest_of_folder({file: digest_of(path / file) for file in files_in(path)})
+    with path.open("rb") as file:
+        return PREFIX + hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest_of_folder(files: Mapping[str, str]) -> str:
+    """That of a folder, by the digests of its files under their relative paths."""
+    lines = (f"{digest.removeprefix(PREFIX)}  {file}\n" for file, digest in sorted(files.items()))
+    return PREFIX + hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def files_in(folder: Path) -> list[str]:
+    """Relative paths of all files in a folder and below, with `/`, sorted; links are followed. Raises OSError."""
+    return sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
+
+
+def _digest(path: Path, known: Mapping[str, _Seen], seen: dict[str, _Seen]) -> str:
+    try:
+        if path.is_dir():
+            return digest_of_folder({file: _digest(path / file, known, seen) for file in files_in(path)})
+        found, before = path.stat(), known.get(str(path))
+        if before and (before.size, before.changed, before.inode) == (found.st_size, found.st_mtime_ns, found.st_ino):
+            seen[str(path)] = before
+        else:
+            seen[str(path)] = _Seen(found.st_size, found.st_mtime_ns, found.st_ino, digest_of(path))
+        return seen[str(path)].digest
+    except OSError as error:
+        raise BadModelFile(f"cannot be read: {error.strerror}", place=str(path), hint="check the path") from error
+
+
+def _known(file: Path) -> dict[str, _Seen]:
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=dict[str, _Seen])
+    except (OSError, msgspec.MsgspecError):
+        return {}

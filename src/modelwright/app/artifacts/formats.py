@@ -1,0 +1,113 @@
+"""What a model's file or folder is, by content, whatever its name says; nothing is loaded, no library is imported.
+
+One table: `FORMATS`. Which engine reads a format stands with the engines (app/plugins.py).
+"""
+
+from __future__ import annotations
+
+import pickletools
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+GGUF, ONNX, PICKLE, UNKNOWN = "gguf", "onnx", "pickle", ""
+_HEAD = 4096
+"""Bytes in which a format without a length of its own has to show itself."""
+
+_GRAPH = 7
+_ONNX_FIELDS = {1, 2, 3, 4, 5, 6, _GRAPH, 8, 14, 20, 25, 26}
+"""Field numbers of ModelProto (onnx/onnx.proto, IR version 13)."""
+_OPCODES = frozenset(opcode.code.encode("latin-1") for opcode in pickletools.opcodes)
+_ZIP = b"PK\x03\x04"
+
+
+class Format(NamedTuple):
+    """One format."""
+
+    name: str
+    told: str
+    """As people write it."""
+    in_file: Callable[[BinaryIO], bool] | None = None
+    """Whether a file, at its start, is that."""
+    in_folder: Callable[[Path], bool] | None = None
+    danger: str = ""
+    """Why it is never loaded, as the end of a sentence that begins with the file."""
+    remedy: str = ""
+    """The way out."""
+
+
+def format_of(path: Path) -> str:
+    """The name of a file's or a folder's format, UNKNOWN when it has none of the table; raises OSError."""
+    if path.is_dir():
+        return next((row.name for row in FORMATS if row.in_folder and row.in_folder(path)), UNKNOWN)
+    with path.open("rb") as file:
+        for row in FORMATS:
+            file.seek(0)
+            if row.in_file and row.in_file(file):
+                return row.name
+    return UNKNOWN
+
+
+def is_gguf(file: BinaryIO) -> bool:
+    """Its magic number."""
+    return file.read(4) == b"GGUF"
+
+
+def is_pickle(file: BinaryIO) -> bool:
+    """Python's pickle (protocol 2 and up), or PyTorch's archive of one; loading either would run code."""
+    head = file.read(_HEAD)
+    if head[:1] == b"\x80" and len(head) > 2 and head[1] in range(2, 6) and head[2:3] in _OPCODES:
+        return True
+    return head[:4] == _ZIP and b".pkl" in head
+
+
+def is_onnx(file: BinaryIO) -> bool:
+    """Whether the top level is a protobuf message with ModelProto's fields and a graph; only field heads are read."""
+    size = file.seek(0, 2)
+    file.seek(0)
+    seen: set[int] = set()
+    while file.tell() < size:
+        tag = _varint(file)
+        number, wire = tag >> 3, tag & 7
+        if number not in _ONNX_FIELDS or (not seen and number != 1):
+            return False
+        seen.add(number)
+        if wire == 0:
+            if _varint(file) < 0:
+                return False
+        elif wire == 2:
+            length = _varint(file)
+            if length < 0 or file.tell() + length > size:
+                return number == _GRAPH  # cut short: the engine says so when it loads the file
+            file.seek(length, 1)
+        else:
+            return False
+    return {1, _GRAPH} <= seen
+
+
+def _varint(file: BinaryIO) -> int:
+    """A protobuf varint; -1 when there is none."""
+    value = 0
+    for shift in range(0, 70, 7):
+        byte = file.read(1)
+        if not byte:
+            return -1
+        value |= (byte[0] & 0x7F) << shift
+        if byte[0] < 0x80:
+            return value
+    return -1
+
+
+FORMATS: tuple[Format, ...] = (
+    Format(GGUF, "GGUF", is_gguf),
+    Format(
+        PICKLE,
+        "pickle",
+        is_pickle,
+        danger="is a pickle, which can run any program when it is loaded",
+        remedy="export the model to ONNX or GGUF",
+    ),
+    Format(ONNX, "ONNX", is_onnx),
+)
+"""The first row that says yes wins: those with a magic number stand before those that are guessed."""
+BY_NAME = {row.name: row for row in FORMATS}

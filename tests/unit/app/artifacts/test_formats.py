@@ -1,0 +1,74 @@
+"""Formats by content."""
+
+import pickle
+import zipfile
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelwright.app.artifacts.formats import GGUF, ONNX, PICKLE, UNKNOWN, format_of, is_onnx, is_pickle
+from tests.making.onnx_models import double, pick
+from tests.unit.app.manifest.conftest import ONNX as SMALL
+
+ROOT = Path(__file__).parents[4]
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (SMALL, ONNX),
+        (b"GGUF\x03\x00\x00\x00", GGUF),
+        (b"GGU", UNKNOWN),
+        (b"", UNKNOWN),
+        (b"\x08\x0a", UNKNOWN),
+        (SMALL[:6], UNKNOWN),
+        (b"{}", UNKNOWN),
+        (b"\x89HDF\r\n\x1a\n", UNKNOWN),
+        (b"PK\x03\x04" + b"\0" * 26 + b"archive/data.pkl", PICKLE),
+        (b"PK\x03\x04" + b"\0" * 26 + b"weights.npy", UNKNOWN),
+        (b"\x08\x0a\x3a\xff\xff\x7f\x00", ONNX),  # the graph is cut short
+    ],
+)
+def test_the_format_is_that_of_the_content(tmp_path: Path, content: bytes, expected: str) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(content)
+    assert format_of(path) == expected
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+@pytest.mark.parametrize("value", [[1, 2], {"a": 1}, "text", {1}, 1, None, b"x", (1, 2), object, print, 1.5, True])
+def test_a_pickle_is_recognised_whatever_it_holds(protocol: int, value: object) -> None:
+    assert is_pickle(BytesIO(pickle.dumps(value, protocol=protocol)))
+
+
+def test_a_torch_archive_is_a_pickle(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("model/data.pkl", pickle.dumps({}))
+    assert format_of(path) == PICKLE
+
+
+@pytest.mark.parametrize("make", [double, pick])
+def test_models_that_onnx_wrote_are_onnx(tmp_path: Path, make: Callable[[Path], Path]) -> None:
+    assert format_of(make(tmp_path / "model")) == ONNX
+
+
+def test_the_quickstart_s_models() -> None:
+    models = ROOT / "examples" / "quickstart" / "models"
+    assert format_of(models / "digits.onnx") == ONNX
+    assert format_of(models / "chat.gguf") == GGUF
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_judged_without_failing(content: bytes) -> None:
+    assert is_onnx(BytesIO(content)) in {True, False}
+    assert is_pickle(BytesIO(content)) in {True, False}
+
+
+def test_an_unknown_folder_is_told_from_files(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(SMALL)
+    assert format_of(tmp_path) == UNKNOWN
