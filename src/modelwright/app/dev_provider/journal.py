@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from modelwright.core.wire.unreadable import UNREADABLE
+
 ENTRIES = 20_000
 BYTES = 64 << 20
 """Bytes of bodies kept over all entries."""
@@ -103,5 +105,5 @@ class Journal:
 def _readable(body: bytes) -> Any:
     try:
         return msgspec.json.decode(body) if body else None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         return body.decode("utf-8", "replace")

@@ -12,6 +12,7 @@ from modelwright.core.ports.providers import AnswerHead
 from modelwright.core.wire import openai
 from modelwright.core.wire.openai import RequestHead
 from modelwright.core.wire.status import status_of
+from modelwright.core.wire.unreadable import UNREADABLE
 
 PATH = "/v1/messages"
 VERSIONS = (b"anthropic-version", b"anthropic-beta")
@@ -102,7 +103,6 @@ _STATUSES = {
     "overloaded_error": OVERLOADED,
 }
 _TYPES = {status: kind for kind, status in _STATUSES.items()}
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _CONTENT = frozenset({"content_block_start", "content_block_delta", "content_block_stop", "message_delta"})
 _head = msgspec.json.Decoder(_Head)
 _answer = msgspec.json.Decoder(_Answer)
@@ -115,7 +115,7 @@ def read_head(body: bytes) -> RequestHead:
         if not body.isascii():
             body.decode()
         head = _head.decode(body)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise openai.unreadable(error, reference="the Anthropic API reference") from None
     return RequestHead(
         model=head.model,
@@ -133,7 +133,7 @@ def read_answer(body: bytes) -> AnswerHead | None:
         answer = _answer.decode(body)
     except msgspec.ValidationError:
         return AnswerHead() if body.lstrip()[:1] == b"{" else None
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
     if answer.type == "error" or answer.error is not None:
         return _told(answer.error)
@@ -152,7 +152,7 @@ class EventHeads:
         """What one event tells; one that cannot be read counts as content, since it must pass all the same."""
         try:
             event = _event.decode(data)
-        except _UNREADABLE:
+        except UNREADABLE:
             return AnswerHead(choices=1, begins=True)
         match event.type:
             case "error":
@@ -211,7 +211,7 @@ def error_message(body: bytes) -> str:
     """The vendor's own words in an error answer; empty when there are none to be found."""
     try:
         error = _answer.decode(body).error
-    except _UNREADABLE:
+    except UNREADABLE:
         return ""
     return error.message if error is not None else ""
 

@@ -10,6 +10,7 @@ from modelwright.core.contracts.ledger import Count, Usage
 from modelwright.core.errors.calls import CallError, Malformed
 from modelwright.core.ports.providers import AnswerHead
 from modelwright.core.wire.status import STATUS, status_of
+from modelwright.core.wire.unreadable import UNREADABLE
 
 PATHS: dict[str, str] = {
     "/v1/chat/completions": "chat",
@@ -112,7 +113,6 @@ _WORDS = {
     "too_many_requests": 429,
 }
 """Codes and types that vendors put into error objects, as the status that they stand for."""
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _NOTHING = AnswerHead()
 
 _head = msgspec.json.Decoder(RequestHead)
@@ -130,7 +130,7 @@ def read_head(body: bytes) -> RequestHead:
         if not body.isascii():
             body.decode()
         return _head.decode(body)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise unreadable(error) from None
 
 
@@ -187,7 +187,7 @@ def read_answer(body: bytes) -> AnswerHead | None:
         answer = _answer.decode(body)
     except msgspec.ValidationError:
         return _NOTHING if body.lstrip()[:1] == b"{" else None
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
     if answer.error and (told := told_error(answer.error)) is not None:
         return told
@@ -198,7 +198,7 @@ def read_event(data: bytes) -> AnswerHead:
     """What one stream event tells; an event that cannot be read counts as content, since it must pass all the same."""
     try:
         event = _event.decode(data)
-    except _UNREADABLE:
+    except UNREADABLE:
         return AnswerHead(choices=1, begins=True)
     if event.error and (told := told_error(event.error)) is not None:
         return told
@@ -238,7 +238,7 @@ def error_message(body: bytes) -> str:
     """The vendor's own words in an error answer; empty when there are none to be found."""
     try:
         error = _answer.decode(body).error
-    except _UNREADABLE:
+    except UNREADABLE:
         return ""
     told = told_error(error) if error else None
     return (told.error or "") if told is not None else ""
@@ -280,7 +280,7 @@ def told_error(raw: msgspec.Raw) -> AnswerHead | None:
         return None
     try:
         found = msgspec.json.decode(text, type=_ErrorObject)
-    except _UNREADABLE:
+    except UNREADABLE:
         return AnswerHead(error=text.decode(errors="replace").strip('"'), error_status=502)
     return AnswerHead(error=found.message or "no message", error_status=_error_status(found))
 

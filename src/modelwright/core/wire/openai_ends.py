@@ -8,6 +8,7 @@ import msgspec
 
 from modelwright.core.contracts.ledger import Usage
 from modelwright.core.wire.sse import DONE, EventSplitter, event_bytes, event_data
+from modelwright.core.wire.unreadable import UNREADABLE
 
 FINISHED = frozenset({"stop", "tool_calls", "function_call"})
 """Finish reasons of an answer that says all it has to say."""
@@ -58,7 +59,6 @@ class Recorded(msgspec.Struct, frozen=True):
 
 _answer = msgspec.json.Decoder(_Answer)
 _event = msgspec.json.Decoder(_Event)
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def is_whole(body: bytes, *, limited: bool) -> bool:
@@ -68,7 +68,7 @@ def is_whole(body: bytes, *, limited: bool) -> bool:
     """
     try:
         answer = _answer.decode(body)
-    except _UNREADABLE:
+    except UNREADABLE:
         return False
     if answer.error:
         return False
@@ -93,7 +93,7 @@ def read_recorded(stream: bytes, *, limited: bool) -> Recorded | None:
             continue
         try:
             told = _event.decode(data)
-        except _UNREADABLE:
+        except UNREADABLE:
             return None
         if told.error or data == DONE:
             return None

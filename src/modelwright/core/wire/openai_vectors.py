@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from modelwright.core.contracts.ledger import Count
+from modelwright.core.wire.unreadable import UNREADABLE
 
 _list = msgspec.json.Decoder(list[msgspec.Raw])
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -14,7 +15,6 @@ MOST_INPUTS = 4096
 """Twice as many as vendors take in one request."""
 _COMMAS = 1 << 19
 """More of them need not be taken apart to know that there are too many."""
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class _Vector(msgspec.Struct):
@@ -45,7 +45,7 @@ def read_inputs(given: bytes) -> list[bytes] | None:
         return None
     try:
         items = [bytes(item) for item in _list.decode(given)]
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
     if not items:
         return None
@@ -77,7 +77,7 @@ def read_vectors(body: bytes, count: int) -> Vectors | None:
             if each[index] or index < 0 or not bytes(fields["embedding"]).startswith((b"[", b'"')):
                 return None
             each[index] = msgspec.json.encode(fields)
-    except (*_UNREADABLE, KeyError, IndexError):
+    except (*UNREADABLE, KeyError, IndexError):
         return None
     if not all(each) or content.get("error", b"null") != b"null":
         return None

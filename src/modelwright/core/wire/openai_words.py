@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from modelwright.core.wire.sse import EventSplitter, event_data
+from modelwright.core.wire.unreadable import UNREADABLE
 
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _messages = msgspec.json.Decoder(list[msgspec.Raw])
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -48,7 +48,7 @@ def last_question(messages: bytes) -> LastQuestion | None:
         last = _fields.decode(each[-1])
         role = msgspec.json.decode(last["role"])
         words = msgspec.json.decode(last.pop("content"), type=str)
-    except (*_UNREADABLE, LookupError):
+    except (*UNREADABLE, LookupError):
         return None
     if role != "user" or not words.strip():
         return None
@@ -61,7 +61,7 @@ def words_of(body: bytes, *, stream: bool) -> str | None:
     try:
         pieces = [event_data(event) for event in EventSplitter(len(body)).push(body)] if stream else [body]
         choices = [choice for piece in pieces if piece for choice in _answer.decode(piece).choices]
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
     said = [choice.delta if stream else choice.message for choice in choices]
     parts = [one for one in said if one is not None]

@@ -11,6 +11,7 @@ from modelwright.core.errors.calls import CallError, Malformed
 from modelwright.core.ports.providers import AnswerHead
 from modelwright.core.wire import openai
 from modelwright.core.wire.openai import RequestHead
+from modelwright.core.wire.unreadable import UNREADABLE
 
 PATH = "/v1/responses"
 ENDS = frozenset({"response.completed", "response.incomplete"})
@@ -58,7 +59,6 @@ class _Event(msgspec.Struct):
     error: msgspec.Raw = msgspec.Raw(b"")
 
 
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _QUIET = frozenset({"response.created", "response.in_progress", "response.queued"})
 _head = msgspec.json.Decoder(_Head)
 _response = msgspec.json.Decoder(_Response)
@@ -72,7 +72,7 @@ def read_head(body: bytes) -> RequestHead:
         if not body.isascii():
             body.decode()
         head = _head.decode(body)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise openai.unreadable(error) from None
     if head.previous_response_id is not None:
         raise Malformed(_STATE, hint="send the whole conversation as `input`", param="previous_response_id")
@@ -101,7 +101,7 @@ def read_answer(body: bytes) -> AnswerHead | None:
         answer = _response.decode(body)
     except msgspec.ValidationError:
         return AnswerHead() if body.lstrip()[:1] == b"{" else None
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
     if answer.error and (told := openai.told_error(answer.error)) is not None:
         return told
@@ -119,7 +119,7 @@ class EventHeads:
         """What one event tells; one that cannot be read counts as content, since it must pass all the same."""
         try:
             event = _event.decode(data)
-        except _UNREADABLE:
+        except UNREADABLE:
             return AnswerHead(choices=1, begins=True)
         if event.type == "error":
             told = {"message": event.message, "code": event.code}

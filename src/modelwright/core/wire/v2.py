@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from modelwright.core.errors.calls import CallError, Malformed
+from modelwright.core.wire.unreadable import UNREADABLE
 
 BINARY_HEADER = b"inference-header-content-length"
 MACHINE_HEADER = b"x-modelwright-machine-us"
@@ -137,7 +138,7 @@ def read_infer(body: bytes, header_length: int | None) -> tuple[InferRequest, me
         raise Malformed(
             f"the inference request is not valid: {problem}", hint="see the V2 inference protocol"
         ) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise Malformed(f"the body is not valid JSON: {error}", hint="send a V2 inference request in UTF-8") from None
 
 

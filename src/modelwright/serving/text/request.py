@@ -8,6 +8,7 @@ import msgspec
 
 from modelwright.core.errors.calls import Malformed, Unprocessable
 from modelwright.core.ports.engines import Sampling
+from modelwright.core.wire.unreadable import UNREADABLE
 
 _Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
 _Penalty = Annotated[float, msgspec.Meta(ge=-2, le=2)]
@@ -141,7 +142,7 @@ def _decode(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
         raise Malformed(
             text.replace(" - at `$", " at `body"), hint="see the OpenAI API reference", param=field
         ) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise Malformed(f"the body is not valid JSON: {error}", hint="send a JSON object in UTF-8") from None
 
 

@@ -201,11 +201,7 @@ async def test_connections_that_were_cut_are_made_anew(database: PostgresDatabas
         assert await connection.scalar(text("SELECT count(*) FROM serials")) == 0
 
 
-async def test_connections_are_bounded_and_who_finds_none_is_told(
-    database: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pool = database.writer.pool
-    monkeypatch.setattr(pool, "_timeout", 0.05)
+async def test_connections_are_bounded_and_who_finds_none_is_told(database: PostgresDatabase) -> None:
     held = [await database.writer.connect() for _ in range(subject.CONNECTIONS)]
     with pytest.raises(DatabaseAway, match="all 5 connections") as refused:
         await database.check()

@@ -11,6 +11,7 @@ import msgspec
 
 from modelwright.core.contracts.ledger import Usage
 from modelwright.core.errors.providers import ProviderError
+from modelwright.core.wire.unreadable import UNREADABLE
 
 
 class Facts(msgspec.Struct, frozen=True):
@@ -158,7 +159,7 @@ def read(body: bytes) -> Answer:
     """A chat answer or chunk; raises ProviderError when it is none."""
     try:
         return _answer.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise ProviderError(f"the answer is no chat completion: {error}") from None
 
 

@@ -9,6 +9,7 @@ import msgspec
 
 from modelwright.core.errors.calls import Malformed, TooLarge, Unprocessable
 from modelwright.core.wire import openai
+from modelwright.core.wire.unreadable import UNREADABLE
 
 MOST_PIECES = 20_000
 """Messages of a request that is translated, and parts of them."""
@@ -21,7 +22,7 @@ def decode(decoder: msgspec.json.Decoder[T], body: bytes, *, reference: str) -> 
     """A request as values; raises Malformed that names the field. `reference` says where the wire is described."""
     try:
         return decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise openai.unreadable(error, reference=reference) from None
 
 

@@ -18,6 +18,7 @@ from modelwright.core.wire.between.chat import (
     Said,
     ToolPart,
 )
+from modelwright.core.wire.unreadable import UNREADABLE
 
 _FINISH = {
     "end_turn": "stop",
@@ -75,7 +76,7 @@ def read(body: bytes) -> Answer:
     """A whole answer; raises ProviderError when it is none."""
     try:
         message = _message.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise ProviderError(f"the answer is no message: {error}") from None
     blocks = message.content
     text = "".join(block.text for block in blocks if block.type == "text")
@@ -132,7 +133,7 @@ class EventReader:
         """The chunks that one event is; raises ProviderError when it cannot be read."""
         try:
             event = _event.decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except UNREADABLE as error:
             raise ProviderError(f"an event of the stream cannot be read: {error}") from None
         match event.type:
             case "message_start":
