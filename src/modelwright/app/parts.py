@@ -24,7 +24,11 @@ class ModelPart(msgspec.Struct, frozen=True, kw_only=True):
     """v2 | openai."""
     path: str
     digest: str = ""
-    """`sha256:…`; checked at load when given."""
+    """`sha256:…` of the file or folder; what is loaded has it."""
+    promised: bool = False
+    """Somebody said what the digest has to be: all of it is read before it is loaded, and compared."""
+    marks: str = ""
+    """Of what the digest was taken of (app/artifacts/digests); when they are others now, it is read again, too."""
     threads: int = 1
     precision: str = "f32"
     device: str = "cpu"

@@ -7,6 +7,7 @@ sorted by path: `sha256sum`'s line for it, the path relative to the folder. No f
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -30,7 +31,7 @@ class _Seen(msgspec.Struct, frozen=True):
 def model_digests(state: Path, sources: Mapping[str, Path]) -> dict[str, str]:
     """`sha256:…` of every model's file or folder, by model; raises BadModelFile for one that cannot be read."""
     known = _known(state / FILE)
-    seen: dict[str, _Seen] = {}
+    seen = {path: entry for path, entry in known.items() if os.path.lexists(path)}
     digests = {model: _digest(path, known, seen) for model, path in sources.items()}
     if seen != known:
         write_whole(state / FILE, msgspec.json.encode(seen))
@@ -51,6 +52,16 @@ def digest_of_folder(files: Mapping[str, str]) -> str:
     return PREFIX + hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 
+def marks_of(path: Path) -> str:
+    """Another text whenever a file, or one in a folder, was written or replaced; raises BadModelFile."""
+    try:
+        files = [path / file for file in files_in(path)] if path.is_dir() else [path]
+        found = [(str(file), (stat := file.stat()).st_size, stat.st_mtime_ns, stat.st_ino) for file in files]
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    return hashlib.sha256(repr(found).encode()).hexdigest()
+
+
 def files_in(folder: Path) -> list[str]:
     """Relative paths of all files in a folder and below, with `/`, sorted; links are followed. Raises OSError."""
     return sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
@@ -67,7 +78,11 @@ def _digest(path: Path, known: Mapping[str, _Seen], seen: dict[str, _Seen]) -> s
             seen[str(path)] = _Seen(found.st_size, found.st_mtime_ns, found.st_ino, digest_of(path))
         return seen[str(path)].digest
     except OSError as error:
-        raise BadModelFile(f"cannot be read: {error.strerror}", place=str(path), hint="check the path") from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> BadModelFile:
+    return BadModelFile(f"cannot be read: {error.strerror}", place=str(path), hint="check the path")
 
 
 def _known(file: Path) -> dict[str, _Seen]:

@@ -12,21 +12,33 @@ from modelwright.app.manifest.schema import Manifest
 from modelwright.app.parts import ModelPart, PartSpec
 from modelwright.app.plugins import engine_row
 from modelwright.app.snapshot import worker_name
+from modelwright.app.sources.located import Located
 from modelwright.core.quantities import parse_size
 
 
 def plan_parts(
-    loaded: LoadedManifest, *, common: PartSpec, cores: int, checks: Mapping[str, str] | None = None
+    loaded: LoadedManifest,
+    *,
+    common: PartSpec,
+    cores: int,
+    checks: Mapping[str, str] | None = None,
+    located: Mapping[str, Located] | None = None,
 ) -> tuple[PartSpec, ...]:
     """Gateways, one serving part per model replica, and control, in this order.
 
     `common` is what all parts share, their names and kinds aside; the models share `cores`; `checks` holds the JSON
-    body of each model's check.
+    body of each model's check; `located` says where each model's source was found.
     """
     threads = share_threads(loaded.manifest, cores)
     parts = [_part(common, name, kind="gateway") for name in gateway_names(loaded.manifest)]
     for model in loaded.manifest.models:
-        part = _model(loaded, model, threads=threads[model], check=(checks or {}).get(model, ""))
+        part = _model(
+            loaded,
+            model,
+            threads=threads[model],
+            check=(checks or {}).get(model, ""),
+            found=(located or {}).get(model),
+        )
         parts.extend(_part(common, name, kind="serving", model=part) for name in worker_names(loaded.manifest, model))
     database = loaded.manifest.store.database
     control = _part(common, "control", kind="control")
@@ -63,7 +75,7 @@ def _part(common: PartSpec, name: str, *, kind: str, model: ModelPart | None = N
     return msgspec.structs.replace(common, name=name, kind=kind, model=model)
 
 
-def _model(loaded: LoadedManifest, name: str, *, threads: int, check: str) -> ModelPart:
+def _model(loaded: LoadedManifest, name: str, *, threads: int, check: str, found: Located | None) -> ModelPart:
     section = loaded.manifest.models[name]
     row = engine_row(loaded.engines[name])
     options: dict[str, Any] = dict(section.engine.options)
@@ -75,8 +87,10 @@ def _model(loaded: LoadedManifest, name: str, *, threads: int, check: str) -> Mo
         model=name,
         engine=row.kind,
         wire=row.wire,
-        path=str(loaded.source(name)),
-        digest=section.digest,
+        path=found.path if found else str(loaded.source(name)),
+        digest=found.digest if found else section.digest,
+        promised=found.promised if found else bool(section.digest),
+        marks=found.marks if found else "",
         threads=threads,
         precision=section.engine.precision,
         options=options,

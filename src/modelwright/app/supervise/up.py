@@ -8,13 +8,13 @@ from pathlib import Path
 
 import msgspec
 
-from modelwright.app.artifacts.digests import model_digests
 from modelwright.app.manifest.load import LoadedManifest, load_manifest
 from modelwright.app.parts import PartSpec
 from modelwright.app.plugins import require_engine
 from modelwright.app.secret_stores.stores import SecretStores
 from modelwright.app.settings.settings import process_environment, without_secrets
 from modelwright.app.settings.shared_database import host_of
+from modelwright.app.sources.sources import Sources
 from modelwright.app.supervise.devices.doors import TcpDoor
 from modelwright.app.supervise.devices.runtime import Claim, claim
 from modelwright.app.supervise.plan import part_names
@@ -80,14 +80,15 @@ def _prepared(
     loaded: LoadedManifest, wish: Wish, *, held: Claim, audience: Audience, stores: SecretStores
 ) -> Supervisor:
     """A supervisor with every door bound and the snapshot for control written; nothing is started."""
-    sources = {model: loaded.source(model) for model in loaded.manifest.models}
-    digests = model_digests(held.state, sources)
-    first = configure(loaded, held, digests=digests, grace=wish.grace, secrets=stores.read(loaded))
+    sources = Sources(held.state, loaded.base_dir)
+    located = sources.of(loaded.manifest.models)
+    first = configure(loaded, held, located=located, grace=wish.grace, secrets=stores.read(loaded))
     first.write(held)
 
     def read() -> Configuration:
         again = load_manifest(wish.manifest, environment=wish.environment)
-        return configure(again, held, digests=digests, grace=wish.grace, secrets=stores.read(again))
+        located = sources.of(again.manifest.models)
+        return configure(again, held, located=located, grace=wish.grace, secrets=stores.read(again))
 
     supervisor = Supervisor(
         Site(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from modelwright.app.artifacts.digests import digest_of
+from modelwright.app.artifacts.digests import digest_of, marks_of
 from modelwright.app.parts import ModelPart, PartSpec
 from modelwright.app.plugins import tensor_engine, text_codec, text_engine
 from modelwright.app.system import SystemClock, resident_mb
@@ -43,9 +43,7 @@ class ServingParts:
         self._writer.write(self._lines.encode([event]))
 
     def door(self, part: ModelPart, *, on_lost: Callable[[BaseException], None]) -> Door:
-        """The door of a model, by its wire; raises StartError. No model is loaded yet, but the digest is checked."""
-        if part.digest:
-            check_digest(part)
+        """The door of a model, by its wire; raises StartError. No model is loaded yet."""
         config = EngineConfig(
             model=part.model,
             path=part.path,
@@ -71,18 +69,32 @@ class ServingParts:
         self._writer.close()
 
 
-def check_digest(part: ModelPart) -> None:
-    """Raise BadModelFile unless the file or folder is the one that the manifest names."""
-    try:
-        found = digest_of(Path(part.path))
-    except OSError as error:
-        raise BadModelFile(
-            f"{part.path} cannot be read: {error.strerror}", hint="check the path", place=f"model {part.model}"
-        ) from error
+def check_file(part: ModelPart) -> str:
+    """The marks of the file or folder; raises BadModelFile unless it is the one of the stated digest.
+
+    It is read for that only where somebody promised the digest, or where it was written since the digest was taken.
+    """
+    path = Path(part.path)
+    marks = marks_of(path)
+    if not part.digest or (not part.promised and marks == part.marks):
+        return marks
+    found = digest_of(path)
     if found != part.digest:
         raise BadModelFile(
-            f"{part.path} has the digest {found}, the manifest says {part.digest}",
-            hint="fetch the file again, or correct the digest",
+            f"{part.path} has the digest {found}, not {part.digest}"
+            + ("" if part.promised else ", which it had when modelwright up looked at it"),
+            hint="fetch it again, or correct the digest" if part.promised else "start modelwright up again",
+            place=f"model {part.model}",
+        )
+    return marks
+
+
+def check_unchanged(part: ModelPart, marks: str) -> None:
+    """Raise BadModelFile when it was written since `check_file` gave these marks."""
+    if marks_of(Path(part.path)) != marks:
+        raise BadModelFile(
+            f"{part.path} was changed while it was being loaded",
+            hint="write it elsewhere and move it here as a whole, then start modelwright up again",
             place=f"model {part.model}",
         )
 

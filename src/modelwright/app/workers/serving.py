@@ -17,7 +17,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from modelwright.app.lifecycle import start_worker
 from modelwright.app.parts import ModelPart, Notice, PartSpec
-from modelwright.app.wiring.serving import ENVELOPES, ServingParts
+from modelwright.app.wiring.serving import ENVELOPES, ServingParts, check_file, check_unchanged
 from modelwright.core.contracts.events import ModelLoaded
 from modelwright.core.errors.starting import StartError
 from modelwright.core.wire.status import status_of
@@ -63,10 +63,12 @@ class ServingWorker:
     async def start(self) -> Notice:
         """The engine's library is imported on a thread, so that requests are answered meanwhile."""
         part = self._part
+        marks = await asyncio.to_thread(check_file, part)
         self._door = door = await asyncio.to_thread(self._parts.door, part, on_lost=self._lost)
         self._registry.register(door)
         try:
             took = await door.start()
+            await asyncio.to_thread(check_unchanged, part, marks)
         except StartError as error:
             return Notice(state="failed", detail=str(error), fatal=True)
         self._parts.tell(

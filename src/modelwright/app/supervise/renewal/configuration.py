@@ -15,6 +15,7 @@ from modelwright.app.prices.book import PriceBook
 from modelwright.app.secret_stores.reading import Reading
 from modelwright.app.settings.own_secrets import salt
 from modelwright.app.snapshot import base_snapshot, release_record
+from modelwright.app.sources.located import Located
 from modelwright.app.supervise.devices.runtime import Claim
 from modelwright.app.supervise.plan import plan_parts
 from modelwright.app.system import SystemClock
@@ -65,12 +66,12 @@ def configure(
     loaded: LoadedManifest,
     claim: Claim,
     *,
-    digests: Mapping[str, str],
+    located: Mapping[str, Located],
     grace: float,
     secrets: Reading | None = None,
 ) -> Configuration:
-    """`digests` are those of the model files, `grace` the seconds that a drain may take. Raises OSError."""
-    release = release_record(loaded, digests)
+    """`located` says where each model's source was found, `grace` how many seconds a drain may take. Raises OSError."""
+    release = release_record(loaded, {model: found.digest for model, found in located.items()})
     snapshot = base_snapshot(
         loaded,
         runtime=claim.runtime,
@@ -80,7 +81,7 @@ def configure(
     )
     return Configuration(
         loaded=loaded,
-        specs=_specs(loaded, claim, release=snapshot.release, grace=grace),
+        specs=_specs(loaded, claim, located=located, release=snapshot.release, grace=grace),
         snapshot=snapshot,
         release=release,
         secrets=secrets,
@@ -121,7 +122,9 @@ def _models(configuration: Configuration) -> dict[str, list[PartSpec]]:
     return found
 
 
-def _specs(loaded: LoadedManifest, claim: Claim, *, release: str, grace: float) -> tuple[PartSpec, ...]:
+def _specs(
+    loaded: LoadedManifest, claim: Claim, *, located: Mapping[str, Located], release: str, grace: float
+) -> tuple[PartSpec, ...]:
     common = PartSpec(
         name="",
         kind="",
@@ -135,4 +138,4 @@ def _specs(loaded: LoadedManifest, claim: Claim, *, release: str, grace: float) 
     )
     checks = {model: path.read_text("utf-8") for model in loaded.manifest.models if (path := loaded.check(model))}
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return plan_parts(loaded, common=common, cores=cores, checks=checks)
+    return plan_parts(loaded, common=common, cores=cores, checks=checks, located=located)

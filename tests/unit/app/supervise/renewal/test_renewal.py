@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from modelwright.app.manifest.load import load_manifest
+from modelwright.app.sources.located import Located
 from modelwright.app.supervise.devices.runtime import Claim
 from modelwright.app.supervise.renewal.configuration import Configuration, configure, fixed_changes
 from modelwright.app.supervise.renewal.renewal import Renewal, marks_of, told
@@ -32,7 +33,8 @@ def read(tmp_path: Path):
         path = tmp_path / "modelwright.yaml"
         path.write_text(text)
         loaded = load_manifest(path, environment="development", env={})
-        return configure(loaded, claim, digests={"sums": "sha256:1"}, grace=1.0)
+        located = {"sums": Located(source="./sums.json", path=str(tmp_path / "sums.json"), digest="sha256:1")}
+        return configure(loaded, claim, located=located, grace=1.0)
 
     return _read
 

@@ -1,0 +1,38 @@
+"""Finds what models' sources mean: one look at each, and what was found by an earlier one is kept for this run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from modelwright.app.artifacts.digests import marks_of, model_digests
+from modelwright.app.manifest.sections.models import ModelSection
+from modelwright.app.sources.located import Located
+
+
+class Sources:
+    """Of one installation."""
+
+    def __init__(self, state: Path, base: Path) -> None:
+        """`state` remembers digests; relative paths start at `base`, the manifest's folder."""
+        self._state = state
+        self._base = base
+        self._found: dict[tuple[str, str], Located] = {}
+        """By source and stated digest."""
+
+    def of(self, models: Mapping[str, ModelSection]) -> dict[str, Located]:
+        """By model. One that was found before in this run is what it was then; raises StartError and RegistryError."""
+        for section in models.values():
+            if (section.source, section.digest) not in self._found:
+                self.locate(section.source, section.digest)
+        return {name: self._found[section.source, section.digest] for name, section in models.items()}
+
+    def locate(self, source: str, digest: str = "") -> Located:
+        """As it is now; raises StartError and RegistryError."""
+        path = Path(os.path.normpath(self._base / source))
+        marks = marks_of(path)
+        found = model_digests(self._state, {source: path})[source]
+        located = Located(source=source, path=str(path), digest=digest or found, promised=bool(digest), marks=marks)
+        self._found[source, digest] = located
+        return located
