@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
+from weakref import WeakSet
 
 import msgspec
 
@@ -67,6 +68,7 @@ class Lane:
     """One variant, ready to be asked."""
 
     __slots__ = (
+        "__weakref__",
         "answer",
         "ceiling",
         "deadlines",
@@ -229,10 +231,12 @@ class Replicas:
         self._known: dict[tuple[str, str], tuple[ProviderEntry, Replica]] = {}
         self._standings: dict[str, Standing] = {}
         self._loads: dict[tuple[str, str, str, str], Load] = {}
+        self._own: WeakSet[Lane] = WeakSet()
+        """Lanes to models of ours, also those of snapshots before, as long as calls are under way on them."""
 
     def of(self, provider: ProviderEntry) -> tuple[Replica, ...]:
         """One per base URL; the same objects as long as the entry, its keys aside, stays the same."""
-        entry = msgspec.structs.replace(provider, keys=(), off="")
+        entry = msgspec.structs.replace(provider, keys=(), off="", base_urls=())
         return tuple(self._one(entry, url) for url in provider.base_urls or ("",))
 
     def standing(self, provider: str, keys: tuple[str, ...]) -> Standing:
@@ -245,6 +249,10 @@ class Replicas:
     def load(self, endpoint: str, variant: Variant) -> Load:
         """What was measured of a variant, as long as it is asked for the same model."""
         return self._loads.setdefault((endpoint, variant.name, variant.provider, variant.model), Load())
+
+    def follow(self, lane: Lane) -> None:
+        """A lane to a model of ours: when others answer for the model, its calls shall go to them, too."""
+        self._own.add(lane)
 
     def left_alone(self) -> dict[str, int]:
         """Providers with a breaker, and how many of their addresses are left alone."""
@@ -262,6 +270,9 @@ class Replicas:
         self._standings = {name: known for name, known in self._standings.items() if name in names}
         live = {(provider.name, url) for provider in providers for url in provider.base_urls or ("",)}
         self._known = {key: known for key, known in self._known.items() if key in live}
+        own = {provider.name: self.of(provider) for provider in providers if provider.kind == SERVING}
+        for lane in self._own:
+            lane.replicas = own.get(lane.provider) or lane.replicas
 
     def _one(self, entry: ProviderEntry, url: str) -> Replica:
         known = self._known.get((entry.name, url))
@@ -324,6 +335,8 @@ class _Provider:
         lane.off = self.off
         lane.standing = self.standing
         lane.answer = self._answer(variant)
+        if lane.own:
+            self.known.follow(lane)
         if endpoint.choose != "weight":
             lane.load = self.known.load(endpoint.name, variant)
         return lane

@@ -28,6 +28,11 @@ class Sources:
                 self.locate(section.source, section.digest)
         return {name: self._found[section.source, section.digest] for name, section in models.items()}
 
+    def anew(self, models: Mapping[str, ModelSection]) -> dict[str, Located]:
+        """By model, as it is now: what was written since, and where aliases lead by now. Raises as `of`."""
+        self._found.clear()
+        return self.of(models)
+
     def locate(self, source: str, digest: str = "") -> Located:
         """As it is now; raises StartError and RegistryError."""
         path = Path(os.path.normpath(self._base / source))

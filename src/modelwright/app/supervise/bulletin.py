@@ -70,7 +70,7 @@ class Bulletin:
         """These are the parts now; `settled`: each of them has once been more than starting."""
         status = self._status(parts)
         changed = [part for part in status.parts if self._told.get(part.name) != part]
-        if not changed:
+        if not changed and len(status.parts) == len(self._told):
             return
         self._told = {part.name: part for part in status.parts}
         self._write_down(status)

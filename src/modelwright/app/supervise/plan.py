@@ -13,40 +13,55 @@ from modelwright.app.parts import ModelPart, PartSpec
 from modelwright.app.plugins import engine_row
 from modelwright.app.snapshot import worker_name
 from modelwright.app.sources.located import Located
+from modelwright.app.supervise.fleet.units import Unit
 from modelwright.core.quantities import parse_size
 
 
-def plan_parts(
+def plan_parts(loaded: LoadedManifest, *, common: PartSpec) -> tuple[PartSpec, ...]:
+    """Gateways and control, in this order; `common` is what all parts share, their names and kinds aside."""
+    gateways = [_part(common, name, kind="gateway") for name in gateway_names(loaded.manifest)]
+    database = loaded.manifest.store.database
+    control = _part(common, "control", kind="control")
+    return (*gateways, msgspec.structs.replace(control, database=database.reveal() if database else ""))
+
+
+def plan_units(
     loaded: LoadedManifest,
     *,
     common: PartSpec,
     cores: int,
     checks: Mapping[str, str] | None = None,
     located: Mapping[str, Located] | None = None,
-) -> tuple[PartSpec, ...]:
-    """Gateways, one serving part per model replica, and control, in this order.
+) -> tuple[Unit, ...]:
+    """The models with what their processes are handed; they share `cores`.
 
-    `common` is what all parts share, their names and kinds aside; the models share `cores`; `checks` holds the JSON
-    body of each model's check; `located` says where each model's source was found.
+    `checks` holds the JSON body of each model's check; `located` says where each model's source was found.
     """
     threads = share_threads(loaded.manifest, cores)
-    parts = [_part(common, name, kind="gateway") for name in gateway_names(loaded.manifest)]
-    for model in loaded.manifest.models:
-        part = _model(
-            loaded,
-            model,
-            threads=threads[model],
-            check=(checks or {}).get(model, ""),
-            found=(located or {}).get(model),
+    return tuple(
+        Unit(
+            name=name,
+            spec=_part(
+                common,
+                "",
+                kind="serving",
+                model=_model(
+                    loaded,
+                    name,
+                    threads=threads[name],
+                    check=(checks or {}).get(name, ""),
+                    found=(located or {}).get(name),
+                ),
+            ),
+            replicas=model.scale.min,
+            shares=not model.engine.threads,
         )
-        parts.extend(_part(common, name, kind="serving", model=part) for name in worker_names(loaded.manifest, model))
-    database = loaded.manifest.store.database
-    control = _part(common, "control", kind="control")
-    return (*parts, msgspec.structs.replace(control, database=database.reveal() if database else ""))
+        for name, model in loaded.manifest.models.items()
+    )
 
 
 def part_names(manifest: Manifest) -> list[str]:
-    """The names that `plan_parts` gives."""
+    """The names that the parts have at first."""
     serving = [name for model in manifest.models for name in worker_names(manifest, model)]
     return [*gateway_names(manifest), *serving, "control"]
 

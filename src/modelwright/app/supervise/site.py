@@ -9,6 +9,7 @@ from typing import Protocol
 import msgspec
 
 from modelwright.app.parts import PartSpec
+from modelwright.app.supervise.fleet.units import Unit
 from modelwright.core.status import PartStatus, Status
 
 TIERS = ("gateway", "serving", "control")
@@ -22,6 +23,9 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     environment: str
     version: str
     specs: tuple[PartSpec, ...]
+    """Of the parts that stay the same as long as it runs."""
+    units: tuple[Unit, ...] = ()
+    """The models, whose processes come and go."""
     off: tuple[PartStatus, ...] = ()
     """Optional providers that are off."""
     remote: bool = False

@@ -10,15 +10,19 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from modelwright.app.parts import PartSpec
 from modelwright.app.supervise.bulletin import Bulletin, Greeter
 from modelwright.app.supervise.devices.child import bound_log, worker_command
 from modelwright.app.supervise.devices.doors import Door, TcpDoor
 from modelwright.app.supervise.devices.lifelines import Lifelines
 from modelwright.app.supervise.devices.runtime import Claim
+from modelwright.app.supervise.fleet.fleet import Fleet
+from modelwright.app.supervise.fleet.leaving import until_heard
 from modelwright.app.supervise.machine import PartMachine
 from modelwright.app.supervise.part import Command, RunningPart, World
 from modelwright.app.supervise.renewal.configuration import Configuration
 from modelwright.app.supervise.site import TIERS, Audience, Site, Verdict
+from modelwright.core.contracts.snapshot import Snapshot
 from modelwright.core.ports.clock import Clock
 
 MARGIN = 5.0
@@ -52,6 +56,10 @@ class Supervisor:
         stuck: float = STUCK,
     ) -> None:
         """`stuck`: seconds without an answer after which a process is killed and started again; 0: never."""
+        self._clock = clock
+        self._stuck = stuck
+        self._lives: dict[RunningPart, asyncio.Task[None]] = {}
+        """Who looks whether a part still answers."""
         self._bulletin = Bulletin(
             site, claim, public=public, admin=admin, audience=audience, greeter=greeter, pid=pid, since=clock.now()
         )
@@ -66,34 +74,79 @@ class Supervisor:
             own_env=site.own_env,
             secrets=site.secrets,
         )
-        self._parts = [
-            RunningPart(
-                spec,
-                PartMachine(spec.name, spec.kind, clock=clock),
-                world=world,
-                shared=shared.get(spec.kind, {}),
-                told=self._tell,
-                refused=self._refuse,
-            )
-            for spec in site.specs
-        ]
-        self._clock = clock
+        self._world = world
+        self._shared = shared
+        self._fixed = [self.hire(spec) for spec in site.specs]
+        self._fleet = Fleet(site.units, self)
         self._told_at = -ECHO
         """When a signal last counted."""
         self._stopping = asyncio.Event()
         self._hurried = asyncio.Event()
         self._killed = False
         self._beside: list[Callable[[], Coroutine[Any, Any, None]]] = [self._watch_logs]
-        if stuck:
-            self._beside += [functools.partial(part.watch, stuck) for part in self._parts]
+
+    @property
+    def _parts(self) -> list[RunningPart]:
+        """In the order of a drain."""
+        return sorted([*self._fixed, *self._fleet.parts], key=lambda part: TIERS.index(part.spec.kind))
 
     def beside(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Do this too, from the first start until the drain begins."""
         self._beside.append(work)
 
+    async def prepare(self, configuration: Configuration) -> str:
+        """Bring up whatever models it has anew; why that cannot be done, empty when they are ready."""
+        return await self._fleet.prepare(configuration.units)
+
+    def addressed(self, configuration: Configuration) -> Snapshot:
+        """Its snapshot with the sockets that are in use then."""
+        return self._fleet.addressed(configuration.snapshot)
+
+    def give_up(self) -> None:
+        """What was brought up shall not be used after all."""
+        self._fleet.give_up()
+
     def renew(self, configuration: Configuration) -> None:
-        """The site runs by this from now on; its parts are the same."""
+        """The site runs by this from now on; models that it has no more go on answering until `retire`."""
+        self._fleet.take_over()
         self._bulletin.renew(configuration.off)
+        self._tell()
+
+    def retire(self, serial: int) -> None:
+        """All shall answer by this snapshot: end whatever it does not name, once nobody waits for it."""
+        gateways = [part.own.path for part in self._fixed if part.spec.kind == "gateway"]
+        self._fleet.retire(functools.partial(until_heard, gateways, serial))
+
+    def hire(self, spec: PartSpec) -> RunningPart:
+        """A part that is not started yet."""
+        return RunningPart(
+            spec,
+            PartMachine(spec.name, spec.kind, clock=self._clock),
+            world=self._world,
+            shared=self._shared.get(spec.kind, {}),
+            told=self._tell,
+            refused=self._refuse,
+        )
+
+    def set_off(self, part: RunningPart) -> None:
+        """Start it and look after it."""
+        for door in part.doors:
+            door.open()
+        part.start()
+        if self._stuck:
+            self._lives[part] = asyncio.get_running_loop().create_task(part.watch(self._stuck))
+
+    async def dismiss(self, part: RunningPart) -> None:
+        """Have it finish what it has, end it and close its doors."""
+        part.drain()
+        self._tell()
+        await self._gone([part])
+        self._close_doors([part])
+        if part in self._lives:
+            self._lives.pop(part).cancel()
+
+    def changed(self) -> None:
+        """Something is to be told of the parts."""
         self._tell()
 
     def say(self, line: str) -> None:
@@ -121,12 +174,13 @@ class Supervisor:
         with self._signals():
             try:
                 for part in self._parts:
-                    part.start()
+                    self.set_off(part)
                 tasks = [asyncio.create_task(work()) for work in self._beside]
                 self._tell()
                 await self._stopping.wait()
-                for task in tasks:
+                for task in (*tasks, *self._lives.values()):
                     task.cancel()
+                self._fleet.stop()
                 await self._drain()
                 self._bulletin.say("stopped")
             finally:
@@ -164,8 +218,10 @@ class Supervisor:
         self.stop()
 
     def _tell(self) -> None:
-        settled = all(part.machine.settled for part in self._parts)
-        self._bulletin.tell([part.status() for part in self._parts], settled=settled)
+        parts = self._parts
+        settled = all(part.machine.settled for part in parts)
+        self._bulletin.tell([*(part.status() for part in parts), *self._fleet.refused], settled=settled)
+        self._fleet.moved()
         if self._bulletin.verdict is not None and not self._stopping.is_set():
             self.stop()
 
@@ -190,6 +246,8 @@ class Supervisor:
         """Wait until these processes have ended; those that do not in their grace are killed, and it is said."""
         lives = [part.life for part in parts if part.life is not None and not part.life.done()]
         grace = max((part.spec.grace for part in parts), default=0.0)
+        if not lives:
+            return
         ended, hurried = asyncio.gather(*lives), asyncio.ensure_future(self._hurried.wait())
         await asyncio.wait((ended, hurried), timeout=grace + MARGIN, return_when=asyncio.FIRST_COMPLETED)
         if self._hurried.is_set():

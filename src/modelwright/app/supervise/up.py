@@ -9,7 +9,6 @@ from pathlib import Path
 import msgspec
 
 from modelwright.app.manifest.load import LoadedManifest, load_manifest
-from modelwright.app.parts import PartSpec
 from modelwright.app.plugins import require_engine
 from modelwright.app.secret_stores.stores import SecretStores
 from modelwright.app.settings.settings import process_environment, without_secrets
@@ -81,13 +80,16 @@ def _prepared(
 ) -> Supervisor:
     """A supervisor with every door bound and the snapshot for control written; nothing is started."""
     sources = Sources(held.state, loaded.base_dir)
-    located = sources.of(loaded.manifest.models)
-    first = configure(loaded, held, located=located, grace=wish.grace, secrets=stores.read(loaded))
+    first = configure(
+        loaded, held, located=sources.of(loaded.manifest.models), grace=wish.grace, secrets=stores.read(loaded)
+    )
     first.write(held)
 
     def read() -> Configuration:
         again = load_manifest(wish.manifest, environment=wish.environment)
-        located = sources.of(again.manifest.models)
+        for kind in dict.fromkeys(again.engines.values()):
+            require_engine(kind)
+        located = sources.anew(again.manifest.models)
         return configure(again, held, located=located, grace=wish.grace, secrets=stores.read(again))
 
     supervisor = Supervisor(
@@ -96,6 +98,7 @@ def _prepared(
             environment=loaded.environment,
             version=wish.version,
             specs=first.specs,
+            units=first.units,
             off=first.off,
             remote=any(provider.kind != SERVING and not provider.off for provider in first.snapshot.providers),
             env=without_secrets(process_environment(), (*loaded.secrets, *loaded.credentials)),
@@ -108,7 +111,7 @@ def _prepared(
         admin=_door(loaded.manifest.gateway.admin, wish.admin_port, place="gateway.admin"),
         audience=audience,
         greeter=SiteGreeter(
-            first.snapshot, _shown(loaded, first.specs), claim=held, place=wish.place, key_name=_key_name(loaded)
+            first.snapshot, _shown(loaded, first), claim=held, place=wish.place, key_name=_key_name(loaded)
         ),
         clock=SystemClock(),
         pid=os.getpid(),
@@ -133,8 +136,8 @@ def _without_credentials(loaded: LoadedManifest) -> dict[str, str]:
     return {name: value for name, value in process_environment().items() if name not in hidden}
 
 
-def _shown(loaded: LoadedManifest, specs: tuple[PartSpec, ...]) -> list[Shown]:
-    wires = {spec.model.model: spec.model.wire for spec in specs if spec.model}
+def _shown(loaded: LoadedManifest, first: Configuration) -> list[Shown]:
+    wires = {unit.spec.model.model: unit.spec.model.wire for unit in first.units if unit.spec.model}
     return [Shown(model=model, wire=wire, check=path) for model, wire in wires.items() if (path := loaded.check(model))]
 
 

@@ -6,7 +6,7 @@ import pytest
 from modelwright.app.manifest.load import LoadedManifest
 from modelwright.app.manifest.schema import Manifest
 from modelwright.app.parts import PartSpec
-from modelwright.app.supervise.plan import part_names, plan_parts, share_threads
+from modelwright.app.supervise.plan import part_names, plan_parts, plan_units, share_threads
 
 COMMON = PartSpec(
     name="", kind="", runtime="/run/mw", state="/srv/.modelwright", base="/srv", environment="test", release="sha256:1"
@@ -32,7 +32,12 @@ def plan(found: Manifest, engines: dict[str, str], **options: Any) -> tuple[Part
         secrets=(),
         files=(),
     )
-    return plan_parts(loaded, common=COMMON, cores=4, **options)
+    *gateways, control = plan_parts(loaded, common=COMMON)
+    crews: list[PartSpec] = []
+    for unit in plan_units(loaded, common=COMMON, cores=4, **options):
+        for _ in range(unit.replicas):
+            crews.append(unit.replica({spec.name for spec in crews}))
+    return (*gateways, *crews, control)
 
 
 def test_one_part_per_gateway_worker_and_model_replica() -> None:

@@ -17,7 +17,8 @@ from modelwright.app.settings.own_secrets import salt
 from modelwright.app.snapshot import base_snapshot, release_record
 from modelwright.app.sources.located import Located
 from modelwright.app.supervise.devices.runtime import Claim
-from modelwright.app.supervise.plan import plan_parts
+from modelwright.app.supervise.fleet.units import Unit
+from modelwright.app.supervise.plan import plan_parts, plan_units
 from modelwright.app.system import SystemClock
 from modelwright.app.whole_file import write_whole
 from modelwright.core.contracts.release import Release, release_digest
@@ -25,7 +26,7 @@ from modelwright.core.contracts.snapshot import Snapshot
 from modelwright.core.status import PartStatus
 
 FIXED = ("name", "gateway.listen", "gateway.admin", "gateway.workers", "store", "observe")
-"""Places of the manifest that a running site keeps as they were, besides what its models' workers are given."""
+"""Places of the manifest that a running site keeps as they were."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,9 @@ class Configuration:
 
     loaded: LoadedManifest
     specs: tuple[PartSpec, ...]
+    """Of all parts but those that run models."""
+    units: tuple[Unit, ...]
+    """The models, each with what its processes are handed."""
     snapshot: Snapshot
     release: Release
     secrets: Reading | None = None
@@ -48,16 +52,17 @@ class Configuration:
             if provider.off
         )
 
-    def write(self, claim: Claim) -> None:
+    def write(self, claim: Claim, snapshot: Snapshot | None = None) -> None:
         """Put it where control finds it, hand over its secrets, and keep the release.
 
-        A release is immutable, named by its content, written once.
+        `snapshot` is ours with the sockets that are in use by now. A release is immutable, named by its content,
+        written once.
         """
         file = claim.state / "releases" / f"{self.snapshot.release.partition(':')[2]}.json"
         if not file.exists():
             file.parent.mkdir(mode=0o700, exist_ok=True)
             write_whole(file, msgspec.json.encode(self.release))
-        write_whole(claim.runtime / "base.json", msgspec.json.encode(self.snapshot))
+        write_whole(claim.runtime / "base.json", msgspec.json.encode(snapshot or self.snapshot))
         if self.secrets is not None:
             self.secrets.take()
 
@@ -79,9 +84,11 @@ def configure(
         salt=salt(claim.state),
         prices=PriceBook(loaded.manifest, at=SystemClock().now()),
     )
+    common = _common(loaded, claim, release=snapshot.release, grace=grace)
     return Configuration(
         loaded=loaded,
-        specs=_specs(loaded, claim, located=located, release=snapshot.release, grace=grace),
+        specs=plan_parts(loaded, common=common),
+        units=_units(loaded, common, located),
         snapshot=snapshot,
         release=release,
         secrets=secrets,
@@ -92,9 +99,7 @@ def fixed_changes(old: Configuration, new: Configuration) -> tuple[str, ...]:
     """Places of the manifest whose change a running site cannot follow; empty when it can follow all of them."""
     before, after = old.loaded.manifest, new.loaded.manifest
     places = [place for place in FIXED if _at(before, place) != _at(after, place)]
-    asked, wanted = _models(old), _models(new)
-    changed = (name for name in {**asked, **wanted} if asked.get(name) != wanted.get(name))
-    return (*places, *(f"models.{name}" for name in changed), *_changed_prompts(old, new))
+    return (*places, *_changed_prompts(old, new))
 
 
 def _changed_prompts(old: Configuration, new: Configuration) -> tuple[str, ...]:
@@ -113,19 +118,8 @@ def _at(manifest: Manifest, place: str) -> object:
     return found
 
 
-def _models(configuration: Configuration) -> dict[str, list[PartSpec]]:
-    """What each model's workers are given of their own: what all parts share is no reason to start them anew."""
-    found: dict[str, list[PartSpec]] = {}
-    for spec in configuration.specs:
-        if spec.model is not None:
-            found.setdefault(spec.model.model, []).append(msgspec.structs.replace(spec, release="", log_level=""))
-    return found
-
-
-def _specs(
-    loaded: LoadedManifest, claim: Claim, *, located: Mapping[str, Located], release: str, grace: float
-) -> tuple[PartSpec, ...]:
-    common = PartSpec(
+def _common(loaded: LoadedManifest, claim: Claim, *, release: str, grace: float) -> PartSpec:
+    return PartSpec(
         name="",
         kind="",
         runtime=str(claim.runtime),
@@ -136,6 +130,9 @@ def _specs(
         release=release,
         log_level=loaded.manifest.observe.log.level,
     )
+
+
+def _units(loaded: LoadedManifest, common: PartSpec, located: Mapping[str, Located]) -> tuple[Unit, ...]:
     checks = {model: path.read_text("utf-8") for model in loaded.manifest.models if (path := loaded.check(model))}
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return plan_parts(loaded, common=common, cores=cores, checks=checks, located=located)
+    return plan_units(loaded, common=common, cores=cores, checks=checks, located=located)

@@ -13,6 +13,7 @@ from modelwright.app.supervise.ask import ask
 from modelwright.app.supervise.control import Spread
 from modelwright.app.supervise.devices.runtime import Claim
 from modelwright.app.supervise.renewal.configuration import Configuration, fixed_changes
+from modelwright.core.contracts.snapshot import Snapshot
 from modelwright.core.errors.tree import ManifestError, ModelwrightError
 
 LOOK = 0.5
@@ -26,8 +27,24 @@ Marks: TypeAlias = tuple[tuple[int, int, int] | None, ...]
 class Site(Protocol):
     """The running site that is told."""
 
+    async def prepare(self, configuration: Configuration) -> str:
+        """Bring up whatever models it has anew; why that cannot be done, empty when they are ready."""
+        ...
+
+    def addressed(self, configuration: Configuration) -> Snapshot:
+        """Its snapshot with the sockets that are in use then."""
+        ...
+
+    def give_up(self) -> None:
+        """What was brought up shall not be used after all."""
+        ...
+
     def renew(self, configuration: Configuration) -> None:
         """This is what it runs by from now on."""
+        ...
+
+    def retire(self, serial: int) -> None:
+        """All shall answer by this snapshot: end whatever it does not name, once nobody waits for it."""
         ...
 
     def say(self, line: str) -> None:
@@ -94,9 +111,14 @@ class Renewal:
             places = ", ".join(fixed)
             self._refuse(f"{name} was not applied, for {places} changed: stop and start `modelwright up` for that")
             return
+        problem = await self._site.prepare(new)
+        if problem:
+            self._refuse(f"{name} was not applied, the site runs as before: {problem}")
+            return
         try:
-            new.write(self._claim)
+            new.write(self._claim, self._site.addressed(new))
         except OSError as error:
+            self._site.give_up()
             self._refuse(f"{name} was not applied, the site runs as before: {error}")
             return
         self._in_force = new
@@ -121,6 +143,7 @@ class Renewal:
             return
         self._waiting = ""
         self._owed = False
+        self._site.retire(spread.serial)
         self._site.say(told(self._in_force, confirmed=spread.confirmed, unconfirmed=spread.unconfirmed))
 
     def _wait_for(self, problem: str) -> None:

@@ -12,6 +12,7 @@ from modelwright.app.sources.located import Located
 from modelwright.app.supervise.devices.runtime import Claim
 from modelwright.app.supervise.renewal.configuration import Configuration, configure, fixed_changes
 from modelwright.app.supervise.renewal.renewal import Renewal, marks_of, told
+from modelwright.core.contracts.snapshot import Snapshot
 
 TEXT = """
 schema: 1
@@ -45,10 +46,10 @@ def read(tmp_path: Path):
         (("weight", "weight"), ()),
         (("model: small", "model: large"), ()),
         (("name: shop", "name: stall"), ("name",)),
-        (("kind: toy-tensor", "kind: toy-tensor, threads: 7"), ("models.sums",)),
-        (("{source", "{scale: {min: 2}, source"), ("models.sums",)),
+        (("kind: toy-tensor", "kind: toy-tensor, threads: 7"), ()),
+        (("{source", "{scale: {min: 2}, source"), ()),
         (("schema: 1", "schema: 1\ngateway: {workers: 2, max_in_flight: 5}"), ("gateway.workers",)),
-        (("schema: 1", "schema: 1\ngateway: {max_in_flight: 5, max_body: 1MiB}"), ("models.sums",)),
+        (("schema: 1", "schema: 1\ngateway: {max_in_flight: 5, max_body: 1MiB}"), ()),
         (("schema: 1", "schema: 1\ngateway: {max_in_flight: 5}"), ()),
         (("schema: 1", "schema: 1\nobserve: {log: {level: debug}}"), ("observe",)),
     ],
@@ -96,6 +97,18 @@ class Told:
     def __init__(self) -> None:
         self.lines: list[str] = []
         self.weights: list[float] = []
+
+    async def prepare(self, configuration: Configuration) -> str:
+        return ""
+
+    def addressed(self, configuration: Configuration) -> Snapshot:
+        return configuration.snapshot
+
+    def give_up(self) -> None:
+        raise AssertionError("nothing was in the way")
+
+    def retire(self, serial: int) -> None:
+        raise AssertionError("no control runs here")
 
     def renew(self, configuration: Configuration) -> None:
         self.weights.append(configuration.snapshot.endpoints[0].variants[0].weight)

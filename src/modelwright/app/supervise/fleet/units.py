@@ -1,0 +1,38 @@
+"""What is scaled, switched and unloaded as one: a version of a model and the processes that it shall have; values."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import msgspec
+
+from modelwright.app.parts import PartSpec
+from modelwright.app.snapshot import worker_name
+
+
+class Unit(msgspec.Struct, frozen=True, kw_only=True):
+    """One version of a model with what each of its processes is handed."""
+
+    name: str
+    """`digits`, or `digits@v2` for a version beside it."""
+    spec: PartSpec
+    """Without a name of its own."""
+    replicas: int = 1
+    shares: bool = False
+    """Its threads are its share of what the machine has."""
+
+    def is_as(self, other: Unit) -> bool:
+        """Whether its processes may stay as they are: a new share of the cores is no reason to load anew."""
+        return self._essence() == other._essence()
+
+    def replica(self, taken: Collection[str]) -> PartSpec:
+        """The spec of one more process, under the first number that none of `taken` has."""
+        number = next(number for number in range(len(taken) + 1) if worker_name(self.name, number) not in taken)
+        return msgspec.structs.replace(self.spec, name=worker_name(self.name, number))
+
+    def _essence(self) -> Unit:
+        model = self.spec.model
+        if model is not None:
+            model = msgspec.structs.replace(model, marks="", threads=0 if self.shares else model.threads)
+        spec = msgspec.structs.replace(self.spec, release="", log_level="", model=model)
+        return msgspec.structs.replace(self, spec=spec, replicas=0)

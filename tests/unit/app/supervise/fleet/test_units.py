@@ -1,0 +1,45 @@
+"""When processes of a model may stay as they are, and how new ones are numbered."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from modelwright.app.parts import ModelPart, PartSpec
+from modelwright.app.supervise.fleet.units import Unit
+
+MODEL = ModelPart(
+    model="digits", engine="onnxruntime", wire="v2", path="/srv/digits.onnx", threads=2, digest="sha256:1"
+)
+SPEC = PartSpec(
+    name="", kind="serving", runtime="/run", state="/srv/s", base="/srv", environment="test", release="1", model=MODEL
+)
+UNIT = Unit(name="digits", spec=SPEC, shares=True)
+
+
+def changed(**model: Any) -> Unit:
+    spec = msgspec.structs.replace(SPEC, model=msgspec.structs.replace(MODEL, **model))
+    return msgspec.structs.replace(UNIT, spec=spec)
+
+
+@pytest.mark.parametrize(
+    ("other", "stays"),
+    [
+        (msgspec.structs.replace(UNIT, replicas=3), True),
+        (msgspec.structs.replace(UNIT, spec=msgspec.structs.replace(SPEC, release="2", log_level="debug")), True),
+        (changed(threads=1), True),
+        (msgspec.structs.replace(changed(threads=1), shares=False), False),
+        (changed(path="/srv/digits-2.onnx"), False),
+        (changed(precision="bf16"), False),
+        (changed(digest="sha256:2"), False),
+        (changed(marks="written again"), True),
+    ],
+)
+def test_processes_stay_unless_what_they_were_handed_changes(other: Unit, *, stays: bool) -> None:
+    assert UNIT.is_as(other) is stays
+
+
+def test_a_new_process_takes_the_first_free_number() -> None:
+    assert UNIT.replica(set()).name == "serving-digits-0"
+    assert UNIT.replica({"serving-digits-0", "gateway-0", "control"}).name == "serving-digits-1"
+    assert UNIT.replica({"serving-digits-1", "serving-digits-2"}).name == "serving-digits-0"
