@@ -10,39 +10,62 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelwright.adapters.engines.onnxruntime import OnnxRuntimeEngine
+from modelwright.adapters.engines.openvino import OpenVinoEngine
 from modelwright.adapters.engines.toy_tensor import ToyTensorEngine
 from modelwright.core.errors.calls import CallError, EngineFailed, Unprocessable
 from modelwright.core.errors.starting import BadModelFile, StartError
 from modelwright.core.ports.engines import Array, EngineConfig, Signature, TensorEngine
-from tests.making.onnx_models import double, pick
+from tests.making.onnx_models import double, pick, reshape
+from tests.making.openvino_models import converted
 
 
 class Family:
     """How one engine is made, and what makes it fail."""
 
-    def __init__(self, kind: str, folder: Path) -> None:
-        self.make: Callable[[], TensorEngine] = ToyTensorEngine if kind == "toy" else OnnxRuntimeEngine
-        self._folder = folder
-        if kind == "toy":
-            self.path = folder / "toy.json"
-            self.path.write_bytes(msgspec.json.encode({"toy": 1, "columns": 4}))
-            failing = self.config(poison=13.0)
-            self.good, self.bad = np.ones((2, 4), np.float32), np.full((2, 4), 13, np.float32)
-            self.input = "x"
-        else:
-            self.path = double(folder / "double.onnx")
-            failing = EngineConfig(model="m", path=str(pick(folder / "pick.onnx")))
-            self.good, self.bad = np.array([0, 2]), np.array([0, 99])
-            self.input = "index"
-        self.failing = failing
+    make: Callable[[], TensorEngine]
+    path: Path
+    """A model that computes what the toy does."""
+    failing: EngineConfig
+    """A model that takes `good` and fails on `bad`."""
+    input: str
+    good: Array
+    bad: Array
 
     def config(self, path: Path | None = None, **options: object) -> EngineConfig:
         return EngineConfig(model="m", path=str(path or self.path), options=options)
 
 
-@pytest.fixture(scope="module", params=["toy", "onnxruntime"])
+class Toy(Family):
+    def __init__(self, folder: Path) -> None:
+        self.make = ToyTensorEngine
+        self.path = folder / "toy.json"
+        self.path.write_bytes(msgspec.json.encode({"toy": 1, "columns": 4}))
+        self.failing = self.config(poison=13.0)
+        self.input, self.good, self.bad = "x", np.ones((2, 4), np.float32), np.full((2, 4), 13, np.float32)
+
+
+class OnnxRuntime(Family):
+    def __init__(self, folder: Path) -> None:
+        self.make = OnnxRuntimeEngine
+        self.path = double(folder / "double.onnx")
+        self.failing = self.config(pick(folder / "pick.onnx"))
+        self.input, self.good, self.bad = "index", np.array([0, 2]), np.array([0, 99])
+
+
+class OpenVino(Family):
+    def __init__(self, folder: Path) -> None:
+        self.make = OpenVinoEngine
+        self.path = converted(double(folder / "double.onnx"), folder / "double.xml")
+        self.failing = self.config(converted(reshape(folder / "reshape.onnx"), folder / "reshape.xml"))
+        self.input, self.good, self.bad = "sizes", np.array([3, 2]), np.array([5, 2])
+
+
+FAMILIES: dict[str, Callable[[Path], Family]] = {"toy": Toy, "onnxruntime": OnnxRuntime, "openvino": OpenVino}
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
 def family(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Family:
-    return Family(request.param, tmp_path_factory.mktemp("models"))
+    return FAMILIES[request.param](tmp_path_factory.mktemp("models"))
 
 
 @pytest.fixture(scope="module")

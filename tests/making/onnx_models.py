@@ -58,6 +58,14 @@ def pick(path: Path) -> Path:
     return save_model(path, nodes, inputs=inputs, outputs=[("y", FLOAT, ["n", 2])], constants={"table": table})
 
 
+def reshape(path: Path) -> Path:
+    """Gives six numbers in the sizes that are asked for; other sizes fail while it runs."""
+    nodes = [helper.make_node("Reshape", ["six", "sizes"], ["y"])]
+    constants = {"six": np.arange(6, dtype=np.float32)}
+    inputs = [("sizes", INT64, [2])]
+    return save_model(path, nodes, inputs=inputs, outputs=[("y", FLOAT, ["n", "m"])], constants=constants)
+
+
 def identity(path: Path, datatype: int, dims: Dims = ("n", 2)) -> Path:
     """Gives back what it gets."""
     nodes = [helper.make_node("Identity", ["x"], ["y"])]

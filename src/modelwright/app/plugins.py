@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import msgspec
 
-from modelwright.app.artifacts.formats import GGUF, ONNX
+from modelwright.app.artifacts.formats import GGUF, ONNX, OPENVINO
 from modelwright.core.errors.starting import MissingExtra, StartError
 from modelwright.core.ports.engines import TensorEngine, TextCodec, TextEngine
 
@@ -29,6 +29,8 @@ class EngineRow(msgspec.Struct, frozen=True, kw_only=True):
     """Formats (app/artifacts/formats) that it takes; empty: it looks at no file. The first row that reads a format is
     the engine that is chosen for it.
     """
+    devices: tuple[str, ...] = ("cpu",)
+    """Families of devices that it can be told to use: cpu | cuda (NVIDIA) | gpu (Intel)."""
     extra: str = ""
     """The extra of this package that brings the libraries."""
     libraries: tuple[str, ...] = ()
@@ -43,6 +45,15 @@ _ROWS = (
         reads=(ONNX,),
         extra="serving",
         libraries=("onnxruntime", "numpy"),
+    ),
+    EngineRow(
+        kind="openvino",
+        wire="v2",
+        engine="modelwright.adapters.engines.openvino:OpenVinoEngine",
+        reads=(OPENVINO, ONNX),
+        devices=("cpu", "gpu"),
+        extra="openvino",
+        libraries=("openvino", "numpy"),
     ),
     EngineRow(
         kind="openvino-llm",

@@ -34,8 +34,9 @@ def test_row_names_what_exists_and_its_libraries_are_those_of_its_extra(row: Eng
 
 
 def test_format_chooses_the_engine() -> None:
-    assert {name: chosen_engine(name) for name in ("onnx", "gguf", "pickle", "")} == {
+    assert {name: chosen_engine(name) for name in ("onnx", "openvino-ir", "gguf", "pickle", "")} == {
         "onnx": "onnxruntime",
+        "openvino-ir": "openvino",
         "gguf": "openvino-llm",
         "pickle": "",
         "": "",
@@ -50,7 +51,7 @@ def test_engines_are_made_fresh() -> None:
 
 
 def test_unknown_kind_names_the_known_ones() -> None:
-    with pytest.raises(StartError, match="onnxruntime, openvino-llm"):
+    with pytest.raises(StartError, match="onnxruntime, openvino, "):
         engine_row("tensorflow")
 
 

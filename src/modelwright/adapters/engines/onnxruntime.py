@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime as ort
 from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument  # pyright: ignore[reportAttributeAccessIssue]
 
+from modelwright.adapters.engines.checked import lone_file
 from modelwright.core.errors.calls import EngineFailed, Unprocessable
 from modelwright.core.errors.starting import BadModelFile, StartError
 from modelwright.core.ports.engines import Array, EngineConfig, Signature, TensorSpec
@@ -54,8 +56,9 @@ class OnnxRuntimeEngine:
     def load(self, config: EngineConfig) -> Signature:
         place = f"model {config.model}"
         options = _session_options(config, place)
+        path = str(lone_file(config, (".onnx",))) if Path(config.path).is_dir() else config.path
         try:
-            session = ort.InferenceSession(config.path, options, providers=["CPUExecutionProvider"])
+            session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # its exceptions share no base class
             raise _unreadable(config, error) from error
         signature = _signature(session, config, place)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-GGUF, ONNX, PICKLE, UNKNOWN = "gguf", "onnx", "pickle", ""
+GGUF, ONNX, OPENVINO, PICKLE, UNKNOWN = "gguf", "onnx", "openvino-ir", "pickle", ""
 _HEAD = 4096
 """Bytes in which a format without a length of its own has to show itself."""
 
@@ -61,6 +61,25 @@ def is_pickle(file: BinaryIO) -> bool:
     return head[:4] == _ZIP and b".pkl" in head
 
 
+def is_openvino(file: BinaryIO) -> bool:
+    """The XML half of an OpenVINO IR; its weights are in a .bin file beside it."""
+    head = file.read(_HEAD).removeprefix(b"\xef\xbb\xbf").lstrip()
+    return head.startswith((b"<?xml", b"<net")) and b"<net " in head and b"<layers" in head
+
+
+def has_one(suffix: str, of: Callable[[BinaryIO], bool]) -> Callable[[Path], bool]:
+    """Whether a folder holds exactly one file with this suffix, and that is one."""
+
+    def found(folder: Path) -> bool:
+        files = [file for file in folder.iterdir() if file.suffix == suffix and file.is_file()]
+        if len(files) != 1:
+            return False
+        with files[0].open("rb") as file:
+            return of(file)
+
+    return found
+
+
 def is_onnx(file: BinaryIO) -> bool:
     """Whether the top level is a protobuf message with ModelProto's fields and a graph; only field heads are read."""
     size = file.seek(0, 2)
@@ -107,7 +126,8 @@ FORMATS: tuple[Format, ...] = (
         danger="is a pickle, which can run any program when it is loaded",
         remedy="export the model to ONNX or GGUF",
     ),
-    Format(ONNX, "ONNX", is_onnx),
+    Format(OPENVINO, "OpenVINO IR", is_openvino, has_one(".xml", is_openvino)),
+    Format(ONNX, "ONNX", is_onnx, has_one(".onnx", is_onnx)),
 )
 """The first row that says yes wins: those with a magic number stand before those that are guessed."""
 BY_NAME = {row.name: row for row in FORMATS}

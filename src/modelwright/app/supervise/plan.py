@@ -108,6 +108,7 @@ def _model(loaded: LoadedManifest, name: str, *, threads: int, check: str, found
         marks=found.marks if found else "",
         threads=threads,
         precision=section.engine.precision,
+        device=section.engine.device,
         options=options,
         check=check,
         max_rows=section.batching.max_rows,

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelwright.app.artifacts.formats import GGUF, ONNX, PICKLE, UNKNOWN, format_of, is_onnx, is_pickle
+from modelwright.app.artifacts.formats import GGUF, ONNX, OPENVINO, PICKLE, UNKNOWN, format_of, is_onnx, is_pickle
 from tests.making.onnx_models import double, pick
+from tests.making.openvino_models import converted
 from tests.unit.app.manifest.conftest import ONNX as SMALL
 
 ROOT = Path(__file__).parents[4]
@@ -69,6 +70,26 @@ def test_any_bytes_are_judged_without_failing(content: bytes) -> None:
     assert is_pickle(BytesIO(content)) in {True, False}
 
 
-def test_an_unknown_folder_is_told_from_files(tmp_path: Path) -> None:
-    (tmp_path / "model.onnx").write_bytes(SMALL)
+def test_a_folder_with_one_model_is_of_its_format(tmp_path: Path) -> None:
     assert format_of(tmp_path) == UNKNOWN
+    (tmp_path / "model.onnx").write_bytes(SMALL)
+    (tmp_path / "weights.data").write_bytes(b"\0" * 64)
+    assert format_of(tmp_path) == ONNX
+    (tmp_path / "other.onnx").write_bytes(SMALL)
+    assert format_of(tmp_path) == UNKNOWN
+
+
+def test_what_openvino_wrote_is_its_ir(tmp_path: Path) -> None:
+    folder = tmp_path / "ir"
+    folder.mkdir()
+    made = converted(double(tmp_path / "double.onnx"), folder / "double.xml")
+    assert (format_of(made), format_of(folder)) == (OPENVINO, OPENVINO)
+
+
+@pytest.mark.parametrize(
+    "content", [b"<net>", b"<?xml version='1.0'?><html><body>net layers</body></html>", b"\xef\xbb\xbf<?xml"]
+)
+def test_other_xml_is_no_ir(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "model.xml"
+    path.write_bytes(content)
+    assert format_of(path) == UNKNOWN

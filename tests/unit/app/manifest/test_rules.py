@@ -76,13 +76,15 @@ def test_a_judge_is_somebody_who_can(write: Write, judge: str, place: str, probl
 
 WRONG = """
 models: {none: {source: ./none.onnx}} | models.none.source | './none.onnx' does not exist
-models: {m: {source: .}} | models.m.source | '.' is neither ONNX nor GGUF
-models: {m: {source: ./check.json}} | models.m.source | neither ONNX nor GGUF
+models: {m: {source: ..}} | models.m.source | '..' is of no format that is served here
+models: {m: {source: ./check.json}} | models.m.source | of no format that is served here
 models: {m: {source: ./chat.gguf, engine: {kind: onnxruntime}}} | models.m.source | no ONNX file, it is GGUF
 models: {m: {source: ./check.json, engine: {kind: onnxruntime}}} | models.m.source | is no ONNX file
 models: {m: {source: ./chat.gguf, check: ./none.json}} | models.m.check | './none.json' does not exist
 models: {m: {source: ./chat.gguf, check: ./chat.gguf}} | models.m.check | is not JSON
 models: {m: {source: ./digits.onnx, engine: {context: 8}}} | models.m.engine.context | is for text models
+models: {m: {source: ./digits.onnx, engine: {device: 'gpu:0'}}} | models.m.engine.device | does not run on 'gpu:0'
+models: {m: {source: ./chat.gguf, engine: {device: cuda}}} | models.m.engine.device | does not run on 'cuda'
 access: {auth: none}; gateway: {listen: '0.0.0.0:80'} | access.auth | lets everybody call
 access: {auth: none}; gateway: {listen: '[::]:80'} | access.auth | lets everybody call
 access: {auth: none, oidc: {a: {issuer: 'https://a', audience: b}}} | access.oidc | no token is looked at

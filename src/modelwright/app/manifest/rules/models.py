@@ -11,10 +11,8 @@ from modelwright.app.manifest.files import FileFacts
 from modelwright.app.manifest.rules.case import Case, Rules
 from modelwright.app.manifest.rules.operations import TEXT_WIRE
 from modelwright.app.manifest.sections.models import ModelSection
-from modelwright.app.plugins import ENGINES, chosen_engine, engine_row
+from modelwright.app.plugins import chosen_engine, engine_row
 
-_READ = tuple(dict.fromkeys(name for row in ENGINES.values() for name in row.reads))
-"""Formats that some engine reads."""
 _TEXT_FIELDS = {"engine": {"context", "cache"}, "batching": {"max_sequences"}}
 
 
@@ -45,8 +43,9 @@ def _format(here: Path, model: ModelSection, facts: FileFacts) -> Iterator[Findi
     if found and found.danger:
         yield Finding(source, f"{model.source!r} {found.danger}", found.remedy)
     elif kind is None and not chosen_engine(facts.format):
-        problem = f"{model.source!r} is {_no_one_of(_READ)} (or it is cut short)"
-        yield Finding(source, problem, "export the model to ONNX or GGUF, or check the download")
+        problem = f"{model.source!r} is of no format that is served here (or it is cut short)"
+        remedy = "export the model to one of docs/reference/formats.md, such as ONNX or GGUF, or check the download"
+        yield Finding(source, problem, remedy)
     elif wanted and facts.format not in wanted:
         problem = f"{model.source!r} is {_no_one_of(wanted)} file{f', it is {found.told}' if found else ''}"
         remedy = f"leave `kind` out, or name a file in {' or '.join(_told(wanted))} format for {kind}"
@@ -74,8 +73,18 @@ def _text_only(case: Case) -> Iterator[Finding]:
                 yield Finding(("models", name, section, known), problem, "remove it", on_key=True)
 
 
+def _devices(case: Case) -> Iterator[Finding]:
+    for name, model in case.manifest.models.items():
+        engine, device = case.engine(name), model.engine.device
+        if engine and device.partition(":")[0] not in engine_row(engine).devices:
+            problem = f"{engine} does not run on {device!r}"
+            remedy = f"take one of {', '.join(engine_row(engine).devices)}, or another engine"
+            yield Finding(("models", name, "engine", "device"), problem, remedy)
+
+
 RULES: Rules = (
     _something_runs,
     _model_files,
     _text_only,
+    _devices,
 )

@@ -11,6 +11,7 @@ from modelwright.app.manifest.sections.section import Section, Size
 
 EngineKind = Literal[
     "onnxruntime",
+    "openvino",
     "openvino-llm",
     "toy-tensor",
     "toy-text",
@@ -26,6 +27,11 @@ class EngineSection(Section):
     )
     precision: Literal["f32", "bf16", "f16"] = Field(
         default="f32", description="Compute precision; never chosen silently."
+    )
+    device: str = Field(
+        default="cpu",
+        pattern=r"^(cpu|(cuda|gpu)(:[0-9]{1,2})?)$",
+        description="Where it computes: `cpu`, `cuda:0` (NVIDIA) or `gpu:0` (Intel); never another one, silently.",
     )
     context: int = Field(
         default=0,

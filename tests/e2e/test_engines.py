@@ -1,0 +1,88 @@
+"""Every tensor format behind one `modelwright up`: the right numbers, and metadata that says how they are computed."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tritonclient.http as triton
+from numpy.typing import NDArray
+
+from tests.e2e.running import Site, modelwright, running
+from tests.making.onnx_models import double
+from tests.making.openvino_models import converted
+
+pytestmark = pytest.mark.e2e
+
+MANIFEST = """
+schema: 1
+name: engines
+models:
+  ir: {source: ./ir.xml}
+  ir-folder: {source: ./folder}
+  onnx-on-openvino: {source: ./double.onnx, engine: {kind: openvino, threads: 2}}
+  onnx: {source: ./double.onnx}
+"""
+ROWS = np.random.default_rng(1).normal(size=(20, 4)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    folder = tmp_path_factory.mktemp("site")
+    source = double(folder / "double.onnx")
+    (folder / "folder").mkdir()
+    for path in (folder / "ir.xml", folder / "folder" / "model.xml"):
+        converted(source, path)
+    with running(MANIFEST, folder=folder) as site:
+        yield site
+
+
+def infer(site: Site, model: str, **inputs: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """Outputs by name, by NVIDIA's client, as bytes."""
+    given = []
+    for name, array in inputs.items():
+        kind = {"f4": "FP32", "i1": "INT8", "u1": "UINT8"}[array.dtype.str[1:]]
+        given.append(triton.InferInput(name, list(array.shape), kind).set_data_from_numpy(array))
+    with triton.InferenceServerClient(f"127.0.0.1:{site.port}") as client:
+        result = client.infer(model, given, headers={"X-API-Key": site.key})
+    return {output["name"]: np.asarray(result.as_numpy(output["name"])) for output in result.get_response()["outputs"]}
+
+
+def metadata(site: Site, model: str) -> dict[str, Any]:
+    return site.call("GET", f"/v2/models/{model}").json()
+
+
+@pytest.mark.parametrize("model", ["ir", "ir-folder", "onnx-on-openvino", "onnx"])
+def test_numbers_are_those_of_numpy(site: Site, model: str) -> None:
+    outputs = infer(site, model, x=ROWS)
+    np.testing.assert_allclose(outputs["y"], 2 * ROWS, rtol=1e-6)
+    np.testing.assert_allclose(outputs["total"], ROWS.sum(axis=1), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("model", "platform", "engine"),
+    [
+        ("ir", "openvino", "openvino"),
+        ("ir-folder", "openvino", "openvino"),
+        ("onnx", "onnxruntime_onnx", "onnxruntime"),
+    ],
+)
+def test_metadata_says_engine_and_precision(site: Site, model: str, platform: str, engine: str) -> None:
+    found = metadata(site, model)
+    assert found["platform"] == platform
+    assert found["parameters"]["engine"] == engine
+    assert found["parameters"]["precision"] == "f32"
+    assert found["inputs"] == [{"name": "x", "datatype": "FP32", "shape": [-1, 4]}]
+
+
+def test_truncated_weights_are_named_with_the_exit_status_of_a_bad_file(tmp_path: Path) -> None:
+    path = converted(double(tmp_path / "double.onnx"), tmp_path / "model.xml")
+    path.with_suffix(".bin").write_bytes(b"")
+    manifest = tmp_path / "modelwright.yaml"
+    manifest.write_text("schema: 1\nname: broken\nmodels:\n  ir: {source: ./model.xml}\n")
+    found = modelwright("up", "-f", str(manifest), "--port", "0", "--admin-port", "0")
+    assert found.returncode == 6
+    said = found.stdout + found.stderr
+    assert str(path) in said
+    assert "Incorrect weights in bin file" in said
