@@ -67,6 +67,16 @@ def test_the_commands_about_keys_work_as_written(quickstart_site: Site) -> None:
     assert '"ci"' in kept
 
 
+def test_the_commands_about_measuring_work_as_written_but_shorter(quickstart_site: Site, tmp_path: Path) -> None:
+    (tmp_path / "modelwright.yaml").symlink_to(quickstart_site.manifest)
+    (tmp_path / ".modelwright").symlink_to(quickstart_site.state)
+    for command in _commands("measure.md"):
+        words = [*program(), *shlex.split(command)[1:], "--seconds", "0.2"]
+        found = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, check=False, timeout=60)
+        assert found.returncode == 0, f"{command}: {found.stderr}"
+    assert (tmp_path / "chat.svg").read_text().startswith("<svg")
+
+
 def test_the_commands_about_secrets_work_as_written(tmp_path: Path) -> None:
     (tmp_path / "modelwright.yaml").write_text(_blocks(ROOT / "docs" / "guide" / "secrets.md", "yaml")[0])
     env = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "OPENAI_API_KEY": "sk-canary"}

@@ -29,6 +29,7 @@ VERBS: tuple[Verb, ...] = (
     Verb("status", "modelwright.cli.status", "status", "Tell what runs, since when and how busy it is."),
     Verb("check", "modelwright.cli.check", "check", "Find every fault of a manifest; --write mends misspelt keys."),
     Verb("explain", "modelwright.cli.explain", "explain", "Tell which variant of an endpoint answers, and why."),
+    Verb("bench", "modelwright.cli.bench", "bench", "Measure an endpoint under load: throughput, latencies, cost."),
     Verb("prompts", "modelwright.cli.prompts", "app", "Look at versions of prompts and move aliases."),
     Verb("variants", "modelwright.cli.variants", "app", "Compare variants and shift traffic between them."),
     Verb("tasks", "modelwright.cli.tasks", "app", "List, show and cancel tasks, whoever has left them."),

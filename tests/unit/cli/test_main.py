@@ -29,6 +29,7 @@ Commands:
   status        Tell what runs, since when and how busy it is.
   check         Find every fault of a manifest; --write mends misspelt keys.
   explain       Tell which variant of an endpoint answers, and why.
+  bench         Measure an endpoint under load: throughput, latencies, cost.
   prompts       Look at versions of prompts and move aliases.
   variants      Compare variants and shift traffic between them.
   tasks         List, show and cancel tasks, whoever has left them.

@@ -14,6 +14,7 @@ from modelwright.adapters.stores.row_faults import ROW_FAULTS, is_row_fault
 from modelwright.adapters.stores.sql_feedback import keep_feedback
 from modelwright.adapters.stores.sql_ledger_row import FIELDS, Upsert
 from modelwright.adapters.stores.sql_money import money_of, money_sums
+from modelwright.adapters.stores.sql_spending import first_call
 from modelwright.adapters.stores.tables import ledger, spool_offsets
 from modelwright.core.contracts.feedback import Feedback
 from modelwright.core.contracts.ledger import LedgerRow
@@ -118,16 +119,21 @@ class SqlLedger:
         async with self._database.reader.connect() as connection:
             return [LedgerRow(**row._mapping) for row in await connection.execute(wanted)]  # noqa: SLF001 - SQLAlchemy's public name
 
-    async def totals(self) -> list[Total]:
-        """Counts and sums over the whole ledger, by endpoint, variant, outcome and currency.
+    async def totals(self, *, tag: tuple[str, str] | None = None, begins: float = 0.0) -> list[Total]:
+        """Counts and sums over the ledger, by endpoint, variant, outcome and currency.
 
-        An attempt that another one followed is no call, but its tokens and its cost count where they were spent.
+        With a `tag`, of the calls that carry it; from Unix seconds on. An attempt that another one followed is no
+        call, but its tokens and its cost count where they were spent.
         """
         by = (ledger.c.endpoint, ledger.c.variant, ledger.c.outcome, ledger.c.currency)
         sums = [func.coalesce(func.sum(ledger.c[name]), 0).label(name) for name in _COUNTS]
         unpriced = func.count().filter(_CHARGED.is_(None), ledger.c.outcome != "intent").label("unpriced")
         money = money_sums(_CHARGED, self._database.dialect)
         wanted = select(*by, func.sum(_IS_CALL).label("calls"), *sums, *money, unpriced)
+        if begins:
+            wanted = wanted.where(ledger.c.call >= first_call(begins), ledger.c.at >= begins)
+        if tag is not None:
+            wanted = wanted.where(ledger.c.tags[tag[0]].as_string() == tag[1])
         async with self._database.reader.connect() as connection:
             found = await connection.execute(wanted.group_by(*by).order_by(*by))
             return [_total(dict(row._mapping)) for row in found]  # noqa: SLF001 - as above

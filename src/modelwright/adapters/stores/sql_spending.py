@@ -38,7 +38,7 @@ class SqlSpending:
             return []
         slot = func.round(ledger.c.at / width - 0.5) if width else literal(0)  # there is no floor everywhere
         wanted = select(*subjects, slot, _amount(of, self._database.dialect)).where(
-            ledger.c.call >= _first_call(begins), ledger.c.at >= begins
+            ledger.c.call >= first_call(begins), ledger.c.at >= begins
         )
         wanted = wanted.where(ledger.c.shadow_of == "")  # nobody asked for it, so nobody's limit holds it
         for mark in (VECTOR, COMPARED, JUDGED):  # nor these, nor their attempts
@@ -61,7 +61,7 @@ def _amount(of: str, dialect: Dialect) -> ColumnElement[Any]:
     return sum_of_units(func.coalesce(ledger.c.cost, func.nullif(ledger.c.reserved, ""), "0"), dialect)
 
 
-def _first_call(at: float) -> str:
+def first_call(at: float) -> str:
     """No id of a call that came at this time or later is below: they begin with the time in milliseconds."""
     digits = f"{max(0, int(at * 1000)):012x}"
     return f"{digits[:8]}-{digits[8:]}"

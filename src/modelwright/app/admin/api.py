@@ -86,9 +86,10 @@ def _add_ledger(api: FastAPI, ledger: SqlLedger) -> None:
         return _json([msgspec.structs.asdict(row) for row in found])
 
     @api.get("/ledger/summary")
-    async def summary() -> Response:
-        """Calls and tokens by endpoint, variant and outcome."""
-        return _json(await ledger.totals())
+    async def summary(tag: str = "", since: float = 0.0) -> Response:
+        """Calls and tokens by endpoint, variant and outcome: all, or those tagged `name=value`, since Unix seconds."""
+        name, _, value = tag.partition("=")
+        return _json(await ledger.totals(tag=(name, value) if tag else None, begins=since))
 
 
 def _add_view(api: FastAPI, view: View) -> None:

@@ -1,5 +1,6 @@
 from decimal import Decimal
 from itertools import count
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -80,6 +81,26 @@ async def test_costs_are_summed_exactly_and_currencies_never_mix(ledger: SqlLedg
     assert Decimal(found["USD"].cost) == 9 * Decimal(huge) + Decimal(tiny) + 7
     assert (found["USD"].calls, found["USD"].unpriced) == (12, 1)
     assert (found["CNY"].cost, found["CNY"].unpriced) == ("0.3", 0)
+
+
+async def test_sums_of_a_tag_and_since_a_moment(ledger: SqlLedger) -> None:
+    id_of = "{:08x}-{:04x}-7000-8000-000000000000".format
+    early, late = (id_of(*divmod(1000 * at, 1 << 16)) for at in (1_000_000, 2_000_000))
+    rows = [
+        row(early, "ok", tags={"bench": "a-1"}, at=1_000_000.0),
+        row(late, "ok", tags={"bench": "a-1", "task": "x"}, at=2_000_000.0),
+        row("91", "ok", tags={"bench": "a-2"}),
+        row("92", "ok"),
+    ]
+    await take(ledger, rows)
+
+    async def calls(**wanted: Any) -> int:
+        return sum(total.calls for total in await ledger.totals(**wanted))
+
+    assert await calls() == 4
+    assert await calls(tag=("bench", "a-1")) == 2
+    assert await calls(tag=("bench", "a-1"), begins=1_500_000.0) == 1
+    assert await calls(tag=("bench", "a")) == await calls(tag=('be"nch', "a-1")) == 0
 
 
 async def test_a_call_without_an_outcome_is_charged_at_its_reservation(ledger: SqlLedger) -> None:
