@@ -20,9 +20,13 @@ _NAMED = (
     ("GET", "/v1/models/{model}"),
     ("GET", "/v2/models/{model}"),
     ("GET", "/v2/models/{model}/ready"),
+    ("GET", "/v2/models/{model}/config"),
+    ("GET", "/v2/models/{model}/stats"),
     ("POST", "/v2/models/{model}/infer"),
     ("GET", "/v2/models/{model}/versions/{version}"),
     ("GET", "/v2/models/{model}/versions/{version}/ready"),
+    ("GET", "/v2/models/{model}/versions/{version}/config"),
+    ("GET", "/v2/models/{model}/versions/{version}/stats"),
     ("POST", "/v2/models/{model}/versions/{version}/infer"),
 )
 _SUMMARIES = {
@@ -44,6 +48,8 @@ _SUMMARIES = {
     "ready": "Whether calls are welcome",
     "v2_ready": "Whether every model of ours is ready (V2)",
     "metadata": "Inputs and outputs of a model (V2)",
+    "config": "A model's configuration in Triton's words (V2)",
+    "statistics": "What models have done since they started, over all replicas (V2)",
 }
 _PARAMETERS: dict[str, list[dict[str, Any]]] = {
     "leave": [{"name": "idempotency-key", "in": "header", "schema": {"type": "string", "maxLength": 255}}],

@@ -36,6 +36,8 @@ class ModelPart(msgspec.Struct, frozen=True, kw_only=True):
     options: dict[str, Any] = {}
     check: str = ""
     """JSON body of a real request that proves readiness; empty: zeros of the signature, or a one-token answer."""
+    labels: str = ""
+    """Path of the names of its classes; empty: they have none."""
     max_rows: int = 32
     queue_rows: int = 256
     queue_bytes: int = 256 << 20

@@ -30,7 +30,19 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 class Ticket:
     """One request's place in the queue; a subclass carries what belongs to it."""
 
-    __slots__ = ("deadline", "key", "nbytes", "number", "over", "rows", "seconds", "taken", "waiting")
+    __slots__ = (
+        "began",
+        "deadline",
+        "engine",
+        "key",
+        "nbytes",
+        "number",
+        "over",
+        "rows",
+        "seconds",
+        "taken",
+        "waiting",
+    )
 
     def __init__(self, *, rows: int, nbytes: int, key: Hashable = (), deadline: float = math.inf) -> None:
         self.rows = rows
@@ -47,6 +59,10 @@ class Ticket:
         self.number = 0
         self.seconds = 0.0
         """Its share, by rows, of the engine's time in the batches that it came through."""
+        self.began = 0.0
+        """When the first of these batches began, in monotonic seconds."""
+        self.engine = 0.0
+        """All of the engine's time in them."""
 
     def wanted(self, now: float) -> bool:
         """Whether it is still worth computing."""

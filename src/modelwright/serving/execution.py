@@ -54,6 +54,10 @@ class Executed(msgspec.Struct, frozen=True, kw_only=True):
     """Parts that nobody wanted any more."""
     seconds: float
     """Inside the engine, over all attempts."""
+    joining: float = 0.0
+    """Seconds for making one batch of requests, and"""
+    cutting: float = 0.0
+    """for giving each of them its rows back."""
     runs: int
     """Engine calls; more than one when the batch had to be split."""
     problem: str = ""
@@ -68,16 +72,19 @@ class Execution:
     def __init__(self, engine: TensorEngine, clock: Clock) -> None:
         self._engine = engine
         self._clock = clock
-        self._seconds = 0.0
+        self._seconds = self._joining = self._cutting = 0.0
         self._runs = 0
         self._uneven = False
 
     def run(self, parts: Sequence[Part]) -> Executed:
         """Run what is still wanted of a batch; a part's failure is its own outcome and nobody else's."""
-        self._seconds, self._runs, self._uneven = 0.0, 0, False
+        self._seconds = self._joining = self._cutting = 0.0
+        self._runs, self._uneven = 0, False
         now = self._clock.monotonic()
         flags = [part.ticket.wanted(now) for part in parts]
         wanted = [part for part, flag in zip(parts, flags, strict=True) if flag]
+        for part in wanted:
+            part.ticket.began = part.ticket.began or now
         outcomes, problem = self._attempt(wanted) if wanted else ([], "")
         if len(wanted) < len(parts):
             found = iter(outcomes)
@@ -88,6 +95,8 @@ class Execution:
             nbytes=sum(part.nbytes for part in wanted),
             skipped=len(parts) - len(wanted),
             seconds=self._seconds,
+            joining=self._joining,
+            cutting=self._cutting,
             runs=self._runs,
             problem=problem,
             uneven=self._uneven,
@@ -117,11 +126,16 @@ class Execution:
 
     def _predict(self, parts: Sequence[Part]) -> list[Arrays]:
         """Raises CallError that stands for all of `parts`; any other exception would lose their requests."""
-        before = self._seconds
+        before, start = self._seconds, self._clock.monotonic()
         try:
-            outputs = self._divided(self._timed(parts[0].inputs if len(parts) == 1 else _joined(parts)), parts)
+            inputs = parts[0].inputs if len(parts) == 1 else _joined(parts)
+            self._joining += self._clock.monotonic() - start
+            outputs = self._timed(inputs)
+            start = self._clock.monotonic()
+            pieces = self._divided(outputs, parts)
+            self._cutting += self._clock.monotonic() - start
             _share(self._seconds - before, parts)
-            return outputs
+            return pieces
         except CallError:
             raise
         except Exception as error:
@@ -152,6 +166,7 @@ def _share(seconds: float, parts: Sequence[Part]) -> None:
     rows = sum(part.rows for part in parts) or 1
     for part in parts:
         part.ticket.seconds += seconds * part.rows / rows
+        part.ticket.engine += seconds
 
 
 def _too_late() -> CallError:

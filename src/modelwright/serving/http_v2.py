@@ -9,12 +9,13 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import msgspec
 from prometheus_client.core import Metric
 
 from modelwright.core.contracts.events import Event
-from modelwright.core.errors.calls import CallError, Stopped, Unprocessable
+from modelwright.core.errors.calls import CallError, Stopped
 from modelwright.core.errors.starting import StartError
 from modelwright.core.ports.clock import Clock
 from modelwright.core.ports.engines import EngineConfig, Signature, TensorEngine
@@ -23,13 +24,19 @@ from modelwright.core.wire import v2
 from modelwright.core.wire.status import status_of
 from modelwright.serving.batching import Limits
 from modelwright.serving.door import JSON, Header, Loaded, Receive, Scope, Send, loading, read_body, send_answer
-from modelwright.serving.execution import Outcome, Tensors
-from modelwright.serving.metrics import counter, gauge
+from modelwright.serving.execution import Arrays, Outcome, Tensors
+from modelwright.serving.metrics import BatchCounts, counter, gauge
 from modelwright.serving.runner import Pending, Runner
 from modelwright.serving.v2.answers import AnswerWriter, Plan
 from modelwright.serving.v2.describe import Description
 from modelwright.serving.v2.inputs import TensorsReader
+from modelwright.serving.v2.packed import read_coding, unpack
+from modelwright.serving.v2.raw import raw_request
+from modelwright.serving.v2.statistics import RequestCounts
 from modelwright.serving.v2.warm_up import zeros
+
+UNPACKED_HERE = 64 << 10
+"""Bytes of a compressed body from which on it is unpacked on a thread."""
 
 _log = logging.getLogger(__name__)
 
@@ -45,11 +52,25 @@ class TensorModel(msgspec.Struct, frozen=True, kw_only=True):
     max_body: int = 32 << 20
     check: bytes = b""
     """A real request that proves readiness; empty: zeros of the signature."""
+    labels: tuple[str, ...] = ()
+    """Names of classes, by index."""
+
+
+class Framing(NamedTuple):
+    """What the headers say of a body."""
+
+    stated: int | None = None
+    """Its bytes."""
+    head: int | None = None
+    """Bytes of its JSON part: None when it is all of it, 0 when there is none."""
+    coding: bytes = b""
+    """How it is compressed."""
 
 
 class _Inference(msgspec.Struct, frozen=True):
     """What a request passes through once the model is loaded."""
 
+    signature: Signature
     reader: TensorsReader
     runner: Runner
     writer: AnswerWriter
@@ -66,8 +87,14 @@ class V2Door:
         self._engine = engine
         self._clock = clock
         self._tell = tell
+        self._requests = RequestCounts()
         self._description = Description(
-            self._name, engine=model.engine, digest=model.digest, max_rows=model.limits.max_rows
+            self._name,
+            engine=model.engine,
+            digest=model.digest,
+            max_rows=model.limits.max_rows,
+            labels=bool(model.labels),
+            statistics=self._statistics,
         )
         self._infer_paths = {
             f"/v2/models/{self._name}/infer",
@@ -100,15 +127,18 @@ class V2Door:
             return
         self._calls += 1
         self._in_flight += 1
+        came = self._clock.monotonic()
         try:
             headers, body = await self._infer(scope["headers"], receive)
             await send_answer(send, 200, body, headers=headers)
         except CallError as error:
             self._errors += 1
+            self._requests.failed(self._clock.monotonic() - came)
             await _send_error(send, error)
             error.__traceback__ = None  # its frames hold the body, and themselves by way of this error
         except Exception:  # noqa: BLE001 - one request's defect is its own
             self._errors += 1
+            self._requests.failed(self._clock.monotonic() - came)
             _log.exception("model %s: a request was not answered", self._name)
             await _send_error(send, CallError("an internal error", hint="see the worker's log"))
         finally:
@@ -141,9 +171,10 @@ class V2Door:
         if not signature.batches:
             limits = msgspec.structs.replace(limits, joins=False)
         return _Inference(
+            signature=signature,
             reader=TensorsReader(signature, max_rows=limits.queue_rows, max_bytes=limits.queue_bytes),
             runner=Runner(self._engine, limits, model=self._name, clock=self._clock, tell=self._tell),
-            writer=AnswerWriter(signature, model=self._name),
+            writer=AnswerWriter(signature, model=self._name, labels=self._model.labels),
         )
 
     async def _warm_up(self, inference: _Inference, signature: Signature) -> None:
@@ -152,8 +183,10 @@ class V2Door:
         source = "its check request" if self._model.check else "a request of zeros"
         try:
             plan, tensors = self._read(inference, body, head=head)
-            await self._computed(inference, plan, tensors=tensors, receive=None)
+            _, arrays = await self._computed(inference, plan, tensors=tensors, receive=None)
+            inference.writer.write(plan, arrays)
             await inference.runner.calibrate(tensors)
+            inference.runner.counts = BatchCounts(self._model.limits.max_rows)  # of requests of others
         except CallError as error:
             raise StartError(
                 f"{source} was not answered: {error.message}",
@@ -165,34 +198,53 @@ class V2Door:
         inference = self._inference
         if inference is None or not self._ready:
             raise loading(self._name)
-        stated, head = _framing(headers)
-        limit, queue = self._limit, inference.runner.queue
-        held = limit if stated is None else min(stated, limit)
+        framing = _framing(headers)
+        stated, limit, queue = framing.stated, self._limit, inference.runner.queue
+        held = limit if stated is None or framing.coding else min(stated, limit)
         if queue.full or queue.nbytes + self._arriving + held > queue.limits.queue_bytes:
             raise inference.runner.overloaded()
         self._arriving += held
         try:
-            plan, tensors = self._read(inference, await read_body(receive, limit=limit, stated=stated), head=head)
+            body = await read_body(receive, limit=limit, stated=stated)
+            if framing.coding:
+                body = await self._unpacked(body, framing.coding)
+            arrived = self._clock.monotonic()
+            plan, tensors = self._read(inference, body, head=framing.head)
         finally:
             self._arriving -= held
-        return await self._computed(inference, plan, tensors=tensors, receive=receive)
+        del body  # its JSON is not kept while the request waits
+        read = self._clock.monotonic()
+        pending, arrays = await self._computed(inference, plan, tensors=tensors, receive=receive)
+        computed = self._clock.monotonic()
+        headers, body = inference.writer.write(plan, arrays)
+        times = (arrived, read, computed, self._clock.monotonic())
+        self._requests.answered(pending, now=self._clock.now(), times=times)
+        return [*headers, (v2.MACHINE_HEADER, b"%d" % math.ceil(pending.seconds * 1e6))], body
+
+    async def _unpacked(self, body: bytes, coding: bytes) -> bytes:
+        if len(body) < UNPACKED_HERE:
+            return unpack(body, coding, limit=self._limit)
+        return await asyncio.to_thread(unpack, body, coding, limit=self._limit)
 
     def _read(self, inference: _Inference, body: bytes, *, head: int | None) -> tuple[Plan, Tensors]:
         """What a request wants and brings; all checks are made here, before it waits. JSON bytes are not kept."""
-        request, rest = v2.read_infer(body, head)
+        request, rest = v2.read_infer(body, head) if head != 0 else raw_request(inference.signature, body)
         return inference.writer.plan(request), inference.reader.read(request.inputs, rest)
 
     async def _computed(
         self, inference: _Inference, plan: Plan, *, tensors: Tensors, receive: Receive | None
-    ) -> tuple[list[Header], bytes]:
-        """Headers and body of the answer."""
+    ) -> tuple[Pending, Arrays]:
+        """A request that has been through the engine, and its outputs; raises CallError."""
         deadline = self._clock.monotonic() + plan.patience if plan.patience < math.inf else math.inf
         pending = inference.runner.submit(tensors, deadline=deadline)
         outcome = await _outcome(inference.runner, pending, receive)
         if isinstance(outcome, CallError):
             raise outcome
-        headers, body = inference.writer.write(plan, outcome)
-        return [*headers, (v2.MACHINE_HEADER, b"%d" % math.ceil(pending.seconds * 1e6))], body
+        return pending, outcome
+
+    def _statistics(self) -> bytes:
+        counts = self._inference.runner.counts if self._inference is not None else None
+        return self._requests.tell(self._name, counts)
 
     async def _describe(self, scope: Scope, send: Send) -> None:
         try:
@@ -201,17 +253,17 @@ class V2Door:
             await _send_error(send, error)
 
 
-def _framing(headers: Sequence[Header]) -> tuple[int | None, int | None]:
-    """Bytes of the body and of its JSON part, as stated; raises CallError for what cannot be read."""
-    stated = head = None
+def _framing(headers: Sequence[Header]) -> Framing:
+    """What the headers say of the body; raises CallError for what cannot be read."""
+    stated, head, coding = None, None, b""
     for name, value in headers:
         if name == b"content-length":
             stated = int(value)
         elif name == v2.BINARY_HEADER:
             head = v2.read_header_length(value)
-        elif name == b"content-encoding" and value.lower() != b"identity":
-            raise Unprocessable("compressed bodies are not taken", hint="send it without content-encoding")
-    return stated, head
+        elif name == b"content-encoding":
+            coding = read_coding(value)
+    return Framing(stated, head, coding)
 
 
 async def _outcome(runner: Runner, pending: Pending, receive: Receive | None) -> Outcome:

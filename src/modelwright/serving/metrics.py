@@ -27,6 +27,8 @@ class BatchCounts:
         """Requests whose client left, or whose time ran out, before they were computed."""
         self.by_rows = [0] * ((max_rows - 1).bit_length() + 2)
         """Batches of at most 1, 2, 4, … rows, and of more than that."""
+        self.by_size: dict[int, list[float]] = {}
+        """By rows: batches, and the seconds of joining them, inside the engine, and of cutting their answers apart."""
 
     def ran(self, executed: Executed) -> None:
         """A batch is done."""
@@ -39,6 +41,13 @@ class BatchCounts:
         self.seconds += executed.seconds
         self.split += executed.runs > 1
         self.by_rows[min((rows - 1).bit_length(), len(self.by_rows) - 1)] += 1
+        known = self.by_size.get(rows)
+        if known is None:
+            known = self.by_size[rows] = [0, 0.0, 0.0, 0.0]
+        known[0] += 1
+        known[1] += executed.joining
+        known[2] += executed.seconds
+        known[3] += executed.cutting
 
     def collect(self, model: str) -> Iterator[Metric]:
         """Metric families of this model."""

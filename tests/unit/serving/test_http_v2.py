@@ -56,7 +56,13 @@ async def test_metadata_of_server_and_model(make: Make) -> None:
     door = await make(digest="sha256:00")
     server = (await ask(door, method="GET", path="/v2")).json
     assert server["name"] == "modelwright"
-    assert server["extensions"] == ["binary_tensor_data", "parameters"]
+    assert server["extensions"] == [
+        "binary_tensor_data",
+        "classification",
+        "model_configuration",
+        "parameters",
+        "statistics",
+    ]
     for path in ("/v2/models/toy", "/v2/models/toy/versions/1"):
         assert (await ask(door, method="GET", path=path)).json == {
             "name": "toy",
@@ -99,10 +105,11 @@ async def test_wrong_path_is_named(make: Make, method: str, path: str, status: i
         (b"{", {}, 400, "not valid JSON"),
         (b'{"inputs":[]}', {}, 400, "input 'x' is missing"),
         (body(1, outputs=[{"name": "z"}]), {}, 400, "output 'z'"),
-        (body(1, outputs=[{"name": "y", "parameters": {"classification": 1}}]), {}, 422, "classification"),
+        (body(1, outputs=[{"name": "y", "parameters": {"classification": -1}}]), {}, 400, "no number of classes"),
         (body(1), {"inference-header-content-length": "x"}, 400, "not a number"),
         (body(1), {"inference-header-content-length": "9999"}, 400, "but the body has"),
-        (body(1), {"content-encoding": "gzip"}, 422, "compressed bodies are not taken"),
+        (body(1), {"content-encoding": "br"}, 422, "content-encoding 'br' is not taken (send gzip or deflate"),
+        (body(1), {"content-encoding": "gzip"}, 400, "the body is not gzip"),
         (b"x" * 2001, {}, 413, "larger than 2000 bytes"),
         (body(1), {"content-length": "2001"}, 413, "larger than 2000 bytes"),
         (body(*range(9)), {}, 400, "has 9 rows, at most 8"),

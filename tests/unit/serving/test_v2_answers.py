@@ -109,11 +109,13 @@ def test_half_precision_goes_as_bytes() -> None:
 @pytest.mark.parametrize(
     ("request_", "kind", "words"),
     [
-        (wish("z"), Malformed, "output 'z' is not one of the model's (the model gives y, half)"),
+        (wish("z"), Malformed, "output 'z' is not one of the model's (the model gives y, half, word)"),
         (wish("y", "y"), Malformed, "wanted twice"),
         (wish("half"), Unprocessable, "output 'half' is FP16, which JSON cannot carry"),
         (wish(), Unprocessable, "output 'half' is FP16"),
-        (wish(RequestOutput("y", {"classification": 3})), Unprocessable, "asks for 'classification'"),
+        (wish(RequestOutput("y", {"classification": "3"})), Malformed, "of output 'y' is no number of classes"),
+        (wish(RequestOutput("y", {"classification": True})), Malformed, "is no number of classes"),
+        (wish(RequestOutput("word", {"classification": 3})), Unprocessable, "'word' is BYTES, which holds no scores"),
         (wish(RequestOutput("y", {"shared_memory_region": "r"})), Unprocessable, "shared_memory_region"),
         (wish(RequestOutput("y", {"binary_data": "yes"})), Malformed, "'binary_data' is not true or false"),
         (wish("y", binary_data_output=1), Malformed, "'binary_data_output' is not true or false"),
@@ -125,7 +127,7 @@ def test_half_precision_goes_as_bytes() -> None:
 )
 def test_wish_that_cannot_be_met_is_refused_before(request_: InferRequest, kind: type[CallError], words: str) -> None:
     with pytest.raises(kind) as caught:
-        writer("y", "half").plan(request_)
+        writer("y", "half", "word").plan(request_)
     assert words in f"{caught.value.message} ({caught.value.hint})"
     assert caught.value.hint
 

@@ -13,6 +13,8 @@ from modelwright.core.wire import openai
 _NOTHING = AnswerHead()
 _TARGETS = {target_operation: path for path, target_operation in openai.PATHS.items()}
 _JSON = (b"content-type", b"application/json")
+_QUESTIONS = {"metadata": "", "ready": "/ready", "config": "/config", "statistics": "/stats"}
+"""By operation, what follows the model's path."""
 
 
 class ServingDialect:
@@ -36,7 +38,7 @@ class ServingDialect:
         target = f"/v2/models/{call.model}{version}"
         if call.operation == "infer":
             return self._ask("POST", f"{target}/infer", headers=call.headers, body=call.body)
-        return self._ask("GET", f"{target}/ready" if call.operation == "ready" else target, headers=call.headers)
+        return self._ask("GET", f"{target}{_QUESTIONS[call.operation]}", headers=call.headers)
 
     def failure(self, status: int, headers: Headers, body: bytes) -> CallError | None:
         return None

@@ -126,9 +126,13 @@ class Examination:
     def _files(self, manifest: Manifest, unknown: Iterable[Path]) -> dict[str, FileFacts]:
         places = set(unknown)
         return {
-            name: look(self._base / model.source, self._base / model.check if model.check else None)
+            name: look(
+                self._base / model.source,
+                self._base / model.check if model.check else None,
+                self._base / model.labels if model.labels else None,
+            )
             for name, model in manifest.models.items()
-            if not places & {("models", name, "source"), ("models", name, "check")}
+            if not places & {("models", name, key) for key in ("source", "check", "labels")}
         }
 
     def _prompts(self, manifest: Manifest, unknown: Iterable[Path]) -> dict[str, PromptFacts]:

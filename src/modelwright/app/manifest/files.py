@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelwright.app.artifacts.formats import UNKNOWN, format_of
+from modelwright.app.artifacts.labels import read_labels
 
 MAX_CHECK = 32 << 20
 
@@ -19,15 +20,17 @@ class FileFacts:
     """A name in app/artifacts/formats; empty when it is none of these."""
     source_problem: str = ""
     check_problem: str = ""
+    labels_problem: str = ""
 
 
-def look(source: Path, check: Path | None) -> FileFacts:
-    """What the model file or folder is, and whether the check can be sent."""
+def look(source: Path, check: Path | None, labels: Path | None = None) -> FileFacts:
+    """What the model file or folder is, and whether the check can be sent and the labels read."""
     problem = _unreadable(source)
     return FileFacts(
         format=UNKNOWN if problem else format_of(source),
         source_problem=problem,
         check_problem=_check_problem(check) if check is not None else "",
+        labels_problem=_labels_problem(labels) if labels is not None else "",
     )
 
 
@@ -41,6 +44,14 @@ def _unreadable(path: Path) -> str:
         return "does not exist"
     except (OSError, ValueError) as error:
         return f"cannot be read: {error.strerror if isinstance(error, OSError) else error}"
+
+
+def _labels_problem(path: Path) -> str:
+    try:
+        read_labels(path)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def _check_problem(path: Path) -> str:

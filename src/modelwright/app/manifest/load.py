@@ -76,6 +76,11 @@ class LoadedManifest:
         check = self.manifest.models[model].check
         return self._absolute(check) if check else None
 
+    def labels(self, model: str) -> Path | None:
+        """Absolute path of the names of a model's classes; None when it has none."""
+        labels = self.manifest.models[model].labels
+        return self._absolute(labels) if labels else None
+
     def _absolute(self, path: str) -> Path:
         return Path(os.path.normpath(self.base_dir / path))
 

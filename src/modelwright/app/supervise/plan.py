@@ -111,6 +111,7 @@ def _model(loaded: LoadedManifest, name: str, *, threads: int, check: str, found
         device=section.engine.device,
         options=options,
         check=check,
+        labels=str(loaded.labels(name) or ""),
         max_rows=section.batching.max_rows,
         queue_rows=section.batching.queue_rows,
         queue_bytes=parse_size(section.batching.queue_bytes),

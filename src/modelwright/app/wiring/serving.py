@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from modelwright.app.artifacts.digests import digest_of, marks_of
+from modelwright.app.artifacts.labels import read_labels
 from modelwright.app.parts import ModelPart, PartSpec
 from modelwright.app.plugins import tensor_engine, text_codec, text_engine
 from modelwright.app.system import SystemClock, resident_mb
@@ -107,7 +108,17 @@ def _tensor_model(part: ModelPart, config: EngineConfig) -> TensorModel:
         limits=Limits(max_rows=part.max_rows, queue_rows=part.queue_rows, queue_bytes=part.queue_bytes),
         max_body=part.max_body,
         check=part.check.encode(),
+        labels=_labels(part),
     )
+
+
+def _labels(part: ModelPart) -> tuple[str, ...]:
+    try:
+        return read_labels(Path(part.labels)) if part.labels else ()
+    except ValueError as error:
+        raise StartError(
+            f"{part.labels} {error}", hint="name a text file with the name of one class a line", place=part.model
+        ) from None
 
 
 def _text_door(part: ModelPart, config: EngineConfig, on_lost: Callable[[BaseException], None]) -> Door:

@@ -15,7 +15,7 @@ from modelwright.core.wire.unreadable import UNREADABLE
 BINARY_HEADER = b"inference-header-content-length"
 MACHINE_HEADER = b"x-modelwright-machine-us"
 """Of our own workers' answers: microseconds of the engine's time, the request's share."""
-EXTENSIONS = ("binary_tensor_data", "parameters")
+EXTENSIONS = ("binary_tensor_data", "classification", "model_configuration", "parameters", "statistics")
 """Named in the server's metadata."""
 VERSION = "1"
 """The only version that a worker serves."""
@@ -86,14 +86,14 @@ class Route(msgspec.Struct, frozen=True):
     """What a path under `/v2` asks for."""
 
     action: str
-    """server | live | ready | metadata | model_ready | infer."""
+    """server | live | ready | metadata | model_ready | config | stats | infer."""
     model: str = ""
     version: str = ""
 
 
 _infer = msgspec.json.Decoder(InferRequest)
-_SERVER = {"/v2": "server", "/v2/health/live": "live", "/v2/health/ready": "ready"}
-_MODEL = {"ready": "model_ready", "infer": "infer"}
+_SERVER = {"/v2": "server", "/v2/health/live": "live", "/v2/health/ready": "ready", "/v2/models/stats": "stats"}
+_MODEL = {"ready": "model_ready", "infer": "infer", "config": "config", "stats": "stats"}
 
 
 def read_path(path: str) -> Route | None:

@@ -38,11 +38,14 @@ FIXED: dict[str, tuple[str, Match]] = {
     "/v2": ("GET", Match("/v2", view="server")),
     "/v2/health/live": ("GET", Match("/v2/health/live", view="live")),
     "/v2/health/ready": ("GET", Match("/v2/health/ready", view="v2_ready")),
+    "/v2/models/stats": ("GET", Match("/v2/models/stats", view="statistics")),
     "/healthz": ("GET", Match("/healthz", view="live")),
     "/readyz": ("GET", Match("/readyz", view="ready")),
     "/docs": ("GET", Match("/docs", view="docs")),
     "/openapi.json": ("GET", Match("/openapi.json", view="openapi")),
 }
+_OF_MODELS = {"": "metadata", "ready": "ready", "config": "config", "stats": "statistics", "infer": "infer"}
+"""What may follow the name of a model on the V2 wire."""
 TASKS: dict[tuple[str, str], Match] = {
     ("POST", ""): Match(_TASKS, view="leave"),
     ("GET", ""): Match(_TASKS, view="browse"),
@@ -96,11 +99,11 @@ def _named(path: str) -> tuple[str, Match]:
         name, *rest = path.removeprefix(_V2).rstrip("/").split("/")
         version = rest[1] if len(rest) >= 2 and rest[0] == "versions" else ""
         tail = "/".join(rest[2:] if version else rest)
-        if _SAFE.fullmatch(name) and (not version or _SAFE.fullmatch(version)) and tail in {"", "ready", "infer"}:
+        if _SAFE.fullmatch(name) and (not version or _SAFE.fullmatch(version)) and tail in _OF_MODELS:
             template = f"{_V2}{{model}}{'/versions/{version}' if version else ''}{'/' if tail else ''}{tail}"
             if tail == "infer":
                 return "POST", Match(template, operation="infer", model=name, version=version)
-            return "GET", Match(template, view=tail or "metadata", model=name, version=version)
+            return "GET", Match(template, view=_OF_MODELS[tail], model=name, version=version)
     raise unknown_path(path)
 
 

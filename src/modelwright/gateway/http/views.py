@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterable
+
 import msgspec
 
 from modelwright.core.errors.calls import UnknownEndpoint
 from modelwright.core.errors.providers import ProviderError
 from modelwright.core.ports.http import Deadlines
 from modelwright.core.ports.providers import Outbound
+from modelwright.core.wire import v2
+from modelwright.core.wire.extensions.statistics import ModelStatistics, Statistics, summed
 from modelwright.gateway.call import HeaderPairs, Reply
 from modelwright.gateway.http.described import described
 from modelwright.gateway.http.paths import Match
-from modelwright.gateway.lanes import Lane, Route, lost_model
+from modelwright.gateway.lanes import Lane, Replica, Route, lost_model
 from modelwright.gateway.live import Gateway
 from modelwright.gateway.policies.route import out_of_scope, unknown_endpoint
 
 _ASK = Deadlines(connect=0.5, first_byte=1.0, idle=1.0)
 """A worker that does not answer such a question at once is not ready."""
 _MAX_METADATA = 1 << 20
-_EXTENSIONS = ("binary_tensor_data",)
 
 
 class Views:
@@ -38,7 +42,7 @@ class Views:
             case "v2_ready":
                 return self._models_ready()
             case "server":
-                return _json({"name": "modelwright", "version": self._version, "extensions": _EXTENSIONS})
+                return _json({"name": "modelwright", "version": self._version, "extensions": v2.EXTENSIONS})
             case "docs" | "openapi":
                 return described(found.view)
             case _:
@@ -52,6 +56,8 @@ class Views:
             data = [_card(route) for name, route in sorted(routes.items()) if not scope or name in scope]
             ends = {"first_id": data[0]["id"] if data else None, "last_id": data[-1]["id"] if data else None}
             return _json({"object": "list", "data": data, "has_more": False, **ends})
+        if found.view == "statistics" and not found.model:
+            return await self._counts_of_all(route for name, route in routes.items() if not scope or name in scope)
         if scope and found.model not in scope:
             raise out_of_scope(found.model[:128], caller.id)
         route = routes.get(found.model)
@@ -59,6 +65,8 @@ class Views:
             raise unknown_endpoint(found.model[:128], routes, scope)
         if found.view == "model":
             return _json(_card(route))
+        if found.view == "statistics":
+            return await self._counts(_own_lane(route), found)
         return await self._ask(_own_lane(route), found)
 
     def _ready(self) -> Reply:
@@ -75,11 +83,35 @@ class Views:
         return _json({"ready": False}, status=503)
 
     async def _ask(self, lane: Lane, found: Match) -> Reply:
-        """Metadata or readiness of one of our models, from a worker that has it."""
+        """Metadata, readiness or configuration of one of our models, from a worker that has it."""
+        return await self._asked(lane, found, lane.pick(self._gateway.parts.clock.monotonic()))
+
+    async def _counts(self, lane: Lane, found: Match) -> Reply:
+        """What all replicas of one of our models have counted; the refusal of all of them is passed on."""
+        replicas = [replica for replica in lane.replicas if replica.up] or list(lane.replicas)
+        asked = await asyncio.gather(
+            *(self._asked(lane, found, replica) for replica in replicas), return_exceptions=True
+        )
+        replies = [reply for reply in asked if isinstance(reply, Reply)]
+        told = [reply.body for reply in replies if reply.status == 200]
+        if told:
+            return _json(Statistics(model_stats=summed(_decoded(told))))
+        if replies:
+            return replies[0]
+        raise lost_model(lane.model)
+
+    async def _counts_of_all(self, routes: Iterable[Route]) -> Reply:
+        """Likewise of all models that these endpoints have; nothing of one that cannot be asked now."""
+        lanes = {lane.provider: lane for route in routes for lane in _tensors(route)}
+        question = Match("", view="statistics")
+        asked = await asyncio.gather(*(self._counts(lane, question) for lane in lanes.values()), return_exceptions=True)
+        told = [reply.body for reply in asked if isinstance(reply, Reply) and reply.status == 200]
+        return _json(Statistics(model_stats=summed(_decoded(told))))
+
+    async def _asked(self, lane: Lane, found: Match, replica: Replica) -> Reply:
         question = Outbound(operation=found.view, model=lane.model, version=found.version)
-        request = lane.pick(self._gateway.parts.clock.monotonic()).dialect.request(question)
         try:
-            response = await self._gateway.parts.transport.send(request, _ASK)
+            response = await self._gateway.parts.transport.send(replica.dialect.request(question), _ASK)
             body = await response.read(_MAX_METADATA)
         except ProviderError:
             raise lost_model(lane.model) from None
@@ -87,10 +119,22 @@ class Views:
         return Reply(response.status, headers=headers, body=body)
 
 
+_statistics = msgspec.json.Decoder(Statistics)
+
+
+def _decoded(bodies: Iterable[bytes]) -> list[ModelStatistics]:
+    return [one for body in bodies for one in _statistics.decode(body).model_stats]
+
+
+def _tensors(route: Route) -> list[Lane]:
+    """Lanes of our own tensor models."""
+    return [lane for lane in route.lanes if lane.own and "infer" in route.endpoint.operations]
+
+
 def _own_lane(route: Route) -> Lane:
-    for lane in route.lanes:
-        if lane.own and "infer" in route.endpoint.operations:
-            return lane
+    lanes = _tensors(route)
+    if lanes:
+        return lanes[0]
     name = route.endpoint.name
     raise UnknownEndpoint(
         f"endpoint {name!r} is not answered over the V2 protocol",

@@ -244,8 +244,11 @@ def _tensor_headers(headers: dict[bytes, bytes]) -> tuple[tuple[bytes, bytes], .
     """V2: JSON unless the binary tensor extension is used; what `curl -d` calls its content is not asked."""
     length = headers.get(b"inference-header-content-length")
     if length is None:
-        return ((b"content-type", b"application/json"),)
-    return ((b"content-type", b"application/octet-stream"), (b"inference-header-content-length", length))
+        named: tuple[tuple[bytes, bytes], ...] = ((b"content-type", b"application/json"),)
+    else:
+        named = ((b"content-type", b"application/octet-stream"), (b"inference-header-content-length", length))
+    coding = headers.get(b"content-encoding")
+    return named if coding is None else (*named, (b"content-encoding", coding))
 
 
 def _is_stream(headers: HeaderPairs) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -11,19 +12,31 @@ from modelwright.core.errors.calls import Malformed, Unprocessable
 from modelwright.core.ports.engines import Array, Signature, TensorSpec
 from modelwright.core.wire.v2 import BINARY_HEADER, InferRequest, InferResponse, RequestOutput, ResponseOutput
 from modelwright.serving.door import JSON, Header
+from modelwright.serving.v2.classes import PARAMETER as CLASSIFICATION
+from modelwright.serving.v2.classes import best_classes, read_count
 from modelwright.serving.v2.inputs import DTYPES
 
 _BINARY: Header = (b"content-type", b"application/octet-stream")
 _STATEFUL = ("sequence_id", "sequence_start", "sequence_end")
-_NOT_OFFERED = ("classification", "shared_memory_region")
+_NOT_OFFERED = "shared_memory_region"
+
+
+class Wanted(NamedTuple):
+    """One output, as a request wants it."""
+
+    spec: TensorSpec
+    binary: bool
+    """As bytes."""
+    classes: int = 0
+    """So many of the best as text instead of the scores; 0: the tensor itself."""
 
 
 class Plan(msgspec.Struct, frozen=True):
     """What one request wants to get."""
 
     id: str | None
-    outputs: tuple[tuple[TensorSpec, bool], ...]
-    """In order, each with whether it goes as bytes."""
+    outputs: tuple[Wanted, ...]
+    """In order."""
     patience: float = math.inf
     """Seconds that it may wait for the engine."""
 
@@ -31,10 +44,12 @@ class Plan(msgspec.Struct, frozen=True):
 class AnswerWriter:
     """Plans and writes the answers of one model."""
 
-    def __init__(self, signature: Signature, *, model: str) -> None:
+    def __init__(self, signature: Signature, *, model: str, labels: Sequence[str] = ()) -> None:
         self._specs = {spec.name: spec for spec in signature.outputs}
         self._model = model
-        self._all = tuple((spec, False) for spec in signature.outputs)
+        self._batches = signature.batches
+        self._labels = labels
+        self._all = tuple(Wanted(spec, False) for spec in signature.outputs)  # noqa: FBT003 - a row of a table
         self._has_half = any(spec.datatype == "FP16" for spec in signature.outputs)
 
     def plan(self, request: InferRequest) -> Plan:
@@ -45,10 +60,10 @@ class AnswerWriter:
             binary = _flag(request.parameters, "binary_data_output")
             patience = _patience(request.parameters)
         if not request.outputs:
-            outputs = self._all if not binary else tuple((spec, True) for spec, _ in self._all)
+            outputs = self._all if not binary else tuple(wanted._replace(binary=True) for wanted in self._all)
         else:
             outputs = tuple(self._wanted(item, binary=binary) for item in request.outputs)
-            if len({spec.name for spec, _ in outputs}) < len(outputs):
+            if len({wanted.spec.name for wanted in outputs}) < len(outputs):
                 raise Malformed("an output is wanted twice", hint="name each output once", param="outputs")
         if self._has_half:
             _refuse_half(outputs)
@@ -58,22 +73,25 @@ class AnswerWriter:
         """Headers and body; raises Unprocessable for bytes that are no text and must go as JSON."""
         outputs: list[ResponseOutput] = []
         tail: list[bytes] = []
-        for spec, binary in plan.outputs:
-            array = arrays[spec.name]
-            output = ResponseOutput(name=spec.name, datatype=spec.datatype, shape=list(array.shape))
+        for spec, binary, classes in plan.outputs:
+            array, datatype = arrays[spec.name], spec.datatype
+            if classes:
+                array = best_classes(array, classes, batches=self._batches, labels=self._labels)
+                datatype = "BYTES"
+            output = ResponseOutput(name=spec.name, datatype=datatype, shape=list(array.shape))
             if binary:
-                data = _as_bytes(array, spec)
+                data = _as_bytes(array, datatype)
                 output.parameters = {"binary_data_size": len(data)}
                 tail.append(data)
             else:
-                output.data = _as_list(array, spec)
+                output.data = _as_list(array, datatype, name=spec.name)
             outputs.append(output)
         head = msgspec.json.encode(InferResponse(model_name=self._model, outputs=outputs, id=plan.id or ""))
         if not tail:
             return [JSON], head
         return [_BINARY, (BINARY_HEADER, b"%d" % len(head))], b"".join((head, *tail))
 
-    def _wanted(self, item: RequestOutput, *, binary: bool) -> tuple[TensorSpec, bool]:
+    def _wanted(self, item: RequestOutput, *, binary: bool) -> Wanted:
         spec = self._specs.get(item.name)
         if spec is None:
             raise Malformed(
@@ -82,15 +100,15 @@ class AnswerWriter:
                 param=item.name[:80],
             )
         if not item.parameters:
-            return spec, binary
-        for name in _NOT_OFFERED:
-            if item.parameters.get(name):
-                raise Unprocessable(
-                    f"output {spec.name!r} asks for {name!r}, which is not offered here",
-                    hint="leave it out, and read the tensor itself",
-                    param=name,
-                )
-        return spec, _flag(item.parameters, "binary_data", default=binary)
+            return Wanted(spec, binary)
+        if item.parameters.get(_NOT_OFFERED):
+            raise Unprocessable(
+                f"output {spec.name!r} asks for {_NOT_OFFERED!r}, which is not offered here",
+                hint="leave it out, and read the tensor from the body",
+                param=_NOT_OFFERED,
+            )
+        classes = read_count(item.parameters.get(CLASSIFICATION, 0), spec)
+        return Wanted(spec, _flag(item.parameters, "binary_data", default=binary), classes)
 
 
 def _flag(parameters: dict[str, Any], name: str, *, default: bool = False) -> bool:
@@ -117,9 +135,9 @@ def _refuse_state(parameters: dict[str, Any]) -> None:
             )
 
 
-def _refuse_half(outputs: tuple[tuple[TensorSpec, bool], ...]) -> None:
-    for spec, binary in outputs:
-        if spec.datatype == "FP16" and not binary:
+def _refuse_half(outputs: tuple[Wanted, ...]) -> None:
+    for spec, binary, classes in outputs:
+        if spec.datatype == "FP16" and not binary and not classes:
             raise Unprocessable(
                 f"output {spec.name!r} is FP16, which JSON cannot carry",
                 hint="ask for it as bytes: set the parameter binary_data_output to true",
@@ -127,22 +145,22 @@ def _refuse_half(outputs: tuple[tuple[TensorSpec, bool], ...]) -> None:
             )
 
 
-def _as_list(array: Array, spec: TensorSpec) -> list[Any]:
+def _as_list(array: Array, datatype: str, *, name: str) -> list[Any]:
     """Row-major and flat. JSON has no NaN or infinity: they become null."""
     flat: list[Any] = array.ravel().tolist()
-    if spec.datatype != "BYTES":
+    if datatype != "BYTES":
         return flat
     try:
         return [element.decode() for element in flat]
     except UnicodeDecodeError:
         raise Unprocessable(
-            f"output {spec.name!r} holds bytes that are no text",
+            f"output {name!r} holds bytes that are no text",
             hint="ask for it as bytes: set the parameter binary_data_output to true",
-            param=spec.name,
+            param=name,
         ) from None
 
 
-def _as_bytes(array: Array, spec: TensorSpec) -> bytes:
-    if spec.datatype != "BYTES":
-        return array.astype(DTYPES[spec.datatype], copy=False).tobytes()
+def _as_bytes(array: Array, datatype: str) -> bytes:
+    if datatype != "BYTES":
+        return array.astype(DTYPES[datatype], copy=False).tobytes()
     return b"".join(len(element).to_bytes(4, "little") + element for element in array.ravel().tolist())

@@ -1,7 +1,8 @@
-"""Answers every V2 question but inference: liveness, readiness, the server and what the model takes and gives."""
+"""Answers every V2 question but inference: health, the server, what the model takes and gives, what it has done."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.metadata import version
 
 import msgspec
@@ -10,14 +11,29 @@ from modelwright.core.errors.calls import MethodNotAllowed, UnknownEndpoint, Unk
 from modelwright.core.ports.engines import Signature
 from modelwright.core.wire import v2
 from modelwright.serving.door import loading
+from modelwright.serving.v2.configuration import configuration
 
 
 class Description:
     """One model and the server around it; `signature` is set when the model is ready."""
 
-    def __init__(self, model: str, *, engine: str, digest: str, max_rows: int) -> None:
+    def __init__(
+        self,
+        model: str,
+        *,
+        engine: str,
+        digest: str,
+        max_rows: int,
+        labels: bool = False,
+        statistics: Callable[[], bytes],
+    ) -> None:
+        """`statistics` gives the answer to that question; `labels` says whether classes have names."""
         self.signature: Signature | None = None
         self._model = model
+        self._engine = engine
+        self._max_rows = max_rows
+        self._labels = labels
+        self._statistics = statistics
         self._parameters = {"engine": engine, "digest": digest, "max_rows": max_rows}
 
     def tell(self, method: str, path: str) -> bytes:
@@ -33,6 +49,10 @@ class Description:
                 return _server()
             case "metadata":
                 return self._metadata()
+            case "stats":
+                return self._statistics()
+            case "config":
+                return self._configuration()
             case "model_ready":
                 self._loaded()
                 return msgspec.json.encode({"name": self._model, "ready": True})
@@ -56,6 +76,11 @@ class Description:
         if self.signature is None:
             raise loading(self._model)
         return self.signature
+
+    def _configuration(self) -> bytes:
+        signature = self._loaded()
+        told = configuration(self._model, signature, engine=self._engine, max_rows=self._max_rows, labels=self._labels)
+        return msgspec.json.encode(told)
 
     def _metadata(self) -> bytes:
         signature = self._loaded()

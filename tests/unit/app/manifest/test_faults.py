@@ -36,7 +36,7 @@ models:
   other: {source: ./notes.txt, digest: "sha256:12", batching: {max_rows: many, queue_bytes: 1 GB}}
   wrong: {source: ./digits.onnx, engine: {kind: openvino-llm}, scale: {max: 4}}
   tensors: {source: ./digits.onnx, engine: {cache: 1MiB}, batching: {max_sequences: 3}}
-  chat: {source: ./chat.gguf}
+  chat: {source: ./chat.gguf, labels: ./names.txt}
   later: {source: ./chat.gguf, engine: {kind: vllm}}
 providers:
   openai: {kind: openai}

@@ -34,6 +34,9 @@ def _model_files(case: Case) -> Iterator[Finding]:
         if facts.check_problem:
             remedy = "name a file that holds the JSON body of a request"
             yield Finding((*here, "check"), f"{model.check!r} {facts.check_problem}", remedy)
+        if facts.labels_problem:
+            remedy = "name a text file with the name of one class a line"
+            yield Finding((*here, "labels"), f"{model.labels!r} {facts.labels_problem}", remedy)
 
 
 def _format(here: Path, model: ModelSection, facts: FileFacts) -> Iterator[Finding]:
@@ -61,10 +64,13 @@ def _told(formats: Collection[str]) -> list[str]:
     return [BY_NAME[name].told for name in formats]
 
 
-def _text_only(case: Case) -> Iterator[Finding]:
+def _fitting_keys(case: Case) -> Iterator[Finding]:
     """What would be accepted and ignored is refused."""
     for name, model in case.manifest.models.items():
         engine = case.engine(name)
+        if engine and engine_row(engine).wire == TEXT_WIRE and model.labels:
+            problem = f"`labels` is for tensor models, and {name} is run by {engine}"
+            yield Finding(("models", name, "labels"), problem, "remove it", on_key=True)
         if not engine or engine_row(engine).wire == TEXT_WIRE:
             continue
         for section, fields in _TEXT_FIELDS.items():
@@ -85,6 +91,6 @@ def _devices(case: Case) -> Iterator[Finding]:
 RULES: Rules = (
     _something_runs,
     _model_files,
-    _text_only,
+    _fitting_keys,
     _devices,
 )

@@ -70,6 +70,9 @@ class ModelSection(Section):
         description="Refuse to load anything else; `sha256:` and 64 hex digits.",
     )
     check: str = Field(default="", description="Path of a real request (JSON) that proves readiness.")
+    labels: str = Field(
+        default="", description="Path of the names of a tensor model's classes, one a line, for V2's classification."
+    )
     engine: EngineSection = Field(default_factory=EngineSection, description="Which engine runs the model, and how.")
     batching: BatchingSection = Field(
         default_factory=BatchingSection, description="How requests are joined and how many may wait."
