@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import tritonclient.http as triton
 from numpy.typing import NDArray
 
+from modelwright.app.artifacts.digests import digest_of
 from tests.e2e.running import Site, modelwright, running
 from tests.making.onnx_models import double
 from tests.making.openvino_models import converted
@@ -23,6 +25,7 @@ models:
   ir-folder: {source: ./folder}
   onnx-on-openvino: {source: ./double.onnx, engine: {kind: openvino, threads: 2}}
   onnx: {source: ./double.onnx}
+  text: {source: ./double.onnx, engine: {kind: toy-text}}
 """
 ROWS = np.random.default_rng(1).normal(size=(20, 4)).astype(np.float32)
 
@@ -74,6 +77,22 @@ def test_metadata_says_engine_and_precision(site: Site, model: str, platform: st
     assert found["parameters"]["engine"] == engine
     assert found["parameters"]["precision"] == "f32"
     assert found["inputs"] == [{"name": "x", "datatype": "FP32", "shape": [-1, 4]}]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_answers_of_every_wire_name_the_artifact(site: Site, *, stream: bool) -> None:
+    digest = digest_of(site.manifest.parent / "double.onnx")
+    body = {"model": "text", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 2, "stream": stream}
+    tensors = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 4], "data": [1, 2, 3, 4]}]}
+    for path, sent in (
+        ("/v1/chat/completions", body),
+        ("/v1/messages", body),
+        ("/v2/models/onnx/infer", {**tensors, "parameters": {"artifact": True}}),
+    ):
+        reply = site.call("POST", path, msgspec.json.encode(sent))
+        assert (reply.status, reply.headers["x-modelwright-artifact"]) == (200, digest), reply
+    assert reply.json()["parameters"] == {"artifact": digest}
+    assert metadata(site, "onnx")["parameters"]["digest"] == digest
 
 
 def test_truncated_weights_are_named_with_the_exit_status_of_a_bad_file(tmp_path: Path) -> None:

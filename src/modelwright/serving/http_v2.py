@@ -174,7 +174,7 @@ class V2Door:
             signature=signature,
             reader=TensorsReader(signature, max_rows=limits.queue_rows, max_bytes=limits.queue_bytes),
             runner=Runner(self._engine, limits, model=self._name, clock=self._clock, tell=self._tell),
-            writer=AnswerWriter(signature, model=self._name, labels=self._model.labels),
+            writer=AnswerWriter(signature, model=self._name, labels=self._model.labels, digest=self._model.digest),
         )
 
     async def _warm_up(self, inference: _Inference, signature: Signature) -> None:

@@ -219,6 +219,15 @@ def test_a_tensor_call_passes_with_its_headers_and_ids() -> None:
     assert world.outcomes() == ["intent", "ok"]
 
 
+def test_only_our_own_models_say_which_artifact_answered() -> None:
+    own, vendor = (
+        World([answers(b"{}", x_modelwright_artifact="sha256:a")]),
+        World([answers(x_modelwright_artifact="sha256:forged")]),
+    )
+    assert asked(own, b"{}", path=INFER).headers["x-modelwright-artifact"] == "sha256:a"
+    assert "x-modelwright-artifact" not in asked(vendor).headers
+
+
 def test_errors_of_a_worker_pass_and_are_named() -> None:
     for status, outcome, error in (
         (400, "refused", "malformed"),

@@ -100,6 +100,14 @@ def test_id_is_echoed() -> None:
     assert written(("y",), request)[1]["id"] == "é7"
 
 
+def test_artifact_is_told_to_those_who_ask() -> None:
+    model = AnswerWriter(Signature(inputs=(), outputs=(), platform="test"), model="m", digest="sha256:a")
+    told = [msgspec.json.decode(model.write(model.plan(wish(artifact=asked)), {})[1]) for asked in (True, False)]
+    assert told[0]["parameters"] == {"artifact": "sha256:a"}
+    assert "parameters" not in told[1]
+    assert "parameters" not in written(("y",), wish(artifact=True))[1], "nothing is known"
+
+
 def test_half_precision_goes_as_bytes() -> None:
     _, _, rest = written(("half",), wish(binary_data_output=True))
     assert rest == ARRAYS["half"].tobytes()

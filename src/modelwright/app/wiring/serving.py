@@ -25,6 +25,7 @@ from modelwright.serving.batching import Limits
 from modelwright.serving.door import Door
 from modelwright.serving.http_openai import OpenAIDoor, TextBounds
 from modelwright.serving.http_v2 import TensorModel, V2Door
+from modelwright.serving.stamped import StampedDoor
 
 ENVELOPES: dict[str, Callable[[CallError], bytes]] = {"v2": v2.error_body, "openai": openai.error_body}
 """How each wire tells an error while there is no door yet."""
@@ -45,6 +46,18 @@ class ServingParts:
 
     def door(self, part: ModelPart, *, on_lost: Callable[[BaseException], None]) -> Door:
         """The door of a model, by its wire; raises StartError. No model is loaded yet."""
+        door = self._door(part, on_lost=on_lost)
+        return StampedDoor(door, part.digest) if part.digest else door
+
+    def busy(self, door: Door | None) -> Busy:
+        """The numbers of now."""
+        return msgspec.structs.replace(door.busy() if door else Busy(), memory_mb=resident_mb())
+
+    def close(self) -> None:
+        """Write what is left to write."""
+        self._writer.close()
+
+    def _door(self, part: ModelPart, *, on_lost: Callable[[BaseException], None]) -> Door:
         config = EngineConfig(
             model=part.model,
             path=part.path,
@@ -60,14 +73,6 @@ class ServingParts:
                 return _text_door(part, config, on_lost)
             case _:
                 raise StartError(f"model {part.model} speaks {part.wire!r}, which no door does", hint="v2 or openai")
-
-    def busy(self, door: Door | None) -> Busy:
-        """The numbers of now."""
-        return msgspec.structs.replace(door.busy() if door else Busy(), memory_mb=resident_mb())
-
-    def close(self) -> None:
-        """Write what is left to write."""
-        self._writer.close()
 
 
 def check_file(part: ModelPart) -> str:

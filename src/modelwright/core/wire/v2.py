@@ -15,6 +15,8 @@ from modelwright.core.wire.unreadable import UNREADABLE
 BINARY_HEADER = b"inference-header-content-length"
 MACHINE_HEADER = b"x-modelwright-machine-us"
 """Of our own workers' answers: microseconds of the engine's time, the request's share."""
+ARTIFACT_HEADER = b"x-modelwright-artifact"
+"""Of our own workers' answers, on every wire, and passed on to clients: the digest of the model that computed it."""
 EXTENSIONS = ("binary_tensor_data", "classification", "model_configuration", "parameters", "statistics")
 """Named in the server's metadata."""
 VERSION = "1"
@@ -79,6 +81,7 @@ class InferResponse(msgspec.Struct, omit_defaults=True):
     model_name: str
     outputs: list[ResponseOutput]
     id: str = ""
+    parameters: dict[str, str] = {}
     model_version: str = msgspec.field(default_factory=lambda: VERSION)
 
 

@@ -17,7 +17,7 @@ from modelwright.core.wire import anthropic
 from modelwright.core.wire.between.chat import Facts
 from modelwright.core.wire.forms import Form
 from modelwright.core.wire.openai import raw_field, with_fields
-from modelwright.core.wire.v2 import MACHINE_HEADER
+from modelwright.core.wire.v2 import ARTIFACT_HEADER, MACHINE_HEADER
 from modelwright.gateway.call import Call, Handler, HeaderPairs, Reply
 from modelwright.gateway.charges import reserve
 from modelwright.gateway.failures import encoding, failures_of, note_failure
@@ -32,7 +32,9 @@ MAX_ERROR = 1 << 20
 _OWN_OUTCOMES = {500: "engine_failed", 503: "model_unavailable"}
 """What a status of our own worker means to the ledger; every other one is a refusal."""
 _OWN_ERRORS = {400: "malformed", 404: "unknown_endpoint", 413: "too_large", 422: "unprocessable", 429: "overloaded"}
-_PASS_BACK = frozenset({b"content-type", b"inference-header-content-length", b"retry-after"})
+_BACK = frozenset({b"content-type", b"inference-header-content-length", b"retry-after"})
+_PASS_BACK = {False: _BACK, True: _BACK | {ARTIFACT_HEADER}}
+"""Headers that clients get, by whether it is our own model that answers."""
 _TRACE = (b"traceparent", b"tracestate")
 _LIMIT = "max_tokens"
 _COUNTED = frozenset({"messages", "responses"})
@@ -71,7 +73,7 @@ class Dispatch:
         try:
             response = await self._send(request, lane.patient if row.stream else lane.deadlines)
             replica.reached = True
-            headers = [pair for pair in response.headers if pair[0] in _PASS_BACK]
+            headers = [pair for pair in response.headers if pair[0] in _PASS_BACK[lane.own]]
             if response.status >= 300:
                 reply = await _refused(call, response, headers, form=form)
             elif coding := encoding(response.headers):

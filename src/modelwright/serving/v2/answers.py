@@ -39,14 +39,17 @@ class Plan(msgspec.Struct, frozen=True):
     """In order."""
     patience: float = math.inf
     """Seconds that it may wait for the engine."""
+    artifact: bool = False
+    """Whether the answer is to tell the digest of the model."""
 
 
 class AnswerWriter:
     """Plans and writes the answers of one model."""
 
-    def __init__(self, signature: Signature, *, model: str, labels: Sequence[str] = ()) -> None:
+    def __init__(self, signature: Signature, *, model: str, labels: Sequence[str] = (), digest: str = "") -> None:
         self._specs = {spec.name: spec for spec in signature.outputs}
         self._model = model
+        self._artifact = {"artifact": digest} if digest else {}
         self._batches = signature.batches
         self._labels = labels
         self._all = tuple(Wanted(spec, False) for spec in signature.outputs)  # noqa: FBT003 - a row of a table
@@ -54,11 +57,12 @@ class AnswerWriter:
 
     def plan(self, request: InferRequest) -> Plan:
         """Check what the request wants before anything is computed; raises Malformed or Unprocessable."""
-        binary, patience = False, math.inf
+        binary, patience, artifact = False, math.inf, False
         if request.parameters:
             _refuse_state(request.parameters)
             binary = _flag(request.parameters, "binary_data_output")
             patience = _patience(request.parameters)
+            artifact = _flag(request.parameters, "artifact")
         if not request.outputs:
             outputs = self._all if not binary else tuple(wanted._replace(binary=True) for wanted in self._all)
         else:
@@ -67,7 +71,7 @@ class AnswerWriter:
                 raise Malformed("an output is wanted twice", hint="name each output once", param="outputs")
         if self._has_half:
             _refuse_half(outputs)
-        return Plan(request.id, outputs, patience)
+        return Plan(request.id, outputs, patience, artifact)
 
     def write(self, plan: Plan, arrays: dict[str, Array]) -> tuple[list[Header], bytes]:
         """Headers and body; raises Unprocessable for bytes that are no text and must go as JSON."""
@@ -86,7 +90,9 @@ class AnswerWriter:
             else:
                 output.data = _as_list(array, datatype, name=spec.name)
             outputs.append(output)
-        head = msgspec.json.encode(InferResponse(model_name=self._model, outputs=outputs, id=plan.id or ""))
+        told = self._artifact if plan.artifact else {}
+        answer = InferResponse(model_name=self._model, outputs=outputs, id=plan.id or "", parameters=told)
+        head = msgspec.json.encode(answer)
         if not tail:
             return [JSON], head
         return [_BINARY, (BINARY_HEADER, b"%d" % len(head))], b"".join((head, *tail))
