@@ -9,30 +9,45 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelwright.adapters.engines.lightgbm import LightGBMEngine
 from modelwright.adapters.engines.onnxruntime import OnnxRuntimeEngine
 from modelwright.adapters.engines.openvino import OpenVinoEngine
 from modelwright.adapters.engines.toy_tensor import ToyTensorEngine
+from modelwright.adapters.engines.xgboost import XGBoostEngine
 from modelwright.core.errors.calls import CallError, EngineFailed, Unprocessable
 from modelwright.core.errors.starting import BadModelFile, StartError
 from modelwright.core.ports.engines import Array, EngineConfig, Signature, TensorEngine
+from modelwright.serving.v2.inputs import DTYPES
 from tests.making.onnx_models import double, pick, reshape
 from tests.making.openvino_models import converted
+from tests.making.trained_models import Trained, lightgbm_irises, xgboost_irises
 
 
 class Family:
-    """How one engine is made, and what makes it fail."""
+    """How one engine is made, what its model computes, and what makes it fail."""
 
     make: Callable[[], TensorEngine]
     path: Path
-    """A model that computes what the toy does."""
+    """A model of four columns."""
     failing: EngineConfig
     """A model that takes `good` and fails on `bad`."""
-    input: str
+    input: str = "x"
     good: Array
     bad: Array
+    takes = ("FP32", np.dtype("<f4"))
+    gives: tuple[tuple[str, str, tuple[int, ...]], ...] = (("y", "FP32", (-1, 4)), ("total", "FP32", (-1,)))
+    precision = "f32"
 
     def config(self, path: Path | None = None, **options: object) -> EngineConfig:
         return EngineConfig(model="m", path=str(path or self.path), options=options)
+
+    def expected(self, x: Array) -> dict[str, Array]:
+        """What the model says by other means: by the library itself, or by hand."""
+        return {"y": 2 * x, "total": x.sum(axis=1)}
+
+    def near(self, name: str) -> tuple[float, float]:
+        """How near an output must come to what is expected: relative and absolute tolerance."""
+        return (1e-4, 1.0) if name == "total" else (1e-6, 0.0)
 
 
 class Toy(Family):
@@ -41,7 +56,7 @@ class Toy(Family):
         self.path = folder / "toy.json"
         self.path.write_bytes(msgspec.json.encode({"toy": 1, "columns": 4}))
         self.failing = self.config(poison=13.0)
-        self.input, self.good, self.bad = "x", np.ones((2, 4), np.float32), np.full((2, 4), 13, np.float32)
+        self.good, self.bad = np.ones((2, 4), np.float32), np.full((2, 4), 13, np.float32)
 
 
 class OnnxRuntime(Family):
@@ -60,7 +75,41 @@ class OpenVino(Family):
         self.input, self.good, self.bad = "sizes", np.array([3, 2]), np.array([5, 2])
 
 
-FAMILIES: dict[str, Callable[[Path], Family]] = {"toy": Toy, "onnxruntime": OnnxRuntime, "openvino": OpenVino}
+class Classifier(Family):
+    """Of irises, by a library of its own: four measures, three kinds."""
+
+    def __init__(self, made: Trained, *, engine: Callable[[], TensorEngine], datatype: str) -> None:
+        self.make = engine
+        self.path = made.path
+        self.failing = self.config()
+        self.takes = (datatype, DTYPES[datatype])
+        self.gives = (("label", "INT64", (-1,)), ("probabilities", datatype, (-1, 3)))
+        self.good, self.bad = (np.ones((2, columns), self.takes[1]) for columns in (4, 3))
+        self._made = made
+
+    def expected(self, x: Array) -> dict[str, Array]:
+        return {"label": self._made.labels(x), "probabilities": self._made.probabilities(x)}
+
+
+class XGBoost(Classifier):
+    def __init__(self, folder: Path) -> None:
+        super().__init__(xgboost_irises(folder / "irises.ubj"), engine=XGBoostEngine, datatype="FP32")
+
+
+class LightGBM(Classifier):
+    precision = "f64"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(lightgbm_irises(folder / "irises.txt"), engine=LightGBMEngine, datatype="FP64")
+
+
+FAMILIES: dict[str, Callable[[Path], Family]] = {
+    "toy": Toy,
+    "onnxruntime": OnnxRuntime,
+    "openvino": OpenVino,
+    "xgboost": XGBoost,
+    "lightgbm": LightGBM,
+}
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
@@ -82,41 +131,44 @@ matrices = st.integers(1, 8).flatmap(
 )
 
 
-def test_signature_says_what_goes_in_and_out(loaded: Loaded) -> None:
+def test_signature_says_what_goes_in_and_out(family: Family, loaded: Loaded) -> None:
     _, signature = loaded
-    assert [(spec.name, spec.datatype, spec.shape) for spec in signature.inputs] == [("x", "FP32", (-1, 4))]
-    assert [(spec.name, spec.datatype, spec.shape) for spec in signature.outputs] == [
-        ("y", "FP32", (-1, 4)),
-        ("total", "FP32", (-1,)),
-    ]
+    datatype, _ = family.takes
+    assert [(spec.name, spec.datatype, spec.shape) for spec in signature.inputs] == [("x", datatype, (-1, 4))]
+    assert [(spec.name, spec.datatype, spec.shape) for spec in signature.outputs] == list(family.gives)
     assert signature.batches
     assert signature.platform
-    assert signature.precision == "f32"
+    assert signature.precision == family.precision
 
 
 @given(matrices)
-def test_every_output_comes_by_name_in_order(loaded: Loaded, values: list[list[float]]) -> None:
-    x = np.array(values, np.float32)
+def test_every_output_comes_by_name_in_order(family: Family, loaded: Loaded, values: list[list[float]]) -> None:
+    x = np.array(values, family.takes[1])
     outputs = loaded[0].predict({"x": x})
-    assert list(outputs) == ["y", "total"]
-    np.testing.assert_allclose(outputs["y"], 2 * x, rtol=1e-6)
-    np.testing.assert_allclose(outputs["total"], x.sum(axis=1), rtol=1e-4, atol=1)
-    assert {array.dtype for array in outputs.values()} == {np.dtype("<f4")}
+    assert list(outputs) == [name for name, _, _ in family.gives]
+    for name, expected in family.expected(x).items():
+        rtol, atol = family.near(name)
+        np.testing.assert_allclose(outputs[name], expected, rtol=rtol, atol=atol)
+    assert {name: array.dtype for name, array in outputs.items()} == {
+        name: DTYPES[datatype] for name, datatype, _ in family.gives
+    }
 
 
 @given(matrices, matrices)
-def test_rows_do_not_know_their_neighbours(loaded: Loaded, first: list[list[float]], second: list[list[float]]) -> None:
+def test_rows_do_not_know_their_neighbours(
+    family: Family, loaded: Loaded, first: list[list[float]], second: list[list[float]]
+) -> None:
     engine, _ = loaded
-    one, two = np.array(first, np.float32), np.array(second, np.float32)
+    one, two = np.array(first, family.takes[1]), np.array(second, family.takes[1])
     joined = engine.predict({"x": np.concatenate([one, two])})
     apart = [engine.predict({"x": x}) for x in (one, two)]
     for name, array in joined.items():
         np.testing.assert_allclose(array, np.concatenate([outputs[name] for outputs in apart]), rtol=1e-6)
 
 
-def test_inputs_are_left_as_they_are_and_may_be_read_only(loaded: Loaded) -> None:
-    data = np.arange(8, dtype=np.float32)
-    x = np.frombuffer(data.tobytes(), np.float32).reshape(2, 4)
+def test_inputs_are_left_as_they_are_and_may_be_read_only(family: Family, loaded: Loaded) -> None:
+    data = np.arange(8, dtype=family.takes[1])
+    x = np.frombuffer(data.tobytes(), data.dtype).reshape(2, 4)
     loaded[0].predict({"x": x})
     np.testing.assert_array_equal(x.ravel(), data)
 
@@ -135,9 +187,9 @@ def test_failure_is_a_call_error_and_leaves_the_engine_usable(family: Family) ->
         np.testing.assert_array_equal(after[name], before[name])
 
 
-def test_wrong_rank_is_a_call_error_too(loaded: Loaded) -> None:
+def test_wrong_rank_is_a_call_error_too(family: Family, loaded: Loaded) -> None:
     with pytest.raises((CallError, ValueError)):
-        loaded[0].predict({"x": np.ones(4, np.float32)})
+        loaded[0].predict({"x": np.ones(4, family.takes[1])})
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
@@ -174,7 +226,7 @@ def test_unknown_option_is_refused_with_the_known_ones(family: Family) -> None:
 
 def test_engine_that_is_not_loaded_or_closed_says_so(family: Family) -> None:
     engine = family.make()
-    x: dict[str, Array] = {"x": np.ones((1, 4), np.float32)}
+    x: dict[str, Array] = {"x": np.ones((1, 4), family.takes[1])}
     with pytest.raises(EngineFailed, match="not loaded"):
         engine.predict(x)
     engine.load(family.config())

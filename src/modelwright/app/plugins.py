@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import msgspec
 
-from modelwright.app.artifacts.formats import GGUF, ONNX, OPENVINO
+from modelwright.app.artifacts.formats import GGUF, LIGHTGBM, ONNX, OPENVINO, XGBOOST
 from modelwright.core.errors.starting import MissingExtra, StartError
 from modelwright.core.ports.engines import TensorEngine, TextCodec, TextEngine
 
@@ -54,6 +54,22 @@ _ROWS = (
         devices=("cpu", "gpu"),
         extra="openvino",
         libraries=("openvino", "numpy"),
+    ),
+    EngineRow(
+        kind="xgboost",
+        wire="v2",
+        engine="modelwright.adapters.engines.xgboost:XGBoostEngine",
+        reads=(XGBOOST,),
+        extra="xgboost",
+        libraries=("xgboost", "numpy"),
+    ),
+    EngineRow(
+        kind="lightgbm",
+        wire="v2",
+        engine="modelwright.adapters.engines.lightgbm:LightGBMEngine",
+        reads=(LIGHTGBM,),
+        extra="lightgbm",
+        libraries=("lightgbm", "numpy"),
     ),
     EngineRow(
         kind="openvino-llm",

@@ -5,20 +5,23 @@ One table: `FORMATS`. Which engine reads a format stands with the engines (app/p
 
 from __future__ import annotations
 
-import pickletools
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from modelwright.app.artifacts.archives import holds_arrays_of_objects, is_keras, is_torch_checkpoint
+from modelwright.app.artifacts.pickles import is_array_of_objects, is_old_torch, is_pickle
+from modelwright.app.artifacts.trees import is_catboost, is_lightgbm, is_xgboost
+
 GGUF, ONNX, OPENVINO, PICKLE, UNKNOWN = "gguf", "onnx", "openvino-ir", "pickle", ""
+XGBOOST, LIGHTGBM = "xgboost", "lightgbm"
+TORCH_CHECKPOINT, OBJECTS, KERAS, CATBOOST = "torch-checkpoint", "numpy-objects", "keras", "catboost"
 _HEAD = 4096
 """Bytes in which a format without a length of its own has to show itself."""
 
 _GRAPH = 7
 _ONNX_FIELDS = {1, 2, 3, 4, 5, 6, _GRAPH, 8, 14, 20, 25, 26}
 """Field numbers of ModelProto (onnx/onnx.proto, IR version 13)."""
-_OPCODES = frozenset(opcode.code.encode("latin-1") for opcode in pickletools.opcodes)
-_ZIP = b"PK\x03\x04"
 
 
 class Format(NamedTuple):
@@ -51,14 +54,6 @@ def format_of(path: Path) -> str:
 def is_gguf(file: BinaryIO) -> bool:
     """Its magic number."""
     return file.read(4) == b"GGUF"
-
-
-def is_pickle(file: BinaryIO) -> bool:
-    """Python's pickle (protocol 2 and up), or PyTorch's archive of one; loading either would run code."""
-    head = file.read(_HEAD)
-    if head[:1] == b"\x80" and len(head) > 2 and head[1] in range(2, 6) and head[2:3] in _OPCODES:
-        return True
-    return head[:4] == _ZIP and b".pkl" in head
 
 
 def is_openvino(file: BinaryIO) -> bool:
@@ -117,14 +112,45 @@ def _varint(file: BinaryIO) -> int:
     return -1
 
 
+_RUNS = "which can run any program when it is loaded"
 FORMATS: tuple[Format, ...] = (
     Format(GGUF, "GGUF", is_gguf),
+    Format(LIGHTGBM, "LightGBM", is_lightgbm),
+    Format(XGBOOST, "XGBoost", is_xgboost),
+    Format(
+        CATBOOST,
+        "CatBoost",
+        is_catboost,
+        danger="is a CatBoost model, for which there is no engine here",
+        remedy="save it as ONNX: model.save_model('model.onnx', format='onnx')",
+    ),
+    Format(
+        KERAS,
+        "Keras",
+        is_keras,
+        danger=f"is a Keras model, whose layers may hold pickled code, {_RUNS}",
+        remedy="export it to ONNX: model.export('model.onnx', format='onnx')",
+    ),
+    Format(
+        TORCH_CHECKPOINT,
+        "PyTorch checkpoint",
+        lambda file: is_torch_checkpoint(file) or (file.seek(0) == 0 and is_old_torch(file)),
+        danger=f"is a checkpoint of PyTorch (or cut short), a pickle, {_RUNS}",
+        remedy="export the model to ONNX: torch.onnx.export(model, (sample,), 'model.onnx')",
+    ),
+    Format(
+        OBJECTS,
+        "numpy objects",
+        lambda file: holds_arrays_of_objects(file) or (file.seek(0) == 0 and is_array_of_objects(file)),
+        danger=f"holds numpy arrays of objects, which are pickles, {_RUNS}",
+        remedy="save arrays of numbers, and export the model to ONNX",
+    ),
     Format(
         PICKLE,
         "pickle",
         is_pickle,
-        danger="is a pickle, which can run any program when it is loaded",
-        remedy="export the model to ONNX or GGUF",
+        danger=f"is a pickle, {_RUNS}",
+        remedy="export the model to ONNX; XGBoost's and LightGBM's are written by their own save_model",
     ),
     Format(OPENVINO, "OpenVINO IR", is_openvino, has_one(".xml", is_openvino)),
     Format(ONNX, "ONNX", is_onnx, has_one(".onnx", is_onnx)),

@@ -10,7 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelwright.app.artifacts.formats import GGUF, ONNX, OPENVINO, PICKLE, UNKNOWN, format_of, is_onnx, is_pickle
+from modelwright.app.artifacts.formats import (
+    GGUF,
+    KERAS,
+    ONNX,
+    OPENVINO,
+    TORCH_CHECKPOINT,
+    UNKNOWN,
+    format_of,
+    is_onnx,
+    is_pickle,
+)
 from tests.making.onnx_models import double, pick
 from tests.making.openvino_models import converted
 from tests.unit.app.manifest.conftest import ONNX as SMALL
@@ -28,8 +38,8 @@ ROOT = Path(__file__).parents[4]
         (b"\x08\x0a", UNKNOWN),
         (SMALL[:6], UNKNOWN),
         (b"{}", UNKNOWN),
-        (b"\x89HDF\r\n\x1a\n", UNKNOWN),
-        (b"PK\x03\x04" + b"\0" * 26 + b"archive/data.pkl", PICKLE),
+        (b"\x89HDF\r\n\x1a\n", KERAS),
+        (b"PK\x03\x04" + b"\0" * 26 + b"archive/data.pkl", TORCH_CHECKPOINT),
         (b"PK\x03\x04" + b"\0" * 26 + b"weights.npy", UNKNOWN),
         (b"\x08\x0a\x3a\xff\xff\x7f\x00", ONNX),  # the graph is cut short
     ],
@@ -46,11 +56,11 @@ def test_a_pickle_is_recognised_whatever_it_holds(protocol: int, value: object) 
     assert is_pickle(BytesIO(pickle.dumps(value, protocol=protocol)))
 
 
-def test_a_torch_archive_is_a_pickle(tmp_path: Path) -> None:
+def test_a_torch_archive_is_a_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("model/data.pkl", pickle.dumps({}))
-    assert format_of(path) == PICKLE
+    assert format_of(path) == TORCH_CHECKPOINT
 
 
 @pytest.mark.parametrize("make", [double, pick])

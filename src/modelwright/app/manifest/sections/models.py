@@ -12,6 +12,8 @@ from modelwright.app.manifest.sections.section import Section, Size
 EngineKind = Literal[
     "onnxruntime",
     "openvino",
+    "xgboost",
+    "lightgbm",
     "openvino-llm",
     "toy-tensor",
     "toy-text",

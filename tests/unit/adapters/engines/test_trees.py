@@ -1,0 +1,132 @@
+"""What the engines of trees read from files: kinds of models, early stopping, files that are cut anywhere."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xgboost
+
+from modelwright.adapters.engines.lightgbm import LightGBMEngine
+from modelwright.adapters.engines.xgboost import XGBoostEngine
+from modelwright.core.errors.calls import Unprocessable
+from modelwright.core.errors.starting import BadModelFile, StartError
+from modelwright.core.ports.engines import EngineConfig
+from tests.making.trained_models import (
+    Trained,
+    irises,
+    lightgbm_irises,
+    lightgbm_patients,
+    lightgbm_tumours,
+    patients,
+    tumours,
+    xgboost_patients,
+    xgboost_tumours,
+)
+
+
+def config(path: Path, **more: object) -> EngineConfig:
+    return EngineConfig(model="m", path=str(path), options=more)
+
+
+@pytest.mark.parametrize("suffix", ["json", "ubj"])
+def test_xgboost_of_two_classes_that_stopped_early_uses_the_best_trees(tmp_path: Path, suffix: str) -> None:
+    made = xgboost_tumours(tmp_path / f"tumours.{suffix}")
+    engine = XGBoostEngine()
+    signature = engine.load(config(made.path))
+    assert [(spec.name, spec.shape) for spec in signature.outputs] == [("label", (-1,)), ("probabilities", (-1, 2))]
+    x = tumours()[0].astype(np.float32)
+    answer = engine.predict({"x": x})
+    np.testing.assert_allclose(answer["probabilities"], made.probabilities(x), rtol=1e-6)
+    np.testing.assert_array_equal(answer["label"], made.labels(x))
+    booster = xgboost.Booster(model_file=made.path)
+    engine.load(config(made.path, iterations="all"))
+    every = engine.predict({"x": x})["probabilities"][:, 1]
+    np.testing.assert_allclose(every, booster.predict(xgboost.DMatrix(x)), rtol=1e-6)
+    assert np.abs(every - answer["probabilities"][:, 1]).max() > 1e-3
+
+
+@pytest.mark.parametrize("booster", ["gbtree", "gblinear", "dart"])
+@pytest.mark.filterwarnings("ignore:.*updater")
+def test_xgboost_of_every_booster_predicts(tmp_path: Path, booster: str) -> None:
+    made = xgboost_patients(tmp_path / "patients.json", booster=booster)
+    engine = XGBoostEngine()
+    signature = engine.load(config(made.path))
+    assert [(spec.name, spec.shape) for spec in signature.outputs] == [("prediction", (-1,))]
+    x = patients()[0].astype(np.float32)
+    np.testing.assert_allclose(engine.predict({"x": x})["prediction"], made.probabilities(x), rtol=1e-6)
+
+
+def test_xgboost_that_tells_the_class_alone_gives_probabilities_too(tmp_path: Path) -> None:
+    x, y = irises()
+    booster = xgboost.train({"objective": "multi:softmax", "num_class": 3}, xgboost.DMatrix(x, y), 5)
+    booster.save_model(tmp_path / "m.ubj")
+    engine = XGBoostEngine()
+    engine.load(config(tmp_path / "m.ubj"))
+    answer = engine.predict({"x": x.astype(np.float32)})
+    np.testing.assert_array_equal(answer["label"], booster.predict(xgboost.DMatrix(x.astype(np.float32))))
+    np.testing.assert_allclose(answer["probabilities"].sum(axis=1), 1, rtol=1e-5)
+
+
+def test_xgboost_of_several_targets_gives_as_many_values(tmp_path: Path) -> None:
+    x, y = patients()
+    model = xgboost.XGBRegressor(n_estimators=5).fit(x, np.stack([y, -y], axis=1))
+    model.get_booster().save_model(tmp_path / "m.json")
+    engine = XGBoostEngine()
+    signature = engine.load(config(tmp_path / "m.json"))
+    assert signature.outputs[0].shape == (-1, 2)
+    given = x.astype(np.float32)
+    np.testing.assert_allclose(engine.predict({"x": given})["prediction"], model.predict(given), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("make", "names"),
+    [
+        (lightgbm_irises, ["label", "probabilities"]),
+        (lightgbm_tumours, ["label", "probabilities"]),
+        (lightgbm_patients, ["prediction"]),
+    ],
+)
+def test_lightgbm_answers_as_the_library(tmp_path: Path, make: Callable[[Path], Trained], names: list[str]) -> None:
+    made = make(tmp_path / "m.txt")
+    engine = LightGBMEngine()
+    signature = engine.load(config(made.path))
+    assert [spec.name for spec in signature.outputs] == names
+    x = np.random.default_rng(0).normal(size=(50, signature.inputs[0].shape[1]))
+    x[0] = np.nan
+    answer = engine.predict({"x": x})
+    np.testing.assert_allclose(answer[names[-1]], made.probabilities(x), rtol=1e-6)
+    assert answer[names[-1]].shape == (50, *signature.outputs[-1].shape[1:])
+
+
+@pytest.mark.parametrize("part", ["head", "tree", "last tree", "parameters"])
+def test_lightgbm_s_file_is_read_to_its_end_before_the_library_sees_it(tmp_path: Path, part: str) -> None:
+    """The library ends the process when a file is cut in a tree or in its parameters."""
+    made = lightgbm_irises(tmp_path / "m.txt")
+    text = made.path.read_text()
+    where = {"head": "tree_sizes", "tree": "Tree=3", "last tree": "end of trees", "parameters": "[num_leaves"}[part]
+    made.path.write_text(text[: text.index(where) - 1])
+    with pytest.raises(BadModelFile, match="cut short"):
+        LightGBMEngine().load(config(made.path))
+
+
+@pytest.mark.parametrize("engine", [XGBoostEngine, LightGBMEngine])
+def test_what_an_engine_cannot_do_is_refused_at_the_start(
+    tmp_path: Path, engine: type[XGBoostEngine | LightGBMEngine]
+) -> None:
+    path = tmp_path / "none"
+    with pytest.raises(StartError, match="not in bf16"):
+        engine().load(EngineConfig(model="m", path=str(path), precision="bf16"))
+    with pytest.raises(StartError, match="'cuda:0'"):
+        engine().load(EngineConfig(model="m", path=str(path), device="cuda:0"))
+    with pytest.raises(StartError, match="no option 'trees'"):
+        engine().load(config(path, trees=3))
+
+
+def test_the_library_s_words_come_without_its_frames(tmp_path: Path) -> None:
+    made = xgboost_patients(tmp_path / "m.json")
+    engine = XGBoostEngine()
+    engine.load(config(made.path))
+    with pytest.raises(Unprocessable, match="Number of columns") as caught:
+        engine.predict({"x": np.ones((2, 3), np.float32)})
+    assert "bt" not in caught.value.message
