@@ -34,7 +34,7 @@ fix: ## mend what ruff can mend, and format
 	@$(BIN)/ruff check --fix --quiet || true
 	@$(BIN)/ruff format --quiet
 
-bench: ## measure against baselines in the same run (WHAT=gateway, streams, limits, workers, overload, soak, kills, serving, …)
+bench: ## measure against baselines in the same run (WHAT=gateway, streams, limits, workers, overload, soak, kills, serving, serving_peers, …)
 	@sh requirements/install.sh dev
 	@sh tests/system-packages.sh nginx wrk curl redis-server
 	@PYTHONPATH=. exec $(BIN)/python -m bench $(WHAT) $(ARGS)

@@ -17,6 +17,7 @@ ALL = {
     "guards": "bench.guards",
     "keys": "bench.keys",
     "peer": "bench.gateway.peer",
+    "serving_peers": "bench.peers.serving",
 }
 """Name → module, in the order of a whole run."""
 WITH_OPTIONS = ("kills", "soak")

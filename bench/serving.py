@@ -60,11 +60,11 @@ def main() -> None:
 def _tiny(folder: Path, x: np.ndarray) -> None:
     path = tiny(folder / "tiny.onnx")
     print(f"tiny model ({FEATURES} numbers in, 10 out)\n")
-    raw = _raw_loop(path, x)
-    with _worker(folder, path, pinned=True) as (port, pid):
+    raw = raw_loop(path, x)
+    with worker(folder, path, pinned=True) as (port, pid):
         names = ("RPS", "CPU µs/request", "x raw loop", "p50 ms", "p99 ms", "errors")
         print(f"\n{'':14} {names[0]:>8} {names[1]:>15} {names[2]:>11} {names[3]:>8} {names[4]:>8} {names[5]:>7}")
-        for name, request in (("JSON", _json(x)), ("binary", _binary(x))):
+        for name, request in (("JSON", json_request(x)), ("binary", _binary(x))):
             _load(folder, port, request, connections=8, seconds=1.0)
             for connections in (1, 64):
                 before = cpu_seconds([pid])
@@ -80,10 +80,10 @@ def _tiny(folder: Path, x: np.ndarray) -> None:
 def _heavy(folder: Path, x: np.ndarray) -> None:
     path = heavy(folder / "heavy.onnx")
     print("heavy model\n")
-    raw = _raw_loop(path, x)
+    raw = raw_loop(path, x)
     best = 1e6 / min(raw.values())
-    request = _json(x)
-    with _worker(folder, path, pinned=False) as (port, _pid):
+    request = json_request(x)
+    with worker(folder, path, pinned=False) as (port, _pid):
         _load(folder, port, request, connections=64, seconds=2.0)
         print(f"\n{'':14} {'rows/s':>8} {'of raw best':>12} {'p50 ms':>8} {'p99 ms':>8} {'errors':>7}")
         peak = 0.0
@@ -113,7 +113,7 @@ def _overload(folder: Path, port: int, request: Request, *, peak: float) -> None
     print(f"  anything else: {told.rest(200, 429)}, {told.unsent} of them not sent for want of a connection")
 
 
-def _raw_loop(path: Path, x: np.ndarray) -> dict[int, float]:
+def raw_loop(path: Path, x: np.ndarray) -> dict[int, float]:
     """CPU µs per row of the engine alone, by rows per call."""
     engine = OnnxRuntimeEngine()
     engine.load(EngineConfig(model="m", path=str(path)))
@@ -150,7 +150,8 @@ def _load(folder: Path, port: int, request: Request, *, connections: int, second
     )
 
 
-def _json(x: np.ndarray) -> Request:
+def json_request(x: np.ndarray) -> Request:
+    """Rows as a V2 request."""
     data = [round(float(value), 4) for value in x.ravel()]
     content = {"inputs": [{"name": "x", "shape": list(x.shape), "datatype": "FP32", "data": data}]}
     return Request(body=msgspec.json.encode(content), headers={"content-type": "application/json"})
@@ -164,7 +165,7 @@ def _binary(x: np.ndarray) -> Request:
 
 
 @contextmanager
-def _worker(folder: Path, path: Path, *, pinned: bool) -> Iterator[tuple[int, int]]:
+def worker(folder: Path, path: Path, *, pinned: bool) -> Iterator[tuple[int, int]]:
     """A serving worker, ready, on one processor or on any; its port and process."""
     listening = socket.create_server(("127.0.0.1", 0), backlog=2048)
     spec = PartSpec(
