@@ -42,6 +42,13 @@ def write(site: Site, text: str) -> None:
     part.replace(site.manifest)
 
 
+def applied(site: Site, text: str) -> None:
+    """Written, and in force."""
+    before = len(site.lines)
+    write(site, text)
+    patient(lambda: said(site, "was applied without a restart", since=before))
+
+
 def with_source(name: str) -> str:
     return TEXT.replace("scale-2.json", name)
 
@@ -120,6 +127,27 @@ def test_more_replicas_and_other_models_come_and_go_without_a_restart(site: Site
     patient(lambda: len(serving(site)) == 1, waiting_for="the others to go")
     assert site.call("POST", "/v2/models/thirds/infer", INFER).status == 404
     assert answers(site) == [3, 6, 9, 12]
+
+
+def test_versions_side_by_side_are_reached_by_path_and_by_variant(site: Site) -> None:
+    both = with_source("scale-2.json").replace(
+        "scale-2.json,", "scale-2.json, versions: {v3: {source: ./scale-3.json}},"
+    )
+    applied(site, both + "endpoints: {sums: {variants: {old: {serve: sums, weight: 0}, new: {serve: sums@v3}}}}\n")
+    assert answers(site) == [3, 6, 9, 12], "the variant of weight 1"
+    for version, first in (("1", 2), ("v3", 3)):
+        reply = site.call("POST", f"/v2/models/sums/versions/{version}/infer", INFER)
+        assert (reply.json()["model_version"], reply.json()["outputs"][0]["data"][0]) == (version, first)
+        assert site.call("GET", f"/v2/models/sums/versions/{version}/ready").status == 200
+    assert site.call("POST", "/v2/models/sums/versions/v4/infer", INFER).status == 404
+    assert site.call("GET", "/v2/models/sums").json()["versions"] == ["1", "v3"]
+    assert {part.detail for part in site.watch().parts if part.kind == "serving"} == {
+        "sums by toy-tensor",
+        "sums@v3 by toy-tensor",
+    }
+    write(site, with_source("scale-2.json"))
+    patient(lambda: len(serving(site)) == 1)
+    assert site.call("GET", "/v2/models/sums").json()["versions"] == ["1"]
 
 
 def test_a_call_that_runs_when_its_version_goes_is_answered_by_it(tmp_path: Path) -> None:

@@ -23,6 +23,8 @@ class ModelPart(msgspec.Struct, frozen=True, kw_only=True):
     wire: str
     """v2 | openai."""
     path: str
+    version: str = "1"
+    """As V2 names it."""
     digest: str = ""
     """`sha256:…` of the file or folder; what is loaded has it."""
     promised: bool = False
@@ -44,6 +46,11 @@ class ModelPart(msgspec.Struct, frozen=True, kw_only=True):
     max_sequences: int = 16
     """Text: sequences that run at once."""
     max_body: int = 32 << 20
+
+    @property
+    def told(self) -> str:
+        """Its name for people; a version that was given no name has none."""
+        return self.model if self.version == "1" else f"{self.model}@{self.version}"
 
 
 class PartSpec(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from modelwright.app.manifest.load import LoadedManifest
-from modelwright.app.manifest.rules.operations import served_alone
+from modelwright.app.manifest.rules.operations import TENSOR_OPERATIONS, served, served_alone
 from modelwright.app.manifest.schema import Manifest
 from modelwright.app.manifest.sections.cache import CacheSection
 from modelwright.app.manifest.sections.endpoints import EndpointSection, TimeoutSection, VariantSection
@@ -19,6 +19,7 @@ from modelwright.app.manifest.sections.guard import (
     OutputJudgeSection,
 )
 from modelwright.app.manifest.sections.limits import LimitSection
+from modelwright.app.manifest.sections.models import FIRST, in_versions
 from modelwright.app.manifest.sections.routing import BreakerSection, RetriesSection
 from modelwright.app.prices.book import PriceBook
 from modelwright.app.tasks.section import TasksSection
@@ -126,7 +127,7 @@ def _priced(endpoint: Endpoint, loaded: LoadedManifest, prices: PriceBook) -> En
             for one in each
         )
 
-    variants = priced(endpoint.variants)
+    variants, versions = priced(endpoint.variants), priced(endpoint.versions)
     currencies = sorted({variant.price.currency for variant in variants if variant.price is not None})
     if endpoint.choose == "price" and len(currencies) > 1:
         raise StartError(
@@ -134,7 +135,9 @@ def _priced(endpoint: Endpoint, loaded: LoadedManifest, prices: PriceBook) -> En
             hint="give the models prices in one currency, under providers.<name>.prices",
             place=f"endpoint {endpoint.name}",
         )
-    return msgspec.structs.replace(endpoint, variants=variants, classifiers=priced(endpoint.classifiers))
+    return msgspec.structs.replace(
+        endpoint, variants=variants, versions=versions, classifiers=priced(endpoint.classifiers)
+    )
 
 
 def provider_of(model: str) -> str:
@@ -148,11 +151,10 @@ def worker_name(model: str, replica: int) -> str:
 
 
 def _endpoint(name: str, section: EndpointSection, loaded: LoadedManifest) -> Endpoint:
-    contexts = {model: known.engine.context for model, known in loaded.manifest.models.items()}
     return Endpoint(
         name=name,
         operations=loaded.operations[name],
-        variants=tuple(_variant(label, variant, contexts) for label, variant in section.variants.items()),
+        variants=tuple(_variant(label, variant, loaded.manifest) for label, variant in section.variants.items()),
         choose=section.choose,
         split_by=section.split.by,
         split_replicas=section.split.replicas,
@@ -166,7 +168,20 @@ def _endpoint(name: str, section: EndpointSection, loaded: LoadedManifest) -> En
         fallback=section.fallback,
         guard=_guard(section.guard) if section.guard is not None else None,
         classifiers=tuple(_classifiers(section.guard)) if section.guard is not None else (),
+        versions=tuple(_versions(section, loaded.manifest)) if loaded.operations[name] == TENSOR_OPERATIONS else (),
     )
+
+
+def _versions(section: EndpointSection, manifest: Manifest) -> Iterator[Variant]:
+    """Of every model that it serves; of two with the same name the first one counts."""
+    known: set[str] = set()
+    for model in dict.fromkeys(variant.serves for variant in section.variants.values()):
+        first = manifest.models[model].version or FIRST
+        for version in (first, *manifest.models[model].versions):
+            if version not in known:
+                known.add(version)
+                label = model if version == first else f"{model}@{version}"
+                yield Variant(name=version, provider=provider_of(label), model=model)
 
 
 def _limits(by: str, whose: str, section: LimitSection) -> Iterator[Limit]:
@@ -179,15 +194,15 @@ def _limits(by: str, whose: str, section: LimitSection) -> Iterator[Limit]:
         yield Limit(by=by, whose=whose, of="concurrency", amount=section.concurrency)
 
 
-def _variant(name: str, section: VariantSection, contexts: Mapping[str, int]) -> Variant:
+def _variant(name: str, section: VariantSection, manifest: Manifest) -> Variant:
     return Variant(
         name=name,
-        provider=provider_of(section.serve) if section.serve else section.provider,
-        model=section.serve or section.model,
+        provider=provider_of(served(manifest, section)) if section.serve else section.provider,
+        model=section.serves or section.model,
         weight=section.weight,
         prompt=section.prompt,
         parameters=section.parameters,
-        context=contexts.get(section.serve, 0),
+        context=manifest.models[section.serves].engine.context if section.serve else 0,
     )
 
 
@@ -290,7 +305,7 @@ def _breaker(section: BreakerSection) -> BreakerRule:
 
 
 def _own_providers(loaded: LoadedManifest, runtime: Path) -> Iterator[ProviderEntry]:
-    for name, model in loaded.manifest.models.items():
+    for name, model in in_versions(loaded.manifest.models).items():
         sockets = tuple(f"unix:{runtime / worker_name(name, replica)}.sock" for replica in range(model.scale.min))
         yield ProviderEntry(name=provider_of(name), kind=SERVING, base_urls=sockets)
 

@@ -11,10 +11,11 @@ from modelwright.gateway.call import Handler
 from modelwright.gateway.chain import Parts, build_chain
 from modelwright.gateway.identity.keys import KeyTables, no_tables
 from modelwright.gateway.identity.tokens import Tokens
-from modelwright.gateway.lanes import Dialects, Replica, Replicas, Resolve, Table, build_table
+from modelwright.gateway.lanes import Dialects, Replica, Replicas, Table
 from modelwright.gateway.policies.authenticate import Authenticate, Renew
 from modelwright.gateway.prompting.preamble import PromptBook
 from modelwright.gateway.routing.breaker import State
+from modelwright.gateway.routing.table import Resolve, build_table
 
 
 class InForce:

@@ -47,6 +47,7 @@ class TensorModel(msgspec.Struct, frozen=True, kw_only=True):
     config: EngineConfig
     engine: str
     """Kind of the engine, for metadata."""
+    version: str = v2.VERSION
     digest: str = ""
     limits: Limits = Limits()
     max_body: int = 32 << 20
@@ -90,6 +91,7 @@ class V2Door:
         self._requests = RequestCounts()
         self._description = Description(
             self._name,
+            version=model.version,
             engine=model.engine,
             digest=model.digest,
             max_rows=model.limits.max_rows,
@@ -98,7 +100,7 @@ class V2Door:
         )
         self._infer_paths = {
             f"/v2/models/{self._name}/infer",
-            f"/v2/models/{self._name}/versions/{v2.VERSION}/infer",
+            f"/v2/models/{self._name}/versions/{model.version}/infer",
         }
         self._inference: _Inference | None = None
         self._ready = False
@@ -174,7 +176,13 @@ class V2Door:
             signature=signature,
             reader=TensorsReader(signature, max_rows=limits.queue_rows, max_bytes=limits.queue_bytes),
             runner=Runner(self._engine, limits, model=self._name, clock=self._clock, tell=self._tell),
-            writer=AnswerWriter(signature, model=self._name, labels=self._model.labels, digest=self._model.digest),
+            writer=AnswerWriter(
+                signature,
+                model=self._name,
+                version=self._model.version,
+                labels=self._model.labels,
+                digest=self._model.digest,
+            ),
         )
 
     async def _warm_up(self, inference: _Inference, signature: Signature) -> None:
@@ -244,7 +252,7 @@ class V2Door:
 
     def _statistics(self) -> bytes:
         counts = self._inference.runner.counts if self._inference is not None else None
-        return self._requests.tell(self._name, counts)
+        return self._requests.tell(self._name, counts, version=self._model.version)
 
     async def _describe(self, scope: Scope, send: Send) -> None:
         try:

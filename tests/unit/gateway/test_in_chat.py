@@ -18,8 +18,9 @@ from modelwright.core.errors.providers import ProviderError, ProviderUnreachable
 from modelwright.core.ports.http import UpstreamRequest
 from modelwright.core.wire import anthropic
 from modelwright.gateway.call import Call, Reply
-from modelwright.gateway.lanes import Replicas, build_table
+from modelwright.gateway.lanes import Replicas
 from modelwright.gateway.policies.in_chat import InChat, in_chat
+from modelwright.gateway.routing.table import build_table
 from tests.unit.core.wire.between.wires import named_events
 from tests.unit.gateway.upstreams import endpoint
 from tests.unit.gateway.world import ANSWER, DONE, FINISH, ROLE, USAGE, World, chunk, snapshot, streams

@@ -6,7 +6,7 @@ import pytest
 from modelwright.adapters.http.fake import FakeTransport, Scripted
 from modelwright.adapters.prompts.jinja import compile_prompt
 from modelwright.adapters.providers.table import dialect
-from modelwright.core.contracts.snapshot import Snapshot
+from modelwright.core.contracts.snapshot import ProviderEntry, Snapshot, Variant
 from modelwright.core.errors.calls import CallError, ModelUnavailable, Overloaded
 from modelwright.core.errors.providers import ProviderTimeout, ProviderUnreachable
 from modelwright.core.errors.starting import StartError
@@ -17,9 +17,10 @@ from modelwright.gateway import health
 from modelwright.gateway.call import Call, Reply
 from modelwright.gateway.chain import compose
 from modelwright.gateway.health import probe
-from modelwright.gateway.lanes import Lane, Replicas, Table, build_table
+from modelwright.gateway.lanes import Lane, Replicas, Table
 from modelwright.gateway.prompting.preamble import PromptBook
-from tests.unit.gateway.world import World, snapshot
+from modelwright.gateway.routing.table import build_table
+from tests.unit.gateway.world import World, answers, snapshot
 
 
 def resolve(reference: str) -> str:
@@ -241,3 +242,46 @@ def _call(world: World) -> Call:
 
     row = LedgerRow(call="c", at=world.clock.now(), operation="chat", endpoint="chat")
     return Call(row, "chat", {}, 0.0, nothing, nothing)  # type: ignore[arg-type]
+
+
+def versioned() -> Snapshot:
+    """`digits` in the versions 1 and v2: v2 is a variant of its own, 1 is not."""
+    known = snapshot()
+    chat, digits = known.endpoints
+    variant = Variant(name="canary", provider="serving:digits@v2", model="digits")
+    first = Variant(name="1", provider="serving:digits", model="digits")
+    versions = (first, msgspec.structs.replace(variant, name="v2"))
+    digits = msgspec.structs.replace(digits, variants=(variant,), versions=versions)
+    second = ProviderEntry(name="serving:digits@v2", kind="serving", base_urls=("unix:/run/v2.sock",))
+    return msgspec.structs.replace(known, endpoints=(chat, digits), providers=(*known.providers, second))
+
+
+async def test_a_path_that_names_a_version_is_answered_by_it_whatever_the_weights() -> None:
+    known = versioned()
+    world = World([answers(), answers(), answers()], endpoints=known.endpoints, providers=known.providers)
+    body = b"{}"
+    for version, sockets in (("1", {"/run/0.sock", "/run/1.sock"}), ("v2", {"/run/v2.sock"}), ("", {"/run/v2.sock"})):
+        middle = f"versions/{version}/" if version else ""
+        heard = await world.ask(body, path=f"/v2/models/digits/{middle}infer")
+        request = world.upstream.requests[-1]
+        assert (heard.status, request.origin.host in sockets) == (200, True)
+        assert request.target == f"/v2/models/digits/{middle}infer"
+    variants = [row.variant for row in world.ledger.lines if row.outcome == "ok"]
+    assert variants == ["1", "canary", "canary"], "a version that is a variant is that variant"
+    unknown = await world.ask(body, path="/v2/models/digits/versions/3/infer")
+    assert unknown.status == 404
+    assert b"its versions are 1, v2" in unknown.body
+
+
+def test_calls_of_a_snapshot_before_go_to_whoever_answers_now() -> None:
+    replicas = Replicas(dialect)
+    old = lane(table(snapshot(), replicas), "digits")
+    assert [replica.url for replica in old.replicas] == ["unix:/run/0.sock", "unix:/run/1.sock"]
+    old.replicas[1].in_flight = 3
+    known = snapshot()
+    vendor, digits = known.providers
+    moved = msgspec.structs.replace(digits, base_urls=("unix:/run/1.sock", "unix:/run/2.sock"))
+    new = lane(table(msgspec.structs.replace(known, providers=(vendor, moved)), replicas), "digits")
+    assert old.replicas == new.replicas
+    busy = {replica.url: replica.in_flight for replica in new.replicas}
+    assert busy == {"unix:/run/1.sock": 3, "unix:/run/2.sock": 0}

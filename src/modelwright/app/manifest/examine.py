@@ -16,6 +16,7 @@ from modelwright.app.manifest.resolve import Resolved, Resolver
 from modelwright.app.manifest.rules.case import Case, Kind
 from modelwright.app.manifest.rules.every import findings, warnings
 from modelwright.app.manifest.schema import Manifest
+from modelwright.app.manifest.sections.models import in_versions, place_of
 from modelwright.app.manifest.shape import is_secret, keys_at
 from modelwright.app.manifest.words import explained, unknown_key
 from modelwright.app.prompts.folder import PromptFacts, look_into
@@ -131,8 +132,8 @@ class Examination:
                 self._base / model.check if model.check else None,
                 self._base / model.labels if model.labels else None,
             )
-            for name, model in manifest.models.items()
-            if not places & {("models", name, key) for key in ("source", "check", "labels")}
+            for name, model in in_versions(manifest.models).items()
+            if not places & {(*place_of(name), key) for key in ("source", "check", "labels")}
         }
 
     def _prompts(self, manifest: Manifest, unknown: Iterable[Path]) -> dict[str, PromptFacts]:

@@ -53,7 +53,6 @@ VALUES: tuple[tuple[Path, re.Pattern[str], str], ...] = (
         "use onnxruntime or openvino-llm, or run it elsewhere and name it under `providers`",
     ),
     (("observe", "log", "format"), re.compile(r"(?!json$).+"), "write `json`"),
-    ((*_ENDPOINT, "variants", ANYTHING, "serve"), re.compile(r".+@.+"), "name the model without a version"),
 )
 """Values that belong to the design at places that this version knows."""
 

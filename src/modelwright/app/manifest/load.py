@@ -19,6 +19,7 @@ from modelwright.app.manifest.resolve import Awaited, off_reason
 from modelwright.app.manifest.rules.case import Case, Kind
 from modelwright.app.manifest.rules.operations import operations
 from modelwright.app.manifest.schema import Manifest
+from modelwright.app.manifest.sections.models import in_versions
 from modelwright.app.settings.references import store_of
 from modelwright.app.settings.settings import ENVIRONMENTS, STATE, Settings, chosen_environment, process_environment
 from modelwright.core.contracts.snapshot import Prompt
@@ -43,7 +44,7 @@ class LoadedManifest:
     digest: str
     """`sha256:…` of the resolved content, secrets masked."""
     engines: Mapping[str, str]
-    """Kind of engine by model, chosen by content where the manifest names none."""
+    """Kind of engine by model and by `name@version`, chosen by content where the manifest names none."""
     operations: Mapping[str, tuple[str, ...]]
     """By endpoint, models that are endpoints of their own name included; in the order in which they are listed."""
     off: Mapping[str, str]
@@ -68,17 +69,17 @@ class LoadedManifest:
     """Always empty: with faults there is no such value."""
 
     def source(self, model: str) -> Path:
-        """Absolute path of a model's file."""
-        return self._absolute(self.manifest.models[model].source)
+        """Absolute path of the file of a model, or of a version `name@version` of it."""
+        return self._absolute(in_versions(self.manifest.models)[model].source)
 
     def check(self, model: str) -> Path | None:
-        """Absolute path of a model's check; None when it has none."""
-        check = self.manifest.models[model].check
+        """Absolute path of the check of a model, or of a version of it; None when it has none."""
+        check = in_versions(self.manifest.models)[model].check
         return self._absolute(check) if check else None
 
     def labels(self, model: str) -> Path | None:
         """Absolute path of the names of a model's classes; None when it has none."""
-        labels = self.manifest.models[model].labels
+        labels = in_versions(self.manifest.models)[model].labels
         return self._absolute(labels) if labels else None
 
     def _absolute(self, path: str) -> Path:
@@ -226,7 +227,7 @@ def _loaded(reading: _Reading, case: Case, examined: Examined, *, settings: Sett
         state_dir=reading.base / STATE,
         environment=case.environment,
         digest=_digest(manifest),
-        engines={model: case.engine(model) for model in manifest.models},
+        engines={model: case.engine(model) for model in in_versions(manifest.models)},
         operations=operations(case),
         off={provider: off_reason(lacks) for provider, lacks in examined.resolved.off.items()},
         secrets=tuple(examined.resolved.secrets),

@@ -94,7 +94,7 @@ class RunningPart:
     def status(self) -> PartStatus:
         """As others see it."""
         model = self.spec.model
-        label = f"{model.model} by {model.engine}" if model else ""
+        label = f"{model.told} by {model.engine}" if model else ""
         if self.machine.state == "ready":
             label = label or " ".join(door.url for door in self.shared.values() if isinstance(door, TcpDoor))
         return self.machine.status(socket=str(self.own.path), label=label)

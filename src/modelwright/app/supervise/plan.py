@@ -9,6 +9,7 @@ import msgspec
 
 from modelwright.app.manifest.load import LoadedManifest
 from modelwright.app.manifest.schema import Manifest
+from modelwright.app.manifest.sections.models import FIRST, in_versions
 from modelwright.app.parts import ModelPart, PartSpec
 from modelwright.app.plugins import engine_row
 from modelwright.app.snapshot import worker_name
@@ -56,13 +57,14 @@ def plan_units(
             replicas=model.scale.min,
             shares=not model.engine.threads,
         )
-        for name, model in loaded.manifest.models.items()
+        for name, model in in_versions(loaded.manifest.models).items()
     )
 
 
 def part_names(manifest: Manifest) -> list[str]:
     """The names that the parts have at first."""
-    serving = [name for model in manifest.models for name in worker_names(manifest, model)]
+    models = in_versions(manifest.models)
+    serving = [worker_name(label, number) for label, model in models.items() for number in range(model.scale.min)]
     return [*gateway_names(manifest), *serving, "control"]
 
 
@@ -71,15 +73,11 @@ def gateway_names(manifest: Manifest) -> list[str]:
     return [f"gateway-{number}" for number in range(manifest.gateway.workers)]
 
 
-def worker_names(manifest: Manifest, model: str) -> list[str]:
-    """One per replica of a model."""
-    return [worker_name(model, number) for number in range(manifest.models[model].scale.min)]
-
-
 def share_threads(manifest: Manifest, cores: int) -> dict[str, int]:
-    """Compute threads of every model: what it asks for, otherwise an even share of what is left; at least one."""
-    asked = {name: model.engine.threads for name, model in manifest.models.items()}
-    replicas = {name: model.scale.min for name, model in manifest.models.items()}
+    """Compute threads of every version of a model: what it asks for, otherwise an even share of the rest."""
+    models = in_versions(manifest.models)
+    asked = {name: model.engine.threads for name, model in models.items()}
+    replicas = {name: model.scale.min for name, model in models.items()}
     left = cores - sum(threads * replicas[name] for name, threads in asked.items())
     sharing = sum(replicas[name] for name, threads in asked.items() if threads == 0)
     share = max(1, left // sharing) if sharing else 0
@@ -91,7 +89,7 @@ def _part(common: PartSpec, name: str, *, kind: str, model: ModelPart | None = N
 
 
 def _model(loaded: LoadedManifest, name: str, *, threads: int, check: str, found: Located | None) -> ModelPart:
-    section = loaded.manifest.models[name]
+    section = in_versions(loaded.manifest.models)[name]
     row = engine_row(loaded.engines[name])
     options: dict[str, Any] = dict(section.engine.options)
     if row.wire == "openai":
@@ -99,7 +97,8 @@ def _model(loaded: LoadedManifest, name: str, *, threads: int, check: str, found
         options["cache"] = parse_size(section.engine.cache)
         options["max_sequences"] = section.batching.max_sequences
     return ModelPart(
-        model=name,
+        model=name.partition("@")[0],
+        version=section.version or FIRST,
         engine=row.kind,
         wire=row.wire,
         path=found.path if found else str(loaded.source(name)),

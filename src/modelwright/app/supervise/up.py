@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from modelwright.app.manifest.load import LoadedManifest, load_manifest
+from modelwright.app.manifest.sections.models import in_versions
 from modelwright.app.plugins import require_engine
 from modelwright.app.secret_stores.stores import SecretStores
 from modelwright.app.settings.settings import process_environment, without_secrets
@@ -80,16 +81,15 @@ def _prepared(
 ) -> Supervisor:
     """A supervisor with every door bound and the snapshot for control written; nothing is started."""
     sources = Sources(held.state, loaded.base_dir)
-    first = configure(
-        loaded, held, located=sources.of(loaded.manifest.models), grace=wish.grace, secrets=stores.read(loaded)
-    )
+    found = sources.of(in_versions(loaded.manifest.models))
+    first = configure(loaded, held, located=found, grace=wish.grace, secrets=stores.read(loaded))
     first.write(held)
 
     def read() -> Configuration:
         again = load_manifest(wish.manifest, environment=wish.environment)
         for kind in dict.fromkeys(again.engines.values()):
             require_engine(kind)
-        located = sources.anew(again.manifest.models)
+        located = sources.anew(in_versions(again.manifest.models))
         return configure(again, held, located=located, grace=wish.grace, secrets=stores.read(again))
 
     supervisor = Supervisor(

@@ -109,6 +109,7 @@ def _tensor_model(part: ModelPart, config: EngineConfig) -> TensorModel:
     return TensorModel(
         config=config,
         engine=part.engine,
+        version=part.version,
         digest=part.digest,
         limits=Limits(max_rows=part.max_rows, queue_rows=part.queue_rows, queue_bytes=part.queue_bytes),
         max_body=part.max_body,

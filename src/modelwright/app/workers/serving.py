@@ -82,7 +82,7 @@ class ServingWorker:
             )
         )
         self._ready = not self._draining
-        return Notice(state="ready", detail=f"{part.model} by {part.engine}")
+        return Notice(state="ready", detail=f"{part.told} by {part.engine}")
 
     def drain(self) -> None:
         self._draining = True

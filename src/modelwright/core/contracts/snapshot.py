@@ -189,6 +189,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """Variants that are asked in this order when the chosen one fails before the answer has begun."""
     guard: EndpointGuard | None = None
     """None: nobody looks at questions and answers."""
+    versions: tuple[Variant, ...] = ()
+    """V2: the versions that a path may name, each as a variant of that name; empty: whoever answers knows them."""
     classifiers: tuple[Variant, ...] = ()
     """Who judges for the guard, by a wire of its own: the variants `input` and `output`, or one of them."""
 

@@ -18,7 +18,7 @@ from modelwright.gateway.http.described import described
 from modelwright.gateway.http.paths import Match
 from modelwright.gateway.lanes import Lane, Replica, Route, lost_model
 from modelwright.gateway.live import Gateway
-from modelwright.gateway.policies.route import out_of_scope, unknown_endpoint
+from modelwright.gateway.policies.route import out_of_scope, unknown_endpoint, version_of
 
 _ASK = Deadlines(connect=0.5, first_byte=1.0, idle=1.0)
 """A worker that does not answer such a question at once is not ready."""
@@ -65,9 +65,11 @@ class Views:
             raise unknown_endpoint(found.model[:128], routes, scope)
         if found.view == "model":
             return _json(_card(route))
+        lane = version_of(route, found.version) if found.version and route.versions else _own_lane(route)
         if found.view == "statistics":
-            return await self._counts(_own_lane(route), found)
-        return await self._ask(_own_lane(route), found)
+            return await self._counts(lane, found)
+        reply = await self._ask(lane, found)
+        return _with_versions(reply, route) if found.view == "metadata" and route.versions else reply
 
     def _ready(self) -> Reply:
         gateway = self._gateway
@@ -128,7 +130,8 @@ def _decoded(bodies: Iterable[bytes]) -> list[ModelStatistics]:
 
 def _tensors(route: Route) -> list[Lane]:
     """Lanes of our own tensor models."""
-    return [lane for lane in route.lanes if lane.own and "infer" in route.endpoint.operations]
+    lanes = dict.fromkeys((*route.lanes, *route.versions.values()))
+    return [lane for lane in lanes if lane.own and "infer" in route.endpoint.operations]
 
 
 def _own_lane(route: Route) -> Lane:
@@ -140,6 +143,14 @@ def _own_lane(route: Route) -> Lane:
         f"endpoint {name!r} is not answered over the V2 protocol",
         hint=f"it answers {', '.join(route.endpoint.operations)}; see /v1/models",
     )
+
+
+def _with_versions(reply: Reply, route: Route) -> Reply:
+    """Metadata of one version, with all of those that are up."""
+    if reply.status != 200:
+        return reply
+    up = [name for name, lane in route.versions.items() if any(each.up and each.ready for each in lane.replicas)]
+    return _json({**msgspec.json.decode(reply.body), "versions": up})
 
 
 def _card(route: Route) -> dict[str, object]:

@@ -47,6 +47,8 @@ class ChooseRoute:
             raise _unfit(call.operation, route)
         if route.override and route.override in call.headers:
             lane = _named(call.headers[route.override], route)
+        elif call.version and route.versions:
+            lane = version_of(route, call.version)
         else:
             lane = route.lanes[0] if route.alone else self._choose(call, route)
         if lane.off:
@@ -99,6 +101,15 @@ def _named(variant: bytes, route: Route) -> Lane:
     known = ", ".join(lane.variant for lane in route.lanes)
     problem = f"endpoint {route.endpoint.name!r} has no variant {name[:64]!r}"
     raise Unprocessable(problem, hint=f"name one of {known} in {route.override.decode('latin-1')}")
+
+
+def version_of(route: Route, version: str) -> Lane:
+    """Who answers a version that a path names; raises UnknownEndpoint."""
+    lane = route.versions.get(version)
+    if lane is None:
+        problem = f"endpoint {route.endpoint.name!r} has no version {version[:64]!r}"
+        raise UnknownEndpoint(problem, hint=f"its versions are {', '.join(route.versions)}")
+    return lane
 
 
 def unknown_endpoint(name: str, routes: dict[str, Route], scope: tuple[str, ...] = ()) -> UnknownEndpoint:

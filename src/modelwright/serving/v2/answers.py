@@ -10,7 +10,7 @@ import msgspec
 
 from modelwright.core.errors.calls import Malformed, Unprocessable
 from modelwright.core.ports.engines import Array, Signature, TensorSpec
-from modelwright.core.wire.v2 import BINARY_HEADER, InferRequest, InferResponse, RequestOutput, ResponseOutput
+from modelwright.core.wire.v2 import BINARY_HEADER, VERSION, InferRequest, InferResponse, RequestOutput, ResponseOutput
 from modelwright.serving.door import JSON, Header
 from modelwright.serving.v2.classes import PARAMETER as CLASSIFICATION
 from modelwright.serving.v2.classes import best_classes, read_count
@@ -46,9 +46,18 @@ class Plan(msgspec.Struct, frozen=True):
 class AnswerWriter:
     """Plans and writes the answers of one model."""
 
-    def __init__(self, signature: Signature, *, model: str, labels: Sequence[str] = (), digest: str = "") -> None:
+    def __init__(
+        self,
+        signature: Signature,
+        *,
+        model: str,
+        version: str = VERSION,
+        labels: Sequence[str] = (),
+        digest: str = "",
+    ) -> None:
         self._specs = {spec.name: spec for spec in signature.outputs}
         self._model = model
+        self._version = version
         self._artifact = {"artifact": digest} if digest else {}
         self._batches = signature.batches
         self._labels = labels
@@ -91,7 +100,13 @@ class AnswerWriter:
                 output.data = _as_list(array, datatype, name=spec.name)
             outputs.append(output)
         told = self._artifact if plan.artifact else {}
-        answer = InferResponse(model_name=self._model, outputs=outputs, id=plan.id or "", parameters=told)
+        answer = InferResponse(
+            model_name=self._model,
+            model_version=self._version,
+            outputs=outputs,
+            id=plan.id or "",
+            parameters=told,
+        )
         head = msgspec.json.encode(answer)
         if not tail:
             return [JSON], head

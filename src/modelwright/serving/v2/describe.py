@@ -24,12 +24,14 @@ class Description:
         engine: str,
         digest: str,
         max_rows: int,
+        version: str = v2.VERSION,
         labels: bool = False,
         statistics: Callable[[], bytes],
     ) -> None:
         """`statistics` gives the answer to that question; `labels` says whether classes have names."""
         self.signature: Signature | None = None
         self._model = model
+        self._version = version
         self._engine = engine
         self._max_rows = max_rows
         self._labels = labels
@@ -66,9 +68,9 @@ class Description:
             raise UnknownPath(f"{path[:200]} is no path of the V2 protocol", hint=f"try /v2/models/{self._model}")
         if route.model and route.model != self._model:
             raise UnknownEndpoint(f"model {route.model[:80]!r} is not here", hint=f"this worker serves {self._model!r}")
-        if route.version and route.version != v2.VERSION:
+        if route.version and route.version != self._version:
             raise UnknownEndpoint(
-                f"model {self._model!r} has no version {route.version[:20]!r}", hint=f"its version is {v2.VERSION!r}"
+                f"model {self._model!r} has no version {route.version[:20]!r}", hint=f"its version is {self._version!r}"
             )
         return route
 
@@ -87,7 +89,7 @@ class Description:
         return msgspec.json.encode(
             {
                 "name": self._model,
-                "versions": [v2.VERSION],
+                "versions": [self._version],
                 "platform": signature.platform,
                 "inputs": signature.inputs,
                 "outputs": signature.outputs,

@@ -38,10 +38,10 @@ class RequestCounts:
         """A request got an error."""
         self._found.fail.add(seconds)
 
-    def tell(self, model: str, counts: BatchCounts | None) -> bytes:
+    def tell(self, model: str, counts: BatchCounts | None, *, version: str = v2.VERSION) -> bytes:
         """The answer to who asks for statistics."""
         told = ModelStatistics(
-            name=model, version=v2.VERSION, last_inference=int(1000 * self.last), inference_stats=self._found
+            name=model, version=version, last_inference=int(1000 * self.last), inference_stats=self._found
         )
         if counts is not None:
             told.inference_count, told.execution_count = counts.rows, counts.runs

@@ -30,7 +30,7 @@ endpoints:
   assistant:
     variants:
       stable: {provider: openai, model: gpt-4o-mini, prompt: support@v1, weight: 90}
-      canary: {serve: small-chat@champion, prompt: support@v2, weight: 10}
+      canary: {serve: small-chat, prompt: support@v2, weight: 10}
     split: {by: user, header: x-user-id}
     fallback: [stable, canary]
     timeout: {connect: 2s, first_token: 20s, idle: 15s, total: 300s}
@@ -102,7 +102,6 @@ def test_the_whole_design_is_understood(write: Write) -> None:
         "models: {m: {source: 'hf://org/repo@main'}}",
         "models: {m: {source: 'registry:m@3'}}",
         "models: {m: {source: ./chat.gguf, engine: {kind: 'python:my.module:Class'}}}",
-        "models: {m: {source: ./chat.gguf}}\nendpoints: {e: {variants: {v: {serve: m@champion}}}}",
     ],
 )
 def test_values_of_the_design_are_refused(write: Write, text: str) -> None:

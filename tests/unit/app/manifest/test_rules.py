@@ -6,6 +6,7 @@ from modelwright.app.manifest.load import check_manifest, load_manifest
 from tests.unit.app.manifest.conftest import Write
 
 LOCAL = "providers: {o: {kind: ollama}}\n"
+VERSIONS = "models: {d: {source: ./digits.onnx, versions: {v2: {source: ./digits.onnx}}}}\n"
 CHAT = "models: {chat: {source: ./chat.gguf}}\n"
 BOTH = "models: {chat: {source: ./chat.gguf}, digits: {source: ./digits.onnx}}\n"
 
@@ -22,6 +23,7 @@ def problems(write: Write, text: str) -> list[tuple[str, str]]:
         CHAT + "endpoints: {chat: {variants: {a: {serve: chat}}}}",
         CHAT
         + "providers: {o: {kind: ollama}}\nendpoints: {e: {variants: {a: {serve: chat}, b: {provider: o, model: m}}}}",
+        VERSIONS + "endpoints: {e: {variants: {a: {serve: d}, b: {serve: d@v2}, c: {serve: d@1}}}}",
         CHAT + "access: {auth: none}",
         CHAT + "access: {auth: none}\ngateway: {listen: '[::1]:0', admin: 'localhost:0'}",
         CHAT + "gateway: {listen: '0.0.0.0:8000'}",
@@ -82,6 +84,11 @@ models: {m: {source: ./chat.gguf, engine: {kind: onnxruntime}}} | models.m.sourc
 models: {m: {source: ./check.json, engine: {kind: onnxruntime}}} | models.m.source | is no ONNX file
 models: {m: {source: ./chat.gguf, check: ./none.json}} | models.m.check | './none.json' does not exist
 models: {m: {source: ./chat.gguf, check: ./chat.gguf}} | models.m.check | is not JSON
+models: {m: {source: ./digits.onnx, versions: {v2: {source: ./none.onnx}}}} | models.m.versions.v2.source | not exist
+models: {m: {source: ./digits.onnx, versions: {v2: {source: ./chat.gguf}}}} | models.m.versions.v2.source | not answer
+models: {m: {source: ./digits.onnx, versions: {1: {source: ./digits.onnx}}}} | models.m.versions.1 | two versions are
+models: {m: {source: ./digits.onnx, versions: {a/b: {source: ./digits.onnx}}}} | models.m.versions.a/b | a/b
+endpoints: {e: {variants: {a: {serve: digits@v3}}}} | endpoints.e.variants.a.serve | has no version 'v3'
 models: {m: {source: ./digits.onnx, engine: {context: 8}}} | models.m.engine.context | is for text models
 models: {m: {source: ./digits.onnx, engine: {device: 'gpu:0'}}} | models.m.engine.device | does not run on 'gpu:0'
 models: {m: {source: ./chat.gguf, engine: {device: cuda}}} | models.m.engine.device | does not run on 'cuda'

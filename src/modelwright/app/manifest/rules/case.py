@@ -50,8 +50,8 @@ class Case:
         return {*self.declared.get(section, ()), *getattr(self.manifest, section)}
 
     def engine(self, model: str) -> str:
-        """The kind of engine that runs a model; empty when it cannot be told."""
-        section = self.manifest.models.get(model)
+        """The kind of engine that runs a model, or a version `name@version` of it; empty when it cannot be told."""
+        section = self.manifest.models.get(model.partition("@")[0])
         if section is None:
             return ""
         facts = self.files.get(model, FileFacts())

@@ -7,8 +7,15 @@ from collections.abc import Iterator
 from modelwright.app.document.finding import Finding
 from modelwright.app.document.tree import Path
 from modelwright.app.manifest.rules.case import Case, Rules, unknown_name
-from modelwright.app.manifest.rules.operations import TENSOR_OPERATIONS, common_operations, operations_of, served_alone
+from modelwright.app.manifest.rules.operations import (
+    TENSOR_OPERATIONS,
+    common_operations,
+    operations_of,
+    served,
+    served_alone,
+)
 from modelwright.app.manifest.sections.endpoints import VariantSection
+from modelwright.app.manifest.sections.models import FIRST, in_versions
 
 NO_PARAMETERS = {"model", "messages", "prompt", "input", "stream", "stream_options", "user", "store", "metadata"}
 
@@ -30,10 +37,23 @@ def _variant(case: Case, here: Path, variant: VariantSection) -> Iterator[Findin
         yield Finding(here, "names nobody who answers", "write `serve: …`, or `provider: …` and `model: …`")
     elif provider and not model and "model" not in unknown:
         yield Finding(here, "`model` is missing", "write the provider's own name of the model")
-    for field_name, name, section in (("provider", provider, "providers"), ("serve", serve, "models")):
+    for field_name, name, section in (("provider", provider, "providers"), ("serve", variant.serves, "models")):
         known = case.names(section)
         if name and name not in known:
             yield unknown_name((*here, field_name), name, section=section, known=known)
+
+
+def _served_versions(case: Case) -> Iterator[Finding]:
+    known = in_versions(case.manifest.models)
+    for name, endpoint in case.manifest.endpoints.items():
+        for label, variant in endpoint.variants.items():
+            model = case.manifest.models.get(variant.serves)
+            if model is None or served(case.manifest, variant) in known:
+                continue
+            versions = ", ".join((model.version or FIRST, *model.versions))
+            problem = f"model {variant.serves} has no version {variant.serve.partition('@')[2]!r}"
+            remedy = f"name one of {versions}, or add it under `models.{variant.serves}.versions`"
+            yield Finding(("endpoints", name, "variants", label, "serve"), problem, remedy)
 
 
 def _parameters(case: Case) -> Iterator[Finding]:
@@ -81,6 +101,7 @@ def _own_names(case: Case) -> Iterator[Finding]:
 
 RULES: Rules = (
     _variants,
+    _served_versions,
     _parameters,
     _shadows,
     _operations,

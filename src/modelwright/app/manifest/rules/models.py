@@ -10,7 +10,7 @@ from modelwright.app.document.tree import Path
 from modelwright.app.manifest.files import FileFacts
 from modelwright.app.manifest.rules.case import Case, Rules
 from modelwright.app.manifest.rules.operations import TEXT_WIRE
-from modelwright.app.manifest.sections.models import ModelSection
+from modelwright.app.manifest.sections.models import FIRST, ModelSection, in_versions, place_of
 from modelwright.app.plugins import chosen_engine, engine_row
 
 _TEXT_FIELDS = {"engine": {"context", "cache"}, "batching": {"max_sequences"}}
@@ -22,11 +22,11 @@ def _something_runs(case: Case) -> Iterator[Finding]:
 
 
 def _model_files(case: Case) -> Iterator[Finding]:
-    for name, model in case.manifest.models.items():
+    for name, model in in_versions(case.manifest.models).items():
         facts = case.files.get(name)
         if facts is None:
             continue
-        here: Path = ("models", name)
+        here: Path = place_of(name)
         if facts.source_problem:
             yield Finding((*here, "source"), f"{model.source!r} {facts.source_problem}", "name the model file")
         else:
@@ -88,9 +88,24 @@ def _devices(case: Case) -> Iterator[Finding]:
             yield Finding(("models", name, "engine", "device"), problem, remedy)
 
 
+def _versions(case: Case) -> Iterator[Finding]:
+    for name, model in case.manifest.models.items():
+        here: Path = ("models", name, "versions")
+        wire = engine_row(case.engine(name)).wire if case.engine(name) else ""
+        for version in model.versions:
+            if version == (model.version or FIRST):
+                remedy = "give one of them another name; `version` names the first one"
+                yield Finding((*here, version), f"two versions are called {version}", remedy, on_key=True)
+            engine = case.engine(f"{name}@{version}")
+            if wire and engine and engine_row(engine).wire != wire:
+                problem = f"{engine} does not answer what {case.engine(name)} answers"
+                yield Finding((*here, version, "source"), problem, "make it a model of its own")
+
+
 RULES: Rules = (
     _something_runs,
     _model_files,
+    _versions,
     _fitting_keys,
     _devices,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from modelwright.app.manifest.rules.case import Case
 from modelwright.app.manifest.schema import Manifest
 from modelwright.app.manifest.sections.endpoints import VariantSection
+from modelwright.app.manifest.sections.models import FIRST
 from modelwright.app.plugins import engine_row
 from modelwright.core.prompting.opening import OPENED
 
@@ -24,7 +25,7 @@ def operations_of(case: Case, variant: VariantSection) -> tuple[str, ...] | None
 def without_prompt(case: Case, variant: VariantSection) -> tuple[str, ...] | None:
     """What a variant can answer, its prompt aside; None when that cannot be told."""
     if variant.serve:
-        engine = case.engine(variant.serve)
+        engine = case.engine(served(case.manifest, variant))
         return operations_of_engine(engine) if engine else None
     provider = case.manifest.providers.get(variant.provider)
     kind = case.kinds.get(provider.kind) if provider else None
@@ -43,9 +44,16 @@ def operations(case: Case) -> dict[str, tuple[str, ...]]:
     return own | {name: common_operations(case, name) for name in case.manifest.endpoints}
 
 
+def served(manifest: Manifest, variant: VariantSection) -> str:
+    """The version that a variant serves, as `in_versions` has it: the first one also by its own name."""
+    name, _, version = variant.serve.partition("@")
+    model = manifest.models.get(name)
+    return name if model is not None and version == (model.version or FIRST) else variant.serve
+
+
 def served_alone(manifest: Manifest) -> tuple[str, ...]:
     """Models that no endpoint uses: each gets an endpoint of its own name."""
-    used = {variant.serve for endpoint in manifest.endpoints.values() for variant in endpoint.variants.values()}
+    used = {variant.serves for endpoint in manifest.endpoints.values() for variant in endpoint.variants.values()}
     return tuple(model for model in manifest.models if model not in used)
 
 

@@ -47,7 +47,7 @@ def _choose(case: Case) -> Iterator[Finding]:
 
 def _replicas(case: Case) -> Iterator[Finding]:
     for name, endpoint in case.manifest.endpoints.items():
-        served = {variant.serve for variant in endpoint.variants.values()} & case.manifest.models.keys()
+        served = {variant.serves for variant in endpoint.variants.values()} & case.manifest.models.keys()
         if endpoint.split.replicas and not any(case.manifest.models[model].scale.min > 1 for model in served):
             problem = "no variant is a model of yours with several replicas"
             yield Finding(("endpoints", name, "split", "replicas"), problem, "remove it", on_key=True)

@@ -17,7 +17,7 @@ class VariantSection(Section):
 
     provider: str = Field(default="", description="Name under providers.")
     model: str = Field(default="", description="The provider's own name of the model.")
-    serve: str = Field(default="", description="Name under models.")
+    serve: str = Field(default="", description="Name under models, or `name@version` for one of several versions.")
     prompt: str = Field(
         default="",
         description="`name@version` or `name@alias` under prompts: its messages go before the client's.",
@@ -29,6 +29,11 @@ class VariantSection(Section):
     weight: float = Field(
         default=1.0, ge=0, le=1e9, allow_inf_nan=False, description="Share of traffic, relative to the other variants."
     )
+
+    @property
+    def serves(self) -> str:
+        """The model of ours that it names, whatever its version; empty when it names none."""
+        return self.serve.partition("@")[0]
 
 
 class SplitSection(Section):

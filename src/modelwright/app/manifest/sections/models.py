@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from modelwright.app.manifest.sections.prices import MachinePriceSection
 from modelwright.app.manifest.sections.section import Section, Size
+
+VERSION_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}"
+Version = Annotated[str, StringConstraints(pattern=rf"^{VERSION_PATTERN}$")]
+"""As it stands in paths and after an @."""
+FIRST = "1"
+"""What a version is called that has no name."""
 
 EngineKind = Literal[
     "onnxruntime",
@@ -62,8 +69,8 @@ class ScaleSection(Section):
     min: int = Field(default=1, ge=1, le=64, description="Replicas, one process each.")
 
 
-class ModelSection(Section):
-    """An artifact of ours."""
+class VersionSection(Section):
+    """One version of a model: what is loaded, and how it is tried."""
 
     source: str = Field(min_length=1, description="Path of the model's file or folder, relative to the manifest.")
     digest: str = Field(
@@ -75,6 +82,17 @@ class ModelSection(Section):
     labels: str = Field(
         default="", description="Path of the names of a tensor model's classes, one a line, for V2's classification."
     )
+
+
+class ModelSection(VersionSection):
+    """An artifact of ours."""
+
+    version: str = Field(
+        default="", pattern=rf"^({VERSION_PATTERN})?$", description="What this version is called; by default 1."
+    )
+    versions: dict[Version, VersionSection] = Field(
+        default_factory=dict, description="Other versions that are up beside this one, by name: `serve: name@version`."
+    )
     engine: EngineSection = Field(default_factory=EngineSection, description="Which engine runs the model, and how.")
     batching: BatchingSection = Field(
         default_factory=BatchingSection, description="How requests are joined and how many may wait."
@@ -83,3 +101,20 @@ class ModelSection(Section):
     price: MachinePriceSection | None = Field(
         default=None, description="What a second of it costs; left out, its calls are unpriced."
     )
+
+
+def in_versions(models: Mapping[str, ModelSection]) -> dict[str, ModelSection]:
+    """Every version as a model of its own: `name` for the one that stands first, `name@version` for the others."""
+    found: dict[str, ModelSection] = {}
+    for name, model in models.items():
+        found[name] = model
+        for version, section in model.versions.items():
+            own = {field: getattr(section, field) for field in VersionSection.model_fields}
+            found[f"{name}@{version}"] = model.model_copy(update={**own, "version": version, "versions": {}})
+    return found
+
+
+def place_of(label: str) -> tuple[str, ...]:
+    """Where a version stands in the manifest."""
+    model, _, version = label.partition("@")
+    return ("models", model, "versions", version) if version else ("models", model)

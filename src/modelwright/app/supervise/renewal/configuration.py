@@ -133,6 +133,6 @@ def _common(loaded: LoadedManifest, claim: Claim, *, release: str, grace: float)
 
 
 def _units(loaded: LoadedManifest, common: PartSpec, located: Mapping[str, Located]) -> tuple[Unit, ...]:
-    checks = {model: path.read_text("utf-8") for model in loaded.manifest.models if (path := loaded.check(model))}
+    checks = {model: path.read_text("utf-8") for model in loaded.engines if (path := loaded.check(model))}
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return plan_units(loaded, common=common, cores=cores, checks=checks, located=located)
