@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelwright.adapters.engines.lightgbm import LightGBMEngine
+from modelwright.adapters.engines.litert import LiteRtEngine
 from modelwright.adapters.engines.onnxruntime import OnnxRuntimeEngine
 from modelwright.adapters.engines.openvino import OpenVinoEngine
 from modelwright.adapters.engines.toy_tensor import ToyTensorEngine
@@ -18,6 +19,7 @@ from modelwright.core.errors.calls import CallError, EngineFailed, Unprocessable
 from modelwright.core.errors.starting import BadModelFile, StartError
 from modelwright.core.ports.engines import Array, EngineConfig, Signature, TensorEngine
 from modelwright.serving.v2.inputs import DTYPES
+from tests.making import tflite_models
 from tests.making.onnx_models import double, pick, reshape
 from tests.making.openvino_models import converted
 from tests.making.trained_models import Trained, lightgbm_irises, xgboost_irises
@@ -75,6 +77,18 @@ class OpenVino(Family):
         self.input, self.good, self.bad = "sizes", np.array([3, 2]), np.array([5, 2])
 
 
+class LiteRt(Family):
+    def __init__(self, folder: Path) -> None:
+        self.make = LiteRtEngine
+        self.path = tflite_models.double(folder / "double.tflite")
+        self.failing = self.config(tflite_models.pick(folder / "pick.tflite"))
+        self.input, self.good, self.bad = "index", np.array([0, 2], np.int32), np.array([0, 99], np.int32)
+
+    def near(self, name: str) -> tuple[float, float]:
+        rtol, atol = super().near(name)
+        return rtol, max(atol, 1e-37)  # numbers below the smallest normal one become 0
+
+
 class Classifier(Family):
     """Of irises, by a library of its own: four measures, three kinds."""
 
@@ -107,6 +121,7 @@ FAMILIES: dict[str, Callable[[Path], Family]] = {
     "toy": Toy,
     "onnxruntime": OnnxRuntime,
     "openvino": OpenVino,
+    "tflite": LiteRt,
     "xgboost": XGBoost,
     "lightgbm": LightGBM,
 }

@@ -8,10 +8,12 @@ import msgspec
 import numpy as np
 import pytest
 import tritonclient.http as triton
+from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from modelwright.app.artifacts.digests import digest_of
 from tests.e2e.running import Site, modelwright, running
+from tests.making import tflite_models
 from tests.making.onnx_models import double
 from tests.making.openvino_models import converted
 
@@ -25,8 +27,12 @@ models:
   ir-folder: {source: ./folder}
   onnx-on-openvino: {source: ./double.onnx, engine: {kind: openvino, threads: 2}}
   onnx: {source: ./double.onnx}
+  lite: {source: ./double.tflite}
+  lite-fixed: {source: ./fixed.tflite, engine: {options: {rows: true}}, batching: {max_rows: 8}}
+  lite-int8: {source: ./dense.tflite}
   text: {source: ./double.onnx, engine: {kind: toy-text}}
 """
+WEIGHTS = np.random.default_rng(3).integers(-100, 100, (3, 16)).astype(np.int8)
 ROWS = np.random.default_rng(1).normal(size=(20, 4)).astype(np.float32)
 
 
@@ -37,6 +43,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     (folder / "folder").mkdir()
     for path in (folder / "ir.xml", folder / "folder" / "model.xml"):
         converted(source, path)
+    tflite_models.double(folder / "double.tflite")
+    tflite_models.double(folder / "fixed.tflite", rows=1)
+    tflite_models.dense(folder / "dense.tflite", np.int8, weights=WEIGHTS, scales=(0.05, 0.01, 0.1), zero=3)
     with running(MANIFEST, folder=folder) as site:
         yield site
 
@@ -56,11 +65,23 @@ def metadata(site: Site, model: str) -> dict[str, Any]:
     return site.call("GET", f"/v2/models/{model}").json()
 
 
-@pytest.mark.parametrize("model", ["ir", "ir-folder", "onnx-on-openvino", "onnx"])
+@pytest.mark.parametrize("model", ["ir", "ir-folder", "onnx-on-openvino", "onnx", "lite", "lite-fixed"])
 def test_numbers_are_those_of_numpy(site: Site, model: str) -> None:
     outputs = infer(site, model, x=ROWS)
     np.testing.assert_allclose(outputs["y"], 2 * ROWS, rtol=1e-6)
     np.testing.assert_allclose(outputs["total"], ROWS.sum(axis=1), rtol=1e-5, atol=1e-6)
+
+
+def test_whole_numbers_are_the_runtimes_own(site: Site) -> None:
+    x = np.random.default_rng(2).integers(-128, 128, (20, 16)).astype(np.int8)
+    runtime = Interpreter(model_path=str(site.manifest.parent / "dense.tflite"), num_threads=1)
+    runtime.resize_tensor_input(0, x.shape)
+    runtime.allocate_tensors()
+    runtime.set_tensor(0, x)
+    runtime.invoke()
+    np.testing.assert_array_equal(infer(site, "lite-int8", x=x)["y"], runtime.get_tensor(3))
+    told = metadata(site, "lite-int8")["parameters"]
+    assert (told["precision"], told["x.zero_point"], round(told["x.scale"], 6)) == ("int8", 3, 0.05)
 
 
 @pytest.mark.parametrize(
@@ -69,6 +90,7 @@ def test_numbers_are_those_of_numpy(site: Site, model: str) -> None:
         ("ir", "openvino", "openvino"),
         ("ir-folder", "openvino", "openvino"),
         ("onnx", "onnxruntime_onnx", "onnxruntime"),
+        ("lite", "tensorflow_lite", "tflite"),
     ],
 )
 def test_metadata_says_engine_and_precision(site: Site, model: str, platform: str, engine: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import msgspec
 
-from modelwright.app.artifacts.formats import GGUF, LIGHTGBM, ONNX, OPENVINO, XGBOOST
+from modelwright.app.artifacts.formats import GGUF, LIGHTGBM, ONNX, OPENVINO, TFLITE, XGBOOST
 from modelwright.core.errors.starting import MissingExtra, StartError
 from modelwright.core.ports.engines import TensorEngine, TextCodec, TextEngine
 
@@ -54,6 +54,14 @@ _ROWS = (
         devices=("cpu", "gpu"),
         extra="openvino",
         libraries=("openvino", "numpy"),
+    ),
+    EngineRow(
+        kind="tflite",
+        wire="v2",
+        engine="modelwright.adapters.engines.litert:LiteRtEngine",
+        reads=(TFLITE,),
+        extra="tflite",
+        libraries=("ai_edge_litert", "numpy"),
     ),
     EngineRow(
         kind="xgboost",

@@ -34,9 +34,10 @@ def test_row_names_what_exists_and_its_libraries_are_those_of_its_extra(row: Eng
 
 
 def test_format_chooses_the_engine() -> None:
-    assert {name: chosen_engine(name) for name in ("onnx", "openvino-ir", "gguf", "pickle", "")} == {
+    assert {name: chosen_engine(name) for name in ("onnx", "openvino-ir", "tflite", "gguf", "pickle", "")} == {
         "onnx": "onnxruntime",
         "openvino-ir": "openvino",
+        "tflite": "tflite",
         "gguf": "openvino-llm",
         "pickle": "",
         "": "",

@@ -13,7 +13,7 @@ from modelwright.app.artifacts.archives import holds_arrays_of_objects, is_keras
 from modelwright.app.artifacts.pickles import is_array_of_objects, is_old_torch, is_pickle
 from modelwright.app.artifacts.trees import is_catboost, is_lightgbm, is_xgboost
 
-GGUF, ONNX, OPENVINO, PICKLE, UNKNOWN = "gguf", "onnx", "openvino-ir", "pickle", ""
+GGUF, ONNX, OPENVINO, PICKLE, TFLITE, UNKNOWN = "gguf", "onnx", "openvino-ir", "pickle", "tflite", ""
 XGBOOST, LIGHTGBM = "xgboost", "lightgbm"
 TORCH_CHECKPOINT, OBJECTS, KERAS, CATBOOST = "torch-checkpoint", "numpy-objects", "keras", "catboost"
 _HEAD = 4096
@@ -54,6 +54,11 @@ def format_of(path: Path) -> str:
 def is_gguf(file: BinaryIO) -> bool:
     """Its magic number."""
     return file.read(4) == b"GGUF"
+
+
+def is_tflite(file: BinaryIO) -> bool:
+    """The identifier of its schema."""
+    return file.read(8)[4:] == b"TFL3"
 
 
 def is_openvino(file: BinaryIO) -> bool:
@@ -152,6 +157,7 @@ FORMATS: tuple[Format, ...] = (
         danger=f"is a pickle, {_RUNS}",
         remedy="export the model to ONNX; XGBoost's and LightGBM's are written by their own save_model",
     ),
+    Format(TFLITE, "TensorFlow Lite", is_tflite, has_one(".tflite", is_tflite)),
     Format(OPENVINO, "OpenVINO IR", is_openvino, has_one(".xml", is_openvino)),
     Format(ONNX, "ONNX", is_onnx, has_one(".onnx", is_onnx)),
 )

@@ -50,6 +50,8 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
     platform: str
     """V2 platform name, such as `onnxruntime_onnx`."""
     precision: str = "f32"
+    details: dict[str, str | float] = {}
+    """What else the metadata tells, such as `x.scale` of a quantised input."""
     rows: bool = True
     """False: the engine knows that its first dimension is no batch, though it is free."""
 

@@ -93,7 +93,7 @@ class Description:
                 "platform": signature.platform,
                 "inputs": signature.inputs,
                 "outputs": signature.outputs,
-                "parameters": {**self._parameters, "precision": signature.precision},
+                "parameters": {**self._parameters, "precision": signature.precision, **signature.details},
             }
         )
 

@@ -15,12 +15,14 @@ from modelwright.app.artifacts.formats import (
     KERAS,
     ONNX,
     OPENVINO,
+    TFLITE,
     TORCH_CHECKPOINT,
     UNKNOWN,
     format_of,
     is_onnx,
     is_pickle,
 )
+from tests.making import tflite_models
 from tests.making.onnx_models import double, pick
 from tests.making.openvino_models import converted
 from tests.unit.app.manifest.conftest import ONNX as SMALL
@@ -94,6 +96,15 @@ def test_what_openvino_wrote_is_its_ir(tmp_path: Path) -> None:
     folder.mkdir()
     made = converted(double(tmp_path / "double.onnx"), folder / "double.xml")
     assert (format_of(made), format_of(folder)) == (OPENVINO, OPENVINO)
+
+
+def test_tensorflow_lite_is_told_by_its_identifier(tmp_path: Path) -> None:
+    folder = tmp_path / "lite"
+    folder.mkdir()
+    made = tflite_models.double(folder / "double.tflite")
+    assert (format_of(made), format_of(folder)) == (TFLITE, TFLITE)
+    made.write_bytes(made.read_bytes()[:7])
+    assert format_of(made) == UNKNOWN
 
 
 @pytest.mark.parametrize(

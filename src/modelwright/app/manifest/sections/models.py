@@ -19,6 +19,7 @@ FIRST = "1"
 EngineKind = Literal[
     "onnxruntime",
     "openvino",
+    "tflite",
     "xgboost",
     "lightgbm",
     "openvino-llm",
