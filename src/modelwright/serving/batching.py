@@ -7,11 +7,15 @@ order. A request that fits one batch is never split; a larger one is, and its pi
 from __future__ import annotations
 
 import math
+import sys
 from collections import deque
 from collections.abc import Hashable, Iterator, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
+
+UNBOUNDED = sys.maxsize
+"""No bound but that of the limits."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,16 +105,16 @@ class BatchQueue(Generic[T]):
         """Whether not even one row more would fit."""
         return self.rows >= self.limits.queue_rows
 
-    @property
-    def ripe(self) -> bool:
-        """Whether waiting longer would not make the next batch any larger."""
+    def ripe(self, enough: int = UNBOUNDED) -> bool:
+        """Whether the next batch would have so many rows, or could not get any more by waiting."""
         if not self._lines:
             return False
         if not self.limits.joins:
             return True
+        enough = min(enough, self.limits.max_rows)
         if len(self._lines) == 1:
-            return self.rows >= self.limits.max_rows
-        return sum(ticket.rows - ticket.taken for ticket in self._leading()) >= self.limits.max_rows
+            return self.rows >= enough
+        return sum(ticket.rows - ticket.taken for ticket in self._leading()) >= enough
 
     def fits(self, *, rows: int, nbytes: int) -> bool:
         """Whether a request of this size may wait now."""
@@ -140,15 +144,18 @@ class BatchQueue(Generic[T]):
         if not line:
             del self._lines[ticket.key]
 
-    def next_batch(self) -> list[Slice[T]]:
-        """The rows of the next engine call, in order; empty when nothing waits."""
+    def next_batch(self, most: int = UNBOUNDED) -> list[Slice[T]]:
+        """The rows of the next engine call, in order; empty when nothing waits.
+
+        A batch has at most so many rows, unless its first request alone has more.
+        """
         if not self._lines:
             return []
         line = self._leading()
         if not self.limits.joins:
             return [self._take(line, line[0].rows)]
         batch: list[Slice[T]] = []
-        room = self.limits.max_rows
+        room = min(max(most, line[0].rows), self.limits.max_rows)
         while line and room:
             ticket = line[0]
             left = ticket.rows - ticket.taken

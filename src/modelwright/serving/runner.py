@@ -18,7 +18,7 @@ from modelwright.core.contracts.events import BatchFailed
 from modelwright.core.errors.calls import Overloaded
 from modelwright.core.ports.clock import Clock
 from modelwright.core.ports.engines import TensorEngine
-from modelwright.serving.batching import BatchQueue, Limits, Slice, Ticket
+from modelwright.serving.batching import UNBOUNDED, BatchQueue, Limits, Slice, Ticket
 from modelwright.serving.execution import Arrays, Executed, Execution, Outcome, Part, Tensors
 from modelwright.serving.metrics import BatchCounts
 
@@ -28,6 +28,14 @@ _NEWEST = 0.2
 """Weight of the newest measurement in a running mean."""
 _AHEAD = 2
 """Batches that the thread may have: with a full one waiting beside it, the engine never waits for the event loop."""
+_SAME = 0.05
+"""The share by which a row may cost more in a smaller batch, and be said to cost the same."""
+_HOP = 0.0001
+"""Seconds that a batch costs beside the engine."""
+_KEPT = 0.98
+"""What is left of an old measurement's weight after each new one."""
+_TELLING = 0.02
+"""How much the sizes of batches have to differ: their variance by the square of their mean."""
 _TRIALS = 3
 _LONG = 0.02
 """Seconds of one trial after which no further one is made."""
@@ -55,7 +63,7 @@ class Runner:
     ) -> None:
         self.counts = BatchCounts(limits.max_rows)
         self.queue: BatchQueue[Pending] = BatchQueue(limits)
-        self._pace = Pace()
+        self.pace = Pace()
         self._engine = engine
         self._execution = Execution(engine, clock)
         self._model = model
@@ -77,17 +85,17 @@ class Runner:
         result: asyncio.Future[Outcome] = loop.create_future()
         pending = Pending(tensors, result=result, deadline=math.inf)
         part = Part(pending, tensors.arrays, rows=tensors.rows, nbytes=tensors.nbytes, whole=True)
-        self._pace = Pace()
+        self.pace = Pace()
         for _ in range(_TRIALS):
             executed = await loop.run_in_executor(self._thread, self._execution.run, [part])
-            self._pace.learn(tensors.nbytes, rows=tensors.rows, seconds=executed.seconds)
+            self.pace.learn(tensors.nbytes, rows=tensors.rows, seconds=executed.seconds)
             if executed.seconds > _LONG:
                 break
         if self.queue.limits.joins:
             executed = await loop.run_in_executor(self._thread, self._execution.run, [part, part])
             if executed.problem:
                 self.queue.limits = msgspec.structs.replace(self.queue.limits, joins=False)
-        self.threaded = self._pace.expected(tensors.nbytes) > INLINE_SECONDS
+        self.threaded = self.pace.expected(tensors.nbytes) > INLINE_SECONDS
 
     def submit(self, tensors: Tensors, *, deadline: float = math.inf) -> Pending:
         """Let a request wait for the engine; raises Overloaded. `deadline` is on the clock's monotonic scale."""
@@ -96,7 +104,7 @@ class Runner:
         pending = Pending(tensors, result=self._loop.create_future(), deadline=deadline)
         self.queue.add(pending)
         self._idle.clear()
-        if self.queue.ripe:
+        if self.queue.ripe(self.pace.enough):
             self._advance()
         elif not self._running:
             self._advance_soon()
@@ -114,7 +122,7 @@ class Runner:
         return Overloaded(
             f"model {self._model!r} cannot let more requests wait: {self.queue.rows} rows do",
             hint="send it again later",
-            retry_after=self._pace.seconds_for(self.queue.rows),
+            retry_after=self.pace.seconds_for(self.queue.rows),
         )
 
     async def stop(self) -> None:
@@ -132,24 +140,37 @@ class Runner:
     def _advance(self) -> None:
         """Run the next batch, here or on the thread; it is called again until nothing waits."""
         self._scheduled = False
-        if self._running == _AHEAD or (self._running and not self.queue.ripe):
+        if self._running == _AHEAD or (self._running and not self.queue.ripe(self.pace.enough)):
             return
-        batch = self.queue.next_batch()
+        batch = self.queue.next_batch(self._most())
         if not batch:
             self._idle.set()
             return
         parts = [_part(piece) for piece in batch]
-        self.threaded = self._pace.expected(sum(part.nbytes for part in parts)) > INLINE_SECONDS
+        self.threaded = self.pace.expected(sum(part.nbytes for part in parts)) > INLINE_SECONDS
         if self.threaded or self._running:
             self._running += 1
             done = self._thread.submit(self._execution.run, parts)
             done.add_done_callback(lambda future: self._loop.call_soon_threadsafe(self._returned, batch, future))
+            self._advance()
             return
         self._settle(batch, self._execution.run(parts))
         if self.queue.rows:
             self._advance_soon()
         else:
             self._idle.set()
+
+    def _most(self) -> int:
+        """Rows of the next batch.
+
+        When all that wait would be one batch, the engine would wait for its answers to bring new requests. So it gets
+        one half, and the other while that runs, where rows cost no more in smaller batches: nobody waits longer.
+        """
+        limit = self.queue.limits.max_rows
+        half = (self.queue.rows + 1) // 2
+        if self._running or not self.threaded or self.queue.rows > limit or half < self.pace.enough:
+            return limit
+        return half
 
     def _returned(self, batch: list[Slice[Pending]], future: Future[Executed]) -> None:
         self._running -= 1
@@ -165,7 +186,7 @@ class Runner:
             event = BatchFailed(at=self._clock.now(), model=self._model, rows=executed.rows, error=executed.problem)
             self._tell(event)
         elif executed.rows and not executed.problem:
-            self._pace.learn(executed.nbytes, rows=executed.rows, seconds=executed.seconds)
+            self.pace.learn(executed.nbytes, rows=executed.rows, seconds=executed.seconds)
         for piece, outcome in zip(batch, executed.outcomes, strict=True):
             if isinstance(outcome, dict):
                 self._collect(piece, outcome)
@@ -195,8 +216,11 @@ class Pace:
     """How long batches of a size take, as running means; it decides nothing."""
 
     def __init__(self) -> None:
+        self.enough = UNBOUNDED
+        """Rows of a batch of which each costs about as little as in a larger one."""
         self._by_size: dict[int, float] = {}
         self._per_row = 0.0
+        self._line = Line()
 
     def expected(self, size: int) -> float:
         """Seconds for a batch of this many bytes, guessed from other sizes if it has to be; infinite at first."""
@@ -215,10 +239,33 @@ class Pace:
         before = self._by_size.get(bucket, seconds)
         self._by_size[bucket] = before + _NEWEST * (seconds - before)
         self._per_row += (_NEWEST if self._per_row else 1.0) * (seconds / rows - self._per_row)
+        fixed, more = self._line.after(rows, seconds)
+        self.enough = math.ceil((max(0.0, fixed) + _HOP) / (_SAME * more)) if more > 0 else UNBOUNDED
 
     def seconds_for(self, rows: int) -> float:
         """What these rows will take."""
         return rows * self._per_row
+
+
+class Line:
+    """The straight line through what was measured lately: seconds of a batch of no rows, and of each row more."""
+
+    def __init__(self) -> None:
+        self._fixed = self._slope = 0.0
+        self._count = self._x = self._y = self._xx = self._xy = 0.0
+
+    def after(self, rows: int, seconds: float) -> tuple[float, float]:
+        """One batch has been measured: the line with it, as long as the batches differ in size enough to tell."""
+        self._count = _KEPT * self._count + 1.0
+        self._x = _KEPT * self._x + rows
+        self._y = _KEPT * self._y + seconds
+        self._xx = _KEPT * self._xx + rows * rows
+        self._xy = _KEPT * self._xy + rows * seconds
+        spread = self._count * self._xx - self._x * self._x
+        if spread > _TELLING * self._x * self._x:
+            self._slope = (self._count * self._xy - self._x * self._y) / spread
+            self._fixed = (self._y - self._slope * self._x) / self._count
+        return self._fixed, self._slope
 
 
 def _part(piece: Slice[Pending]) -> Part:

@@ -64,13 +64,31 @@ def test_request_that_fits_is_never_split(sizes: Sizes, max_rows: int) -> None:
 def test_ripe_batch_cannot_grow(sizes: Sizes, max_rows: int, late: tuple[int, str], joins: bool) -> None:  # noqa: FBT001
     limits = Limits(max_rows=max_rows, queue_rows=10_000, joins=joins)
     now, later = queue_of(limits, sizes)[0], queue_of(limits, [*sizes, late])[0]
-    if now.ripe:
+    if now.ripe():
         assert [(piece.ticket.number, piece.start, piece.stop) for piece in now.next_batch()] == [
             (piece.ticket.number, piece.start, piece.stop) for piece in later.next_batch()
         ]
     elif sizes:
         assert joins
         assert sum(piece.stop - piece.start for piece in now.next_batch()) < max_rows
+
+
+@given(requests, st.integers(1, 8), st.integers(1, 20))
+def test_a_batch_may_be_bounded_further_but_splits_no_request(sizes: Sizes, max_rows: int, most: int) -> None:
+    queue, tickets = queue_of(Limits(max_rows=max_rows), sizes)
+    seen: list[Slice[Ticket]] = []
+    while True:
+        ripe = queue.ripe(most)
+        batch = queue.next_batch(most)
+        if not batch:
+            break
+        size = sum(piece.stop - piece.start for piece in batch)
+        assert size <= min(max_rows, max(most, batch[0].ticket.rows))
+        assert all(piece.whole for piece in batch if piece.ticket.rows <= max_rows)
+        if size >= min(most, max_rows):
+            assert ripe
+        seen += batch
+    assert sum(piece.stop - piece.start for piece in seen) == sum(ticket.rows for ticket in tickets)
 
 
 @given(requests)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from modelwright.core.contracts.events import BatchFailed
 from modelwright.core.errors.calls import EngineFailed, Overloaded
 from modelwright.core.ports.clock import ManualClock
-from modelwright.serving.batching import Limits
+from modelwright.serving.batching import UNBOUNDED, Limits
 from modelwright.serving.runner import INLINE_SECONDS, Pace, Pending, Runner
 from tests.unit.serving.machines import POISON, GatedToy, LoneToy, NotedToy, loaded, rows
 
@@ -314,3 +314,38 @@ def test_pace_follows_the_engine() -> None:
         pace.learn(100, rows=2, seconds=0.1)
     assert pace.expected(100) == pytest.approx(0.1, rel=0.01)
     assert pace.seconds_for(8) == pytest.approx(0.4, rel=0.01)
+
+
+@given(st.floats(0, 0.05), st.floats(1e-5, 0.01), st.lists(st.integers(1, 64), min_size=4, max_size=60))
+def test_pace_knows_from_how_many_rows_on_a_row_costs_the_same(fixed: float, each: float, sizes: list[int]) -> None:
+    pace = Pace()
+    for size in (1, 32, *sizes):
+        pace.learn(256 * size, rows=size, seconds=fixed + each * size)
+    enough = pace.enough
+    overhead = fixed + 0.0001
+    assert overhead / enough <= 0.05 * each * 1.01
+    assert enough == 1 or overhead / (enough - 1) >= 0.05 * each * 0.99
+
+
+def test_pace_does_not_know_it_from_batches_of_one_size_or_when_rows_cost_nothing() -> None:
+    pace = Pace()
+    for _ in range(100):
+        pace.learn(256, rows=8, seconds=0.01)
+    assert pace.enough == UNBOUNDED
+    for rows_ in (1, 32, 4) * 20:
+        pace.learn(256, rows=rows_, seconds=0.01)
+    assert pace.enough >= 1000
+
+
+async def test_what_would_be_one_batch_is_two_when_that_costs_no_more(setup: Setup) -> None:
+    engine = GatedToy()
+    bench = setup(engine, max_rows=8)
+    for size in (1, 8, 2, 8):
+        bench.runner.pace.learn(8 * size, rows=size, seconds=0.0007 * size)
+    engine.gate.clear()
+    pending = [bench.submit(value) for value in (1, 2, 3, 4, 5, 6)]
+    await entered(engine)
+    assert bench.runner.queue.rows == 0  # the other half stands beside the engine
+    engine.gate.set()
+    assert await asyncio.gather(*map(answer, pending)) == [[2], [4], [6], [8], [10], [12]]
+    assert engine.seen == [[1, 2, 3], [4, 5, 6]]
