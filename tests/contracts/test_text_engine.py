@@ -1,5 +1,6 @@
 """One suite over every text engine: submit, step, cancel, bounds."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,15 @@ from modelwright.adapters.engines.gguf_codec import gguf_codec
 from modelwright.adapters.engines.openvino_llm import OpenVinoLlm
 from modelwright.adapters.engines.toy_text import ToyTextEngine, byte_codec
 from modelwright.core.errors.starting import BadModelFile, StartError
-from modelwright.core.ports.engines import Delta, EngineConfig, Sampling, TextCodec, TextEngine, TextSignature
+from modelwright.core.ports.engines import (
+    Constraint,
+    Delta,
+    EngineConfig,
+    Sampling,
+    TextCodec,
+    TextEngine,
+    TextSignature,
+)
 from tests.making.tiny_gguf import write_tiny_gguf
 
 Loaded = tuple[TextEngine, TextCodec, TextSignature]
@@ -29,6 +38,10 @@ def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 def _config(path: Path, **options: object) -> EngineConfig:
     return EngineConfig(model="m", path=str(path), options=options)
+
+
+def _bound(kind: str, grammar: str) -> Sampling:
+    return Sampling(max_tokens=10, temperature=0.0, constraint=Constraint(kind, grammar))
 
 
 def _finish(engine: TextEngine, *numbers: int) -> dict[int, tuple[list[int], str]]:
@@ -143,32 +156,127 @@ def test_a_json_schema_binds_the_answer(tmp_path: Path) -> None:
     engine, codec = OpenVinoLlm(), gguf_codec(str(path))
     engine.load(_config(path))
     schema = '{"type":"string","enum":["yes","no"]}'
-    engine.submit(1, codec.encode("?"), Sampling(max_tokens=10, temperature=0.0, json_schema=schema))
+    engine.submit(1, codec.encode("?"), _bound("json_schema", schema))
     tokens, finish = _finish(engine, 1)[1]
     assert codec.decoder().push(tokens) in {'"yes"', '"no"'}
     assert finish == "stop"
 
 
-def test_a_schema_that_cannot_be_compiled_fails_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("kind", "grammar", "texts"),
+    [
+        ("regex", "[a-c]{3}-[0-9]{2}", None),
+        ("regex", r"(yes)|(no \(really\))", {"yes", "no (really)"}),
+        ("grammar", 'root ::= "left" | "right"', {"left", "right"}),
+    ],
+)
+def test_a_grammar_binds_the_answer(tmp_path: Path, kind: str, grammar: str, texts: set[str] | None) -> None:
+    path = write_tiny_gguf(tmp_path / "tiny.gguf")
+    engine, codec = OpenVinoLlm(), gguf_codec(str(path))
+    engine.load(_config(path))
+    sampling = Sampling(max_tokens=20, temperature=1.0, seed=5, constraint=Constraint(kind, grammar))
+    engine.submit(1, codec.encode("?"), sampling)
+    tokens, finish = _finish(engine, 1)[1]
+    text = codec.decoder().push(tokens)
+    assert text in texts if texts else re.fullmatch(grammar, text)
+    assert finish == "stop"
+
+
+def test_a_grammar_that_cannot_be_compiled_fails_alone(tmp_path: Path) -> None:
     path = write_tiny_gguf(tmp_path / "tiny.gguf")
     engine = OpenVinoLlm()
     engine.load(_config(path))
     neighbour = Sampling(max_tokens=12, temperature=0.0)
     engine.submit(1, [1, 80, 90], neighbour)
     undisturbed = _finish(engine, 1)[1]
-    engine.submit(2, [1, 80, 90], neighbour)
-    begun = [delta for _ in range(4) for delta in engine.step()]
-    for number, schema in enumerate(('{"type":"nonsense"}', '{"type":"string","pattern":"["}', '{"enum":["yes"]}'), 3):
-        engine.submit(number, [5], Sampling(max_tokens=9, temperature=0.0, json_schema=schema))
+    grammars = [
+        ("json_schema", '{"type":"nonsense"}'),
+        ("regex", "(["),
+        ("grammar", "root := "),
+        ("json_schema", '{"enum":["yes"]}'),
+    ]
+    for number, (kind, grammar) in enumerate(grammars):
+        engine.submit(number, [5], _bound(kind, grammar))
     ended: dict[int, Delta] = {}
-    while 2 not in ended or 5 not in ended:
-        deltas = engine.step()
-        begun += [delta for delta in deltas if delta.request == 2]
-        ended |= {delta.request: delta for delta in deltas if delta.finish}
-    assert [ended[number].finish for number in (2, 3, 4, 5)] == ["length", "refused", "refused", "stop"]
-    assert ended[3].error == 'the JSON schema cannot be compiled: Unsupported type "nonsense"'
-    assert "Unclosed" in ended[4].error
-    assert ([token for delta in begun for token in delta.tokens], "length") == undisturbed
+    answers: list[list[int]] = []
+    running = 100
+    while len(ended) < len(grammars) or not answers:  # a neighbour runs at every moment
+        running += 1
+        engine.submit(running, [1, 80, 90], neighbour)
+        answers.append([])
+        while running not in ended:
+            for delta in engine.step():
+                assert delta.request not in ended, "a delta after the end"
+                if delta.request == running:
+                    answers[-1].extend(delta.tokens)
+                if delta.finish:
+                    ended[delta.request] = delta
+        del ended[running]
+    assert [ended[number].finish for number in range(4)] == ["refused", "refused", "refused", "stop"]
+    assert ended[0].error == 'the JSON schema cannot be compiled: Unsupported type "nonsense"'
+    assert ended[1].error.startswith("the regular expression cannot be compiled: ")
+    assert ended[2].error.startswith("the grammar cannot be compiled: ")
+    assert all((answer, "length") == undisturbed for answer in answers)
+
+
+def test_end_tokens_of_a_request_end_its_answer_and_are_no_part_of_it(loaded: Loaded) -> None:
+    engine, codec, _ = loaded
+    prompt = codec.encode("hello world")
+    engine.submit(90, prompt, GREEDY)
+    tokens, _ = _finish(engine, 90)[90]
+    engine.submit(91, prompt, Sampling(max_tokens=8, temperature=0.0, stop_tokens=(tokens[2],)))
+    engine.submit(92, prompt, Sampling(max_tokens=8, temperature=0.0, stop_tokens=(tokens[0],), min_tokens=1))
+    ended = _finish(engine, 91, 92)
+    assert ended[91] == (tokens[: tokens.index(tokens[2])], "stop")
+    assert ended[92][0], "not before so many tokens"
+
+
+def test_seeds_make_the_difference(tmp_path: Path) -> None:
+    path = write_tiny_gguf(tmp_path / "tiny.gguf")
+    engine = OpenVinoLlm()
+    engine.load(_config(path))
+    for number in (1, 2, 3):
+        engine.submit(number, [1, 80, 90], Sampling(max_tokens=12, temperature=1.0, seed=number))
+    answers = _finish(engine, 1, 2, 3)
+    assert len({tuple(tokens) for tokens, _ in answers.values()}) == 3
+
+
+def test_min_p_leaves_the_likeliest(loaded: Loaded) -> None:
+    engine, codec, _ = loaded
+    prompt = codec.encode("hello world")
+    engine.submit(95, prompt, GREEDY)
+    engine.submit(96, prompt, Sampling(max_tokens=8, temperature=1.0, min_p=0.999, seed=1))
+    answers = _finish(engine, 95, 96)
+    assert answers[95] == answers[96]
+
+
+@pytest.mark.parametrize("prefix_cache", [True, False])
+def test_a_prompt_seen_before_gets_the_same_answer(tmp_path: Path, *, prefix_cache: bool) -> None:
+    path = write_tiny_gguf(tmp_path / "tiny.gguf", context=512)
+    engine = OpenVinoLlm()
+    engine.load(_config(path, prefix_cache=prefix_cache))
+    prompt = [5, 6, 7, 8] * 60
+    answers: list[tuple[list[int], str]] = []
+    for number, ids in enumerate((prompt, prompt, [*prompt, 9], prompt)):
+        engine.submit(number, ids, GREEDY)
+        answers.append(_finish(engine, number)[number])
+    assert answers[0] == answers[1] == answers[3]
+    assert engine.step() == []
+    assert engine.cache_usage == 0.0, "what is only remembered can be given up at any time"
+
+
+def test_the_cache_in_use_is_told(loaded: Loaded) -> None:
+    engine, codec, _ = loaded
+    engine.submit(97, codec.encode("hello world"), GREEDY)
+    engine.step()
+    assert 0 < engine.cache_usage <= 1
+    _finish(engine, 97)
+
+
+def test_an_option_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    path = write_tiny_gguf(tmp_path / "tiny.gguf")
+    with pytest.raises(StartError, match="did you mean 'prefix_cache'"):
+        _openvino_loads(path, prefix_cash=True)()
 
 
 def test_a_cut_file_is_a_bad_model_file(tmp_path: Path) -> None:

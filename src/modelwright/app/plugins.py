@@ -10,6 +10,7 @@ from typing import Any, cast
 import msgspec
 
 from modelwright.app.artifacts.formats import GGUF, LIGHTGBM, ONNX, OPENVINO, TFLITE, XGBOOST
+from modelwright.app.artifacts.llm_folders import OPENVINO_LLM
 from modelwright.core.errors.starting import MissingExtra, StartError
 from modelwright.core.ports.engines import TensorEngine, TextCodec, TextEngine
 
@@ -83,8 +84,8 @@ _ROWS = (
         kind="openvino-llm",
         wire="openai",
         engine="modelwright.adapters.engines.openvino_llm:OpenVinoLlm",
-        codec="modelwright.adapters.engines.gguf_codec:gguf_codec",
-        reads=(GGUF,),
+        codec="modelwright.adapters.engines.hf_codec:llm_codec",
+        reads=(GGUF, OPENVINO_LLM),
         extra="llm",
         libraries=("openvino", "openvino_genai", "tokenizers", "jinja2", "numpy"),
     ),

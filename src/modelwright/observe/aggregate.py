@@ -25,8 +25,11 @@ _RULES: tuple[tuple[str, Rule], ...] = (
     ("_info", "max"),
     ("_time_seconds", "max"),
     ("_threshold", "max"),
+    ("_ratio", "max"),
 )
-"""Gauges whose sum says nothing, by the end of their name: the oldest snapshot in force, the youngest start."""
+"""Gauges whose sum says nothing, by the end of their name: the oldest snapshot in force, the youngest start, the
+fullest cache.
+"""
 
 
 class SeriesKey(NamedTuple):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 
 from modelwright.core.errors.calls import CallError, ModelUnavailable, Stopped, UnknownEndpoint
 from modelwright.core.errors.starting import StartError
@@ -17,8 +17,10 @@ from modelwright.core.status import Busy
 from modelwright.core.wire.openai import error_body
 from modelwright.core.wire.status import status_of
 from modelwright.serving.door import JSON, Loaded, Receive, Scope, Send, content_length, loading, read_body, send_answer
+from modelwright.serving.text.counts import Load, TextCounts, load_families
 from modelwright.serving.text.loop import TextLoop
 from modelwright.serving.text.model import READERS, TextModel
+from modelwright.serving.text.request import MOST_ANSWERS
 
 _MODELS = "/v1/models"
 
@@ -71,7 +73,8 @@ class OpenAIDoor:
         )
         signature = await self._loop.load(self._config)
         codec = await asyncio.to_thread(self._codec, self._config.path)
-        model = TextModel(model=self._config.model, loop=self._loop, codec=codec, signature=signature)
+        most = min(MOST_ANSWERS, self._bounds.max_sequences + self._bounds.queue)
+        model = TextModel(model=self._config.model, loop=self._loop, codec=codec, signature=signature, most=most)
         loaded = time.monotonic()
         await self._warm_up(model)
         self._model = model
@@ -103,25 +106,18 @@ class OpenAIDoor:
         return Busy(
             in_flight=self._in_flight,
             calls=self._calls,
-            errors=self._errors + (self._model.broken_streams if self._model else 0),
+            errors=self._errors + (self._model.counts.broken_streams if self._model else 0),
             queued=self._loop.waiting if self._loop else 0,
         )
 
     def collect(self) -> Iterable[Metric]:
-        """Sequences and tokens, for `/metrics`."""
-        name = self._config.model
-        running, waiting = (self._loop.running, self._loop.waiting) if self._loop else (0, 0)
-        sequences = GaugeMetricFamily(
-            "modelwright_serving_sequences", "Answers running or waiting for a place.", labels=["model", "state"]
-        )
-        sequences.add_metric([name, "running"], running - waiting)
-        sequences.add_metric([name, "waiting"], waiting)
-        tokens = CounterMetricFamily(
-            "modelwright_serving_tokens", "Tokens read and written by the engine.", labels=["model", "direction"]
-        )
-        tokens.add_metric([name, "input"], self._model.tokens_in if self._model else 0)
-        tokens.add_metric([name, "output"], self._model.tokens_out if self._model else 0)
-        return [sequences, tokens]
+        """Sequences, tokens and times, for `/metrics`."""
+        name, loop = self._config.model, self._loop
+        counts = self._model.counts if self._model else TextCounts()
+        load = Load(running=0, waiting=0, cache=0.0, refused=0)
+        if loop is not None:
+            load = Load(running=loop.running, waiting=loop.waiting, cache=loop.cache_usage, refused=loop.refused)
+        return [*load_families(load, model=name), *counts.collect(name)]
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         path, method = scope["path"], scope["method"]

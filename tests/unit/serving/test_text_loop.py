@@ -8,7 +8,7 @@ import pytest
 
 from modelwright.core.ports.clock import ManualClock
 from modelwright.core.ports.engines import Delta, EngineConfig, Sampling, TextSignature
-from modelwright.serving.text.loop import Answer, TextLoop
+from modelwright.serving.text.loop import Answers, TextLoop
 
 STEP = 0.012
 
@@ -19,6 +19,7 @@ class SteppingEngine:
     def __init__(self, clock: ManualClock) -> None:
         self._clock = clock
         self._left: dict[int, int] = {}
+        self.cache_usage = 0.0
 
     def load(self, config: EngineConfig) -> TextSignature:
         return TextSignature(architecture="toy", context=100, vocabulary=10, eos=(0,))
@@ -41,11 +42,11 @@ class SteppingEngine:
         self._left.pop(request, None)
 
 
-async def read(answer: Answer) -> int:
+async def read(answers: Answers) -> int:
     """To its end; the tokens."""
     tokens = 0
     while True:
-        for delta in await answer.next():
+        for _, delta in await answers.next():
             tokens += len(delta.tokens)
             if delta.finish:
                 return tokens
@@ -57,7 +58,7 @@ async def test_a_step_is_shared_evenly_by_the_answers_that_run() -> None:
         SteppingEngine(clock), max_sequences=2, queue_limit=8, on_lost=lambda _: None, now=clock.monotonic
     )  # fmt: skip
     await loop.load(EngineConfig(model="toy", path=""))
-    answers = [loop.submit([1], Sampling(max_tokens=wanted)) for wanted in (3, 5, 4)]
+    answers = [loop.submit([([1], Sampling(max_tokens=wanted))]) for wanted in (3, 5, 4)]
     assert [await read(answer) for answer in answers] == [3, 5, 4]
     await loop.stop()
     assert sum(answer.seconds for answer in answers) == pytest.approx(clock.monotonic())
@@ -68,7 +69,7 @@ async def test_an_answer_that_runs_alone_has_the_engine_for_itself() -> None:
     clock = ManualClock()
     loop = TextLoop(SteppingEngine(clock), max_sequences=1, queue_limit=8, on_lost=lambda _: None, now=clock.monotonic)
     await loop.load(EngineConfig(model="toy", path=""))
-    answers = [loop.submit([1], Sampling(max_tokens=wanted)) for wanted in (2, 7)]
+    answers = [loop.submit([([1], Sampling(max_tokens=wanted))]) for wanted in (2, 7)]
     for answer in answers:
         await read(answer)
     await loop.stop()

@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from modelwright.core.errors.calls import CallError, Malformed, Unprocessable
+from modelwright.core.ports.engines import Constraint
 from modelwright.serving.text.request import read_chat, read_completion
 
 HELLO = {"model": "chat", "messages": [{"role": "user", "content": "hello"}]}
@@ -55,6 +56,18 @@ def test_unknown_fields_are_left_alone() -> None:
         ({"stop": ""}, "stop"),
         ({"response_format": {"type": "poem"}}, "response_format"),
         ({"response_format": {"type": "json_schema"}}, "response_format"),
+        ({"response_format": {"type": "regex"}}, "response_format"),
+        ({"n": 0}, "n"),
+        ({"n": 129}, "n"),
+        ({"min_p": 1.0}, "min_p"),
+        ({"top_k": -2}, "top_k"),
+        ({"repetition_penalty": 0}, "repetition_penalty"),
+        ({"min_tokens": -1}, "min_tokens"),
+        ({"stop_token_ids": [-1]}, "stop_token_ids[0]"),
+        ({"guided_choice": []}, "guided_choice"),
+        ({"guided_regex": "a", "guided_choice": ["a"]}, "guided_choice"),
+        ({"guided_regex": "a", "response_format": {"type": "json_object"}}, "guided_regex"),
+        ({"structured_outputs": {"regexp": "a"}}, "structured_outputs"),
     ],
 )
 def test_a_wrong_field_is_named(fields: dict[str, object], param: str) -> None:
@@ -66,7 +79,11 @@ def test_a_wrong_field_is_named(fields: dict[str, object], param: str) -> None:
 @pytest.mark.parametrize(
     ("fields", "param"),
     [
-        ({"n": 2}, "n"),
+        ({"functions": [{}]}, "functions"),
+        ({"use_beam_search": True}, "use_beam_search"),
+        ({"prompt_logprobs": 1}, "prompt_logprobs"),
+        ({"ignore_eos": True}, "ignore_eos"),
+        ({"guided_regex": "a" * 70_000}, "guided_regex"),
         ({"tools": [{"type": "function"}]}, "tools"),
         ({"logprobs": True, "top_logprobs": 5}, "top_logprobs"),
         ({"logit_bias": {"50256": -100}}, "logit_bias"),
@@ -92,20 +109,76 @@ def test_what_is_no_json_object_is_malformed(body: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("prompt", "text", "tokens"),
-    [("hi", "hi", None), (["hi"], "hi", None), ([1, 2], None, (1, 2))],
+    ("prompt", "prompts"),
+    [
+        ("hi", ("hi",)),
+        (["hi"], ("hi",)),
+        ([1, 2], ((1, 2),)),
+        (["a", "b"], ("a", "b")),
+        ([[1, 2], [3]], ((1, 2), (3,))),
+        ([[1], "a"], ((1,), "a")),
+    ],
 )
-def test_a_completion_takes_one_prompt(prompt: object, text: str | None, tokens: tuple[int, ...] | None) -> None:
+def test_a_completion_takes_texts_and_ids(prompt: object, prompts: tuple[object, ...]) -> None:
     request = read_completion(msgspec.json.encode({"model": "chat", "prompt": prompt}))
-    assert (request.text, request.tokens, request.max_tokens) == (text, tokens, 16)
+    assert (request.prompts, request.max_tokens) == (prompts, 16)
 
 
-@pytest.mark.parametrize("prompt", [["a", "b"], []])
-def test_several_prompts_are_refused(prompt: object) -> None:
-    with pytest.raises(Unprocessable):
+@pytest.mark.parametrize("prompt", [[], [1, "a"], ["a", 1], [[1], 2], {}, 3, [None], [["a"]]])
+def test_other_prompts_are_refused(prompt: object) -> None:
+    with pytest.raises(Malformed) as caught:
         read_completion(msgspec.json.encode({"model": "chat", "prompt": prompt}))
+    assert (caught.value.param or "").startswith("prompt")
 
 
-def test_a_json_schema_reaches_the_engine() -> None:
-    wanted = {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "integer"}}}
-    assert read_chat(_chat(response_format=wanted)).sampling.json_schema == '{"type":"integer"}'
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"suffix": "end"}, "suffix"),
+        ({"logprobs": 5}, "logprobs"),
+        ({"echo": True, "logprobs": 0}, "echo"),
+        ({"best_of": 3}, "best_of"),
+        ({"n": 2, "best_of": 3}, "best_of"),
+    ],
+)
+def test_what_a_completion_cannot_do_is_refused_by_name(fields: dict[str, object], param: str) -> None:
+    with pytest.raises(Unprocessable) as caught:
+        read_completion(msgspec.json.encode({"model": "chat", "prompt": "x"} | fields))
+    assert caught.value.param == param
+
+
+@pytest.mark.parametrize(
+    ("fields", "grammar"),
+    [
+        ({"response_format": {"type": "text"}}, None),
+        ({"response_format": {"type": "json_object"}}, Constraint("json_schema", '{"type":"object"}')),
+        (
+            {"response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "integer"}}}},
+            Constraint("json_schema", '{"type":"integer"}'),
+        ),
+        ({"response_format": {"type": "regex", "value": "a+"}}, Constraint("regex", "a+")),
+        ({"guided_regex": "a+"}, Constraint("regex", "a+")),
+        ({"guided_json": {"type": "integer"}}, Constraint("json_schema", '{"type":"integer"}')),
+        ({"guided_json": '{"type":"integer"}'}, Constraint("json_schema", '{"type":"integer"}')),
+        ({"guided_grammar": 'root ::= "a"'}, Constraint("grammar", 'root ::= "a"')),
+        ({"structured_outputs": {"regex": "a+"}}, Constraint("regex", "a+")),
+        ({"structured_outputs": {"json_object": True}}, Constraint("json_schema", '{"type":"object"}')),
+        ({"structured_outputs": {"grammar": 'root ::= "a"'}}, Constraint("grammar", 'root ::= "a"')),
+        ({"structured_outputs": {"choice": ["yes", "no (a+b)"]}}, Constraint("regex", r"(yes)|(no \(a\+b\))")),
+        ({"guided_choice": ["x"], "structured_outputs": None}, Constraint("regex", "(x)")),
+    ],
+)
+def test_a_form_of_the_answer_reaches_the_engine(fields: dict[str, object], grammar: Constraint | None) -> None:
+    assert read_chat(_chat(**fields)).sampling.constraint == grammar
+
+
+def test_sampling_fields_reach_the_engine() -> None:
+    sampling = read_chat(
+        _chat(top_k=-1, min_p=0.1, repetition_penalty=1.2, min_tokens=3, stop_token_ids=[5, 6])
+    ).sampling
+    assert (sampling.top_k, sampling.min_p, sampling.repetition_penalty) == (0, 0.1, 1.2)
+    assert (sampling.min_tokens, sampling.stop_tokens) == (3, (5, 6))
+
+
+def test_n_and_best_of_may_agree() -> None:
+    assert read_chat(_chat(n=3, best_of=3)).n == 3

@@ -110,6 +110,11 @@ class GgufModel:
     """Bytes of the file."""
 
     @property
+    def vocabulary(self) -> int:
+        """Tokens."""
+        return len(self.tokens)
+
+    @property
     def special_tokens(self) -> dict[str, str]:
         """`bos_token` and `eos_token`, the names that chat templates use."""
         named = {"bos_token": self.bos, "eos_token": self.eos[0] if self.eos else None}

@@ -11,7 +11,7 @@ from tokenizers.decoders import DecodeStream
 from modelwright.adapters.engines.chat_template import ChatTemplate
 from modelwright.adapters.engines.gguf import GgufModel, build_tokenizer, read_gguf
 
-_PLAIN_TEMPLATE = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}assistant: "
+PLAIN_TEMPLATE = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}assistant: "
 """For a base model, which has no template of its own."""
 
 
@@ -22,7 +22,7 @@ class GgufCodec:
         self._tokenizer = build_tokenizer(model)
         self._begin = [model.bos] if model.adds_bos and model.bos is not None else []
         self._template = ChatTemplate(
-            model.chat_template or _PLAIN_TEMPLATE, place=model.path, special_tokens=model.special_tokens
+            model.chat_template or PLAIN_TEMPLATE, place=model.path, special_tokens=model.special_tokens
         )
         self._bytes = _token_bytes(model)
 
@@ -35,9 +35,9 @@ class GgufCodec:
         ids = self._ids(self._template.render(messages))
         return ids if ids[: len(self._begin)] == self._begin else self._begin + ids
 
-    def decoder(self) -> GgufDecoder:
+    def decoder(self) -> StreamDecoder:
         """A fresh decoder; special tokens leave no text."""
-        return GgufDecoder(self._tokenizer)
+        return StreamDecoder(self._tokenizer)
 
     def text(self, token: int) -> bytes:
         """The bytes of one token."""
@@ -48,7 +48,7 @@ class GgufCodec:
         return self._tokenizer.encode_batch([text], add_special_tokens=False)[0].ids
 
 
-class GgufDecoder:
+class StreamDecoder:
     """Whole characters only: bytes of an unfinished character wait for the next token."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
@@ -75,14 +75,16 @@ def gguf_codec(path: str) -> GgufCodec:
     return GgufCodec(read_gguf(path))
 
 
+def letters_bytes(token: str, *, whole: bool) -> bytes:
+    """The bytes of a token in a byte-level vocabulary, whose letters stand for bytes; `whole`: it is plain text."""
+    if whole or any(letter not in _LETTERS for letter in token):
+        return token.encode()
+    return bytes(_LETTERS[letter] for letter in token)
+
+
 def _token_bytes(model: GgufModel) -> list[bytes]:
-    letters = _letters()
     special = set(model.special_tokens.values())
-    return [
-        token.encode() if token in special or any(letter not in letters for letter in token)
-        else bytes(letters[letter] for letter in token)
-        for token in model.tokens
-    ]  # fmt: skip
+    return [letters_bytes(token, whole=token in special) for token in model.tokens]
 
 
 def _letters() -> dict[str, int]:
@@ -90,3 +92,6 @@ def _letters() -> dict[str, int]:
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     rest = [byte for byte in range(256) if byte not in printable]
     return {chr(byte): byte for byte in printable} | {chr(256 + index): byte for index, byte in enumerate(rest)}
+
+
+_LETTERS = _letters()

@@ -17,6 +17,8 @@ from modelwright.core.ports.engines import Delta, EngineConfig, Sampling, TextSi
 VOCABULARY = 257
 """256 bytes and an end token."""
 END = 256
+SLOTS = 16
+"""Requests that its make-believe cache would hold."""
 
 
 class ToyTextEngine:
@@ -25,6 +27,7 @@ class ToyTextEngine:
     def __init__(self) -> None:
         self._running: dict[int, tuple[list[int], Sampling, int]] = {}
         self._options: Mapping[str, Any] = {}
+        self.cache_usage = 0.0
 
     def load(self, config: EngineConfig) -> TextSignature:
         self._options = config.options
@@ -39,6 +42,7 @@ class ToyTextEngine:
     def step(self) -> list[Delta]:
         time.sleep(float(self._options.get("delay", 0)))
         deltas = [self._advance(request) for request in list(self._running)]
+        self.cache_usage = min(1.0, len(self._running) / SLOTS)
         for delta in deltas:
             if delta.finish:
                 del self._running[delta.request]
@@ -52,6 +56,8 @@ class ToyTextEngine:
         if done >= len(prompt):
             return Delta(request=request, tokens=(), finish="stop")
         token = prompt[done]
+        if token in sampling.stop_tokens and done >= sampling.min_tokens:
+            return Delta(request=request, tokens=(), finish="stop")
         if token == self._options.get("exit_on"):
             os._exit(13)
         if token == self._options.get("break_on"):

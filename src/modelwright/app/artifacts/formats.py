@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from modelwright.app.artifacts.archives import holds_arrays_of_objects, is_keras, is_torch_checkpoint
+from modelwright.app.artifacts.llm_folders import HF_LLM, OPENVINO_LLM, is_hf_llm, is_openvino_llm
 from modelwright.app.artifacts.pickles import is_array_of_objects, is_old_torch, is_pickle
 from modelwright.app.artifacts.trees import is_catboost, is_lightgbm, is_xgboost
 
@@ -36,7 +37,7 @@ class Format(NamedTuple):
     danger: str = ""
     """Why it is never loaded, as the end of a sentence that begins with the file."""
     remedy: str = ""
-    """The way out."""
+    """The way out when it is dangerous, or when no engine is named and none is chosen for it."""
 
 
 def format_of(path: Path) -> str:
@@ -158,6 +159,14 @@ FORMATS: tuple[Format, ...] = (
         remedy="export the model to ONNX; XGBoost's and LightGBM's are written by their own save_model",
     ),
     Format(TFLITE, "TensorFlow Lite", is_tflite, has_one(".tflite", is_tflite)),
+    Format(OPENVINO_LLM, "OpenVINO LLM", in_folder=is_openvino_llm),
+    Format(
+        HF_LLM,
+        "Hugging Face LLM",
+        in_folder=is_hf_llm,
+        remedy="convert it: optimum-cli export openvino --model FOLDER --task text-generation-with-past OTHER, or "
+        "llama.cpp's convert_hf_to_gguf.py",
+    ),
     Format(OPENVINO, "OpenVINO IR", is_openvino, has_one(".xml", is_openvino)),
     Format(ONNX, "ONNX", is_onnx, has_one(".onnx", is_onnx)),
 )

@@ -93,6 +93,14 @@ class TextSignature(msgspec.Struct, frozen=True, kw_only=True):
     precision: str = "f32"
 
 
+class Constraint(msgspec.Struct, frozen=True):
+    """A grammar that an answer must follow from its first to its last character."""
+
+    kind: str
+    """json_schema | regex | grammar (EBNF)."""
+    text: str
+
+
 class Sampling(msgspec.Struct, frozen=True, kw_only=True):
     """How the next token is chosen; the OpenAI wire's meanings."""
 
@@ -102,13 +110,21 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True):
     top_p: float = 1.0
     top_k: int = 0
     """0: all."""
+    min_p: float = 0.0
+    """Tokens less likely than this share of the likeliest one's chance are left out."""
     presence_penalty: float = 0.0
     frequency_penalty: float = 0.0
+    repetition_penalty: float = 1.0
+    """1: none."""
+    min_tokens: int = 0
+    """No end before so many."""
+    stop_tokens: tuple[int, ...] = ()
+    """These end the answer as the model's own end tokens do, and are no part of it."""
     seed: int | None = None
     logprobs: int | None = None
     """Alternatives per token; None: no log-probabilities."""
-    json_schema: str | None = None
-    """A JSON Schema that the answer must follow."""
+    constraint: Constraint | None = None
+    """What the answer must follow."""
 
 
 class TokenLogprob(msgspec.Struct, frozen=True):
@@ -132,6 +148,9 @@ class Delta(msgspec.Struct, frozen=True, kw_only=True):
 
 class TextEngine(Protocol):
     """Continuous batching of token sequences; all verbs are called from one thread."""
+
+    cache_usage: float
+    """Share of the key-value cache that running requests held at the last step, 0 to 1."""
 
     def load(self, config: EngineConfig) -> TextSignature:
         """Read the model; raises BadModelFile or MissingExtra."""

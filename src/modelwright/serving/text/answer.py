@@ -22,29 +22,37 @@ class AnswerForm(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     chat: bool
 
-    def chunk(self, text: str, *, first: bool = False, finish: str | None = None, logprobs: Any = None) -> bytes:
-        """One stream event; the first one of a chat names the role."""
-        if not self.chat:
-            return self._event([{"index": 0, "text": text, "logprobs": logprobs, "finish_reason": finish}])
-        delta: dict[str, str] = {"role": "assistant"} if first else {}
-        if text or first:
-            delta["content"] = text
-        return self._event([{"index": 0, "delta": delta, "logprobs": logprobs, "finish_reason": finish}])
+    def chunk(
+        self, index: int, text: str, *, first: bool = False, finish: str | None = None, logprobs: Any = None
+    ) -> bytes:
+        """One stream event of one choice; the first one of a chat names the role."""
+        choice: dict[str, Any] = {"index": index, "logprobs": logprobs, "finish_reason": finish}
+        if self.chat:
+            delta: dict[str, str] = {"role": "assistant"} if first else {}
+            if text or first:
+                delta["content"] = text
+            choice["delta"] = delta
+        else:
+            choice["text"] = text
+        return self._event([choice])
 
     def usage_chunk(self, usage: dict[str, Any]) -> bytes:
         """The last event before the end, when usage was asked for."""
         return self._event([], usage=usage)
 
-    def whole(self, text: str, *, finish: str, usage: dict[str, Any], logprobs: Any = None) -> bytes:
-        """The answer of a request that does not stream."""
-        choice: dict[str, Any] = {"index": 0, "finish_reason": finish, "logprobs": logprobs}
+    def choice(self, index: int, text: str, *, finish: str, logprobs: Any = None) -> dict[str, Any]:
+        """One choice of a request that does not stream."""
+        choice: dict[str, Any] = {"index": index, "finish_reason": finish, "logprobs": logprobs}
         if self.chat:
             choice["message"] = {"role": "assistant", "content": text, "refusal": None}
         else:
             choice["text"] = text
-        return msgspec.json.encode(
-            self._head("chat.completion" if self.chat else "text_completion") | {"choices": [choice], "usage": usage}
-        )
+        return choice
+
+    def whole(self, choices: list[dict[str, Any]], *, usage: dict[str, Any]) -> bytes:
+        """The answer of a request that does not stream."""
+        head = self._head("chat.completion" if self.chat else "text_completion")
+        return msgspec.json.encode(head | {"choices": choices, "usage": usage})
 
     def _event(self, choices: list[dict[str, Any]], **more: Any) -> bytes:
         head = self._head("chat.completion.chunk" if self.chat else "text_completion")

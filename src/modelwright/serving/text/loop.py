@@ -9,41 +9,59 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import msgspec
 
 from modelwright.core.errors.calls import CallError, EngineFailed, ModelUnavailable, Overloaded, Unprocessable
 from modelwright.core.ports.engines import Delta, EngineConfig, Sampling, TextEngine, TextSignature
 
+Arrived = tuple[int, Delta]
+"""Which one of a request's answers, and what was added to it."""
 
-class Answer:
-    """One request's tokens as they come; made and read on the event loop."""
 
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.seconds = 0.0
-        """Its share of the engine's time up to the newest delta: a step is shared evenly by the answers that run."""
-        self._ready: deque[Delta | CallError] = deque()
+class Answer(msgspec.Struct):
+    """One sequence of a request."""
+
+    number: int
+    index: int
+    """Among the answers of its request."""
+    seconds: float = 0.0
+    """Its share of the engine's time up to the newest delta: a step is shared evenly by the answers that run."""
+
+
+class Answers:
+    """What comes for one request, whose sequences run beside each other; made and read on the event loop."""
+
+    def __init__(self, numbers: Iterable[int]) -> None:
+        self.each = [Answer(number, index) for index, number in enumerate(numbers)]
+        self._ready: deque[tuple[int, Delta | CallError]] = deque()
         self._waiter: asyncio.Future[None] | None = None
 
-    async def next(self) -> list[Delta]:
-        """All that came since the last call, at least one; raises the error that ended the request."""
+    @property
+    def seconds(self) -> float:
+        """The request's share of the engine's time."""
+        return sum(answer.seconds for answer in self.each)
+
+    async def next(self) -> list[Arrived]:
+        """All that came since the last call, at least one; raises the error that ended one of the sequences."""
         while not self._ready:
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
-        deltas: list[Delta] = []
+        arrived: list[Arrived] = []
         while self._ready:
-            item = self._ready[0]
+            index, item = self._ready[0]
             if isinstance(item, CallError):
-                if deltas:
+                if arrived:
                     break
                 raise item
-            deltas.append(item)
+            arrived.append((index, item))
             self._ready.popleft()
-        return deltas
+        return arrived
 
-    def put(self, item: Delta | CallError) -> None:
+    def put(self, index: int, item: Delta | CallError) -> None:
         """Called on the event loop only."""
-        self._ready.append(item)
+        self._ready.append((index, item))
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
@@ -70,8 +88,10 @@ class TextLoop:
         self._waiting: deque[tuple[int, Sequence[int], Sampling]] = deque()
         self._cancelled: set[int] = set()
         self._stopping = False
-        self._answers: dict[int, Answer] = {}
+        self._answers: dict[int, tuple[Answers, Answer]] = {}
         self._numbers = 0
+        self.refused = 0
+        """Requests for which there was no room."""
         self._loop = asyncio.get_running_loop()
         self._thread: threading.Thread | None = None
 
@@ -82,21 +102,25 @@ class TextLoop:
         self._thread.start()
         return await loaded
 
-    def submit(self, prompt: Sequence[int], sampling: Sampling) -> Answer:
-        """Queue a request; raises Overloaded when as many wait as may."""
+    def submit(self, sequences: Sequence[tuple[Sequence[int], Sampling]]) -> Answers:
+        """Queue a request of one or more sequences, all or none; raises Overloaded when as many wait as may."""
         with self._wake:
-            if len(self._waiting) >= self._queue_limit:
+            most = self._max_sequences + self._queue_limit
+            if max(len(self._answers), len(self._waiting)) + len(sequences) > most:
+                self.refused += 1
                 raise Overloaded(
                     f"{len(self._waiting)} requests wait for this model, as many as may",
                     hint="send the request again later",
                     retry_after=1.0,
                 )
-            self._numbers += 1
-            answer = Answer(self._numbers)
-            self._answers[answer.number] = answer
-            self._waiting.append((answer.number, prompt, sampling))
+            first = self._numbers + 1
+            self._numbers += len(sequences)
+            answers = Answers(range(first, self._numbers + 1))
+            for answer, (prompt, sampling) in zip(answers.each, sequences, strict=True):
+                self._answers[answer.number] = (answers, answer)
+                self._waiting.append((answer.number, prompt, sampling))
             self._wake.notify()
-        return answer
+        return answers
 
     def cancel(self, answer: Answer) -> None:
         """Nobody reads this answer any more: it is not computed further; harmless after its end."""
@@ -107,13 +131,18 @@ class TextLoop:
 
     @property
     def running(self) -> int:
-        """Requests that have not ended, waiting ones included."""
-        return len(self._answers)
+        """Sequences that the engine has begun."""
+        return max(0, len(self._answers) - len(self._waiting))
 
     @property
     def waiting(self) -> int:
-        """Requests that the engine has not begun."""
+        """Sequences that the engine has not begun."""
         return len(self._waiting)
+
+    @property
+    def cache_usage(self) -> float:
+        """Share of the key-value cache that was in use at the last step."""
+        return self._engine.cache_usage if self._answers else 0.0
 
     async def stop(self) -> None:
         """End the thread; requests that still run are forgotten."""
@@ -193,18 +222,20 @@ class TextLoop:
 
     def _deliver(self, deltas: list[Delta], shares: Mapping[int, float]) -> None:
         for delta in deltas:
-            answer = self._answers.get(delta.request)
-            if answer is None:
+            known = self._answers.get(delta.request)
+            if known is None:
                 continue
+            answers, answer = known
             answer.seconds = shares[delta.request]
             if delta.finish:
                 del self._answers[delta.request]
-            answer.put(_failure(delta) or delta)
+            answers.put(answer.index, _failure(delta) or delta)
 
     def _fail(self, number: int, error: CallError) -> None:
-        answer = self._answers.pop(number, None)
-        if answer is not None:
-            answer.put(error)
+        known = self._answers.pop(number, None)
+        if known is not None:
+            answers, answer = known
+            answers.put(answer.index, error)
 
     def _lost(self, error: BaseException) -> None:
         for number in list(self._answers):

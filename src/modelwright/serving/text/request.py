@@ -9,9 +9,14 @@ import msgspec
 from modelwright.core.errors.calls import Malformed, Unprocessable
 from modelwright.core.ports.engines import Sampling
 from modelwright.core.wire.unreadable import UNREADABLE
+from modelwright.serving.text.constraint import Guided, constraint_of
 
+MOST_ANSWERS = 128
+"""Of one request, as on the OpenAI wire."""
 _Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
 _Penalty = Annotated[float, msgspec.Meta(ge=-2, le=2)]
+_Count = Annotated[int, msgspec.Meta(ge=1)]
+_Token = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 _MAX_STOPS = 4
 
 
@@ -29,38 +34,35 @@ class _StreamOptions(msgspec.Struct):
     include_usage: bool | None = None
 
 
-class _JsonSchema(msgspec.Struct):
-    schema: dict[str, Any]
-    name: str = ""
-
-
-class _ResponseFormat(msgspec.Struct):
-    type: str
-    json_schema: _JsonSchema | None = None
-
-
-class _Body(msgspec.Struct):
+class _Body(Guided, kw_only=True):
     """Fields that chat and completions share; None stands for JSON's null, which clients send for "default"."""
 
     model: str
     stream: bool | None = None
     stream_options: _StreamOptions | None = None
-    max_tokens: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    max_tokens: _Count | None = None
+    min_tokens: Annotated[int, msgspec.Meta(ge=0)] | None = None
     temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] | None = None
     top_p: _Probability | None = None
-    top_k: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    top_k: Annotated[int, msgspec.Meta(ge=-1, le=2**31 - 1)] | None = None
+    min_p: Annotated[float, msgspec.Meta(ge=0, lt=1)] | None = None
     presence_penalty: _Penalty | None = None
     frequency_penalty: _Penalty | None = None
+    repetition_penalty: Annotated[float, msgspec.Meta(gt=0, le=100)] | None = None
     seed: Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] | None = None
     stop: str | list[str] | None = None
-    n: int | None = None
-    response_format: _ResponseFormat | None = None
+    stop_token_ids: Annotated[list[_Token], msgspec.Meta(max_length=64)] | None = None
+    n: Annotated[int, msgspec.Meta(ge=1, le=MOST_ANSWERS)] | None = None
+    best_of: int | None = None
     logit_bias: dict[str, float] | None = None
+    use_beam_search: bool | None = None
+    prompt_logprobs: int | None = None
+    ignore_eos: bool | None = None
 
 
 class _ChatBody(_Body, kw_only=True):
     messages: Annotated[list[_Message], msgspec.Meta(min_length=1)]
-    max_completion_tokens: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    max_completion_tokens: _Count | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, msgspec.Meta(ge=0, le=20)] | None = None
     tools: list[msgspec.Raw] | None = None
@@ -68,21 +70,27 @@ class _ChatBody(_Body, kw_only=True):
 
 
 class _CompletionBody(_Body, kw_only=True):
-    prompt: str | list[int | str]
+    prompt: str | list[int | str | list[int]]
     echo: bool | None = None
     suffix: str | None = None
-    best_of: int | None = None
-    logprobs: int | None = None
+    logprobs: Annotated[int, msgspec.Meta(ge=0, le=20)] | None = None
+
+
+Prompt = str | tuple[int, ...]
+"""Text, or token ids."""
 
 
 class TextRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """One request in the engine's terms; exactly one of `messages`, `text` and `tokens` is set."""
+    """One request in the engine's terms; either `messages` or `prompts` is set."""
 
     model: str
     chat: bool
     messages: tuple[dict[str, str], ...] = ()
-    text: str | None = None
-    tokens: tuple[int, ...] | None = None
+    prompts: tuple[Prompt, ...] = ()
+    """Each is answered `n` times."""
+    n: int = 1
+    echo: bool = False
+    """The answer begins with its prompt."""
     max_tokens: int | None = None
     """None: as many as fit."""
     sampling: Sampling
@@ -100,7 +108,7 @@ def read_chat(body: bytes) -> TextRequest:
     """A `POST /v1/chat/completions` body; raises Malformed or Unprocessable that names the field."""
     content: _ChatBody = _decode(_chat, body)
     if content.tools or content.functions:
-        raise _cannot("tools", "this model does not call tools", "leave `tools` out")
+        raise _cannot("tools" if content.tools else "functions", "this model does not call tools", "leave them out")
     if content.top_logprobs is not None and content.top_logprobs > 1:
         raise _cannot("top_logprobs", "only the chosen token's log-probability is known", "send 0 or 1")
     return TextRequest(
@@ -116,17 +124,17 @@ def read_chat(body: bytes) -> TextRequest:
 def read_completion(body: bytes) -> TextRequest:
     """A `POST /v1/completions` body; raises Malformed or Unprocessable that names the field."""
     content: _CompletionBody = _decode(_completion, body)
-    for name in ("echo", "suffix"):
-        if getattr(content, name):
-            raise _cannot(name, f"`{name}` is not supported by this model", f"leave `{name}` out")
-    if content.best_of is not None and content.best_of != 1:
-        raise _cannot("best_of", "one answer is made per request", "send 1 or leave it out")
-    text, tokens = _prompt(content.prompt)
+    if content.suffix:
+        raise _cannot("suffix", "this model does not fill in the middle of a text", "leave `suffix` out")
+    if content.logprobs is not None and content.logprobs > 1:
+        raise _cannot("logprobs", "only the chosen token's log-probability is known", "send 0 or 1")
+    if content.echo and content.logprobs is not None:
+        raise _cannot("echo", "the prompt's own log-probabilities are not known", "leave `echo` or `logprobs` out")
     return TextRequest(
         model=content.model,
         chat=False,
-        text=text,
-        tokens=tokens,
+        prompts=_prompts(content.prompt),
+        echo=bool(content.echo),
         max_tokens=content.max_tokens or 16,  # the OpenAI wire's default
         sampling=_sampling(content, logprobs=content.logprobs),
         **_shared(content),
@@ -159,15 +167,21 @@ def _message(message: _Message, index: int) -> dict[str, str]:
     return {"role": message.role, "content": "".join(texts)}
 
 
-def _prompt(prompt: str | list[int | str]) -> tuple[str | None, tuple[int, ...] | None]:
+def _prompts(prompt: str | list[int | str | list[int]]) -> tuple[Prompt, ...]:
+    """One text, one list of ids, or a list of either."""
     if isinstance(prompt, str):
-        return prompt, None
-    if len(prompt) == 1 and isinstance(prompt[0], str):
-        return prompt[0], None
-    tokens = tuple(item for item in prompt if isinstance(item, int))
-    if len(tokens) != len(prompt) or not tokens:
-        raise _cannot("prompt", "one prompt is answered per request", "send one string or one list of token ids")
-    return None, tokens
+        return (prompt,)
+    ids = [item for item in prompt if isinstance(item, int)]
+    if ids and len(ids) == len(prompt):
+        return (tuple(ids),)
+    found = tuple(tuple(item) if isinstance(item, list) else item for item in prompt if not isinstance(item, int))
+    if len(found) != len(prompt) or not found:
+        raise Malformed(
+            "`prompt` is neither a text, a list of token ids, nor a list of such prompts",
+            hint="send one string, or a list that holds only strings or only lists of ids",
+            param="prompt",
+        )
+    return found
 
 
 def _sampling(content: _Body, *, logprobs: int | None) -> Sampling:
@@ -175,46 +189,45 @@ def _sampling(content: _Body, *, logprobs: int | None) -> Sampling:
         max_tokens=0,
         temperature=1.0 if content.temperature is None else content.temperature,
         top_p=1.0 if content.top_p is None else content.top_p,
-        top_k=content.top_k or 0,
+        top_k=max(0, content.top_k or 0),  # vLLM's -1 is all
+        min_p=content.min_p or 0.0,
         presence_penalty=content.presence_penalty or 0.0,
         frequency_penalty=content.frequency_penalty or 0.0,
+        repetition_penalty=content.repetition_penalty or 1.0,
+        min_tokens=content.min_tokens or 0,
+        stop_tokens=tuple(content.stop_token_ids or ()),
         seed=content.seed,
         logprobs=logprobs,
-        json_schema=_json_schema(content.response_format),
+        constraint=constraint_of(content),
     )
 
 
 def _shared(content: _Body) -> dict[str, Any]:
-    if content.n is not None and content.n != 1:
-        raise _cannot("n", "one answer is made per request", "send n=1 and repeat the request")
-    if content.logit_bias:
-        raise _cannot("logit_bias", "logit_bias is not supported by this model", "leave it out")
+    n = content.n or 1
+    if content.best_of is not None and content.best_of != n:
+        raise _cannot("best_of", "no more answers are made than are sent", "send the same number as `n`, or none")
+    for name, problem in _CANNOT.items():
+        if getattr(content, name):
+            raise _cannot(name, problem, f"leave `{name}` out")
     stop = (content.stop,) if isinstance(content.stop, str) else tuple(content.stop or ())
     if len(stop) > _MAX_STOPS or not all(stop):
         raise Malformed("`stop` takes up to 4 strings, none of them empty", hint="shorten the list", param="stop")
     stream = bool(content.stream)
     options = content.stream_options
     return {
+        "n": n,
         "stop": stop,
         "stream": stream,
         "include_usage": stream and options is not None and bool(options.include_usage),
     }
 
 
-def _json_schema(wanted: _ResponseFormat | None) -> str | None:
-    match wanted:
-        case None | _ResponseFormat(type="text"):
-            return None
-        case _ResponseFormat(type="json_object"):
-            return '{"type":"object"}'
-        case _ResponseFormat(type="json_schema", json_schema=_JsonSchema(schema=schema)):
-            return msgspec.json.encode(schema).decode()
-        case _:
-            raise Malformed(
-                "`response_format` is neither text, json_object nor json_schema with a schema",
-                hint="see structured outputs in the OpenAI API reference",
-                param="response_format",
-            )
+_CANNOT = {
+    "logit_bias": "the engine cannot raise or lower single tokens",
+    "use_beam_search": "answers are sampled, not searched",
+    "prompt_logprobs": "the prompt's own log-probabilities are not known",
+    "ignore_eos": "an answer ends where the model ends it",
+}
 
 
 def _cannot(param: str, problem: str, remedy: str) -> Unprocessable:

@@ -45,6 +45,8 @@ def _format(here: Path, model: ModelSection, facts: FileFacts) -> Iterator[Findi
     wanted = engine_row(kind).reads if kind else ()
     if found and found.danger:
         yield Finding(source, f"{model.source!r} {found.danger}", found.remedy)
+    elif kind is None and found and found.remedy:
+        yield Finding(source, f"{model.source!r} is a {found.told}, which no engine is chosen for", found.remedy)
     elif kind is None and not chosen_engine(facts.format):
         problem = f"{model.source!r} is of no format that is served here (or it is cut short)"
         remedy = "export the model to one of docs/reference/formats.md, such as ONNX or GGUF, or check the download"

@@ -1,4 +1,4 @@
-"""Tries JSON schemas in a pipeline of its own, since one that cannot be compiled breaks the pipeline for good.
+"""Tries grammars in a pipeline of its own, since one that cannot be compiled breaks the pipeline for good.
 
 What the compiler says does not depend on the model, so the trial runs a blank one, in its own thread.
 """
@@ -17,39 +17,38 @@ import openvino as ov
 import openvino_genai as genai
 
 from modelwright.adapters.engines.blank_gguf import write_blank_gguf
+from modelwright.core.ports.engines import Constraint
 
 REMEMBERED = 1024
-"""Schemas whose verdict is known; the one that was used longest ago goes first."""
+"""Grammars whose verdict is known; the one that was used longest ago goes first."""
 _SOURCE_LINE = re.compile(r"^\[[\d:]+\] \S+:\d+: ")
 """What the grammar compiler puts before its words: the time, and where it was built."""
 
 
-class SchemaTrial:
-    """Opened by the first schema; after each bad one a new pipeline is opened, which no answer waits for."""
+class GrammarTrial:
+    """Opened by the first grammar; after each bad one a new pipeline is opened, which no answer waits for."""
 
     def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="schema-trial")
-        self._verdicts: OrderedDict[str, Future[str]] = OrderedDict()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="grammar-trial")
+        self._verdicts: OrderedDict[Constraint, Future[str]] = OrderedDict()
         self._pipeline: Any = None
         self._number = 0
 
-    def verdict(self, schema: str) -> Future[str]:
+    def verdict(self, grammar: Constraint) -> Future[str]:
         """What is wrong with it, in the compiler's words; empty when nothing is."""
-        known = self._verdicts.get(schema)
+        known = self._verdicts.get(grammar)
         if known is None:
-            known = self._verdicts[schema] = self._thread.submit(self._try, schema)
+            known = self._verdicts[grammar] = self._thread.submit(self._try, grammar)
             if len(self._verdicts) > REMEMBERED:
                 self._verdicts.popitem(last=False)
-        self._verdicts.move_to_end(schema)
+        self._verdicts.move_to_end(grammar)
         return known
 
-    def _try(self, schema: str) -> str:
+    def _try(self, grammar: Constraint) -> str:
         if self._pipeline is None:
             self._pipeline = _open()
         self._number += 1
-        config = genai.GenerationConfig(
-            max_new_tokens=1, structured_output_config=genai.StructuredOutputConfig(json_schema=schema)
-        )
+        config = genai.GenerationConfig(max_new_tokens=1, structured_output_config=structured(grammar))
         try:
             # Without its handle a request is dropped unseen.
             handle = self._pipeline.add_request(self._number, ov.Tensor(np.asarray([[1]], dtype=np.int64)), config)
@@ -59,6 +58,11 @@ class SchemaTrial:
             self._pipeline = None
             return last_line(error)
         return ""
+
+
+def structured(grammar: Constraint) -> Any:
+    """The library's form of a grammar."""
+    return genai.StructuredOutputConfig(**{grammar.kind: grammar.text})
 
 
 def last_line(error: BaseException) -> str:
