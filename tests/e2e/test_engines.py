@@ -11,10 +11,10 @@ import tritonclient.http as triton
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
-from modelwright.app.artifacts.digests import digest_of
+from modelwright.app.artifacts.digests import digest_of, digest_of_folder
 from tests.e2e.running import Site, modelwright, running
 from tests.making import tflite_models
-from tests.making.onnx_models import double
+from tests.making.onnx_models import beside, double, product, weights_of
 from tests.making.openvino_models import converted
 
 pytestmark = pytest.mark.e2e
@@ -23,12 +23,11 @@ MANIFEST = """
 schema: 1
 name: engines
 models:
-  ir: {source: ./ir.xml}
-  ir-folder: {source: ./folder}
+  ir: {source: ./folder}
   onnx-on-openvino: {source: ./double.onnx, engine: {kind: openvino, threads: 2}}
   onnx: {source: ./double.onnx}
+  onnx-beside: {source: ./beside.onnx}
   lite: {source: ./double.tflite}
-  lite-fixed: {source: ./fixed.tflite, engine: {options: {rows: true}}, batching: {max_rows: 8}}
   lite-int8: {source: ./dense.tflite}
   text: {source: ./double.onnx, engine: {kind: toy-text}}
 """
@@ -41,10 +40,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("site")
     source = double(folder / "double.onnx")
     (folder / "folder").mkdir()
-    for path in (folder / "ir.xml", folder / "folder" / "model.xml"):
-        converted(source, path)
+    converted(source, folder / "folder" / "model.xml")
+    beside(product(folder / "product.onnx"), folder / "beside.onnx")
     tflite_models.double(folder / "double.tflite")
-    tflite_models.double(folder / "fixed.tflite", rows=1)
     tflite_models.dense(folder / "dense.tflite", np.int8, weights=WEIGHTS, scales=(0.05, 0.01, 0.1), zero=3)
     with running(MANIFEST, folder=folder) as site:
         yield site
@@ -65,11 +63,19 @@ def metadata(site: Site, model: str) -> dict[str, Any]:
     return site.call("GET", f"/v2/models/{model}").json()
 
 
-@pytest.mark.parametrize("model", ["ir", "ir-folder", "onnx-on-openvino", "onnx", "lite", "lite-fixed"])
+@pytest.mark.parametrize("model", ["ir", "onnx-on-openvino", "onnx", "lite"])
 def test_numbers_are_those_of_numpy(site: Site, model: str) -> None:
     outputs = infer(site, model, x=ROWS)
     np.testing.assert_allclose(outputs["y"], 2 * ROWS, rtol=1e-6)
     np.testing.assert_allclose(outputs["total"], ROWS.sum(axis=1), rtol=1e-5, atol=1e-6)
+
+
+def test_weights_in_a_file_of_their_own_are_read_and_are_part_of_the_artifact(site: Site) -> None:
+    folder = site.manifest.parent
+    expected = ROWS @ weights_of(folder / "product.onnx")
+    np.testing.assert_allclose(infer(site, "onnx-beside", x=ROWS)["y"], expected, rtol=1e-5, atol=1e-6)
+    files = {name: digest_of(folder / name) for name in ("beside.onnx", "beside.onnx.data")}
+    assert metadata(site, "onnx-beside")["parameters"]["digest"] == digest_of_folder(files)
 
 
 def test_whole_numbers_are_the_runtimes_own(site: Site) -> None:
@@ -88,7 +94,6 @@ def test_whole_numbers_are_the_runtimes_own(site: Site) -> None:
     ("model", "platform", "engine"),
     [
         ("ir", "openvino", "openvino"),
-        ("ir-folder", "openvino", "openvino"),
         ("onnx", "onnxruntime_onnx", "onnxruntime"),
         ("lite", "tensorflow_lite", "tflite"),
     ],
@@ -115,6 +120,19 @@ def test_answers_of_every_wire_name_the_artifact(site: Site, *, stream: bool) ->
         assert (reply.status, reply.headers["x-modelwright-artifact"]) == (200, digest), reply
     assert reply.json()["parameters"] == {"artifact": digest}
     assert metadata(site, "onnx")["parameters"]["digest"] == digest
+
+
+def test_a_provider_that_is_not_there_is_a_clear_error_and_no_other_is_taken(tmp_path: Path) -> None:
+    double(tmp_path / "model.onnx")
+    manifest = tmp_path / "modelwright.yaml"
+    manifest.write_text(
+        "schema: 1\nname: gpu\nmodels:\n  m: {source: ./model.onnx, engine: {device: 'cuda:0'}}\n", "utf-8"
+    )
+    found = modelwright("up", "-f", str(manifest), "--port", "0", "--admin-port", "0")
+    said = found.stdout + found.stderr
+    assert found.returncode != 0
+    assert "this ONNX Runtime has no CUDAExecutionProvider" in said
+    assert "onnxruntime-gpu" in said
 
 
 def test_truncated_weights_are_named_with_the_exit_status_of_a_bad_file(tmp_path: Path) -> None:

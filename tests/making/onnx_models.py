@@ -66,6 +66,27 @@ def reshape(path: Path) -> Path:
     return save_model(path, nodes, inputs=inputs, outputs=[("y", FLOAT, ["n", "m"])], constants=constants)
 
 
+def product(path: Path, *, columns: int = 4, dtype: Any = np.float32) -> Path:
+    """`y = x w` with random weights, which are large enough to be seen in what precision they are computed."""
+    weights = np.random.default_rng(1).normal(size=(columns, columns)).astype(dtype)
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["y"])]
+    kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    ends = [("x", kind, ["n", columns])], [("y", kind, ["n", columns])]
+    return save_model(path, nodes, inputs=ends[0], outputs=ends[1], constants={"w": weights})
+
+
+def weights_of(path: Path) -> NDArray[Any]:
+    """Those of a product."""
+    return numpy_helper.to_array(onnx.load(path).graph.initializer[0])
+
+
+def beside(source: Path, path: Path) -> Path:
+    """Write `source` with its weights in a file beside it: `path` and `<name>.data`."""
+    model = onnx.load(source)
+    onnx.save(model, path, save_as_external_data=True, location=f"{path.name}.data", size_threshold=32)
+    return path
+
+
 def identity(path: Path, datatype: int, dims: Dims = ("n", 2)) -> Path:
     """Gives back what it gets."""
     nodes = [helper.make_node("Identity", ["x"], ["y"])]

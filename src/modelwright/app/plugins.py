@@ -44,6 +44,7 @@ _ROWS = (
         wire="v2",
         engine="modelwright.adapters.engines.onnxruntime:OnnxRuntimeEngine",
         reads=(ONNX,),
+        devices=("cpu", "cuda"),
         extra="serving",
         libraries=("onnxruntime", "numpy"),
     ),

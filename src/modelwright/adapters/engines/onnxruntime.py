@@ -1,4 +1,7 @@
-"""Tensor engine: ONNX models on ONNX Runtime's CPU provider, in process; it batches nothing itself."""
+"""Tensor engine: ONNX models on ONNX Runtime, in process; it batches nothing itself.
+
+Weights may lie in files beside the model's. The execution provider is the one that the manifest says, or none.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,9 @@ import numpy as np
 import onnxruntime as ort
 from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument  # pyright: ignore[reportAttributeAccessIssue]
 
-from modelwright.adapters.engines.checked import lone_file
+from modelwright.adapters.engines.checked import lone_file, only_on
+from modelwright.adapters.engines.onnx_file import read_onnx
+from modelwright.adapters.engines.onnx_providers import NAMES, Providers, check_taken, check_there, providers_of
 from modelwright.core.errors.calls import EngineFailed, Unprocessable
 from modelwright.core.errors.starting import BadModelFile, StartError
 from modelwright.core.ports.engines import Array, EngineConfig, Signature, TensorSpec
@@ -37,15 +42,16 @@ _LEVELS = {
     "extended": ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED,
     "all": ort.GraphOptimizationLevel.ORT_ENABLE_ALL,
 }
-_OPTIONS = ("graph_optimization", "rows")
+_OPTIONS = ("graph_optimization", "provider", "rows", "tensorrt_cache")
 _FATAL = 4  # ONNX Runtime's log level: its errors reach the caller as exceptions, in the caller's own words
 
 
 class OnnxRuntimeEngine:
     """One session; its threads are its own, and sleep while nothing runs.
 
-    Options: `graph_optimization` (off | basic | extended | all, the default) and `rows` (false: the first dimension is
-    no batch, though the model declares it free).
+    Options: `graph_optimization` (off | basic | extended | all, the default), `rows` (false: the first dimension is
+    no batch, though the model declares it free), `provider` (cpu | cuda | tensorrt; by default the device's own) and
+    `tensorrt_cache` (a folder that keeps what TensorRT has built).
     """
 
     def __init__(self) -> None:
@@ -56,12 +62,14 @@ class OnnxRuntimeEngine:
     def load(self, config: EngineConfig) -> Signature:
         place = f"model {config.model}"
         options = _session_options(config, place)
-        path = str(lone_file(config, (".onnx",))) if Path(config.path).is_dir() else config.path
+        providers = _providers(config, place)
+        path = lone_file(config, (".onnx",)) if Path(config.path).is_dir() else Path(config.path)
         try:
-            session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+            session = ort.InferenceSession(str(path), options, providers=providers, enable_fallback=0)
         except Exception as error:  # its exceptions share no base class
             raise _unreadable(config, error) from error
-        signature = _signature(session, config, place)
+        check_taken(config, providers, taken=session.get_providers())
+        signature = _signature(session, config, path)
         self._session = session
         self._outputs = [spec.name for spec in signature.outputs]
         self._texts = tuple(spec.name for spec in signature.inputs if spec.datatype == "BYTES")
@@ -101,12 +109,6 @@ def _session_options(config: EngineConfig, place: str) -> ort.SessionOptions:
             hint=f"take one of {', '.join(_LEVELS)}",
             place=f"{place}.engine.options",
         )
-    if config.precision != "f32":
-        raise StartError(
-            f"ONNX Runtime computes an ONNX file in the precision that is stored in it, not in {config.precision}",
-            hint="leave engine.precision at f32, or convert the file",
-            place=f"{place}.engine.precision",
-        )
     options = ort.SessionOptions()
     options.graph_optimization_level = _LEVELS[level]
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
@@ -118,7 +120,22 @@ def _session_options(config: EngineConfig, place: str) -> ort.SessionOptions:
     return options
 
 
-def _signature(session: ort.InferenceSession, config: EngineConfig, place: str) -> Signature:
+def _providers(config: EngineConfig, place: str) -> Providers:
+    only_on(config, ("cpu", "cuda"), library="ONNX Runtime")
+    name, cache = (config.options.get(option, "") for option in ("provider", "tensorrt_cache"))
+    if name not in ("", *NAMES) or not isinstance(cache, str):
+        raise StartError(
+            f"provider is {name!r} and tensorrt_cache {cache!r}",
+            hint=f"take one of {', '.join(NAMES)}, and the path of a folder",
+            place=f"{place}.engine.options",
+        )
+    providers = providers_of(config, name, cache=cache)
+    check_there(config, providers, available=ort.get_available_providers())
+    return providers
+
+
+def _signature(session: ort.InferenceSession, config: EngineConfig, path: Path) -> Signature:
+    place = f"model {config.model}"
     inputs = tuple(_spec(node, config, place) for node in session.get_inputs())
     outputs = tuple(_spec(node, config, place) for node in session.get_outputs())
     rows = config.options.get("rows", True)
@@ -127,8 +144,23 @@ def _signature(session: ort.InferenceSession, config: EngineConfig, place: str) 
     firsts = {node.shape[0] for node in (*session.get_inputs(), *session.get_outputs()) if node.shape}
     named = {first for first in firsts if isinstance(first, str)}
     return Signature(
-        inputs=inputs, outputs=outputs, platform="onnxruntime_onnx", precision="f32", rows=rows and len(named) <= 1
+        inputs=inputs,
+        outputs=outputs,
+        platform="onnxruntime_onnx",
+        precision=_precision(config, path),
+        details={"provider": session.get_providers()[0]},
+        rows=rows and len(named) <= 1,
     )
+
+
+def _precision(config: EngineConfig, path: Path) -> str:
+    """What is asked for, otherwise what is stored in the file."""
+    if config.precision != "f32":
+        return config.precision
+    try:
+        return read_onnx(path).precision
+    except (OSError, ValueError):  # ONNX Runtime reads a format of its own, too
+        return "unknown"
 
 
 def _spec(node: Any, config: EngineConfig, place: str) -> TensorSpec:

@@ -1,7 +1,8 @@
 """Digests of model files and folders, remembered by size and time of change: a large file is read once.
 
 The digest of a file is that of its content. The digest of a folder is that of a text with a line for each of its files,
-sorted by path: `sha256sum`'s line for it, the path relative to the folder. No file's name or date is trusted.
+sorted by path: `sha256sum`'s line for it, the path relative to the folder. A model's file with companions (an IR's
+weights, what an ONNX file keeps elsewhere) counts as a folder of just these. No file's name or date is trusted.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from modelwright.app.artifacts.companions import companions
 from modelwright.app.whole_file import write_whole
 from modelwright.core.errors.starting import BadModelFile
 
@@ -38,6 +40,12 @@ def model_digests(state: Path, sources: Mapping[str, Path]) -> dict[str, str]:
     return digests
 
 
+def digest_of_model(path: Path) -> str:
+    """That of a model's file with its companions, or of its folder; raises OSError."""
+    names = _names(path)
+    return digest_of_folder({name: digest_of(path.parent / name) for name in names}) if names else digest_of(path)
+
+
 def digest_of(path: Path) -> str:
     """`sha256:` and 64 hex digits of a file's content, or of a folder's; raises OSError."""
     if path.is_dir():
@@ -53,9 +61,10 @@ def digest_of_folder(files: Mapping[str, str]) -> str:
 
 
 def marks_of(path: Path) -> str:
-    """Another text whenever a file, or one in a folder, was written or replaced; raises BadModelFile."""
+    """Another text whenever a model's file or folder, or a companion, was written or replaced; raises BadModelFile."""
     try:
-        files = [path / file for file in files_in(path)] if path.is_dir() else [path]
+        names = files_in(path) if path.is_dir() else _names(path)
+        files = [(path if path.is_dir() else path.parent) / name for name in names] or [path]
         found = [(str(file), (stat := file.stat()).st_size, stat.st_mtime_ns, stat.st_ino) for file in files]
     except OSError as error:
         raise _unreadable(path, error) from error
@@ -70,7 +79,17 @@ def files_in(folder: Path) -> list[str]:
 def _digest(path: Path, known: Mapping[str, _Seen], seen: dict[str, _Seen]) -> str:
     try:
         if path.is_dir():
-            return digest_of_folder({file: _digest(path / file, known, seen) for file in files_in(path)})
+            return digest_of_folder({file: _one_digest(path / file, known, seen) for file in files_in(path)})
+        if names := _names(path):
+            return digest_of_folder({name: _one_digest(path.parent / name, known, seen) for name in names})
+        return _one_digest(path, known, seen)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _one_digest(path: Path, known: Mapping[str, _Seen], seen: dict[str, _Seen]) -> str:
+    """Of a file alone."""
+    try:
         found, before = path.stat(), known.get(str(path))
         if before and (before.size, before.changed, before.inode) == (found.st_size, found.st_mtime_ns, found.st_ino):
             seen[str(path)] = before
@@ -79,6 +98,12 @@ def _digest(path: Path, known: Mapping[str, _Seen], seen: dict[str, _Seen]) -> s
         return seen[str(path)].digest
     except OSError as error:
         raise _unreadable(path, error) from error
+
+
+def _names(path: Path) -> list[str]:
+    """A model's file and its companions; empty when it has none."""
+    found = [] if path.is_dir() else companions(path)
+    return [path.name, *found] if found else []
 
 
 def _unreadable(path: Path, error: OSError) -> BadModelFile:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from modelwright.app.artifacts.digests import digest_of, marks_of
+from modelwright.app.artifacts.digests import digest_of_model, marks_of
 from modelwright.app.artifacts.labels import read_labels
 from modelwright.app.parts import ModelPart, PartSpec
 from modelwright.app.plugins import tensor_engine, text_codec, text_engine
@@ -84,7 +84,7 @@ def check_file(part: ModelPart) -> str:
     marks = marks_of(path)
     if not part.digest or (not part.promised and marks == part.marks):
         return marks
-    found = digest_of(path)
+    found = digest_of_model(path)
     if found != part.digest:
         raise BadModelFile(
             f"{part.path} has the digest {found}, not {part.digest}"

@@ -14,7 +14,7 @@ from modelwright.adapters.engines.onnxruntime import OnnxRuntimeEngine
 from modelwright.core.errors.calls import Unprocessable
 from modelwright.core.errors.starting import BadModelFile, StartError
 from modelwright.core.ports.engines import EngineConfig
-from tests.making.onnx_models import FLOAT, INT64, double, identity, pick, save_model
+from tests.making.onnx_models import FLOAT, INT64, beside, double, identity, pick, product, save_model, weights_of
 
 TYPES = onnx.TensorProto
 
@@ -133,6 +133,44 @@ def test_threads_are_as_many_as_configured(tmp_path: Path) -> None:
     assert this.num_threads() == before + 2
     assert threading.active_count() <= before
     del alone, three
+
+
+def test_weights_beside_the_file_are_read(tmp_path: Path) -> None:
+    path = beside(product(tmp_path / "product.onnx"), tmp_path / "m.onnx")
+    x = np.random.default_rng(2).normal(size=(3, 4)).astype(np.float32)
+    expected = x @ weights_of(tmp_path / "product.onnx")
+    np.testing.assert_allclose(load(path).predict({"x": x})["y"], expected, rtol=1e-5, atol=1e-6)
+    (tmp_path / "product.onnx").unlink()
+    np.testing.assert_allclose(load(tmp_path).predict({"x": x})["y"], expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"), [(None, "does not exist"), (b"", "out of bounds"), (b"12", "out of bounds")]
+)
+def test_weights_that_are_missing_or_cut_short_are_named(tmp_path: Path, content: bytes | None, words: str) -> None:
+    path = beside(product(tmp_path / "product.onnx"), tmp_path / "m.onnx")
+    weights = tmp_path / "m.onnx.data"
+    weights.unlink() if content is None else weights.write_bytes(content)
+    with pytest.raises(BadModelFile, match=words):
+        load(path)
+
+
+@pytest.mark.parametrize("outside", [b"../w.data", b"/etc/hosts"])
+def test_weights_outside_of_the_folder_are_not_read(tmp_path: Path, outside: bytes) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    path = beside(product(tmp_path / "product.onnx"), folder / "m.onnx")
+    (tmp_path / "w.data").write_bytes((folder / "m.onnx.data").read_bytes())
+    path.write_bytes(path.read_bytes().replace(b"m.onnx.data", outside.ljust(11, b"a")))
+    with pytest.raises(BadModelFile, match=r"escapes|not allowed|does not exist"):
+        load(path)
+
+
+def test_metadata_says_provider_and_stored_precision(tmp_path: Path) -> None:
+    signature = OnnxRuntimeEngine().load(EngineConfig(model="m", path=str(double(tmp_path / "m.onnx"))))
+    assert (signature.precision, signature.details) == ("f32", {"provider": "CPUExecutionProvider"})
+    half = identity(tmp_path / "half.onnx", TYPES.FLOAT16)
+    assert OnnxRuntimeEngine().load(EngineConfig(model="m", path=str(half))).precision == "f32"
 
 
 def test_index_input_is_kept_as_it_is(tmp_path: Path) -> None:

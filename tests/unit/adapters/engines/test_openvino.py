@@ -8,13 +8,12 @@ import numpy as np
 import onnx
 import openvino as ov
 import pytest
-from onnx import helper
 
 from modelwright.adapters.engines.openvino import OpenVinoEngine
 from modelwright.core.errors.calls import EngineFailed, Unprocessable
 from modelwright.core.errors.starting import BadModelFile, StartError
 from modelwright.core.ports.engines import EngineConfig, Signature
-from tests.making.onnx_models import FLOAT, double, identity, reshape, save_model
+from tests.making.onnx_models import double, identity, product, reshape, weights_of
 from tests.making.openvino_models import converted
 
 TYPES = onnx.TensorProto
@@ -27,26 +26,18 @@ def load(path: Path, **more: Any) -> tuple[OpenVinoEngine, Signature]:
     return engine, engine.load(EngineConfig(model="m", path=str(path), **more))
 
 
-def product(path: Path) -> Path:
-    """64 columns times a matrix: large enough to see in what precision it is computed."""
-    weights = np.random.default_rng(1).normal(size=(64, 64)).astype(np.float32)
-    nodes = [helper.make_node("MatMul", ["x", "weights"], ["y"])]
-    shape = ("x", FLOAT, ["n", 64]), ("y", FLOAT, ["n", 64])
-    return save_model(path, nodes, inputs=[shape[0]], outputs=[shape[1]], constants={"weights": weights})
-
-
 def deviation(path: Path, precision: str) -> float:
     """The largest difference from the product in 64 bits."""
     engine, signature = load(path, precision=precision)
     assert signature.precision == precision
     x = np.random.default_rng(2).normal(size=(32, 64)).astype(np.float32)
-    weights = onnx.numpy_helper.to_array(onnx.load(path).graph.initializer[0])
+    weights = weights_of(path)
     exact = x.astype(np.float64) @ weights.astype(np.float64)
     return float(np.abs(engine.predict({"x": x})["y"] - exact).max())
 
 
 def test_precision_is_f32_unless_another_is_asked_for(tmp_path: Path) -> None:
-    path = product(tmp_path / "product.onnx")
+    path = product(tmp_path / "product.onnx", columns=64)
     assert deviation(path, "f32") < 1e-4
     if "BF16" in CAPABLE:  # the library's own default here: see S10 in the reference of faults
         assert deviation(path, "bf16") > 1e-2

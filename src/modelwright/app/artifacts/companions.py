@@ -1,0 +1,38 @@
+"""Files beside a model's file that belong to it: what is loaded with it is part of its digest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from modelwright.adapters.engines.onnx_file import read_onnx
+from modelwright.app.artifacts.formats import ONNX, OPENVINO, format_of
+
+
+def companions(path: Path) -> list[str]:
+    """Paths relative to the folder of `path`, a file, sorted: an IR's weights, and what an ONNX file keeps elsewhere.
+
+    Only files that are there, and below that folder: engines refuse the rest. Raises OSError.
+    """
+    match format_of(path):
+        case name if name == OPENVINO:
+            found = [path.with_suffix(".bin").name]
+        case name if name == ONNX:
+            found = _external(path)
+        case _:
+            found = []
+    folder = path.parent
+    return sorted(name for name in found if _is_below(folder, name) and (folder / name).is_file())
+
+
+def _external(path: Path) -> tuple[str, ...] | list[str]:
+    try:
+        return read_onnx(path).external
+    except ValueError:  # cut short: the engine says so when it loads the file
+        return []
+
+
+def _is_below(folder: Path, name: str) -> bool:
+    try:
+        return (folder / name).resolve().is_relative_to(folder.resolve())
+    except (OSError, ValueError):
+        return False
