@@ -28,6 +28,8 @@ _NAMED = (
     ("GET", "/v2/models/{model}/versions/{version}/config"),
     ("GET", "/v2/models/{model}/versions/{version}/stats"),
     ("POST", "/v2/models/{model}/versions/{version}/infer"),
+    ("POST", "/v2/repository/models/{model}/load"),
+    ("POST", "/v2/repository/models/{model}/unload"),
 )
 _SUMMARIES = {
     "chat": "OpenAI's chat completions",
@@ -36,6 +38,9 @@ _SUMMARIES = {
     "messages": "Anthropic's messages",
     "responses": "OpenAI's responses, without state",
     "infer": "Inference on tensors (V2)",
+    "index": "Which models are loaded (V2, for admins)",
+    "load": "Load a model that was unloaded (V2, for admins)",
+    "unload": "Unload a model after its last call (V2, for admins)",
     "feedback": "What somebody thought of an answer",
     "leave": "Leave a call that is to be made later, as a task; needs `tasks` in the manifest",
     "browse": "Your tasks, the newest first",
@@ -153,6 +158,8 @@ def _schemas() -> dict[str, Any]:
             "url",
             "body",
         ),
+        "index": _object({"ready": {"type": "boolean"}}),
+        **dict.fromkeys(("load", "unload"), _object({"parameters": _object({"version": {"type": "string"}})})),
         "infer": _object({"id": {"type": "string"}, "inputs": {"type": "array", "items": _tensor()}}, "inputs"),
     }
 

@@ -31,6 +31,7 @@ VERBS: tuple[Verb, ...] = (
     Verb("explain", "modelwright.cli.explain", "explain", "Tell which variant of an endpoint answers, and why."),
     Verb("bench", "modelwright.cli.bench", "bench", "Measure an endpoint under load: throughput, latencies, cost."),
     Verb("prompts", "modelwright.cli.prompts", "app", "Look at versions of prompts and move aliases."),
+    Verb("models", "modelwright.cli.models", "app", "See which models are loaded; load and unload them."),
     Verb("variants", "modelwright.cli.variants", "app", "Compare variants and shift traffic between them."),
     Verb("tasks", "modelwright.cli.tasks", "app", "List, show and cancel tasks, whoever has left them."),
     Verb("prices", "modelwright.cli.prices", "prices", "Tell what every variant costs, and where its price stands."),

@@ -268,7 +268,9 @@ class Replicas:
         self._standings = {name: known for name, known in self._standings.items() if name in names}
         live = {(provider.name, url) for provider in providers for url in provider.base_urls or ("",)}
         self._known = {key: known for key, known in self._known.items() if key in live}
-        own = {provider.name: self.of(provider) for provider in providers if provider.kind == SERVING}
+        own = {
+            provider.name: self.of(provider) for provider in providers if provider.kind == SERVING and not provider.off
+        }
         for lane in self._own:
             lane.replicas = own.get(lane.provider) or lane.replicas
 

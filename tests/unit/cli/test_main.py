@@ -31,6 +31,7 @@ Commands:
   explain       Tell which variant of an endpoint answers, and why.
   bench         Measure an endpoint under load: throughput, latencies, cost.
   prompts       Look at versions of prompts and move aliases.
+  models        See which models are loaded; load and unload them.
   variants      Compare variants and shift traffic between them.
   tasks         List, show and cancel tasks, whoever has left them.
   prices        Tell what every variant costs, and where its price stands.

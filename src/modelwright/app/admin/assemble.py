@@ -25,6 +25,8 @@ from modelwright.app.keys.types import Spread
 from modelwright.app.parts import PartSpec
 from modelwright.app.prompts.desk import PromptDesk
 from modelwright.app.prompts.shelf import prompt_registry
+from modelwright.app.repository.api import add_repository
+from modelwright.app.repository.desk import RepositoryDesk
 from modelwright.app.system import resident_mb
 from modelwright.app.tasks.api import add_tasks
 from modelwright.app.tasks.desk import TaskDesk
@@ -73,6 +75,7 @@ def assemble(
     add_prompts(api, PromptDesk(prompt_registry(store.registry, clock), tell))
     add_explain(api, ExplainDesk(lambda: publisher.in_force, store.keys, clock))
     add_tasks(api, tasks)
+    add_repository(api, RepositoryDesk(runtime))
     add_spending(api, Spending(store.spending, base=publisher.base, take_in=take_in, clock=clock))
     return api
 

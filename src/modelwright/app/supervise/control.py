@@ -43,9 +43,13 @@ class _Envelope(msgspec.Struct):
 class Control:
     """The control process of one installation, over its Unix socket."""
 
-    def __init__(self, state: Path, *, refusals: Iterable[type[ModelwrightError]]) -> None:
-        """`refusals` are the errors that it may answer; any other one becomes a StartError."""
+    def __init__(self, state: Path, *, refusals: Iterable[type[ModelwrightError]], within: float = WITHIN) -> None:
+        """`refusals` are the errors that it may answer; any other one becomes a StartError.
+
+        `within` are the seconds that one answer may take.
+        """
         self._state = state
+        self._within = within
         self._refusals = {kind.code: kind for kind in refusals}
 
     def ask(self, method: str, target: str, body: bytes = b"") -> bytes:
@@ -54,7 +58,7 @@ class Control:
         while True:
             socket = Path(running(self._state).runtime, "control.sock")
             try:
-                answer = ask(socket, target, method=method, body=body, within=WITHIN)
+                answer = ask(socket, target, method=method, body=body, within=self._within)
             except (FileNotFoundError, ConnectionRefusedError):  # it is just starting or stopping
                 answer = Answer(503, b"")
             except OSError as error:

@@ -77,7 +77,11 @@ class Supervisor:
         self._world = world
         self._shared = shared
         self._fixed = [self.hire(spec) for spec in site.specs]
-        self._fleet = Fleet(site.units, self)
+        self.fleet = Fleet(site.units, self)
+        """The models' processes."""
+        self.turn = self.fleet.turn
+        self.publisher: Callable[[], Coroutine[Any, Any, None]] | None = None
+        """Has the gateways know which sockets are in use; None: there are none of ours."""
         self._told_at = -ECHO
         """When a signal last counted."""
         self._stopping = asyncio.Event()
@@ -88,7 +92,7 @@ class Supervisor:
     @property
     def _parts(self) -> list[RunningPart]:
         """In the order of a drain."""
-        return sorted([*self._fixed, *self._fleet.parts], key=lambda part: TIERS.index(part.spec.kind))
+        return sorted([*self._fixed, *self.fleet.parts], key=lambda part: TIERS.index(part.spec.kind))
 
     def beside(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Do this too, from the first start until the drain begins."""
@@ -96,26 +100,26 @@ class Supervisor:
 
     async def prepare(self, configuration: Configuration) -> str:
         """Bring up whatever models it has anew; why that cannot be done, empty when they are ready."""
-        return await self._fleet.prepare(configuration.units)
+        return await self.fleet.prepare(configuration.units)
 
     def addressed(self, configuration: Configuration) -> Snapshot:
         """Its snapshot with the sockets that are in use then."""
-        return self._fleet.addressed(configuration.snapshot)
+        return self.fleet.addressed(configuration.snapshot)
 
     def give_up(self) -> None:
         """What was brought up shall not be used after all."""
-        self._fleet.give_up()
+        self.fleet.give_up()
 
     def renew(self, configuration: Configuration) -> None:
         """The site runs by this from now on; models that it has no more go on answering until `retire`."""
-        self._fleet.take_over()
+        self.fleet.take_over()
         self._bulletin.renew(configuration.off)
         self._tell()
 
     def retire(self, serial: int) -> None:
         """All shall answer by this snapshot: end whatever it does not name, once nobody waits for it."""
         gateways = [part.own.path for part in self._fixed if part.spec.kind == "gateway"]
-        self._fleet.retire(functools.partial(until_heard, gateways, serial))
+        self.fleet.retire(functools.partial(until_heard, gateways, serial))
 
     def hire(self, spec: PartSpec) -> RunningPart:
         """A part that is not started yet."""
@@ -144,6 +148,11 @@ class Supervisor:
         self._close_doors([part])
         if part in self._lives:
             self._lives.pop(part).cancel()
+
+    async def publish(self) -> None:
+        """Have the gateways know which sockets are in use."""
+        if self.publisher is not None:
+            await self.publisher()
 
     def changed(self) -> None:
         """Something is to be told of the parts."""
@@ -180,7 +189,7 @@ class Supervisor:
                 await self._stopping.wait()
                 for task in (*tasks, *self._lives.values()):
                     task.cancel()
-                self._fleet.stop()
+                self.fleet.stop()
                 await self._drain()
                 self._bulletin.say("stopped")
             finally:
@@ -220,8 +229,8 @@ class Supervisor:
     def _tell(self) -> None:
         parts = self._parts
         settled = all(part.machine.settled for part in parts)
-        self._bulletin.tell([*(part.status() for part in parts), *self._fleet.refused], settled=settled)
-        self._fleet.moved()
+        self._bulletin.tell([*(part.status() for part in parts), *self.fleet.notes], settled=settled)
+        self.fleet.moved()
         if self._bulletin.verdict is not None and not self._stopping.is_set():
             self.stop()
 

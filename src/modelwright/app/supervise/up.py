@@ -17,8 +17,11 @@ from modelwright.app.settings.shared_database import host_of
 from modelwright.app.sources.sources import Sources
 from modelwright.app.supervise.devices.doors import TcpDoor
 from modelwright.app.supervise.devices.runtime import Claim, claim
+from modelwright.app.supervise.fleet.door import FleetDoor
+from modelwright.app.supervise.fleet.talk import FLEET
 from modelwright.app.supervise.plan import part_names
 from modelwright.app.supervise.renewal.configuration import Configuration, configure
+from modelwright.app.supervise.renewal.publishing import Publishing
 from modelwright.app.supervise.renewal.renewal import Renewal
 from modelwright.app.supervise.site import Audience, Site, Verdict
 from modelwright.app.supervise.supervisor import STUCK, Supervisor
@@ -119,8 +122,12 @@ def _prepared(
     )
     stores.say = supervisor.say
     supervisor.beside(stores.run)
+    publishing = Publishing(first, claim=held, site=supervisor)
+    supervisor.publisher = publishing.again
+    supervisor.beside(publishing.run)
+    supervisor.beside(FleetDoor(held.runtime / FLEET, supervisor.fleet).run)
     if wish.watch:
-        supervisor.beside(Renewal(first, claim=held, read=read, site=supervisor).run)
+        supervisor.beside(Renewal(publishing, read=read, site=supervisor).run)
     supervisor.open_doors()
     return supervisor
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import random
 import secrets
@@ -29,6 +30,7 @@ from modelwright.app.workers.upstream_tls import upstream_tls
 from modelwright.core.status import Busy
 from modelwright.gateway.chain import Parts
 from modelwright.gateway.http.door import Door
+from modelwright.gateway.http.extensions.repository import RepositoryView
 from modelwright.gateway.http.gate import Gate
 from modelwright.gateway.http.runs import TaskRuns
 from modelwright.gateway.http.tasks import Desk, TaskView
@@ -96,10 +98,11 @@ class GatewayParts:
         self.registry = CollectorRegistry()
         self.registry.register(self.metrics)
         self.gate = Gate(clock.monotonic, ids=ids)
-        emit, control = self.listener.emit, str(Path(spec.runtime, "control.sock"))
+        control = str(Path(spec.runtime, "control.sock"))
+        door = functools.partial(Door, self.gateway, clock=clock, ids=ids, emit=self.listener.emit, version=VERSION)
         tasks = TaskView(self.gateway, Desk(self.pool, control))
-        self.door = Door(self.gateway, clock=clock, ids=ids, emit=emit, version=VERSION, tasks=tasks)
-        self.runs = TaskRuns(Door(self.gateway, clock=clock, ids=ids, emit=emit, version=VERSION, is_private=True))
+        self.door = door(tasks=tasks, repository=RepositoryView(self.gateway, self.pool, control))
+        self.runs = TaskRuns(door(is_private=True))
 
     def busy(self) -> Busy:
         """The numbers of now."""

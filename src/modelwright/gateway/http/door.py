@@ -14,8 +14,9 @@ from modelwright.core.ports.clock import Clock
 from modelwright.gateway.call import Call, Handler, Reply
 from modelwright.gateway.http.body import Body, BodyBudget, Receive
 from modelwright.gateway.http.exchange import Exchange, Send
+from modelwright.gateway.http.extensions.repository import RepositoryView
 from modelwright.gateway.http.feedback import FeedbackView
-from modelwright.gateway.http.paths import TASK_VIEWS, Match, match
+from modelwright.gateway.http.paths import REPOSITORY_VIEWS, TASK_VIEWS, Match, match
 from modelwright.gateway.http.tags import read_tags
 from modelwright.gateway.http.tasks import TaskView
 from modelwright.gateway.http.views import Views
@@ -36,14 +37,17 @@ class Door:
         emit: Callable[[Event], None],
         version: str,
         tasks: TaskView | None = None,
+        repository: RepositoryView | None = None,
         is_private: bool = False,
     ) -> None:
-        """`ids` makes call ids, `emit` takes one event per request, `tasks` answers for those who leave tasks.
+        """`ids` makes call ids, `emit` takes one event per request, `tasks` answers for those who leave tasks,
+        `repository` for those who load and unload models.
 
         A private door believes what a call says of its caller: control makes calls there for whoever has left a task.
         """
         self._gateway = gateway
         self._tasks = tasks
+        self._repository = repository
         self._is_private = is_private
         self._now = clock.now
         self._monotonic = clock.monotonic
@@ -68,6 +72,8 @@ class Door:
                 body = self._body(exchange, receive)
                 query, client = scope["query_string"], exchange.client
                 reply = await self._tasks.answer(found, exchange.headers, body, client=client, query=query)
+            elif found.view in REPOSITORY_VIEWS and self._repository is not None:
+                reply = await self._repository.answer(found, exchange.headers, self._body(exchange, receive))
             else:
                 reply = await self._views.answer(found, exchange.headers)
             await exchange.answer(reply)

@@ -12,6 +12,8 @@ from modelwright.core.wire import anthropic, openai, responses
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 """Names and versions of models as they may stand in a path that we hand on."""
 _V2 = "/v2/models/"
+_REPOSITORY = "/v2/repository/"
+REPOSITORY_VIEWS = frozenset({"index", "load", "unload"})
 _TASKS = "/v1/tasks"
 
 
@@ -39,6 +41,7 @@ FIXED: dict[str, tuple[str, Match]] = {
     "/v2/health/live": ("GET", Match("/v2/health/live", view="live")),
     "/v2/health/ready": ("GET", Match("/v2/health/ready", view="v2_ready")),
     "/v2/models/stats": ("GET", Match("/v2/models/stats", view="statistics")),
+    "/v2/repository/index": ("POST", Match("/v2/repository/index", view="index")),
     "/healthz": ("GET", Match("/healthz", view="live")),
     "/readyz": ("GET", Match("/readyz", view="ready")),
     "/docs": ("GET", Match("/docs", view="docs")),
@@ -104,6 +107,10 @@ def _named(path: str) -> tuple[str, Match]:
             if tail == "infer":
                 return "POST", Match(template, operation="infer", model=name, version=version)
             return "GET", Match(template, view=_OF_MODELS[tail], model=name, version=version)
+    if path.startswith(f"{_REPOSITORY}models/"):
+        name, _, verb = path.removeprefix(f"{_REPOSITORY}models/").rstrip("/").partition("/")
+        if _SAFE.fullmatch(name) and verb in {"load", "unload"}:
+            return "POST", Match(f"{_REPOSITORY}models/{{model}}/{verb}", view=verb, model=name)
     raise unknown_path(path)
 
 

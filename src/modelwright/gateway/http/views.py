@@ -42,7 +42,13 @@ class Views:
             case "v2_ready":
                 return self._models_ready()
             case "server":
-                return _json({"name": "modelwright", "version": self._version, "extensions": v2.EXTENSIONS})
+                return _json(
+                    {
+                        "name": "modelwright",
+                        "version": self._version,
+                        "extensions": (*v2.EXTENSIONS, "model_repository"),
+                    }
+                )
             case "docs" | "openapi":
                 return described(found.view)
             case _:

@@ -95,6 +95,25 @@ class Authenticate:
         has_key = bool(caller.id) and (self._tokens is None or secret.startswith(_KEY))
         return Principal(caller=caller, digest=key_digest(self._pepper, secret) if has_key else "", address=address)
 
+    def check_admin(self, headers: dict[bytes, bytes]) -> None:
+        """Raise Unauthenticated or Forbidden unless an admin asks; where nobody needs a key, this wants one too."""
+        secret = _presented(headers)
+        if not secret:
+            hint = "make one by 'modelwright keys create NAME --role admin', or use 'modelwright models load'"
+            raise Unauthenticated("what is loaded is an admin's business", hint=hint)
+        if self._tokens is not None and not secret.startswith(_KEY):
+            try:
+                roles = self._tokens.caller(secret).roles
+            except SigningKeyMissing:
+                raise Unauthenticated("the token's signing key is not known here", hint="use an admin's key") from None
+        else:
+            key = self._keys.get(key_digest(self._pepper, secret))
+            if key is None or (key.expires is not None and key.expires <= self._now()):
+                raise Unauthenticated("the API key is not known, was revoked or has expired", hint=_SEND)
+            roles = (key.role,)
+        if "admin" not in roles:
+            raise Forbidden(f"the role {roles[0]} may not see, load or unload models", hint="use an admin's key")
+
     def vouch(self, principal: Principal) -> Caller:
         """Whoever this was, if they may call now: a key must still be known, a token not have expired.
 

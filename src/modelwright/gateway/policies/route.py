@@ -6,13 +6,15 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from modelwright.core import split
-from modelwright.core.errors.calls import Forbidden, ProviderOff, UnknownEndpoint, Unprocessable
+from modelwright.core.errors.calls import Forbidden, ModelUnavailable, ProviderOff, UnknownEndpoint, Unprocessable
 from modelwright.core.ports.clock import Clock
 from modelwright.gateway.call import Call, Handler, Reply
 from modelwright.gateway.lanes import Lane, Route, Table
 from modelwright.gateway.routing.choice import choose
 from modelwright.gateway.routing.conversation import opening
 
+UNLOADED = 10.0
+"""Seconds after which a model that an operator has unloaded may be there again."""
 _LISTED = 10
 """Endpoints that an error names."""
 _HOW = {
@@ -59,6 +61,8 @@ class ChooseRoute:
         row.model = lane.model
         if lane.preamble is not None:
             lane.preamble.note(row)
+        if lane.off and lane.own:
+            raise ModelUnavailable(f"model {lane.model} is not loaded", hint=lane.off, retry_after=UNLOADED)
         if lane.off:
             raise ProviderOff(f"provider {lane.provider} is off", hint=lane.off)
         call.deadline = call.started + lane.total

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from typing import Any, Protocol
 
 import msgspec
 
 from modelwright.app.parts import PartSpec
 from modelwright.app.supervise.fleet.leaving import until_idle
+from modelwright.app.supervise.fleet.talk import Loaded
 from modelwright.app.supervise.fleet.units import Unit
 from modelwright.app.supervise.part import RunningPart
 from modelwright.core.contracts.snapshot import SERVING, ProviderEntry, Snapshot
@@ -35,6 +36,10 @@ class Yard(Protocol):
         """Something is to be told of the parts."""
         ...
 
+    async def publish(self) -> None:
+        """Have the gateways know which sockets are in use; who leaves is let go then."""
+        ...
+
 
 class Fleet:
     """The parts of all units."""
@@ -48,7 +53,13 @@ class Fleet:
         self._leaving: list[RunningPart] = []
         self._refused: tuple[PartStatus, ...] = ()
         """What should have taken over and could not be started, as it was last."""
+        self._rising: list[RunningPart] = []
+        """Started to join those in force."""
         self._moved = asyncio.Event()
+        self._unloaded: set[str] = set()
+        """Units that an operator wants to have no process."""
+        self.turn = asyncio.Lock()
+        """Held by whoever changes which parts are in force."""
         self._tasks: set[asyncio.Task[None]] = set()
         for unit in units:
             self._crews[unit.name] = self._grown(unit, [], to=unit.replicas)
@@ -57,13 +68,17 @@ class Fleet:
     def parts(self) -> list[RunningPart]:
         """All that have a process or may get one: in force, coming and leaving."""
         coming = self._coming[1] if self._coming is not None else {}
-        found = [*_of(self._crews), *_of(coming), *self._leaving]
+        found = [*_of(self._crews), *_of(coming), *self._rising, *self._leaving]
         return list(dict.fromkeys(found))
 
     @property
-    def refused(self) -> tuple[PartStatus, ...]:
-        """New versions that could not be started; the old ones serve."""
-        return self._refused
+    def notes(self) -> tuple[PartStatus, ...]:
+        """What is to be told beside the parts: versions that could not be started, and units that have no process."""
+        return (*self._refused, *(_as_unloaded(name) for name in self._units if name in self._unloaded))
+
+    def models(self) -> list[Loaded]:
+        """What there is, and whether it can be asked."""
+        return [_as_loaded(unit, self._crews[name], self._unloaded) for name, unit in self._units.items()]
 
     def moved(self) -> None:
         """A part has changed its state."""
@@ -104,6 +119,39 @@ class Fleet:
             if part in failed
         )
 
+    async def load(self, name: str) -> str:
+        """Start a unit that was unloaded; what is in the way, empty when it is ready."""
+        async with self.turn:
+            unit = self._units.get(name)
+            if unit is None:
+                return _unknown(name, self._units)
+            fresh = self._grown(unit, self._crews[name], to=unit.replicas)[len(self._crews[name]) :]
+            for part in fresh:
+                self._yard.set_off(part)
+            self._rising += fresh
+            await self._settled(fresh)
+            self._rising = [part for part in self._rising if part not in fresh]
+            failed = [part for part in fresh if part.machine.state != "ready"]
+            if failed:
+                self._leave(fresh)
+                return failed[0].machine.detail
+            self._unloaded.discard(name)
+            self._crews[name] += fresh
+        await self._yard.publish()
+        return ""
+
+    async def unload(self, name: str) -> str:
+        """End a unit's processes after their last calls, until it is loaded again; what is in the way."""
+        async with self.turn:
+            if name not in self._units:
+                return _unknown(name, self._units)
+            self._unloaded.add(name)
+            self._leaving += self._crews[name]
+            self._crews[name] = []
+        self._yard.changed()
+        await self._yard.publish()
+        return ""
+
     def give_up(self) -> None:
         """What was prepared shall not take over after all."""
         coming = _of(self._coming[1]) if self._coming is not None else []
@@ -118,6 +166,7 @@ class Fleet:
             return
         before = _of(self._crews)
         self._units, self._crews = self._coming
+        self._unloaded &= self._units.keys()
         self._coming = None
         now = _of(self._crews)
         self._leaving += [part for part in before if part not in now]
@@ -134,6 +183,8 @@ class Fleet:
 
     def _crew(self, unit: Unit) -> list[RunningPart]:
         """Who shall run a unit: those who do, as far as they are right, and new ones."""
+        if unit.name in self._unloaded:
+            return []
         known = self._units.get(unit.name)
         crew = self._crews.get(unit.name, []) if known is not None and known.is_as(unit) else []
         return self._grown(unit, crew[: unit.replicas], to=unit.replicas)
@@ -186,10 +237,36 @@ def _of(crews: dict[str, list[RunningPart]]) -> list[RunningPart]:
 def _addressed(provider: ProviderEntry, crews: dict[str, list[RunningPart]]) -> ProviderEntry:
     if provider.kind != SERVING:
         return provider
-    crew = crews.get(provider.name.removeprefix(f"{SERVING}:"), [])
+    name = provider.name.removeprefix(f"{SERVING}:")
+    crew = crews.get(name, [])
+    if not crew:
+        return msgspec.structs.replace(provider, base_urls=(), off=f"load it: modelwright models load {name}")
     return msgspec.structs.replace(provider, base_urls=tuple(f"unix:{part.own.path}" for part in crew))
 
 
 def _as_refused(status: PartStatus) -> PartStatus:
     detail = f"the version before goes on serving, for the new one could not be started: {status.detail}"
     return msgspec.structs.replace(status, state="broken", detail=detail, pid=0, socket="")
+
+
+def _as_unloaded(name: str) -> PartStatus:
+    return PartStatus(
+        name=f"{SERVING}-{name}", kind=SERVING, state="off", detail=f"unloaded; modelwright models load {name}"
+    )
+
+
+def _as_loaded(unit: Unit, crew: Sequence[RunningPart], unloaded: Collection[str]) -> Loaded:
+    model = unit.spec.model
+    name, version = (model.model, model.version) if model is not None else (unit.name, "")
+    states = {part.machine.state: part.machine.detail for part in crew}
+    if "ready" in states:
+        return Loaded(name=name, version=version, state="READY")
+    if unit.name in unloaded:
+        return Loaded(name=name, version=version, state="UNAVAILABLE", reason="unloaded")
+    if "starting" in states:
+        return Loaded(name=name, version=version, state="LOADING")
+    return Loaded(name=name, version=version, state="UNAVAILABLE", reason="; ".join(states.values()))
+
+
+def _unknown(name: str, units: Collection[str]) -> str:
+    return f"there is no model {name[:80]!r}; there is {', '.join(units) or 'none'}"

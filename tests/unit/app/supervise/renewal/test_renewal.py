@@ -11,7 +11,8 @@ from modelwright.app.manifest.load import load_manifest
 from modelwright.app.sources.located import Located
 from modelwright.app.supervise.devices.runtime import Claim
 from modelwright.app.supervise.renewal.configuration import Configuration, configure, fixed_changes
-from modelwright.app.supervise.renewal.renewal import Renewal, marks_of, told
+from modelwright.app.supervise.renewal.publishing import Publishing, told
+from modelwright.app.supervise.renewal.renewal import Renewal, marks_of
 from modelwright.core.contracts.snapshot import Snapshot
 
 TEXT = """
@@ -97,6 +98,7 @@ class Told:
     def __init__(self) -> None:
         self.lines: list[str] = []
         self.weights: list[float] = []
+        self.turn = asyncio.Lock()
 
     async def prepare(self, configuration: Configuration) -> str:
         return ""
@@ -134,7 +136,8 @@ async def test_change_made_while_another_is_read_is_not_lost(
         return found
 
     site, claim = Told(), Claim(tmp_path / ".modelwright", tmp_path / "run", ())
-    task = asyncio.create_task(Renewal(first, claim=claim, read=slowly, site=site, look=0.01).run())
+    publishing = Publishing(first, claim=claim, site=site, look=0.01)
+    task = asyncio.create_task(Renewal(publishing, read=slowly, site=site, look=0.01).run())
     path.write_text(weighed[0])
     for _ in range(300):
         if site.weights[-1:] == [33]:
@@ -156,7 +159,8 @@ async def test_a_defect_in_reading_is_told_and_the_next_state_is_looked_at(
         return read(path.read_text())
 
     site, claim = Told(), Claim(tmp_path / ".modelwright", tmp_path / "run", ())
-    task = asyncio.create_task(Renewal(first, claim=claim, read=sometimes, site=site, look=0.01).run())
+    publishing = Publishing(first, claim=claim, site=site, look=0.01)
+    task = asyncio.create_task(Renewal(publishing, read=sometimes, site=site, look=0.01).run())
     path.write_text(TEXT.replace("model: small", "model: small, weight: 44"))
     for _ in range(300):
         if site.lines:

@@ -1,0 +1,53 @@
+"""The admin's verbs on loaded models: control asks the supervisor, whose processes they are."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import msgspec
+
+from modelwright.app.supervise.fleet.talk import FLEET, FleetTold, FleetWish, Loaded
+from modelwright.core.errors.calls import ModelUnavailable, UnknownEndpoint
+
+WITHIN = 600.0
+"""Seconds that a model may take to be loaded."""
+
+
+class RepositoryDesk:
+    """Raises UnknownEndpoint for a model that the manifest lacks, ModelUnavailable for one that cannot be loaded."""
+
+    def __init__(self, runtime: Path) -> None:
+        self._socket = runtime / FLEET
+
+    async def index(self) -> list[Loaded]:
+        """Every version of every model, and whether it can be asked."""
+        return (await self._asked(FleetWish(verb="models"))).models
+
+    async def load(self, name: str) -> list[Loaded]:
+        """Start a model that was unloaded; when this is answered, the gateways send calls to it."""
+        return await self._done(FleetWish(verb="load", name=name))
+
+    async def unload(self, name: str) -> list[Loaded]:
+        """Send a model no more calls; it ends after its last one, and its memory is free."""
+        return await self._done(FleetWish(verb="unload", name=name))
+
+    async def _done(self, wish: FleetWish) -> list[Loaded]:
+        told = await self._asked(wish)
+        if not told.problem:
+            return told.models
+        if told.problem.startswith("there is no model"):
+            raise UnknownEndpoint(told.problem, hint="add it to the manifest")
+        raise ModelUnavailable(f"model {wish.name} could not be loaded: {told.problem}", hint="see its log")
+
+    async def _asked(self, wish: FleetWish) -> FleetTold:
+        try:
+            async with asyncio.timeout(WITHIN):
+                reader, writer = await asyncio.open_unix_connection(self._socket, limit=1 << 24)
+                try:
+                    writer.write(msgspec.json.encode(wish) + b"\n")
+                    return msgspec.json.decode(await reader.readline(), type=FleetTold)
+                finally:
+                    writer.close()
+        except (OSError, TimeoutError, msgspec.MsgspecError) as error:
+            raise ModelUnavailable("the supervisor does not answer", hint="see modelwright status") from error
