@@ -6,15 +6,17 @@ This is the front door for programs that import the package: it is lazy, so impo
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from modelwright.adapters.engines.converting.sklearn import save_sklearn
     from modelwright.app.manifest.load import load_manifest
     from modelwright.core.errors.tree import ModelwrightError
 
 __version__ = "0.1.0"
-__all__ = ["ModelwrightError", "__version__", "load_manifest"]
+__all__ = ["ModelwrightError", "__version__", "load_manifest", "save_sklearn"]
 
 _HOMES = {
     "ModelwrightError": "modelwright.core.errors.tree",
     "load_manifest": "modelwright.app.manifest.load",
+    "save_sklearn": "modelwright.adapters.engines.converting.sklearn",
 }
 
 

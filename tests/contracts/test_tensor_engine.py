@@ -13,6 +13,7 @@ from modelwright.adapters.engines.lightgbm import LightGBMEngine
 from modelwright.adapters.engines.litert import LiteRtEngine
 from modelwright.adapters.engines.onnxruntime import OnnxRuntimeEngine
 from modelwright.adapters.engines.openvino import OpenVinoEngine
+from modelwright.adapters.engines.sklearn import SklearnEngine
 from modelwright.adapters.engines.toy_tensor import ToyTensorEngine
 from modelwright.adapters.engines.xgboost import XGBoostEngine
 from modelwright.core.errors.calls import CallError, EngineFailed, Unprocessable
@@ -22,7 +23,7 @@ from modelwright.serving.v2.inputs import DTYPES
 from tests.making import tflite_models
 from tests.making.onnx_models import double, pick, reshape
 from tests.making.openvino_models import converted
-from tests.making.trained_models import Trained, lightgbm_irises, xgboost_irises
+from tests.making.trained_models import Trained, lightgbm_irises, sklearn_irises, xgboost_irises
 
 
 class Family:
@@ -117,6 +118,13 @@ class LightGBM(Classifier):
         super().__init__(lightgbm_irises(folder / "irises.txt"), engine=LightGBMEngine, datatype="FP64")
 
 
+class Sklearn(Classifier):
+    precision = "f64"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(sklearn_irises(folder / "irises.skops"), engine=SklearnEngine, datatype="FP64")
+
+
 FAMILIES: dict[str, Callable[[Path], Family]] = {
     "toy": Toy,
     "onnxruntime": OnnxRuntime,
@@ -124,6 +132,7 @@ FAMILIES: dict[str, Callable[[Path], Family]] = {
     "tflite": LiteRt,
     "xgboost": XGBoost,
     "lightgbm": LightGBM,
+    "sklearn": Sklearn,
 }
 
 

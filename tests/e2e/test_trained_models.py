@@ -12,7 +12,7 @@ import tritonclient.http as triton
 from numpy.typing import NDArray
 
 from tests.e2e.running import ROOT, Reply, Site, running
-from tests.making.trained_models import patients, tumours
+from tests.making.trained_models import irises, patients, tumours
 
 pytestmark = pytest.mark.e2e
 
@@ -25,8 +25,8 @@ def blocks(language: str) -> list[str]:
 
 
 def manifest() -> str:
-    """All models of the page in one manifest."""
-    models = [block.partition("models:\n")[2] for block in blocks("yaml")]
+    """The models of all manifests of the page in one."""
+    models = [block.partition("models:\n")[2] for block in blocks("yaml") if block.startswith("schema:")]
     return "schema: 1\nname: formats\nmodels:\n" + "".join(models)
 
 
@@ -79,6 +79,21 @@ def test_lightgbm_answers_as_in_training(site: Site, trained: dict[str, Any], *,
     x = patients()[0][:100]
     answers = infer(site, "progress", x, binary=binary)
     np.testing.assert_allclose(answers["prediction"], trained["progress"].predict(x), rtol=1e-6)
+
+
+@pytest.mark.parametrize("binary", [True, False])
+def test_scikit_learn_by_onnx_answers_as_in_training(site: Site, trained: dict[str, Any], *, binary: bool) -> None:
+    x = irises()[0]
+    answers = infer(site, "flowers", x, binary=binary)
+    np.testing.assert_array_equal(answers["label"], trained["flowers"].predict(x))
+    np.testing.assert_allclose(answers["probabilities"], trained["flowers"].predict_proba(x), atol=1e-6)
+
+
+@pytest.mark.parametrize("binary", [True, False])
+def test_scikit_learn_by_skops_answers_as_in_training(site: Site, trained: dict[str, Any], *, binary: bool) -> None:
+    x = irises()[0]
+    answers = infer(site, "splines", x, binary=binary)
+    np.testing.assert_allclose(answers["prediction"], trained["splines"].predict(x), rtol=1e-9)
 
 
 def test_a_missing_value_is_nan(site: Site, trained: dict[str, Any]) -> None:

@@ -9,9 +9,13 @@ from typing import Any
 import lightgbm
 import msgspec
 import numpy as np
+import skops.io
 import xgboost
 from numpy.typing import NDArray
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 Matrix = NDArray[Any]
 Answers = Callable[[Matrix], Matrix]
@@ -82,6 +86,13 @@ def lightgbm_tumours(path: Path) -> Trained:
 def lightgbm_patients(path: Path) -> Trained:
     """A regression."""
     return _lightgbm(lightgbm.LGBMRegressor(n_estimators=10, n_jobs=1, verbose=-1).fit(*patients()), path)
+
+
+def sklearn_irises(path: Path) -> Trained:
+    """A classifier of three kinds, in a skops file."""
+    model = make_pipeline(StandardScaler(), LogisticRegression()).fit(*irises())
+    skops.io.dump(model, path)
+    return Trained(path, model.predict_proba)
 
 
 def _rows(bunch: Any) -> tuple[Matrix, Matrix]:

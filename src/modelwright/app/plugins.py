@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import msgspec
 
-from modelwright.app.artifacts.formats import GGUF, LIGHTGBM, ONNX, OPENVINO, TFLITE, XGBOOST
+from modelwright.app.artifacts.formats import GGUF, LIGHTGBM, ONNX, OPENVINO, SKOPS, TFLITE, XGBOOST
 from modelwright.app.artifacts.llm_folders import OPENVINO_LLM
 from modelwright.core.errors.starting import MissingExtra, StartError
 from modelwright.core.ports.engines import TensorEngine, TextCodec, TextEngine
@@ -80,6 +80,14 @@ _ROWS = (
         reads=(LIGHTGBM,),
         extra="lightgbm",
         libraries=("lightgbm", "numpy"),
+    ),
+    EngineRow(
+        kind="sklearn",
+        wire="v2",
+        engine="modelwright.adapters.engines.sklearn:SklearnEngine",
+        reads=(SKOPS,),
+        extra="sklearn",
+        libraries=("sklearn", "skops", "threadpoolctl", "numpy"),
     ),
     EngineRow(
         kind="openvino-llm",

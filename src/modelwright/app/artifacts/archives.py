@@ -13,6 +13,11 @@ _PICKLES = (".pkl", ".pickle", ".joblib")
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
+def is_skops(file: BinaryIO) -> bool:
+    """What `skops.io.dump` writes."""
+    return "schema.json" in _names(file)
+
+
 def is_torch_checkpoint(file: BinaryIO) -> bool:
     """What `torch.save` writes: a pickle beside its tensors; or any archive that holds a pickle, though cut short."""
     if any(name.endswith(_PICKLES) for name in _names(file)):

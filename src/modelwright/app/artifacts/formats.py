@@ -9,13 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from modelwright.app.artifacts.archives import holds_arrays_of_objects, is_keras, is_torch_checkpoint
+from modelwright.app.artifacts.archives import holds_arrays_of_objects, is_keras, is_skops, is_torch_checkpoint
 from modelwright.app.artifacts.llm_folders import HF_LLM, OPENVINO_LLM, is_hf_llm, is_openvino_llm
 from modelwright.app.artifacts.pickles import is_array_of_objects, is_old_torch, is_pickle
 from modelwright.app.artifacts.trees import is_catboost, is_lightgbm, is_xgboost
 
 GGUF, ONNX, OPENVINO, PICKLE, TFLITE, UNKNOWN = "gguf", "onnx", "openvino-ir", "pickle", "tflite", ""
-XGBOOST, LIGHTGBM = "xgboost", "lightgbm"
+XGBOOST, LIGHTGBM, SKOPS = "xgboost", "lightgbm", "skops"
 TORCH_CHECKPOINT, OBJECTS, KERAS, CATBOOST = "torch-checkpoint", "numpy-objects", "keras", "catboost"
 _HEAD = 4096
 """Bytes in which a format without a length of its own has to show itself."""
@@ -123,6 +123,7 @@ FORMATS: tuple[Format, ...] = (
     Format(GGUF, "GGUF", is_gguf),
     Format(LIGHTGBM, "LightGBM", is_lightgbm),
     Format(XGBOOST, "XGBoost", is_xgboost),
+    Format(SKOPS, "skops", is_skops),
     Format(
         CATBOOST,
         "CatBoost",
@@ -156,7 +157,8 @@ FORMATS: tuple[Format, ...] = (
         "pickle",
         is_pickle,
         danger=f"is a pickle, {_RUNS}",
-        remedy="export the model to ONNX; XGBoost's and LightGBM's are written by their own save_model",
+        remedy="save it anew where it was trained: modelwright.save_sklearn for scikit-learn, "
+        "save_model for XGBoost and LightGBM, otherwise as ONNX",
     ),
     Format(TFLITE, "TensorFlow Lite", is_tflite, has_one(".tflite", is_tflite)),
     Format(OPENVINO_LLM, "OpenVINO LLM", in_folder=is_openvino_llm),

@@ -7,6 +7,7 @@
     │   └── BadModelFile
     ├── AccessError              an access key cannot be made, found or revoked
     │   └── KeyNameTaken, KeyNotFound
+    ├── CannotConvert            a model cannot be written in this format, or would answer otherwise there
     ├── PromptError              a prompt's file cannot be used
     ├── RegistryError            the registry cannot do it, or what it holds cannot be used
     │   ├── NotRegistered        no such name, version or content

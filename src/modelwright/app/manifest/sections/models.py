@@ -22,6 +22,7 @@ EngineKind = Literal[
     "tflite",
     "xgboost",
     "lightgbm",
+    "sklearn",
     "openvino-llm",
     "toy-tensor",
     "toy-text",
