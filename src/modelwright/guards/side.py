@@ -10,6 +10,7 @@ from modelwright.guards.detectors.addresses import EMAIL, Emails
 from modelwright.guards.detectors.numbers import CARD, CN_ID, IBAN, PHONE, Numbers
 from modelwright.guards.detectors.phrases import Phrases
 from modelwright.guards.detectors.secrets import SECRET, Secrets
+from modelwright.guards.injection.rules import rules as injection_rules
 from modelwright.guards.injection.score import Score
 from modelwright.guards.judging.judge import Judge
 from modelwright.guards.span import Detector, Span
@@ -43,6 +44,8 @@ class Side:
             self.actions[kind] = rule.action
             detectors.append(Phrases(kind, words=rule.words, shapes=rule.shapes))
         self.injection = rules.injection
+        if self.injection != OFF:
+            injection_rules()  # made now, not by the first call
         self.threshold = rules.threshold
         self.leak = rules.leak
         self.max_chars = rules.max_chars

@@ -11,7 +11,7 @@ from modelwright.guards.detectors.addresses import Emails
 from modelwright.guards.detectors.numbers import Numbers
 from modelwright.guards.detectors.secrets import SHAPES, Secrets
 from modelwright.guards.injection.forms import Rule
-from modelwright.guards.injection.rules import RULES
+from modelwright.guards.injection.rules import rules
 from modelwright.guards.injection.score import score
 from modelwright.guards.plain import plain
 from modelwright.guards.runs import Run, narrow
@@ -51,16 +51,16 @@ def test_a_secret_is_found_wherever_its_form_is(pieces: list[str]) -> None:
 
 
 @settings(max_examples=150, deadline=None)
-@given(data=st.data(), rule=st.sampled_from(RULES.each))
+@given(data=st.data(), rule=st.sampled_from(rules().each))
 def test_a_rule_is_met_wherever_its_form_is(data: st.DataObject, rule: Rule) -> None:
     text = plain(data.draw(st.from_regex(rule.form)))[0].lower()
     slow = {
         (at, each.name, each.weight)
-        for each in RULES.each
+        for each in rules().each
         for at in range(len(text) + 1)
         if each.form.match(text, at) is not None
     }
-    assert RULES.hits(text, RULES.words(narrow(text))) == slow
+    assert rules().hits(text, rules().words(narrow(text))) == slow
 
 
 @given(before=st.text(max_size=20), after=st.text(max_size=20), encoding=st.sampled_from(["base64", "hex", "rot13"]))

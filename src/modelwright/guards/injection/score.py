@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from modelwright.guards.injection.disguise import undisguised
 from modelwright.guards.injection.forms import Hit
-from modelwright.guards.injection.rules import RULES
+from modelwright.guards.injection.rules import rules
 from modelwright.guards.injection.scripts import simplified
 from modelwright.guards.plain import plain
 from modelwright.guards.runs import narrow
@@ -44,11 +44,12 @@ def scores(text: str) -> Iterator[Score]:
 def _score(text: str) -> Score:
     even = simplified(plain(text)[0].lower())
     bare = narrow(even)
-    words = RULES.words(bare)
-    worst = _worst(RULES.hits(even, words))
+    known = rules()
+    words = known.words(bare)
+    worst = _worst(known.hits(even, words))
     for piece in undisguised(text, even=even, bare=bare, words=words):
         said = piece.lower()
-        total, names = _worst(RULES.hits(said, RULES.words(narrow(said))))
+        total, names = _worst(known.hits(said, known.words(narrow(said))))
         if total > max(worst[0], _LEAST):
             worst = total + _ENCODED_EXTRA, (*names, "encoded")
     return worst
