@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from modelwright.adapters.stores.database import Database
 from modelwright.adapters.stores.sql_ledger import SqlLedger
-from modelwright.adapters.stores.sql_spending import SqlSpending, _first_call
+from modelwright.adapters.stores.sql_spending import SqlSpending, first_call
 from modelwright.app.system import SystemClock
 from modelwright.core.contracts.ledger import COMPARED, VECTOR, LedgerRow
 from modelwright.core.prices import UNIT, read_money, units
@@ -20,7 +20,7 @@ NOW = 1_700_000_000.0
 def row(number: int, **changes: object) -> LedgerRow:
     at = float(str(changes.get("at", NOW + number)))
     known = LedgerRow(
-        call=f"{_first_call(at)}-7000-8000-{number:012x}", at=at, operation="chat", endpoint="e", tenant="t", key="k",
+        call=f"{first_call(at)}-7000-8000-{number:012x}", at=at, operation="chat", endpoint="e", tenant="t", key="k",
         outcome="ok", attempts=1,
     )  # fmt: skip
     for name, value in changes.items():
@@ -90,7 +90,7 @@ def test_ids_of_calls_sort_by_their_time() -> None:
     clock = SystemClock()
     before = clock.now()
     call = CallIds(clock, bytes)()
-    assert _first_call(before) <= call < _first_call(clock.now() + 1)
+    assert first_call(before) <= call < first_call(clock.now() + 1)
 
 
 async def test_nobody_is_held_to_what_a_shadow_used(database: Database) -> None:
