@@ -46,7 +46,7 @@ async def test_an_open_loop_holds_only_so_many_requests() -> None:
     gate = asyncio.Event()
     held = 0
 
-    async def send(planned: float) -> Sample:
+    async def send(_planned: float) -> Sample:
         nonlocal held
         held += 1
         if held == MOST:  # those that are not sent are passed over in a moment
