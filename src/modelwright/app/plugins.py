@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import msgspec
 
-from modelwright.app.artifacts.formats import GGUF, LIGHTGBM, ONNX, OPENVINO, SKOPS, TFLITE, XGBOOST
+from modelwright.app.artifacts.formats import GGUF, LIGHTGBM, ONNX, OPENVINO, SKOPS, TENSORRT, TFLITE, XGBOOST
 from modelwright.app.artifacts.llm_folders import OPENVINO_LLM
 from modelwright.core.errors.starting import MissingExtra, StartError
 from modelwright.core.ports.engines import TensorEngine, TextCodec, TextEngine
@@ -34,6 +34,8 @@ class EngineRow(msgspec.Struct, frozen=True, kw_only=True):
     """Families of devices that it can be told to use: cpu | cuda (NVIDIA) | gpu (Intel)."""
     extra: str = ""
     """The extra of this package that brings the libraries."""
+    packages: str = ""
+    """What to install where no extra of this package brings the libraries."""
     libraries: tuple[str, ...] = ()
     """Top-level modules that must be installed."""
 
@@ -64,6 +66,15 @@ _ROWS = (
         reads=(TFLITE,),
         extra="tflite",
         libraries=("ai_edge_litert", "numpy"),
+    ),
+    EngineRow(
+        kind="tensorrt",
+        wire="v2",
+        engine="modelwright.adapters.engines.tensorrt:TensorRtEngine",
+        reads=(TENSORRT,),
+        devices=("cuda",),
+        packages="tensorrt cuda-python",
+        libraries=("tensorrt", "cuda", "numpy"),
     ),
     EngineRow(
         kind="xgboost",
@@ -168,4 +179,6 @@ def _load(row: EngineRow, what: str) -> Any:
 
 def _missing(row: EngineRow, problem: str) -> MissingExtra:
     remedy = f"pip install 'modelwright[{row.extra}]'" if row.extra else "install modelwright again"
+    if row.packages:
+        remedy = f"pip install {row.packages}"
     return MissingExtra(f"engine {row.kind}: {problem}", hint=remedy)

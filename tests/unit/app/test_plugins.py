@@ -25,6 +25,11 @@ def test_table_and_schema_know_the_same_kinds() -> None:
 
 @pytest.mark.parametrize("row", ENGINES.values(), ids=lambda row: row.kind)
 def test_row_names_what_exists_and_its_libraries_are_those_of_its_extra(row: EngineRow) -> None:
+    if row.packages and not all(find_spec(library) for library in row.libraries):
+        for fails in (require_engine, tensor_engine):
+            with pytest.raises(MissingExtra, match=f"pip install {row.packages}"):
+                fails(row.kind)
+        return
     for path in filter(None, (row.engine, row.codec)):
         module, _, name = path.partition(":")
         assert callable(getattr(import_module(module), name))
@@ -34,10 +39,13 @@ def test_row_names_what_exists_and_its_libraries_are_those_of_its_extra(row: Eng
 
 
 def test_format_chooses_the_engine() -> None:
-    assert {name: chosen_engine(name) for name in ("onnx", "openvino-ir", "tflite", "gguf", "pickle", "")} == {
+    assert {
+        name: chosen_engine(name) for name in ("onnx", "openvino-ir", "tflite", "tensorrt", "gguf", "pickle", "")
+    } == {
         "onnx": "onnxruntime",
         "openvino-ir": "openvino",
         "tflite": "tflite",
+        "tensorrt": "tensorrt",
         "gguf": "openvino-llm",
         "pickle": "",
         "": "",

@@ -15,7 +15,7 @@ from modelwright.app.artifacts.pickles import is_array_of_objects, is_old_torch,
 from modelwright.app.artifacts.trees import is_catboost, is_lightgbm, is_xgboost
 
 GGUF, ONNX, OPENVINO, PICKLE, TFLITE, UNKNOWN = "gguf", "onnx", "openvino-ir", "pickle", "tflite", ""
-XGBOOST, LIGHTGBM, SKOPS = "xgboost", "lightgbm", "skops"
+XGBOOST, LIGHTGBM, SKOPS, TENSORRT = "xgboost", "lightgbm", "skops", "tensorrt"
 TORCH_CHECKPOINT, OBJECTS, KERAS, CATBOOST = "torch-checkpoint", "numpy-objects", "keras", "catboost"
 _HEAD = 4096
 """Bytes in which a format without a length of its own has to show itself."""
@@ -60,6 +60,15 @@ def is_gguf(file: BinaryIO) -> bool:
 def is_tflite(file: BinaryIO) -> bool:
     """The identifier of its schema."""
     return file.read(8)[4:] == b"TFL3"
+
+
+def is_tensorrt(file: BinaryIO) -> bool:
+    """Its magic numbers, of old and now; some exporters write JSON and its length before them."""
+    head = file.read(8)
+    if head[3:5] == b"\0{":
+        file.seek(4 + int.from_bytes(head[:4], "little"))
+        head = file.read(4)
+    return head[:4] in {b"ptrt", b"ftrt"}
 
 
 def is_openvino(file: BinaryIO) -> bool:
@@ -160,6 +169,7 @@ FORMATS: tuple[Format, ...] = (
         remedy="save it anew where it was trained: modelwright.save_sklearn for scikit-learn, "
         "save_model for XGBoost and LightGBM, otherwise as ONNX",
     ),
+    Format(TENSORRT, "TensorRT", is_tensorrt, has_one(".plan", is_tensorrt)),
     Format(TFLITE, "TensorFlow Lite", is_tflite, has_one(".tflite", is_tflite)),
     Format(OPENVINO_LLM, "OpenVINO LLM", in_folder=is_openvino_llm),
     Format(

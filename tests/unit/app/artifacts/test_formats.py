@@ -15,6 +15,7 @@ from modelwright.app.artifacts.formats import (
     KERAS,
     ONNX,
     OPENVINO,
+    TENSORRT,
     TFLITE,
     TORCH_CHECKPOINT,
     UNKNOWN,
@@ -35,6 +36,10 @@ ROOT = Path(__file__).parents[4]
     [
         (SMALL, ONNX),
         (b"GGUF\x03\x00\x00\x00", GGUF),
+        (b"ftrt\x61\0\0\0" + b"\0" * 16, TENSORRT),
+        (b"ptrt" + b"\0" * 20, TENSORRT),
+        (b"\x0d\0\0\0" + b'{"stride": 8}' + b"ftrt", TENSORRT),
+        (b"\x0d\0\0\0" + b'{"stride": 8}', UNKNOWN),
         (b"GGU", UNKNOWN),
         (b"", UNKNOWN),
         (b"\x08\x0a", UNKNOWN),

@@ -20,6 +20,7 @@ EngineKind = Literal[
     "onnxruntime",
     "openvino",
     "tflite",
+    "tensorrt",
     "xgboost",
     "lightgbm",
     "sklearn",
