@@ -43,16 +43,6 @@ def only_stored_precision(config: EngineConfig, computes: str) -> None:
         )
 
 
-def only_on_processors(config: EngineConfig, library: str) -> None:
-    """Raise StartError for a device that this engine cannot use."""
-    if config.device != "cpu":
-        raise StartError(
-            f"{library} runs on processors here, not on {config.device}",
-            hint="leave the device out",
-            place=f"model {config.model}",
-        )
-
-
 def only_on(config: EngineConfig, devices: Collection[str], *, library: str) -> None:
     """Raise StartError for a device that this engine cannot use; `cuda` stands for `cuda:0`, `cuda:1` and so on."""
     if config.device.partition(":")[0] not in devices:

@@ -1,63 +1,39 @@
-"""Tokenizer and chat template of a folder in Hugging Face's layout, as the text port wants them; it runs no engine."""
+"""Tokenizer and chat template of a folder in Hugging Face's layout, by its `tokenizer.json`; it runs no engine."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from tokenizers import Tokenizer
 
 from modelwright.adapters.engines.chat_template import ChatTemplate
-from modelwright.adapters.engines.gguf_codec import PLAIN_TEMPLATE, GgufCodec, StreamDecoder, gguf_codec, letters_bytes
+from modelwright.adapters.engines.gguf_codec import gguf_codec
 from modelwright.adapters.engines.hf_folder import TOKENIZER, HfFolder, read_folder
+from modelwright.adapters.engines.token_codec import PLAIN_TEMPLATE, TokenCodec, letters_bytes
 from modelwright.core.errors.starting import BadModelFile
 
 
-class HfCodec:
-    """Text to ids and back by the folder's `tokenizer.json`."""
-
-    def __init__(self, model: HfFolder) -> None:
-        place = Path(model.path, TOKENIZER)
-        try:
-            self._tokenizer = Tokenizer.from_file(str(place))
-        except Exception as error:  # the library raises plain Exception
-            raise BadModelFile(
-                f"{TOKENIZER} cannot be read: {error}", place=model.path, hint="copy it again"
-            ) from error
-        self._tokenizer.no_truncation()
-        self._tokenizer.no_padding()
-        bos = self._tokenizer.token_to_id(model.bos) if model.adds_bos and model.bos else None
-        self._begin = [] if bos is None else [bos]
-        template = model.chat_template or PLAIN_TEMPLATE
-        self._template = ChatTemplate(template, place=model.path, special_tokens=model.special_tokens)
-        self._bytes = _token_bytes(self._tokenizer, model.vocabulary)
-
-    def encode(self, text: str) -> list[int]:
-        """Ids of a plain prompt; a beginning token comes first when the model wants one."""
-        return self._begin + self._ids(text)
-
-    def prompt(self, messages: Sequence[Mapping[str, Any]]) -> list[int]:
-        """Ids of a conversation; the template writes the beginning token itself, if there is one."""
-        ids = self._ids(self._template.render(messages))
-        return ids if ids[: len(self._begin)] == self._begin else self._begin + ids
-
-    def decoder(self) -> StreamDecoder:
-        """A fresh decoder; special tokens leave no text."""
-        return StreamDecoder(self._tokenizer)
-
-    def text(self, token: int) -> bytes:
-        """The bytes of one token."""
-        return self._bytes[token] if 0 <= token < len(self._bytes) else b""
-
-    def _ids(self, text: str) -> list[int]:
-        # `encode` would hold the interpreter's lock, for 1 s per megabyte; `encode_batch` gives it up.
-        return self._tokenizer.encode_batch([text], add_special_tokens=False)[0].ids
+def hf_codec(model: HfFolder) -> TokenCodec:
+    """The codec of a folder; raises BadModelFile."""
+    place = Path(model.path, TOKENIZER)
+    try:
+        tokenizer = Tokenizer.from_file(str(place))
+    except Exception as error:  # the library raises plain Exception
+        raise BadModelFile(f"{TOKENIZER} cannot be read: {error}", place=model.path, hint="copy it again") from error
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    bos = tokenizer.token_to_id(model.bos) if model.adds_bos and model.bos else None
+    return TokenCodec(
+        tokenizer,
+        ChatTemplate(model.chat_template or PLAIN_TEMPLATE, place=model.path, special_tokens=model.special_tokens),
+        begin=[] if bos is None else [bos],
+        token_bytes=_token_bytes(tokenizer, model.vocabulary),
+    )
 
 
-def llm_codec(path: str) -> GgufCodec | HfCodec:
+def llm_codec(path: str) -> TokenCodec:
     """The codec of a GGUF file or of a folder; raises BadModelFile."""
-    return HfCodec(read_folder(path)) if Path(path).is_dir() else gguf_codec(path)
+    return hf_codec(read_folder(path)) if Path(path).is_dir() else gguf_codec(path)
 
 
 def _token_bytes(tokenizer: Tokenizer, vocabulary: int) -> list[bytes]:
