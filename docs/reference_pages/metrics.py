@@ -17,6 +17,7 @@ from modelwright.observe.control_metrics import ROWS
 from modelwright.observe.metrics import TABLE, MetricRow
 from modelwright.serving.batching import Limits
 from modelwright.serving.door import Door
+from modelwright.serving.embeddings.door import EmbeddingRules, EmbeddingsDoor
 from modelwright.serving.http_openai import OpenAIDoor, TextBounds
 from modelwright.serving.http_v2 import TensorModel, V2Door
 
@@ -68,7 +69,9 @@ async def _models() -> tuple[list[Metric], list[Metric]]:
             check=b"",
             on_lost=lambda _: None,
         )
-        return await _families(tensor), await _families(text)
+        embeddings = EmbeddingsDoor(tensor, EmbeddingRules(), model="toy")
+        own = [family for family in embeddings.collect() if "embedded" in family.name]
+        return [*await _families(tensor), *own], await _families(text)
 
 
 async def _families(door: Door) -> list[Metric]:

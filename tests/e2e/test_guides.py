@@ -1,19 +1,23 @@
 """Every manifest and every command in the guides works as written."""
 
+import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.running import QUICKSTART, ROOT, Site, modelwright, program, quickstart
+from tests.e2e.clients import patient
+from tests.e2e.running import QUICKSTART, ROOT, Site, modelwright, program, quickstart, running
 
 pytestmark = pytest.mark.e2e
 
 PAGES = [*sorted((ROOT / "docs" / "guide").glob("*.md")), ROOT / "README.md", ROOT / "README.zh-CN.md"]
+EMBEDDINGS = ROOT / "examples" / "embeddings"
 SECRETS = {
     **dict.fromkeys(("OPENAI_API_KEY", "OPENAI_API_KEY_2", "DEEPSEEK_API_KEY", "ANTHROPIC_API_KEY"), "sk-example"),
     "WEBHOOK_SECRET": "whsec_" + "A" * 32,
@@ -44,6 +48,7 @@ def test_a_manifest_in_the_guides_is_valid(
     for name, value in SECRETS.items():
         monkeypatch.setenv(name, value)
     path = quickstart(tmp_path)
+    shutil.copytree(EMBEDDINGS / "models", path.parent / "models", dirs_exist_ok=True)
     (path.parent / "age.key").write_text("AGE-SECRET-KEY-1\n")
     path.write_text(text)
     found = modelwright("check", "-f", str(path))
@@ -90,6 +95,25 @@ def test_the_commands_about_secrets_work_as_written(tmp_path: Path) -> None:
         env = {name: value for name, value in env.items() if "set" not in command or name == "PATH"}
     assert "OPENAI_API_KEY: store team\n" in printed
     assert "sk-canary" not in printed
+
+
+def test_the_guide_to_embeddings_works_as_written(tmp_path: Path) -> None:
+    shutil.copytree(EMBEDDINGS, tmp_path / "site", ignore=shutil.ignore_patterns(".modelwright"))
+    with running(tmp_path / "site" / "modelwright.yaml") as site:
+
+        def answered() -> bool:
+            return site.call("POST", "/v1/embeddings", b'{"model": "sentences", "input": "a"}').status == 200
+
+        patient(answered, waiting_for="the gateway to see its workers")
+        (code,) = _blocks(ROOT / "docs" / "guide" / "embeddings.md", "python")
+        told = code.replace("http://127.0.0.1:8000", site.public).replace("KEY", repr(site.key))
+        found = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=False)
+        assert (found.stdout, found.stderr) == ("2 32 15\n", "")
+        (command,) = _commands("embeddings.md")
+        local = ["/bin/sh", "-c", command.replace("http://127.0.0.1:8000", site.public)]
+        environment = {"PATH": os.environ["PATH"], "KEY": site.key}
+        reply = subprocess.run(local, capture_output=True, text=True, check=False, env=environment)
+        assert json.loads(reply.stdout)["outputs"][0]["shape"] == [1, 32]
 
 
 def test_the_ledger_command_of_the_operators_guide_works(quickstart_site: Site) -> None:

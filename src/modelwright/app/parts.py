@@ -13,6 +13,8 @@ from typing import Any
 
 import msgspec
 
+from modelwright.app.sources.located import Located
+
 
 class ModelPart(msgspec.Struct, frozen=True, kw_only=True):
     """The model that a serving worker loads."""
@@ -46,11 +48,45 @@ class ModelPart(msgspec.Struct, frozen=True, kw_only=True):
     max_sequences: int = 16
     """Text: sequences that run at once."""
     max_body: int = 32 << 20
+    pipeline: PipelinePart | None = None
+    """Steps that answer as this model, which then has no file of its own."""
 
     @property
     def told(self) -> str:
         """Its name for people; a version that was given no name has none."""
         return self.model if self.version == "1" else f"{self.model}@{self.version}"
+
+
+class StepPart(msgspec.Struct, frozen=True, kw_only=True):
+    """One step of a pipeline."""
+
+    name: str
+    kind: str
+    """tokenize | model | pool | normalize | activate | label."""
+    inputs: dict[str, str] = {}
+    outputs: dict[str, str] = {}
+    settings: dict[str, Any] = {}
+    """Of its kind."""
+    model: ModelPart | None = None
+    file: Located | None = None
+
+
+class EmbeddingsPart(msgspec.Struct, frozen=True, kw_only=True):
+    """How `/v1/embeddings` is answered."""
+
+    shorten: bool = False
+    """`dimensions` may cut vectors off."""
+    max_inputs: int = 2048
+
+
+class PipelinePart(msgspec.Struct, frozen=True, kw_only=True):
+    """Several steps that answer as one model."""
+
+    steps: tuple[StepPart, ...]
+    outputs: dict[str, str] = {}
+    """What clients get: a name to a tensor; empty: all that the last step gives."""
+    embeddings: EmbeddingsPart | None = None
+    """None: it answers no embeddings."""
 
 
 class PartSpec(msgspec.Struct, frozen=True, kw_only=True):

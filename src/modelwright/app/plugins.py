@@ -12,7 +12,7 @@ import msgspec
 from modelwright.app.artifacts.formats import GGUF, LIGHTGBM, ONNX, OPENVINO, SKOPS, TENSORRT, TFLITE, XGBOOST
 from modelwright.app.artifacts.llm_folders import OPENVINO_LLM
 from modelwright.core.errors.starting import MissingExtra, StartError
-from modelwright.core.ports.engines import TensorEngine, TextCodec, TextEngine
+from modelwright.core.ports.engines import TensorEngine, TextCodec, TextEngine, Tokenizer
 
 
 class EngineRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +39,9 @@ class EngineRow(msgspec.Struct, frozen=True, kw_only=True):
     libraries: tuple[str, ...] = ()
     """Top-level modules that must be installed."""
 
+
+PIPELINE = "pipeline"
+"""Of models that are steps; app/pipelines makes it."""
 
 _ROWS = (
     EngineRow(
@@ -110,6 +113,13 @@ _ROWS = (
         libraries=("openvino", "openvino_genai", "tokenizers", "jinja2", "numpy"),
     ),
     EngineRow(
+        kind=PIPELINE,
+        wire="v2",
+        engine="modelwright.serving.pipelines.pipeline:Pipeline",
+        extra="serving",
+        libraries=("numpy",),
+    ),
+    EngineRow(
         kind="toy-tensor",
         wire="v2",
         engine="modelwright.adapters.engines.toy_tensor:ToyTensorEngine",
@@ -123,6 +133,14 @@ _ROWS = (
         codec="modelwright.adapters.engines.toy_text:byte_codec",
     ),
 )
+TOKENIZE = EngineRow(
+    kind="tokenize",
+    wire="",
+    engine="modelwright.adapters.steps.tokenizer_json:TokenizerJson",
+    extra="embeddings",
+    libraries=("tokenizers",),
+)
+"""A step that needs a library."""
 Rows = Mapping[str, EngineRow]
 ENGINES: Rows = {row.kind: row for row in _ROWS}
 
@@ -141,7 +159,11 @@ def chosen_engine(found: str, rows: Rows = ENGINES) -> str:
 
 def require_engine(kind: str, rows: Rows = ENGINES) -> None:
     """Raise MissingExtra unless the engine's libraries are installed; none is imported."""
-    row = engine_row(kind, rows)
+    require(engine_row(kind, rows))
+
+
+def require(row: EngineRow) -> None:
+    """Raise MissingExtra unless the row's libraries are installed; none is imported."""
     missing = [name for name in row.libraries if not _installed(name)]
     if missing:
         raise _missing(row, f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed")
@@ -150,6 +172,11 @@ def require_engine(kind: str, rows: Rows = ENGINES) -> None:
 def tensor_engine(kind: str, rows: Rows = ENGINES) -> TensorEngine:
     """A fresh tensor engine; raises MissingExtra."""
     return cast("TensorEngine", _load(engine_row(kind, rows), "engine")())
+
+
+def tokenizer_json(path: str, *, place: str, cut: int) -> Tokenizer:
+    """A tokenizer of that file, not read yet; raises MissingExtra."""
+    return cast("Tokenizer", _load(TOKENIZE, "engine")(path, place=place, cut=cut))
 
 
 def text_engine(kind: str) -> TextEngine:

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from modelwright.app.manifest.load import LoadedManifest
-from modelwright.app.manifest.rules.operations import TENSOR_OPERATIONS, served, served_alone
+from modelwright.app.manifest.rules.operations import TENSOR_OPERATIONS, running, served, served_alone
 from modelwright.app.manifest.schema import Manifest
 from modelwright.app.manifest.sections.cache import CacheSection
 from modelwright.app.manifest.sections.endpoints import EndpointSection, TimeoutSection, VariantSection
@@ -19,7 +19,7 @@ from modelwright.app.manifest.sections.guard import (
     OutputJudgeSection,
 )
 from modelwright.app.manifest.sections.limits import LimitSection
-from modelwright.app.manifest.sections.models import FIRST, in_versions
+from modelwright.app.manifest.sections.models import FIRST
 from modelwright.app.manifest.sections.routing import BreakerSection, RetriesSection
 from modelwright.app.prices.book import PriceBook
 from modelwright.app.tasks.section import TasksSection
@@ -305,7 +305,7 @@ def _breaker(section: BreakerSection) -> BreakerRule:
 
 
 def _own_providers(loaded: LoadedManifest, runtime: Path) -> Iterator[ProviderEntry]:
-    for name, model in in_versions(loaded.manifest.models).items():
+    for name, model in running(loaded.manifest).items():
         sockets = tuple(f"unix:{runtime / worker_name(name, replica)}.sock" for replica in range(model.scale.min))
         yield ProviderEntry(name=provider_of(name), kind=SERVING, base_urls=sockets)
 

@@ -88,7 +88,7 @@ class Execution:
         outcomes, problem = self._attempt(wanted) if wanted else ([], "")
         if len(wanted) < len(parts):
             found = iter(outcomes)
-            outcomes = [next(found) if flag else _too_late() for flag in flags]
+            outcomes = [next(found) if flag else too_late() for flag in flags]
         return Executed(
             outcomes=outcomes,
             rows=sum(part.rows for part in wanted),
@@ -118,7 +118,7 @@ class Execution:
 
     def _retry(self, parts: Sequence[Part]) -> list[Outcome]:
         if all(part.ticket.over for part in parts):
-            return [_too_late() for _ in parts]
+            return [too_late() for _ in parts]
         try:
             return [*self._predict(parts)]
         except CallError as error:
@@ -169,7 +169,8 @@ def _share(seconds: float, parts: Sequence[Part]) -> None:
         part.ticket.engine += seconds
 
 
-def _too_late() -> CallError:
+def too_late() -> CallError:
+    """The error of a request whose time has run out while it waited."""
     return Overloaded(
         "the request waited longer than its timeout", hint="send it again, or let it wait longer", retry_after=1.0
     )

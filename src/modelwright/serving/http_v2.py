@@ -26,6 +26,7 @@ from modelwright.serving.batching import Limits
 from modelwright.serving.door import JSON, Header, Loaded, Receive, Scope, Send, loading, read_body, send_answer
 from modelwright.serving.execution import Arrays, Outcome, Tensors
 from modelwright.serving.metrics import BatchCounts, counter, gauge
+from modelwright.serving.pipelines.divided import runner_of
 from modelwright.serving.runner import Pending, Runner
 from modelwright.serving.v2.answers import AnswerWriter, Plan
 from modelwright.serving.v2.describe import Description
@@ -146,6 +147,20 @@ class V2Door:
         finally:
             self._in_flight -= 1
 
+    @property
+    def runner(self) -> Runner:
+        """Of the loaded model; raises ModelUnavailable before that."""
+        if self._inference is None or not self._ready:
+            raise loading(self._name)
+        return self._inference.runner
+
+    @property
+    def signature(self) -> Signature:
+        """Of the loaded model; raises ModelUnavailable before that."""
+        if self._description.signature is None:
+            raise loading(self._name)
+        return self._description.signature
+
     async def stop(self) -> None:
         """Finish what waits, then give thread and memory back."""
         self._ready = False
@@ -175,7 +190,9 @@ class V2Door:
         return _Inference(
             signature=signature,
             reader=TensorsReader(signature, max_rows=limits.queue_rows, max_bytes=limits.queue_bytes),
-            runner=Runner(self._engine, limits, model=self._name, clock=self._clock, tell=self._tell),
+            runner=runner_of(
+                self._engine, signature, limits=limits, model=self._name, clock=self._clock, tell=self._tell
+            ),
             writer=AnswerWriter(
                 signature,
                 model=self._name,
@@ -245,7 +262,7 @@ class V2Door:
         """A request that has been through the engine, and its outputs; raises CallError."""
         deadline = self._clock.monotonic() + plan.patience if plan.patience < math.inf else math.inf
         pending = inference.runner.submit(tensors, deadline=deadline)
-        outcome = await _outcome(inference.runner, pending, receive)
+        outcome = await outcome_of(inference.runner, pending, receive)
         if isinstance(outcome, CallError):
             raise outcome
         return pending, outcome
@@ -274,7 +291,7 @@ def _framing(headers: Sequence[Header]) -> Framing:
     return Framing(stated, head, coding)
 
 
-async def _outcome(runner: Runner, pending: Pending, receive: Receive | None) -> Outcome:
+async def outcome_of(runner: Runner, pending: Pending, receive: Receive | None) -> Outcome:
     """Wait for the engine; a client that leaves meanwhile gives its place up."""
     watcher = None
     if receive is not None and runner.threaded:

@@ -19,6 +19,7 @@ from modelwright.app.manifest.schema import Manifest
 from modelwright.app.manifest.sections.models import in_versions, place_of
 from modelwright.app.manifest.shape import is_secret, keys_at
 from modelwright.app.manifest.words import explained, unknown_key
+from modelwright.app.pipelines.plan import files_of
 from modelwright.app.prompts.folder import PromptFacts, look_into
 from modelwright.app.settings.settings import ENVIRONMENTS, Settings
 from modelwright.core.errors.tree import Fault
@@ -126,15 +127,20 @@ class Examination:
 
     def _files(self, manifest: Manifest, unknown: Iterable[Path]) -> dict[str, FileFacts]:
         places = set(unknown)
-        return {
-            name: look(
-                self._base / model.source,
-                self._base / model.check if model.check else None,
-                self._base / model.labels if model.labels else None,
-            )
+        own = {
+            name: look(self._place(model.source), self._place(model.check), self._place(model.labels))
             for name, model in in_versions(manifest.models).items()
             if not places & {(*place_of(name), key) for key in ("source", "check", "labels")}
         }
+        of_steps = {
+            name: look(self._place(path), None)
+            for name, path in files_of(manifest.models)
+            if not any(place[:2] == ("models", name.partition(".")[0]) for place in places)
+        }
+        return own | of_steps
+
+    def _place(self, path: str) -> FilePath | None:
+        return self._base / path if path else None
 
     def _prompts(self, manifest: Manifest, unknown: Iterable[Path]) -> dict[str, PromptFacts]:
         places = set(unknown)

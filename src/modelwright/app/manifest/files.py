@@ -23,11 +23,11 @@ class FileFacts:
     labels_problem: str = ""
 
 
-def look(source: Path, check: Path | None, labels: Path | None = None) -> FileFacts:
+def look(source: Path | None, check: Path | None, labels: Path | None = None) -> FileFacts:
     """What the model file or folder is, and whether the check can be sent and the labels read."""
-    problem = _unreadable(source)
+    problem = _unreadable(source) if source is not None else ""
     return FileFacts(
-        format=UNKNOWN if problem else format_of(source),
+        format=UNKNOWN if problem or source is None else format_of(source),
         source_problem=problem,
         check_problem=_check_problem(check) if check is not None else "",
         labels_problem=_labels_problem(labels) if labels is not None else "",

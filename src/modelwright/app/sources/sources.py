@@ -8,6 +8,7 @@ from pathlib import Path
 
 from modelwright.app.artifacts.digests import marks_of, model_digests
 from modelwright.app.manifest.sections.models import ModelSection
+from modelwright.app.pipelines.plan import files_of, located_whole
 from modelwright.app.sources.located import Located
 
 
@@ -22,11 +23,20 @@ class Sources:
         """By source and stated digest."""
 
     def of(self, models: Mapping[str, ModelSection]) -> dict[str, Located]:
-        """By model. One that was found before in this run is what it was then; raises StartError and RegistryError."""
-        for section in models.values():
-            if (section.source, section.digest) not in self._found:
-                self.locate(section.source, section.digest)
-        return {name: self._found[section.source, section.digest] for name, section in models.items()}
+        """By model, and by step for a file that a step names itself.
+
+        One that was found before in this run is what it was then; raises StartError and RegistryError.
+        """
+        wanted = {name: (section.source, section.digest) for name, section in models.items() if section.source}
+        wanted.update({name: (path, "") for name, path in files_of(models)})
+        for source, digest in wanted.values():
+            if (source, digest) not in self._found:
+                self.locate(source, digest)
+        located = {name: self._found[source] for name, source in wanted.items()}
+        for name, section in models.items():
+            if section.pipeline is not None:
+                located[name] = located_whole(name, section.pipeline, located)
+        return located
 
     def anew(self, models: Mapping[str, ModelSection]) -> dict[str, Located]:
         """By model, as it is now: what was written since, and where aliases lead by now. Raises as `of`."""

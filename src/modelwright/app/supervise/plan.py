@@ -8,9 +8,11 @@ from typing import Any
 import msgspec
 
 from modelwright.app.manifest.load import LoadedManifest
+from modelwright.app.manifest.rules.operations import running
 from modelwright.app.manifest.schema import Manifest
 from modelwright.app.manifest.sections.models import FIRST, in_versions
 from modelwright.app.parts import ModelPart, PartSpec
+from modelwright.app.pipelines.plan import pipeline_part
 from modelwright.app.plugins import engine_row
 from modelwright.app.snapshot import worker_name
 from modelwright.app.sources.located import Located
@@ -51,19 +53,19 @@ def plan_units(
                     name,
                     threads=threads[name],
                     check=(checks or {}).get(name, ""),
-                    found=(located or {}).get(name),
+                    located=located or {},
                 ),
             ),
             replicas=model.scale.min,
             shares=not model.engine.threads,
         )
-        for name, model in in_versions(loaded.manifest.models).items()
+        for name, model in running(loaded.manifest).items()
     )
 
 
 def part_names(manifest: Manifest) -> list[str]:
     """The names that the parts have at first."""
-    models = in_versions(manifest.models)
+    models = running(manifest)
     serving = [worker_name(label, number) for label, model in models.items() for number in range(model.scale.min)]
     return [*gateway_names(manifest), *serving, "control"]
 
@@ -75,7 +77,7 @@ def gateway_names(manifest: Manifest) -> list[str]:
 
 def share_threads(manifest: Manifest, cores: int) -> dict[str, int]:
     """Compute threads of every version of a model: what it asks for, otherwise an even share of the rest."""
-    models = in_versions(manifest.models)
+    models = running(manifest)
     asked = {name: model.engine.threads for name, model in models.items()}
     replicas = {name: model.scale.min for name, model in models.items()}
     left = cores - sum(threads * replicas[name] for name, threads in asked.items())
@@ -88,15 +90,15 @@ def _part(common: PartSpec, name: str, *, kind: str, model: ModelPart | None = N
     return msgspec.structs.replace(common, name=name, kind=kind, model=model)
 
 
-def _model(loaded: LoadedManifest, name: str, *, threads: int, check: str, found: Located | None) -> ModelPart:
+def _model(loaded: LoadedManifest, name: str, *, threads: int, check: str, located: Mapping[str, Located]) -> ModelPart:
     section = in_versions(loaded.manifest.models)[name]
-    row = engine_row(loaded.engines[name])
+    row, found = engine_row(loaded.engines[name]), located.get(name)
     options: dict[str, Any] = dict(section.engine.options)
     if row.wire == "openai":
         options["context"] = section.engine.context
         options["cache"] = parse_size(section.engine.cache)
         options["max_sequences"] = section.batching.max_sequences
-    return ModelPart(
+    part = ModelPart(
         model=name.partition("@")[0],
         version=section.version or FIRST,
         engine=row.kind,
@@ -117,3 +119,12 @@ def _model(loaded: LoadedManifest, name: str, *, threads: int, check: str, found
         max_sequences=section.batching.max_sequences,
         max_body=parse_size(loaded.manifest.gateway.max_body),
     )
+    if section.pipeline is None:
+        return part
+
+    def step(model: str) -> ModelPart:
+        own = loaded.manifest.models[model].engine.threads
+        return _model(loaded, model, threads=own or threads, check="", located=located)
+
+    pipeline = pipeline_part(name, section.pipeline, located=located, model=step)
+    return msgspec.structs.replace(part, path="", pipeline=pipeline)

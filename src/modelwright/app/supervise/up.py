@@ -10,7 +10,8 @@ import msgspec
 
 from modelwright.app.manifest.load import LoadedManifest, load_manifest
 from modelwright.app.manifest.sections.models import in_versions
-from modelwright.app.plugins import require_engine
+from modelwright.app.pipelines.plan import files_of
+from modelwright.app.plugins import TOKENIZE, require, require_engine
 from modelwright.app.secret_stores.stores import SecretStores
 from modelwright.app.settings.settings import process_environment, without_secrets
 from modelwright.app.settings.shared_database import host_of
@@ -65,6 +66,8 @@ def bring_up(wish: Wish, audience: Audience) -> bool:
         audience.said(f"warning: {warning}")
     for kind in dict.fromkeys(loaded.engines.values()):
         require_engine(kind)
+    if any(files_of(loaded.manifest.models)):
+        require(TOKENIZE)
     run_folder = process_environment().get("XDG_RUNTIME_DIR", "")
     held = claim(loaded.state_dir, part_names(loaded.manifest), run_folder=run_folder, say=audience.said)
     stores = SecretStores(held.runtime, clock=SystemClock(), say=audience.said)

@@ -11,18 +11,20 @@ import msgspec
 from modelwright.app.artifacts.digests import digest_of_model, marks_of
 from modelwright.app.artifacts.labels import read_labels
 from modelwright.app.parts import ModelPart, PartSpec
+from modelwright.app.pipelines.make import engine_config, files_of, made
 from modelwright.app.plugins import tensor_engine, text_codec, text_engine
 from modelwright.app.system import SystemClock, resident_mb
 from modelwright.core.contracts.events import Event
 from modelwright.core.errors.calls import CallError
 from modelwright.core.errors.starting import BadModelFile, StartError
-from modelwright.core.ports.engines import EngineConfig
+from modelwright.core.ports.engines import EngineConfig, TensorEngine
 from modelwright.core.status import Busy
 from modelwright.core.wire import openai, v2
 from modelwright.observe.lines import EventLines, LineWriter
 from modelwright.observe.logging import configure_logging
 from modelwright.serving.batching import Limits
 from modelwright.serving.door import Door
+from modelwright.serving.embeddings.door import EmbeddingRules, EmbeddingsDoor
 from modelwright.serving.http_openai import OpenAIDoor, TextBounds
 from modelwright.serving.http_v2 import TensorModel, V2Door
 from modelwright.serving.stamped import StampedDoor
@@ -58,19 +60,13 @@ class ServingParts:
         self._writer.close()
 
     def _door(self, part: ModelPart, *, on_lost: Callable[[BaseException], None]) -> Door:
-        config = EngineConfig(
-            model=part.model,
-            path=part.path,
-            threads=part.threads,
-            precision=part.precision,
-            device=part.device,
-            options=part.options,
-        )
         match part.wire:
             case "v2":
-                return V2Door(_tensor_model(part, config), tensor_engine(part.engine), clock=self.clock, tell=self.tell)
+                return _with_embeddings(
+                    V2Door(_tensor_model(part), _engine(part), clock=self.clock, tell=self.tell), part
+                )
             case "openai":
-                return _text_door(part, config, on_lost)
+                return _text_door(part, engine_config(part), on_lost)
             case _:
                 raise StartError(f"model {part.model} speaks {part.wire!r}, which no door does", hint="v2 or openai")
 
@@ -80,6 +76,8 @@ def check_file(part: ModelPart) -> str:
 
     It is read for that only where somebody promised the digest, or where it was written since the digest was taken.
     """
+    if part.pipeline is not None:
+        return " ".join(check_file(one) for one in files_of(part))
     path = Path(part.path)
     marks = marks_of(path)
     if not part.digest or (not part.promised and marks == part.marks):
@@ -97,7 +95,10 @@ def check_file(part: ModelPart) -> str:
 
 def check_unchanged(part: ModelPart, marks: str) -> None:
     """Raise BadModelFile when it was written since `check_file` gave these marks."""
-    if marks_of(Path(part.path)) != marks:
+    if part.pipeline is not None:
+        for one, mark in zip(files_of(part), marks.split(), strict=True):
+            check_unchanged(one, mark)
+    elif marks_of(Path(part.path)) != marks:
         raise BadModelFile(
             f"{part.path} was changed while it was being loaded",
             hint="write it elsewhere and move it here as a whole, then start modelwright up again",
@@ -105,9 +106,21 @@ def check_unchanged(part: ModelPart, marks: str) -> None:
         )
 
 
-def _tensor_model(part: ModelPart, config: EngineConfig) -> TensorModel:
+def _engine(part: ModelPart) -> TensorEngine:
+    return tensor_engine(part.engine) if part.pipeline is None else made(part.pipeline)
+
+
+def _with_embeddings(door: V2Door, part: ModelPart) -> Door:
+    asked = part.pipeline.embeddings if part.pipeline is not None else None
+    if asked is None:
+        return door
+    rules = EmbeddingRules(shorten=asked.shorten, max_inputs=asked.max_inputs, max_body=part.max_body)
+    return EmbeddingsDoor(door, rules, model=part.model)
+
+
+def _tensor_model(part: ModelPart) -> TensorModel:
     return TensorModel(
-        config=config,
+        config=engine_config(part),
         engine=part.engine,
         version=part.version,
         digest=part.digest,

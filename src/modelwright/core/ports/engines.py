@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -198,4 +198,29 @@ class TextCodec(Protocol):
 
     def text(self, token: int) -> bytes:
         """The bytes of one token, for log-probabilities."""
+        ...
+
+
+class Tokens(NamedTuple):
+    """A text as a model reads it."""
+
+    ids: Sequence[int]
+    types: Sequence[int]
+    """The segment of each id; empty: all of the first."""
+
+
+class Tokenizer(Protocol):
+    """Texts to token ids; once loaded, it may be called from several threads at a time."""
+
+    vocabulary: int
+    """Ids are below it."""
+    padding: int
+    """The id that fills rows up."""
+
+    def load(self) -> None:
+        """Read the tokenizer; raises StartError."""
+        ...
+
+    def encode(self, texts: Sequence[str]) -> list[Tokens]:
+        """Ids with the special tokens around them."""
         ...

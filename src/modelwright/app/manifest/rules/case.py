@@ -10,7 +10,7 @@ from modelwright.app.document.finding import Finding
 from modelwright.app.document.tree import Path
 from modelwright.app.manifest.files import FileFacts
 from modelwright.app.manifest.schema import Manifest
-from modelwright.app.plugins import chosen_engine
+from modelwright.app.plugins import PIPELINE, chosen_engine
 from modelwright.app.prompts.folder import PromptFacts
 from modelwright.core.nearest import nearest
 
@@ -54,6 +54,8 @@ class Case:
         section = self.manifest.models.get(model.partition("@")[0])
         if section is None:
             return ""
+        if section.pipeline is not None:
+            return PIPELINE
         facts = self.files.get(model, FileFacts())
         return section.engine.kind or chosen_engine(facts.format)
 

@@ -29,7 +29,7 @@ def _model_files(case: Case) -> Iterator[Finding]:
         here: Path = place_of(name)
         if facts.source_problem:
             yield Finding((*here, "source"), f"{model.source!r} {facts.source_problem}", "name the model file")
-        else:
+        elif model.source:
             yield from _format(here, model, facts)
         if facts.check_problem:
             remedy = "name a file that holds the JSON body of a request"

@@ -9,6 +9,7 @@ from pydantic import Field, StringConstraints
 
 from modelwright.app.manifest.sections.prices import MachinePriceSection
 from modelwright.app.manifest.sections.section import Section, Size
+from modelwright.app.pipelines.section import PipelineSection
 
 VERSION_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}"
 Version = Annotated[str, StringConstraints(pattern=rf"^{VERSION_PATTERN}$")]
@@ -25,6 +26,7 @@ EngineKind = Literal[
     "lightgbm",
     "sklearn",
     "openvino-llm",
+    "pipeline",
     "toy-tensor",
     "toy-text",
 ]
@@ -90,6 +92,10 @@ class VersionSection(Section):
 class ModelSection(VersionSection):
     """An artifact of ours."""
 
+    source: str = Field(default="", description="Path of the model's file or folder, relative to the manifest.")
+    pipeline: PipelineSection | None = Field(
+        default=None, description="Several steps that answer as this model, instead of a file."
+    )
     version: str = Field(
         default="", pattern=rf"^({VERSION_PATTERN})?$", description="What this version is called; by default 1."
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from modelwright.app.document.finding import Finding
 from modelwright.app.document.tree import Path
 from modelwright.app.manifest.rules.case import Case, Rules, unknown_name
-from modelwright.app.manifest.rules.operations import common_operations
+from modelwright.app.manifest.rules.operations import EMBEDDINGS, common_operations, operations_of_model, served_alone
 
 KEPT = {"chat", "completions", "embeddings"}
 """Operations whose answers are kept."""
@@ -35,6 +35,10 @@ def _semantic(case: Case) -> Iterator[Finding]:
 
 def _vectors(case: Case, here: Path, name: str) -> Iterator[Finding]:
     endpoint = case.manifest.endpoints.get(name)
+    if endpoint is None and name in served_alone(case.manifest):
+        if EMBEDDINGS not in (operations_of_model(case, name) or (EMBEDDINGS,)):
+            yield Finding(here, f"{name!r} does not answer embeddings", "name an endpoint that does")
+        return
     if endpoint is None:
         if here not in case.unknown:
             known = case.names("endpoints")

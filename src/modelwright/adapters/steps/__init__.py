@@ -1,0 +1,1 @@
+"""What steps of a pipeline need from other people's libraries."""

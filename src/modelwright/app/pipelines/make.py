@@ -1,0 +1,77 @@
+"""Makes a pipeline of what a worker was handed: constructor calls only, nothing is loaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from modelwright.app.parts import ModelPart, PipelinePart, StepPart
+from modelwright.app.plugins import tensor_engine, tokenizer_json
+from modelwright.core.ports.engines import EngineConfig
+from modelwright.serving.pipelines.arithmetic import Activate, Label, Normalize, Pool
+from modelwright.serving.pipelines.graph import Wiring
+from modelwright.serving.pipelines.pipeline import ModelStep, Pipeline
+from modelwright.serving.pipelines.step import Step
+from modelwright.serving.pipelines.tokens import Tokenize, TokenRules
+
+
+def made(part: PipelinePart) -> Pipeline:
+    """The pipeline, not loaded; raises MissingExtra."""
+    steps = [(Wiring(name=one.name, inputs=one.inputs, outputs=one.outputs), _step(one)) for one in part.steps]
+    return Pipeline(steps, give=part.outputs)
+
+
+def engine_config(part: ModelPart) -> EngineConfig:
+    """What an engine may know of its model."""
+    return EngineConfig(
+        model=part.model,
+        path=part.path,
+        threads=part.threads,
+        precision=part.precision,
+        device=part.device,
+        options=part.options,
+    )
+
+
+def files_of(part: ModelPart) -> list[ModelPart]:
+    """Everything that is loaded from a file, each as the part of a model."""
+    if part.pipeline is None:
+        return [part]
+    found = [step.model for step in part.pipeline.steps if step.model is not None]
+    for step in part.pipeline.steps:
+        if step.file is not None:
+            file = step.file
+            named = f"{part.model}, step {step.name}"
+            found.append(
+                ModelPart(
+                    model=named,
+                    engine=step.kind,
+                    wire="",
+                    path=file.path,
+                    digest=file.digest,
+                    promised=file.promised,
+                    marks=file.marks,
+                )
+            )
+    return found
+
+
+def _step(part: StepPart) -> Step:
+    settings = part.settings
+    if part.model is not None:
+        return ModelStep(tensor_engine(part.model.engine), engine_config(part.model))
+    match part.kind:
+        case "tokenize":
+            rules = msgspec.convert(settings, TokenRules)
+            path = part.file.path if part.file is not None else ""
+            cut = rules.max_tokens if rules.cuts else 0
+            return Tokenize(tokenizer_json(str(Path(path)), place=f"step {part.name}", cut=cut), rules)
+        case "pool":
+            return Pool(settings["pool"])
+        case "normalize":
+            return Normalize()
+        case "activate":
+            return Activate(settings["activate"])
+        case _:
+            return Label(settings["label"])

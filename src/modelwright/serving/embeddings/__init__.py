@@ -1,0 +1,1 @@
+"""The OpenAI wire of embeddings in front of a pipeline that makes vectors of texts."""

@@ -1,0 +1,1 @@
+"""Pipelines: several steps that answer as one model, in one process."""
