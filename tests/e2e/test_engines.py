@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import psutil
 import pytest
 import tritonclient.http as triton
 from ai_edge_litert.interpreter import Interpreter
@@ -104,6 +105,13 @@ def test_metadata_says_engine_and_precision(site: Site, model: str, platform: st
     assert found["parameters"]["engine"] == engine
     assert found["parameters"]["precision"] == "f32"
     assert found["inputs"] == [{"name": "x", "datatype": "FP32", "shape": [-1, 4]}]
+
+
+def test_workers_have_one_budget_of_threads(site: Site) -> None:
+    for model, threads in (("onnx-on-openvino", "2"), ("lite", "1")):
+        variables = psutil.Process(site.part(f"serving-{model}-0").pid).environ()
+        assert (variables["OMP_NUM_THREADS"], variables["OPENBLAS_NUM_THREADS"]) == (threads, threads)
+        assert variables["OMP_WAIT_POLICY"] == "PASSIVE"
 
 
 @pytest.mark.parametrize("stream", [False, True])

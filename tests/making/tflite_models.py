@@ -112,6 +112,19 @@ def pick(path: Path) -> Path:
     return save_model(path, tensors, [gather], inputs=["index"], outputs=["y"])
 
 
+def product(path: Path, *, columns: int) -> Path:
+    """`y = x w` with random weights."""
+    weights = np.random.default_rng(1).normal(size=(columns, columns)).astype(np.float32)
+    shape = [-1, columns]
+    tensors = [
+        Tensor("x", np.float32, shape),
+        Tensor("w", np.float32, [columns, columns], weights),
+        Tensor("b", np.float32, [columns], np.zeros(columns, np.float32)),
+        Tensor("y", np.float32, shape),
+    ]
+    return save_model(path, tensors, [_layer()], inputs=["x"], outputs=["y"])
+
+
 def dense(path: Path, dtype: Any, *, weights: NDArray[np.int8], scales: tuple[float, float, float], zero: int) -> Path:
     """A fully connected layer on whole numbers: scales of input, weights and output, one zero point for both ends."""
     rows, columns = weights.shape
@@ -126,14 +139,13 @@ def dense(path: Path, dtype: Any, *, weights: NDArray[np.int8], scales: tuple[fl
         Tensor("b", np.int32, [rows], np.zeros(rows, np.int32), taken * own),
         Tensor("y", dtype, [-1, rows], None, given, zero),
     ]
-    layer = Op(
-        schema.BuiltinOperator.FULLY_CONNECTED,
-        ["x", "w", "b"],
-        ["y"],
-        schema.FullyConnectedOptionsT(),
-        schema.BuiltinOptions.FullyConnectedOptions,
-    )
-    return save_model(path, tensors, [layer], inputs=["x"], outputs=["y"])
+    return save_model(path, tensors, [_layer()], inputs=["x"], outputs=["y"])
+
+
+def _layer() -> Op:
+    options = schema.FullyConnectedOptionsT()
+    code, kind = schema.BuiltinOperator.FULLY_CONNECTED, schema.BuiltinOptions.FullyConnectedOptions
+    return Op(code, ["x", "w", "b"], ["y"], options, kind)
 
 
 def _buffer(tensor: Tensor) -> Any:

@@ -11,6 +11,7 @@ from typing import assert_never
 import msgspec
 
 from modelwright.app.parts import Notice, PartSpec
+from modelwright.app.supervise.budget import within_budget
 from modelwright.app.supervise.devices.child import Child, Ears, start_child
 from modelwright.app.supervise.devices.doors import Door, TcpDoor, UnixDoor
 from modelwright.app.supervise.devices.lifelines import Lifelines
@@ -175,11 +176,16 @@ class RunningPart:
         write_whole(file, msgspec.json.encode(spec))
         return await start_child(
             self._world.command(spec, file),
-            env=self._world.env if spec.kind == "serving" else self._world.own_env,
+            env=self._variables(spec),
             ears=ears,
             inherit=(*sockets.values(), lifeline, ears.mouth, *held, self._world.claim.workers_lock, *_open(secrets)),
             log=self.log,
         )
+
+    def _variables(self, spec: PartSpec) -> Mapping[str, str] | None:
+        if spec.kind != "serving":
+            return self._world.own_env
+        return within_budget(self._world.env, spec.model.threads if spec.model else 1)
 
     def _heard(self, notice: Notice) -> None:
         self.machine.told(notice)
