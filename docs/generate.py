@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from docs.reference_pages import cli, door, errors, faults, ledger, manifest, metrics, openapi, providers
+from docs.reference_pages import cli, door, errors, faults, ledger, manifest, metrics, openapi, protocol, providers
 
 ROOT = Path(__file__).parents[1]
 PAGES: dict[str, Callable[[], str]] = {
@@ -20,6 +20,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/ledger.md": ledger.page,
     "docs/reference/metrics.md": metrics.page,
     "docs/reference/dev-provider.md": faults.page,
+    "src/modelwright/adapters/grpc/open_inference.json": protocol.page,
     "src/modelwright/gateway/http/openapi.json": openapi.page,
     "src/modelwright/gateway/http/docs.html": door.page,
 }

@@ -14,6 +14,7 @@ from modelwright.app.plugins import tensor_engine, text_codec, text_engine
 from modelwright.core.ports.clock import ManualClock
 from modelwright.core.ports.engines import EngineConfig
 from modelwright.observe.control_metrics import ROWS
+from modelwright.observe.grpc_metrics import ROWS as GRPC_ROWS
 from modelwright.observe.metrics import TABLE, MetricRow
 from modelwright.serving.batching import Limits
 from modelwright.serving.door import Door
@@ -36,6 +37,7 @@ def page() -> str:
     tensors, texts = asyncio.run(_models())
     sections = {
         "Gateway": [_row(row) for row in TABLE],
+        "gRPC door": [_row(row) for row in GRPC_ROWS],
         "Control": [_row(row) for row in ROWS],
         "Serving, tensor models": [_family(family) for family in tensors],
         "Serving, text models": [_family(family) for family in texts],

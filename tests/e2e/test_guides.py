@@ -72,6 +72,22 @@ def test_the_commands_about_keys_work_as_written(quickstart_site: Site) -> None:
     assert '"ci"' in kept
 
 
+def test_the_programs_about_v2_clients_work_as_written(tmp_path: Path) -> None:
+    page = ROOT / "docs" / "guide" / "v2-clients.md"
+    path = quickstart(tmp_path)
+    path.write_text("schema: 1\nname: example\n" + _blocks(page, "yaml")[0].replace(":8081", ":0"))
+    with running(path) as site:
+        patient(lambda: site.call("GET", "/v2/health/ready").status == 200, waiting_for="the gateway's workers")
+        written = "\n".join(_blocks(page, "python"))
+        written = written.replace("localhost:8000", f"localhost:{site.port}")
+        written = written.replace("localhost:8081", site.watch().grpc)
+        command = [sys.executable, "-c", written]
+        env = {**os.environ, "KEY": site.key}
+        found = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=60)
+        assert found.returncode == 0, found.stderr
+        assert "['0', '1', '2']" in found.stdout
+
+
 def test_the_commands_about_measuring_work_as_written_but_shorter(quickstart_site: Site, tmp_path: Path) -> None:
     (tmp_path / "modelwright.yaml").symlink_to(quickstart_site.manifest)
     (tmp_path / ".modelwright").symlink_to(quickstart_site.state)

@@ -89,13 +89,24 @@ class PipelinePart(msgspec.Struct, frozen=True, kw_only=True):
     """None: it answers no embeddings."""
 
 
+class GrpcPart(msgspec.Struct, frozen=True, kw_only=True):
+    """What the gRPC door is told."""
+
+    gateways: tuple[str, ...]
+    """Parts whose sockets it asks, each in turn."""
+    max_body: int
+    """Bytes of a request."""
+    max_calls: int
+    """Calls at once."""
+
+
 class PartSpec(msgspec.Struct, frozen=True, kw_only=True):
     """One worker process."""
 
     name: str
-    """`gateway-0`, `serving-digits-0`, `control`: also the socket's file name."""
+    """`gateway-0`, `serving-digits-0`, `grpc-0`, `control`: also the socket's file name."""
     kind: str
-    """gateway | serving | control."""
+    """grpc | gateway | serving | control."""
     runtime: str
     state: str
     base: str
@@ -105,6 +116,8 @@ class PartSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds that a drain may take."""
     sockets: dict[str, int] = {}
     """Inherited listening sockets: `public`, `admin`, `own` → file descriptor."""
+    addresses: dict[str, str] = {}
+    """What the worker opens itself: `grpc` → `host:port`, held for it by the supervisor."""
     lifeline: int = -1
     """Reads end-of-file when the supervisor is gone: the worker drains and ends."""
     notify: int = -1
@@ -117,6 +130,7 @@ class PartSpec(msgspec.Struct, frozen=True, kw_only=True):
     log_level: str = "info"
     """Least level of messages; a line per request is always written."""
     model: ModelPart | None = None
+    grpc: GrpcPart | None = None
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):

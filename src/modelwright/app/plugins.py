@@ -169,6 +169,16 @@ def require(row: EngineRow) -> None:
         raise _missing(row, f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed")
 
 
+def require_grpc() -> None:
+    """Raise MissingExtra unless the gRPC door's libraries are installed; none is imported."""
+    missing = [name for name in ("grpc", "google.protobuf") if not _installed(name)]
+    if missing:
+        raise MissingExtra(
+            f"gateway.grpc: {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed",
+            hint="pip install 'modelwright[grpc]', or remove gateway.grpc",
+        )
+
+
 def tensor_engine(kind: str, rows: Rows = ENGINES) -> TensorEngine:
     """A fresh tensor engine; raises MissingExtra."""
     return cast("TensorEngine", _load(engine_row(kind, rows), "engine")())

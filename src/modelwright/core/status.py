@@ -31,7 +31,7 @@ class PartStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     kind: str
-    """gateway | serving | control | provider."""
+    """grpc | gateway | serving | control | provider."""
     state: str
     """starting | ready | draining | stopped | died | waiting | broken | off."""
     detail: str = ""
@@ -71,6 +71,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     public: str
     """URL with the real port."""
     admin: str
+    grpc: str = ""
+    """Address of the gRPC door; empty without one."""
     ready: bool
     parts: tuple[PartStatus, ...] = ()
     secrets: tuple[SecretStatus, ...] = ()

@@ -1,4 +1,5 @@
 from importlib import import_module
+from importlib.metadata import metadata
 from importlib.util import find_spec
 from typing import get_args
 
@@ -12,6 +13,7 @@ from modelwright.app.plugins import (
     chosen_engine,
     engine_row,
     require_engine,
+    require_grpc,
     tensor_engine,
     text_codec,
     text_engine,
@@ -72,3 +74,10 @@ def test_missing_library_names_the_extra_that_brings_it() -> None:
         require_engine("absent", {"absent": row})
     with pytest.raises(MissingExtra, match="no_such_module"):
         tensor_engine("absent", {"absent": row})
+
+
+def test_the_grpc_doors_libraries_are_those_of_its_extra() -> None:
+    require_grpc()
+    wanted = metadata("modelwright").get_all("Requires-Dist") or []
+    extra = {line.split(">=")[0] for line in wanted if 'extra == "grpc"' in line}
+    assert extra == {"grpcio", "protobuf"}

@@ -35,7 +35,6 @@ LATER: tuple[Later, ...] = (
     Later((*_MODEL, "scale", "max"), "remove it and set `min`, the number of replicas"),
     Later((*_MODEL, "scale", "on"), "remove it and set `min`, the number of replicas"),
     Later((*_MODEL, "scale", "idle"), "remove it and set `min`, the number of replicas"),
-    Later(("gateway", "grpc"), "remove it and use V2 over HTTP"),
     Later(("observe", "otlp"), "remove it and scrape /metrics"),
     Later(("observe", "sentry"), "remove it and read the logs"),
     Later(("observe", "content"), "remove it; content is never written down"),

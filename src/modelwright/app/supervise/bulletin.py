@@ -38,6 +38,7 @@ class Bulletin:
         *,
         public: TcpDoor,
         admin: TcpDoor,
+        grpc: TcpDoor | None = None,
         audience: Audience,
         greeter: Greeter,
         pid: int,
@@ -48,6 +49,7 @@ class Bulletin:
         self._claim = claim
         self._public = public
         self._admin = admin
+        self._grpc = grpc
         self._audience = audience
         self._greeter = greeter
         self._pid = pid
@@ -104,6 +106,7 @@ class Bulletin:
             since=self._since,
             public=self._public.url,
             admin=self._admin.url,
+            grpc=self._grpc.url if self._grpc is not None else "",
             ready=is_ready(everything),
             parts=everything,
         )

@@ -14,6 +14,7 @@ from modelwright.app.parts import Notice, PartSpec
 from modelwright.app.supervise.budget import within_budget
 from modelwright.app.supervise.devices.child import Child, Ears, start_child
 from modelwright.app.supervise.devices.doors import Door, TcpDoor, UnixDoor
+from modelwright.app.supervise.devices.held_port import HeldPort
 from modelwright.app.supervise.devices.lifelines import Lifelines
 from modelwright.app.supervise.devices.pulse import MISSES, feel
 from modelwright.app.supervise.devices.runtime import Claim
@@ -24,6 +25,9 @@ from modelwright.core.status import PartStatus
 
 STARTING = 10
 """So many times as long a process may be silent that is not ready yet."""
+
+STRANGERS = frozenset({"serving", "grpc"})
+"""Kinds of workers that are told no secret: they run what is not ours, or need none."""
 
 Command = Callable[[PartSpec, Path], list[str]]
 """(spec, its file) → the command line of the worker."""
@@ -165,12 +169,19 @@ class RunningPart:
         self.perform(steps)
 
     async def _spawn(self) -> Child:
-        sockets = {"own": self.own.open()} | {name: door.open() for name, door in self.shared.items()}
+        sockets = {"own": self.own.open()}
+        addresses: dict[str, str] = {}
+        for name, door in self.shared.items():
+            number = door.open()
+            if isinstance(door, HeldPort):
+                addresses[name] = door.address
+            else:
+                sockets[name] = number
         lifeline, held = self._world.lifelines.ends(self.spec.kind)
         ears = Ears(self._heard)
-        secrets = -1 if self.spec.kind == "serving" else self._world.secrets
+        secrets = -1 if self.spec.kind in STRANGERS else self._world.secrets
         spec = msgspec.structs.replace(
-            self.spec, sockets=sockets, lifeline=lifeline, notify=ears.mouth, secrets=secrets
+            self.spec, sockets=sockets, addresses=addresses, lifeline=lifeline, notify=ears.mouth, secrets=secrets
         )
         file = self._world.claim.runtime / f"{spec.name}.json"
         write_whole(file, msgspec.json.encode(spec))
@@ -183,7 +194,7 @@ class RunningPart:
         )
 
     def _variables(self, spec: PartSpec) -> Mapping[str, str] | None:
-        if spec.kind != "serving":
+        if spec.kind not in STRANGERS:
             return self._world.own_env
         return within_budget(self._world.env, spec.model.threads if spec.model else 1)
 

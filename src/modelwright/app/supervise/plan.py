@@ -11,7 +11,7 @@ from modelwright.app.manifest.load import LoadedManifest
 from modelwright.app.manifest.rules.operations import running
 from modelwright.app.manifest.schema import Manifest
 from modelwright.app.manifest.sections.models import FIRST, in_versions
-from modelwright.app.parts import ModelPart, PartSpec
+from modelwright.app.parts import GrpcPart, ModelPart, PartSpec
 from modelwright.app.pipelines.plan import pipeline_part
 from modelwright.app.plugins import engine_row
 from modelwright.app.snapshot import worker_name
@@ -19,10 +19,14 @@ from modelwright.app.sources.located import Located
 from modelwright.app.supervise.fleet.units import Unit
 from modelwright.core.quantities import parse_size
 
+GRPC = "grpc-0"
+
 
 def plan_parts(loaded: LoadedManifest, *, common: PartSpec) -> tuple[PartSpec, ...]:
-    """Gateways and control, in this order; `common` is what all parts share, their names and kinds aside."""
+    """The gRPC door, if any, gateways and control; `common` is what all parts share, their names and kinds aside."""
     gateways = [_part(common, name, kind="gateway") for name in gateway_names(loaded.manifest)]
+    if loaded.manifest.gateway.grpc is not None:
+        gateways.insert(0, _grpc(loaded.manifest, common))
     database = loaded.manifest.store.database
     control = _part(common, "control", kind="control")
     return (*gateways, msgspec.structs.replace(control, database=database.reveal() if database else ""))
@@ -67,12 +71,23 @@ def part_names(manifest: Manifest) -> list[str]:
     """The names that the parts have at first."""
     models = running(manifest)
     serving = [worker_name(label, number) for label, model in models.items() for number in range(model.scale.min)]
-    return [*gateway_names(manifest), *serving, "control"]
+    grpc = [] if manifest.gateway.grpc is None else [GRPC]
+    return [*grpc, *gateway_names(manifest), *serving, "control"]
 
 
 def gateway_names(manifest: Manifest) -> list[str]:
     """One per gateway process."""
     return [f"gateway-{number}" for number in range(manifest.gateway.workers)]
+
+
+def _grpc(manifest: Manifest, common: PartSpec) -> PartSpec:
+    gateway = manifest.gateway
+    told = GrpcPart(
+        gateways=tuple(gateway_names(manifest)),
+        max_body=parse_size(gateway.max_body),
+        max_calls=gateway.workers * gateway.max_in_flight,
+    )
+    return msgspec.structs.replace(_part(common, GRPC, kind="grpc"), grpc=told)
 
 
 def share_threads(manifest: Manifest, cores: int) -> dict[str, int]:

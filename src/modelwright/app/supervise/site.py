@@ -12,7 +12,7 @@ from modelwright.app.parts import PartSpec
 from modelwright.app.supervise.fleet.units import Unit
 from modelwright.core.status import PartStatus, Status
 
-TIERS = ("gateway", "serving", "control")
+TIERS = ("grpc", "gateway", "serving", "control")
 """The order of a drain: who asks ends before who is asked, and control takes in what both have written."""
 
 
@@ -68,9 +68,9 @@ def judge_start(parts: Sequence[PartStatus], *, remote: bool) -> Verdict | None:
     """Whether a start that has settled is worth keeping: None when something can be answered, now or soon.
 
     A model that cannot be loaded is broken while its neighbours serve. Only when every model is broken, and no
-    provider is on, or when the gateway or control cannot run at all, `up` ends.
+    provider is on, or when a door or control cannot run at all, `up` ends.
     """
-    for kind in ("gateway", "control"):
+    for kind in ("gateway", "control", "grpc"):
         broken = [part for part in parts if part.kind == kind and part.state == "broken"]
         if broken and len(broken) == sum(part.kind == kind for part in parts):
             return Verdict("start_failed", f"{broken[0].name}: {broken[0].detail}")

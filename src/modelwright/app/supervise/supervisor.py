@@ -14,6 +14,7 @@ from modelwright.app.parts import PartSpec
 from modelwright.app.supervise.bulletin import Bulletin, Greeter
 from modelwright.app.supervise.devices.child import bound_log, worker_command
 from modelwright.app.supervise.devices.doors import Door, TcpDoor
+from modelwright.app.supervise.devices.held_port import HeldPort
 from modelwright.app.supervise.devices.lifelines import Lifelines
 from modelwright.app.supervise.devices.runtime import Claim
 from modelwright.app.supervise.fleet.fleet import Fleet
@@ -48,6 +49,7 @@ class Supervisor:
         *,
         public: TcpDoor,
         admin: TcpDoor,
+        grpc: HeldPort | None = None,
         audience: Audience,
         greeter: Greeter,
         clock: Clock,
@@ -60,12 +62,15 @@ class Supervisor:
         self._stuck = stuck
         self._lives: dict[RunningPart, asyncio.Task[None]] = {}
         """Who looks whether a part still answers."""
+        now = clock.now()
         self._bulletin = Bulletin(
-            site, claim, public=public, admin=admin, audience=audience, greeter=greeter, pid=pid, since=clock.now()
+            site, claim, public=public, admin=admin, grpc=grpc, audience=audience, greeter=greeter, pid=pid, since=now
         )
         self._lifelines = Lifelines(TIERS)
-        shared: dict[str, dict[str, Door]] = {"gateway": {"public": public}, "control": {"admin": admin}}
-        world = World(
+        self._shared: dict[str, dict[str, Door]] = {"gateway": {"public": public}, "control": {"admin": admin}}
+        if grpc is not None:
+            self._shared["grpc"] = {"grpc": grpc}
+        self._world = World(
             claim,
             self._lifelines,
             command=command,
@@ -74,8 +79,6 @@ class Supervisor:
             own_env=site.own_env,
             secrets=site.secrets,
         )
-        self._world = world
-        self._shared = shared
         self._fixed = [self.hire(spec) for spec in site.specs]
         self.fleet = Fleet(site.units, self)
         """The models' processes."""

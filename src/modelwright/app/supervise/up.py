@@ -11,12 +11,13 @@ import msgspec
 from modelwright.app.manifest.load import LoadedManifest, load_manifest
 from modelwright.app.manifest.sections.models import in_versions
 from modelwright.app.pipelines.plan import files_of
-from modelwright.app.plugins import TOKENIZE, require, require_engine
+from modelwright.app.plugins import TOKENIZE, require, require_engine, require_grpc
 from modelwright.app.secret_stores.stores import SecretStores
 from modelwright.app.settings.settings import process_environment, without_secrets
 from modelwright.app.settings.shared_database import host_of
 from modelwright.app.sources.sources import Sources
 from modelwright.app.supervise.devices.doors import TcpDoor
+from modelwright.app.supervise.devices.held_port import HeldPort
 from modelwright.app.supervise.devices.runtime import Claim, claim
 from modelwright.app.supervise.fleet.door import FleetDoor
 from modelwright.app.supervise.fleet.talk import FLEET
@@ -64,10 +65,7 @@ def bring_up(wish: Wish, audience: Audience) -> bool:
     loaded = load_manifest(wish.manifest, environment=wish.environment)
     for warning in loaded.warnings:
         audience.said(f"warning: {warning}")
-    for kind in dict.fromkeys(loaded.engines.values()):
-        require_engine(kind)
-    if any(files_of(loaded.manifest.models)):
-        require(TOKENIZE)
+    _require_libraries(loaded)
     run_folder = process_environment().get("XDG_RUNTIME_DIR", "")
     held = claim(loaded.state_dir, part_names(loaded.manifest), run_folder=run_folder, say=audience.said)
     stores = SecretStores(held.runtime, clock=SystemClock(), say=audience.said)
@@ -93,8 +91,7 @@ def _prepared(
 
     def read() -> Configuration:
         again = load_manifest(wish.manifest, environment=wish.environment)
-        for kind in dict.fromkeys(again.engines.values()):
-            require_engine(kind)
+        _require_libraries(again)
         located = sources.anew(in_versions(again.manifest.models))
         return configure(again, held, located=located, grace=wish.grace, secrets=stores.read(again))
 
@@ -115,6 +112,7 @@ def _prepared(
         held,
         public=_door(loaded.manifest.gateway.listen, wish.port, place="gateway.listen"),
         admin=_door(loaded.manifest.gateway.admin, wish.admin_port, place="gateway.admin"),
+        grpc=_grpc_door(loaded.manifest.gateway.grpc),
         audience=audience,
         greeter=SiteGreeter(
             first.snapshot, _shown(loaded, first), claim=held, place=wish.place, key_name=_key_name(loaded)
@@ -133,6 +131,16 @@ def _prepared(
         supervisor.beside(Renewal(publishing, read=read, site=supervisor).run)
     supervisor.open_doors()
     return supervisor
+
+
+def _require_libraries(loaded: LoadedManifest) -> None:
+    """Raise MissingExtra unless everything that the manifest needs is installed."""
+    for kind in dict.fromkeys(loaded.engines.values()):
+        require_engine(kind)
+    if any(files_of(loaded.manifest.models)):
+        require(TOKENIZE)
+    if loaded.manifest.gateway.grpc is not None:
+        require_grpc()
 
 
 def _key_name(loaded: LoadedManifest) -> str:
@@ -154,6 +162,10 @@ def _shown(loaded: LoadedManifest, first: Configuration) -> list[Shown]:
 def _door(address: str, port: int | None, *, place: str) -> TcpDoor:
     host, own = split_address(address)
     return TcpDoor(place, host, own if port is None else port)
+
+
+def _grpc_door(address: str | None) -> HeldPort | None:
+    return HeldPort("gateway.grpc", *split_address(address)) if address is not None else None
 
 
 def _error(verdict: Verdict) -> StartError:

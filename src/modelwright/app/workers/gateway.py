@@ -25,6 +25,7 @@ from modelwright.core.errors.tree import ModelwrightError
 from modelwright.core.limits import LASTING
 from modelwright.core.ports.http import Headers
 from modelwright.core.tasks.talk import RUN
+from modelwright.core.wire.v2 import PEER_HEADER
 from modelwright.gateway.health import watch
 from modelwright.gateway.http.gate import Gate
 from modelwright.gateway.lanes import Replica
@@ -144,6 +145,9 @@ class GatewayWorker:
         if scope["path"].startswith(RUN):
             await self._parts.runs(scope, receive, send)
             return
+        if scope["path"].startswith("/v2"):
+            await self._parts.door(_fronted(scope), receive, send)
+            return
         match scope["method"], scope["path"]:
             case "GET", "/metrics":
                 self._parts.listener.drain()
@@ -246,6 +250,12 @@ class GatewayWorker:
 def _report(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and task.exception() is not None:
         log.critical("a task beside the calls ended", exc_info=task.exception())
+
+
+def _fronted(scope: Any) -> Any:
+    """A request of the gRPC door, as if its client had come here."""
+    peer = next((value for name, value in scope["headers"] if name == PEER_HEADER), b"")
+    return {**scope, "client": (peer.decode("latin-1"), 0)}
 
 
 async def _answer(send: Any, status: int, *, headers: Headers, body: bytes) -> None:

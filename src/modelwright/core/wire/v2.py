@@ -5,6 +5,7 @@ What is read here is the frame; turning data into arrays is the serving room's b
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -17,6 +18,10 @@ MACHINE_HEADER = b"x-modelwright-machine-us"
 """Of our own workers' answers: microseconds of the engine's time, the request's share."""
 ARTIFACT_HEADER = b"x-modelwright-artifact"
 """Of our own workers' answers, on every wire, and passed on to clients: the digest of the model that computed it."""
+PEER_HEADER = b"x-modelwright-peer"
+"""On a gateway worker's own socket: the address of the client that the front process speaks for."""
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+"""Names and versions of models as they may stand in a path."""
 EXTENSIONS = ("binary_tensor_data", "classification", "model_configuration", "parameters", "statistics")
 """Named in the server's metadata."""
 VERSION = "1"
@@ -147,8 +152,12 @@ def read_infer(body: bytes, header_length: int | None) -> tuple[InferRequest, me
 
 def error_body(error: CallError) -> bytes:
     """The V2 error object."""
-    message = f"{error.message} ({error.hint})" if error.hint else error.message
-    return msgspec.json.encode({"error": message})
+    return msgspec.json.encode({"error": error_text(error)})
+
+
+def error_text(error: CallError) -> str:
+    """What the wire says of an error: the problem and what to do."""
+    return f"{error.message} ({error.hint})" if error.hint else error.message
 
 
 def _cut(whole: memoryview, header_length: int) -> tuple[memoryview, memoryview]:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
 import msgspec
 
 from modelwright.core.errors.calls import CallError, MethodNotAllowed, UnknownPath
 from modelwright.core.wire import anthropic, openai, responses
+from modelwright.core.wire.v2 import NAME
 
-_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-"""Names and versions of models as they may stand in a path that we hand on."""
 _V2 = "/v2/models/"
 _REPOSITORY = "/v2/repository/"
 REPOSITORY_VIEWS = frozenset({"index", "load", "unload"})
@@ -102,14 +99,14 @@ def _named(path: str) -> tuple[str, Match]:
         name, *rest = path.removeprefix(_V2).rstrip("/").split("/")
         version = rest[1] if len(rest) >= 2 and rest[0] == "versions" else ""
         tail = "/".join(rest[2:] if version else rest)
-        if _SAFE.fullmatch(name) and (not version or _SAFE.fullmatch(version)) and tail in _OF_MODELS:
+        if NAME.fullmatch(name) and (not version or NAME.fullmatch(version)) and tail in _OF_MODELS:
             template = f"{_V2}{{model}}{'/versions/{version}' if version else ''}{'/' if tail else ''}{tail}"
             if tail == "infer":
                 return "POST", Match(template, operation="infer", model=name, version=version)
             return "GET", Match(template, view=_OF_MODELS[tail], model=name, version=version)
     if path.startswith(f"{_REPOSITORY}models/"):
         name, _, verb = path.removeprefix(f"{_REPOSITORY}models/").rstrip("/").partition("/")
-        if _SAFE.fullmatch(name) and verb in {"load", "unload"}:
+        if NAME.fullmatch(name) and verb in {"load", "unload"}:
             return "POST", Match(f"{_REPOSITORY}models/{{model}}/{verb}", view=verb, model=name)
     raise unknown_path(path)
 

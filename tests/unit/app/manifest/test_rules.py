@@ -27,6 +27,8 @@ def problems(write: Write, text: str) -> list[tuple[str, str]]:
         CHAT + "access: {auth: none}",
         CHAT + "access: {auth: none}\ngateway: {listen: '[::1]:0', admin: 'localhost:0'}",
         CHAT + "gateway: {listen: '0.0.0.0:8000'}",
+        CHAT + "gateway: {grpc: '127.0.0.1:8081'}",
+        CHAT + "gateway: {listen: '127.0.0.1:0', admin: '127.0.0.1:0', grpc: '127.0.0.1:0'}",
         CHAT + "gateway: {workers: 2}\naccess: {limits: {key: {}}}",
         CHAT + "gateway: {workers: 2}\naccess: {limits: {key: {requests: 1/min}}}\nstore: {redis: 'redis://h'}",
         CHAT + "access: {limits: {key: {requests: '1/min, 1.5k / day', tokens: 3M/month}}}\nstore: {redis: none}",
@@ -104,6 +106,9 @@ access: {oidc: {a: {issuer: 'https://a', audience: b, scopes: {s: [none]}}}} | a
 access: {oidc: {a: {issuer: 'https://a', audience: b, algorithms: [HS256]}}} | access.oidc.a.algorithms[0] | HS256
 access: {oidc: {a: {issuer: 'https://a', audience: b, algorithms: [none]}}} | access.oidc.a.algorithms[0] | none
 gateway: {listen: 'localhost:80', admin: '127.0.0.1:80'} | gateway.admin | same port
+gateway: {listen: 'localhost:80', grpc: '127.0.0.1:80'} | gateway.grpc | is the same port as gateway.listen
+gateway: {admin: '[::1]:81', grpc: '0.0.0.0:81'} | gateway.grpc | is the same port as gateway.admin
+access: {auth: none}; gateway: {grpc: '0.0.0.0:81'} | access.auth | gateway.grpc is open to other machines
 gateway: {workers: 2}; access: {limits: {key: {requests: 1/min}}} | access.limits | 2 gateway workers would each count
 access: {limits: {endpoints: {nobody: {requests: 1/min}}}} | access.limits.endpoints.nobody | no 'nobody'
 store: {redis: 'http://h'} | store.redis | is no address of Redis

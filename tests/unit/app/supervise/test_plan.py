@@ -5,7 +5,7 @@ import pytest
 
 from modelwright.app.manifest.load import LoadedManifest
 from modelwright.app.manifest.schema import Manifest
-from modelwright.app.parts import PartSpec
+from modelwright.app.parts import GrpcPart, PartSpec
 from modelwright.app.supervise.plan import part_names, plan_parts, plan_units, share_threads
 
 COMMON = PartSpec(
@@ -47,6 +47,16 @@ def test_one_part_per_gateway_worker_and_model_replica() -> None:
     assert [part.name for part in parts] == names == part_names(found)
     assert [part.kind for part in parts] == ["gateway", "gateway", "serving", "serving", "control"]
     assert {(part.base, part.environment, part.release) for part in parts} == {("/srv", "test", "sha256:1")}
+
+
+def test_the_grpc_door_is_a_part_that_knows_the_gateways_and_their_bounds() -> None:
+    gateway = {"grpc": "127.0.0.1:0", "workers": 2, "max_body": "1MiB", "max_in_flight": 10}
+    found = manifest(gateway=gateway)
+    parts = plan(found, {})
+    assert [part.name for part in parts] == ["grpc-0", "gateway-0", "gateway-1", "control"] == part_names(found)
+    assert parts[0].kind == "grpc"
+    assert parts[0].grpc == GrpcPart(gateways=("gateway-0", "gateway-1"), max_body=1 << 20, max_calls=20)
+    assert not any(part.grpc for part in parts[1:])
 
 
 def test_tensor_model_is_handed_its_file_bounds_and_check() -> None:

@@ -29,6 +29,7 @@ class GatewaySection(Section):
 
     listen: Address = Field(default="127.0.0.1:8000", description="Public door; port 0 picks a free one.")
     admin: Address = Field(default="127.0.0.1:8001", description="Admin API and /metrics; port 0 picks a free one.")
+    grpc: Address | None = Field(default=None, description="Door of the V2 protocol over gRPC, such as 127.0.0.1:8081.")
     trusted_proxies: tuple[Network, ...] = Field(
         default=(),
         strict=False,

@@ -11,6 +11,7 @@ import struct
 import sys
 from array import array
 from pathlib import Path
+from typing import Any
 
 from modelwright.app.supervise.devices.holder import holder_of
 from modelwright.core.addresses import join_address
@@ -71,12 +72,17 @@ class TcpDoor:
         try:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind(address)
-            listening.listen(BACKLOG)
+            listening = self._opened(listening, address)
         except OSError as error:
             listening.close()
             raise self._refused(error) from error
         listening.setblocking(False)  # noqa: FBT003 - the only way to say it
         return listening
+
+    def _opened(self, bound: socket.socket, address: Any) -> socket.socket:
+        """What is to be kept of a socket that is bound there, alone; raises OSError."""
+        bound.listen(BACKLOG)
+        return bound
 
     def _refused(self, error: OSError) -> StartError:
         if error.errno == errno.EADDRINUSE:

@@ -25,7 +25,7 @@ from modelwright.core.contracts.release import Release, release_digest
 from modelwright.core.contracts.snapshot import Snapshot
 from modelwright.core.status import PartStatus
 
-FIXED = ("name", "gateway.listen", "gateway.admin", "gateway.workers", "store", "observe")
+FIXED = ("name", "gateway.listen", "gateway.admin", "gateway.grpc", "gateway.workers", "store", "observe")
 """Places of the manifest that a running site keeps as they were."""
 
 
