@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 schema: Any = schema_py_generated
 """Its types are those of generated code."""
 Dims = Sequence[int]
+Names = Mapping[str, str]
 KINDS = {
     np.dtype(np.float32): schema.TensorType.FLOAT32,
     np.dtype(np.int8): schema.TensorType.INT8,
@@ -53,9 +54,9 @@ def save_model(
     *,
     inputs: Sequence[str],
     outputs: Sequence[str],
-    signature: dict[str, str] | None = None,
+    signature: Names | Mapping[str, Names] | None = None,
 ) -> Path:
-    """Write a model; `signature` gives inputs and outputs other names, which are those that callers see."""
+    """Write a model; one signature or several give inputs and outputs other names, which are those that callers see."""
     places = {tensor.name: place for place, tensor in enumerate(tensors)}
     codes = sorted({op.code for op in ops})
     model = schema.ModelT()
@@ -70,14 +71,15 @@ def save_model(
     graph.operators = [_operator(op, codes.index(op.code), places) for op in ops]
     model.subgraphs = [graph]
     if signature:
-        model.signatureDefs = [_signature(signature, places, inputs)]
+        several: Any = signature if isinstance(next(iter(signature.values())), dict) else {"serving_default": signature}
+        model.signatureDefs = [_signature(name, names, places, inputs=inputs) for name, names in several.items()]
     builder = flatbuffers.Builder(1024)
     builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
     path.write_bytes(bytes(builder.Output()))
     return path
 
 
-def double(path: Path, *, rows: int = -1, signature: dict[str, str] | None = None) -> Path:
+def double(path: Path, *, rows: int = -1, signature: Names | Mapping[str, Names] | None = None) -> Path:
     """What the toy engine computes: `y = 2 x` and `total`, each row's sum."""
     tensors = [
         Tensor("x", np.float32, [rows, 4]),
@@ -188,9 +190,9 @@ def _operator(op: Op, code: int, places: dict[str, int]) -> Any:
     return row
 
 
-def _signature(names: dict[str, str], places: dict[str, int], inputs: Sequence[str]) -> Any:
+def _signature(key: str, names: Names, places: dict[str, int], *, inputs: Sequence[str]) -> Any:
     row = schema.SignatureDefT()
-    row.signatureKey = b"serving_default"
+    row.signatureKey = key.encode()
     row.subgraphIndex = 0
     row.inputs, row.outputs = [], []
     for told, tensor in names.items():

@@ -58,6 +58,25 @@ def test_names_are_those_of_the_signature(tmp_path: Path) -> None:
     assert {name: array.shape for name, array in outputs.items()} == {"twice": (2, 4), "sum": (2,)}
 
 
+SEVERAL = {"double": {"pixels": "x", "twice": "y"}, "sum": {"pixels": "x", "sum": "total"}}
+
+
+@pytest.mark.parametrize(("signature", "output", "value"), [("double", "twice", [2, 2, 2, 2]), ("sum", "sum", 4)])
+def test_one_of_several_signatures_is_served(tmp_path: Path, signature: str, output: str, value: Any) -> None:
+    engine, told = load(double(tmp_path / "m.tflite", signature=SEVERAL), options={"signature": signature})
+    assert [spec.name for spec in (*told.inputs, *told.outputs)] == ["pixels", output]
+    assert told.batches
+    for rows in (1, 3):
+        outputs = engine.predict({"pixels": np.ones((rows, 4), np.float32)})
+        assert {name: array.tolist() for name, array in outputs.items()} == {output: [value] * rows}
+
+
+def test_which_of_several_signatures_has_to_be_said(tmp_path: Path) -> None:
+    with pytest.raises(StartError, match="the model has several signatures") as caught:
+        load(double(tmp_path / "m.tflite", signature=SEVERAL))
+    assert caught.value.hint == "set engine.options.signature to one of double, sum"
+
+
 @pytest.mark.parametrize(
     ("rows", "option", "batches"),
     [(-1, None, True), (-1, False, False), (1, None, False), (1, True, True), (1, False, False)],

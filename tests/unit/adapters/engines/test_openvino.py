@@ -13,7 +13,7 @@ from modelwright.adapters.engines.openvino import OpenVinoEngine
 from modelwright.core.errors.calls import EngineFailed, Unprocessable
 from modelwright.core.errors.starting import BadModelFile, StartError
 from modelwright.core.ports.engines import EngineConfig, Signature
-from tests.making.onnx_models import double, identity, product, reshape, weights_of
+from tests.making.onnx_models import beside, double, identity, product, reshape, weights_of
 from tests.making.openvino_models import converted
 
 TYPES = onnx.TensorProto
@@ -61,6 +61,16 @@ def test_content_tells_an_ir_from_onnx(tmp_path: Path, name: str) -> None:
     x = np.ones((2, 4), np.float32)
     for path in (ir, source):
         assert load(path)[0].predict({"x": x})["total"].tolist() == [4, 4]
+
+
+def test_weights_beside_an_onnx_file_are_read(tmp_path: Path) -> None:
+    path = beside(product(tmp_path / "product.onnx"), tmp_path / "m.onnx")
+    x = np.random.default_rng(2).normal(size=(3, 4)).astype(np.float32)
+    expected = x @ weights_of(tmp_path / "product.onnx")
+    np.testing.assert_allclose(load(path)[0].predict({"x": x})["y"], expected, rtol=1e-5, atol=1e-6)
+    (tmp_path / "m.onnx.data").write_bytes(b"12")
+    with pytest.raises(BadModelFile, match=r"m\.onnx cannot be read as a model"):
+        load(path)
 
 
 def test_folder_with_an_ir_is_a_model(tmp_path: Path) -> None:
