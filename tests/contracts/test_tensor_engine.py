@@ -14,6 +14,7 @@ from modelwright.adapters.engines.litert import LiteRtEngine
 from modelwright.adapters.engines.onnxruntime import OnnxRuntimeEngine
 from modelwright.adapters.engines.openvino import OpenVinoEngine
 from modelwright.adapters.engines.sklearn import SklearnEngine
+from modelwright.adapters.engines.torch import TorchEngine
 from modelwright.adapters.engines.toy_tensor import ToyTensorEngine
 from modelwright.adapters.engines.xgboost import XGBoostEngine
 from modelwright.core.errors.calls import CallError, EngineFailed, Unprocessable
@@ -23,6 +24,7 @@ from modelwright.serving.v2.inputs import DTYPES
 from tests.making import tflite_models
 from tests.making.onnx_models import double, pick, reshape
 from tests.making.openvino_models import converted
+from tests.making.torch_models import Double, Pick, exported, scripted
 from tests.making.trained_models import Trained, lightgbm_irises, sklearn_irises, xgboost_irises
 
 
@@ -125,6 +127,28 @@ class Sklearn(Classifier):
         super().__init__(sklearn_irises(folder / "irises.skops"), engine=SklearnEngine, datatype="FP64")
 
 
+class Torch(Family):
+    def __init__(self, folder: Path) -> None:
+        self.make = TorchEngine
+        self.path = exported(Double(), (np.ones((2, 4), np.float32),), folder / "double.pt2")
+        self.failing = self.config(exported(Pick(), (np.array([0, 2]),), folder / "pick.pt2"))
+        self.input, self.good, self.bad = "index", np.array([0, 2]), np.array([0, 99])
+
+
+class TorchScript(Family):
+    def __init__(self, folder: Path) -> None:
+        self.make = TorchEngine
+        self.path = scripted(Double(), (np.ones((2, 4), np.float32),), folder / "double.pt")
+        pick = scripted(Pick(), (np.array([0, 2]),), folder / "pick.pt")
+        self.failing = EngineConfig(
+            model="m", path=str(pick), options={"inputs": {"index": {"datatype": "INT64", "shape": [-1]}}}
+        )
+        self.input, self.good, self.bad = "index", np.array([0, 2]), np.array([0, 99])
+
+    def config(self, path: Path | None = None, **options: object) -> EngineConfig:
+        return super().config(path, inputs={"x": {"datatype": "FP32", "shape": [-1, 4]}}, **options)
+
+
 FAMILIES: dict[str, Callable[[Path], Family]] = {
     "toy": Toy,
     "onnxruntime": OnnxRuntime,
@@ -133,6 +157,8 @@ FAMILIES: dict[str, Callable[[Path], Family]] = {
     "xgboost": XGBoost,
     "lightgbm": LightGBM,
     "sklearn": Sklearn,
+    "torch": Torch,
+    "torchscript": TorchScript,
 }
 
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -42,18 +43,20 @@ def site(tmp_path_factory: pytest.TempPathFactory, trained: dict[str, Any]) -> I
     before = Path.cwd()
     os.chdir(folder)
     try:
-        for program in blocks("python"):
-            exec(compile(program, "formats.md", "exec"), trained)  # noqa: S102 - the page's programs are ours
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # PyTorch deprecates TorchScript
+            for program in blocks("python"):
+                exec(compile(program, "formats.md", "exec"), trained)  # noqa: S102 - the page's programs are ours
     finally:
         os.chdir(before)
     with running(manifest(), folder=folder) as site:
         yield site
 
 
-def infer(site: Site, model: str, x: Matrix, *, binary: bool = True) -> dict[str, Matrix]:
+def infer(site: Site, model: str, x: Matrix, *, binary: bool = True, name: str = "x") -> dict[str, Matrix]:
     """What the model says to `x`, by NVIDIA's client through the gateway."""
     kinds = {"float32": "FP32", "float64": "FP64"}
-    given = triton.InferInput("x", list(x.shape), kinds[x.dtype.name])
+    given = triton.InferInput(name, list(x.shape), kinds[x.dtype.name])
     given.set_data_from_numpy(x, binary_data=binary)
     with triton.InferenceServerClient(f"127.0.0.1:{site.port}") as client:
         result = client.infer(model, [given], headers={"X-API-Key": site.key})
@@ -94,6 +97,19 @@ def test_scikit_learn_by_skops_answers_as_in_training(site: Site, trained: dict[
     x = irises()[0]
     answers = infer(site, "splines", x, binary=binary)
     np.testing.assert_allclose(answers["prediction"], trained["splines"].predict(x), rtol=1e-9)
+
+
+@pytest.mark.parametrize("binary", [True, False])
+@pytest.mark.parametrize("model", ["exported", "scripted"])
+def test_pytorch_answers_as_in_training(site: Site, trained: dict[str, Any], model: str, *, binary: bool) -> None:
+    images = np.random.default_rng(0).random((50, 64), np.float32)
+    with trained["torch"].inference_mode():
+        expected = trained["network"](trained["torch"].from_numpy(images)).numpy()
+    answers = infer(site, model, images, binary=binary, name="input")
+    np.testing.assert_allclose(answers["output"], expected, rtol=1e-6, atol=1e-6)
+    told = site.call("GET", f"/v2/models/{model}").json()
+    assert told["parameters"]["precision"] == "f32"
+    assert told["inputs"] == [{"name": "input", "datatype": "FP32", "shape": [-1, 64]}]
 
 
 def test_a_missing_value_is_nan(site: Site, trained: dict[str, Any]) -> None:

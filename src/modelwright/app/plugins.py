@@ -9,7 +9,18 @@ from typing import Any, cast
 
 import msgspec
 
-from modelwright.app.artifacts.formats import GGUF, LIGHTGBM, ONNX, OPENVINO, SKOPS, TENSORRT, TFLITE, XGBOOST
+from modelwright.app.artifacts.formats import (
+    GGUF,
+    LIGHTGBM,
+    ONNX,
+    OPENVINO,
+    PT2,
+    SKOPS,
+    TENSORRT,
+    TFLITE,
+    TORCHSCRIPT,
+    XGBOOST,
+)
 from modelwright.app.artifacts.llm_folders import OPENVINO_LLM
 from modelwright.core.errors.starting import MissingExtra, StartError
 from modelwright.core.ports.engines import TensorEngine, TextCodec, TextEngine, Tokenizer
@@ -102,6 +113,15 @@ _ROWS = (
         reads=(SKOPS,),
         extra="sklearn",
         libraries=("sklearn", "skops", "threadpoolctl", "numpy"),
+    ),
+    EngineRow(
+        kind="torch",
+        wire="v2",
+        engine="modelwright.adapters.engines.torch:TorchEngine",
+        reads=(PT2, TORCHSCRIPT),
+        devices=("cpu", "cuda"),
+        packages="torch numpy",
+        libraries=("torch", "numpy"),
     ),
     EngineRow(
         kind="openvino-llm",

@@ -13,6 +13,18 @@ _PICKLES = (".pkl", ".pickle", ".joblib")
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
+def is_exported_program(file: BinaryIO) -> bool:
+    """What `torch.export.save` writes, of today or of its first years."""
+    names = _names(file)
+    return any(_below(name) in {"archive_format", "serialized_exported_program.json"} for name in names)
+
+
+def is_torchscript(file: BinaryIO) -> bool:
+    """What `torch.jit.save` writes: a program beside its tensors."""
+    names = [_below(name) for name in _names(file)]
+    return "constants.pkl" in names and any(name.startswith("code/") for name in names)
+
+
 def is_skops(file: BinaryIO) -> bool:
     """What `skops.io.dump` writes."""
     return "schema.json" in _names(file)
@@ -62,3 +74,8 @@ def _head(archive: zipfile.ZipFile, name: str) -> bytes:
         return b""
     with archive.open(name) as member:
         return member.read(HEAD)
+
+
+def _below(name: str) -> str:
+    """A member's path without the archive's own folder, which PyTorch puts around all."""
+    return name.partition("/")[2] or name

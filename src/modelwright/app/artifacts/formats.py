@@ -9,13 +9,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from modelwright.app.artifacts.archives import holds_arrays_of_objects, is_keras, is_skops, is_torch_checkpoint
+from modelwright.app.artifacts.archives import (
+    holds_arrays_of_objects,
+    is_exported_program,
+    is_keras,
+    is_skops,
+    is_torch_checkpoint,
+    is_torchscript,
+)
 from modelwright.app.artifacts.llm_folders import HF_LLM, OPENVINO_LLM, is_hf_llm, is_openvino_llm
 from modelwright.app.artifacts.pickles import is_array_of_objects, is_old_torch, is_pickle
 from modelwright.app.artifacts.trees import is_catboost, is_lightgbm, is_xgboost
 
 GGUF, ONNX, OPENVINO, PICKLE, TFLITE, UNKNOWN = "gguf", "onnx", "openvino-ir", "pickle", "tflite", ""
 XGBOOST, LIGHTGBM, SKOPS, TENSORRT = "xgboost", "lightgbm", "skops", "tensorrt"
+PT2, TORCHSCRIPT = "pt2", "torchscript"
 TORCH_CHECKPOINT, OBJECTS, KERAS, CATBOOST = "torch-checkpoint", "numpy-objects", "keras", "catboost"
 _HEAD = 4096
 """Bytes in which a format without a length of its own has to show itself."""
@@ -133,6 +141,8 @@ FORMATS: tuple[Format, ...] = (
     Format(LIGHTGBM, "LightGBM", is_lightgbm),
     Format(XGBOOST, "XGBoost", is_xgboost),
     Format(SKOPS, "skops", is_skops),
+    Format(PT2, "torch.export archive", is_exported_program),
+    Format(TORCHSCRIPT, "TorchScript", is_torchscript),
     Format(
         CATBOOST,
         "CatBoost",
@@ -152,7 +162,7 @@ FORMATS: tuple[Format, ...] = (
         "PyTorch checkpoint",
         lambda file: is_torch_checkpoint(file) or (file.seek(0) == 0 and is_old_torch(file)),
         danger=f"is a checkpoint of PyTorch (or cut short), a pickle, {_RUNS}",
-        remedy="export the model to ONNX: torch.onnx.export(model, (sample,), 'model.onnx')",
+        remedy="export the model: torch.export.save(torch.export.export(model, (sample,)), 'model.pt2')",
     ),
     Format(
         OBJECTS,
@@ -167,7 +177,7 @@ FORMATS: tuple[Format, ...] = (
         is_pickle,
         danger=f"is a pickle, {_RUNS}",
         remedy="save it anew where it was trained: modelwright.save_sklearn for scikit-learn, "
-        "save_model for XGBoost and LightGBM, otherwise as ONNX",
+        "save_model for XGBoost and LightGBM, torch.export.save for PyTorch, otherwise as ONNX",
     ),
     Format(TENSORRT, "TensorRT", is_tensorrt, has_one(".plan", is_tensorrt)),
     Format(TFLITE, "TensorFlow Lite", is_tflite, has_one(".tflite", is_tflite)),

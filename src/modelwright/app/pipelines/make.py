@@ -31,6 +31,7 @@ def engine_config(part: ModelPart) -> EngineConfig:
         precision=part.precision,
         device=part.device,
         options=part.options,
+        check=part.check,
     )
 
 

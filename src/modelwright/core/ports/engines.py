@@ -30,6 +30,8 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True):
     """cpu | cuda:0 and so on; an engine that cannot use it raises StartError, and never takes another one."""
     options: dict[str, Any] = {}
     """Engine's own settings from the manifest, already checked."""
+    check: str = ""
+    """JSON body of a real request, if the manifest names one: for formats that do not say what they take."""
 
 
 class TensorSpec(msgspec.Struct, frozen=True, kw_only=True):

@@ -25,6 +25,7 @@ EngineKind = Literal[
     "xgboost",
     "lightgbm",
     "sklearn",
+    "torch",
     "openvino-llm",
     "pipeline",
     "toy-tensor",
