@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import grpc
 import msgspec
 import numpy as np
 import onnx
@@ -21,6 +22,7 @@ import tritonclient.grpc.aio as triton_aio
 from tritonclient.grpc import service_pb2 as service_messages
 from tritonclient.utils import InferenceServerException
 
+from modelwright.app.artifacts.digests import digest_of
 from modelwright.app.supervise.ask import ask
 from modelwright.core.status import Busy
 from tests.e2e.clients import patient
@@ -131,6 +133,18 @@ def test_typed_contents_are_read(client: Any, key: dict[str, str]) -> None:
     tensor.contents.fp32_contents.extend([1, 2, 3, 4])
     told = client._client_stub.ModelInfer(asked, metadata=tuple(key.items()))
     assert told.raw_output_contents[0] == np.array([2, 4, 6, 8], "<f4").tobytes()
+
+
+def test_answers_name_the_artifact(site: Site, client: Any, key: dict[str, str]) -> None:
+    digest = digest_of(site.manifest.parent / "double.onnx")
+    told = client.infer("double", [given(some())], headers=key, parameters={"artifact": True}).get_response()
+    assert told.parameters["artifact"].string_param == digest
+    with grpc.insecure_channel(site.watch().grpc) as channel:
+        infer = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
+        request = service_pb2.ModelInferRequest(model_name="double", raw_input_contents=[some().tobytes()])
+        request.inputs.add(name="x", datatype="FP32", shape=[3, 4])
+        _, call = infer.with_call(request.SerializeToString(), metadata=tuple(key.items()))
+    assert dict(call.trailing_metadata())["x-modelwright-artifact"] == digest
 
 
 def test_statistics_are_those_of_both_wires(site: Site, client: Any, key: dict[str, str]) -> None:
