@@ -30,6 +30,8 @@ _NAMED = (
     ("POST", "/v2/models/{model}/versions/{version}/infer"),
     ("POST", "/v2/repository/models/{model}/load"),
     ("POST", "/v2/repository/models/{model}/unload"),
+    ("POST", "/predict/{model}"),
+    ("GET", "/predict/{model}/openapi.json"),
 )
 _SUMMARIES = {
     "chat": "OpenAI's chat completions",
@@ -41,6 +43,8 @@ _SUMMARIES = {
     "index": "Which models are loaded (V2, for admins)",
     "load": "Load a model that was unloaded (V2, for admins)",
     "unload": "Unload a model after its last call (V2, for admins)",
+    "predict": "Inputs by name in, outputs by name out; as JSON or a form",
+    "schema": "What a model takes and gives, in OpenAPI",
     "feedback": "What somebody thought of an answer",
     "leave": "Leave a call that is to be made later, as a task; needs `tasks` in the manifest",
     "browse": "Your tasks, the newest first",
@@ -160,6 +164,7 @@ def _schemas() -> dict[str, Any]:
         ),
         "index": _object({"ready": {"type": "boolean"}}),
         **dict.fromkeys(("load", "unload"), _object({"parameters": _object({"version": {"type": "string"}})})),
+        "predict": {"type": "object"},
         "infer": _object({"id": {"type": "string"}, "inputs": {"type": "array", "items": _tensor()}}, "inputs"),
     }
 

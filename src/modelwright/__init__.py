@@ -7,14 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from modelwright.adapters.engines.converting.sklearn import save_sklearn
+    from modelwright.adapters.engines.custom.files import File
+    from modelwright.adapters.engines.custom.tensors import Tensor
     from modelwright.app.manifest.load import load_manifest
+    from modelwright.core.errors.calls import Unprocessable
     from modelwright.core.errors.tree import ModelwrightError
 
 __version__ = "0.1.0"
-__all__ = ["ModelwrightError", "__version__", "load_manifest", "save_sklearn"]
+__all__ = ["File", "ModelwrightError", "Tensor", "Unprocessable", "__version__", "load_manifest", "save_sklearn"]
 
 _HOMES = {
+    "File": "modelwright.adapters.engines.custom.files",
     "ModelwrightError": "modelwright.core.errors.tree",
+    "Tensor": "modelwright.adapters.engines.custom.tensors",
+    "Unprocessable": "modelwright.core.errors.calls",
     "load_manifest": "modelwright.app.manifest.load",
     "save_sklearn": "modelwright.adapters.engines.converting.sklearn",
 }

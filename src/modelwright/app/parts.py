@@ -23,7 +23,7 @@ class ModelPart(msgspec.Struct, frozen=True, kw_only=True):
     engine: str
     """Kind, a name in app/plugins."""
     wire: str
-    """v2 | openai."""
+    """v2 | openai | plain."""
     path: str
     version: str = "1"
     """As V2 names it."""
@@ -50,6 +50,10 @@ class ModelPart(msgspec.Struct, frozen=True, kw_only=True):
     max_body: int = 32 << 20
     pipeline: PipelinePart | None = None
     """Steps that answer as this model, which then has no file of its own."""
+    concurrency: int = 0
+    """Of a class of the user's: calls that run at once; 0 lets it choose."""
+    timeout: float = 60.0
+    """Likewise: seconds that a call, or one piece of a stream, may take."""
 
     @property
     def told(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, cast
@@ -22,8 +22,9 @@ from modelwright.app.artifacts.formats import (
     XGBOOST,
 )
 from modelwright.app.artifacts.llm_folders import OPENVINO_LLM
+from modelwright.core.errors.calls import Unprocessable
 from modelwright.core.errors.starting import MissingExtra, StartError
-from modelwright.core.ports.engines import TensorEngine, TextCodec, TextEngine, Tokenizer
+from modelwright.core.ports.engines import Array, CustomEngine, TensorEngine, TextCodec, TextEngine, Tokenizer
 
 
 class EngineRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,7 +33,7 @@ class EngineRow(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     """The manifest's name of it."""
     wire: str
-    """v2 (tensors) | openai (text)."""
+    """v2 (tensors) | openai (text) | plain (a class of the user's)."""
     engine: str
     """`module:Class`, made without arguments."""
     codec: str = ""
@@ -165,10 +166,19 @@ Rows = Mapping[str, EngineRow]
 ENGINES: Rows = {row.kind: row for row in _ROWS}
 
 
+PYTHON = "python:"
+"""What the kinds of classes of the user's own begin with: `python:app.models:Greeter`."""
+
+
+_OWN = "modelwright.adapters.engines.custom.engines:engine_of"
+
+
 def engine_row(kind: str, rows: Rows = ENGINES) -> EngineRow:
     """The row of an engine kind; raises StartError for one that does not exist."""
+    if kind.startswith(PYTHON):
+        return EngineRow(kind=kind, wire="plain", engine=_OWN, extra="serving", libraries=("numpy",))
     if kind not in rows:
-        raise StartError(f"there is no engine {kind}", hint=f"take one of {', '.join(rows)}")
+        raise StartError(f"there is no engine {kind}", hint=f"take one of {', '.join(rows)}, or python:module:Class")
     return rows[kind]
 
 
@@ -209,6 +219,20 @@ def tokenizer_json(path: str, *, place: str, cut: int) -> Tokenizer:
     return cast("Tokenizer", _load(TOKENIZE, "engine")(path, place=place, cut=cut))
 
 
+def own_engine(
+    kind: str, *, folders: tuple[str, ...], place: str, at_once: int, seconds: float
+) -> tuple[TensorEngine | None, CustomEngine | None]:
+    """An engine for a class of the user's: the one of tensors when it declares some, otherwise the other one.
+
+    `folders` are looked through for its module, `place` is for error texts. Raises StartError.
+    """
+    make = _load(engine_row(kind), "engine")
+    return cast(
+        "tuple[TensorEngine | None, CustomEngine | None]",
+        make(kind, folders=folders, place=place, at_once=at_once, seconds=seconds),
+    )
+
+
 def text_engine(kind: str) -> TextEngine:
     """A fresh text engine; raises MissingExtra."""
     return cast("TextEngine", _load(engine_row(kind), "engine")())
@@ -217,6 +241,14 @@ def text_engine(kind: str) -> TextEngine:
 def text_codec(kind: str, path: str) -> TextCodec:
     """The tokenizer and chat template of a text model; raises MissingExtra, or BadModelFile for its file."""
     return cast("TextCodec", _load(engine_row(kind), "codec")(path))
+
+
+def decode_image(data: bytes) -> Array:
+    """The pixels of an image file, [height, width, 3] of UINT8; raises Unprocessable, also without the extra."""
+    if not _installed("PIL"):
+        raise Unprocessable("this server decodes no images", hint="pip install 'modelwright[images]', or send pixels")
+    decode: Callable[[bytes], Array] = import_module("modelwright.adapters.engines.pictures").pixels
+    return decode(data)
 
 
 def _installed(module: str) -> bool:

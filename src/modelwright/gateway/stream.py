@@ -12,8 +12,8 @@ from modelwright.core.errors.providers import ProviderError, UpstreamTruncated
 from modelwright.core.ports.http import UpstreamResponse
 from modelwright.core.wire import openai
 from modelwright.core.wire.forms import Form
-from modelwright.core.wire.sse import DONE, EventSplitter, event_bytes, event_data
-from modelwright.gateway.call import Call
+from modelwright.core.wire.sse import DONE, FAILED, LINES, MACHINE, EventSplitter, event_bytes, event_data, wants_lines
+from modelwright.gateway.call import Call, HeaderPairs
 from modelwright.gateway.failures import failures_of, note_failure
 from modelwright.gateway.inflight import too_slow
 
@@ -196,6 +196,45 @@ class FormRelay(Relay):
 
     def _failed(self, error: CallError) -> bytes:
         return self._events.failure(error)
+
+
+class PlainRelay(Relay):
+    """The relay of a model's pieces, as events or as lines of JSON; what they hold is not looked at."""
+
+    __slots__ = ("_lines",)
+
+    def __init__(
+        self, call: Call, response: UpstreamResponse, *, patience: float, monotonic: Callable[[], float]
+    ) -> None:
+        super().__init__(call, response, patience=patience, monotonic=monotonic)
+        self._lines = wants_lines(call.headers.get(b"accept", b""))
+
+    def headers(self, given: HeaderPairs) -> HeaderPairs:
+        """The worker's, with the name of the form that the client gets."""
+        if not self._lines:
+            return given
+        return [(b"content-type", LINES[0]), *(pair for pair in given if pair[0] != b"content-type")]
+
+    def _event(self, event: bytes) -> bytes:
+        call, data = self._call, event_data(event)
+        if event.startswith(FAILED):
+            self._failure = failures_of(call).of_event(self._dialect.event(data))
+            return b""
+        if event.startswith(MACHINE):
+            call.row.machine_us = int(data) if data.isdigit() else None
+            return b""
+        if not self._began:
+            self._began = True
+            call.row.first_token_ms = round((self._monotonic() - call.started) * 1000, 3)
+        if data == DONE:
+            self._done = True
+            return b"" if self._lines else event
+        call.row.chunks += 1
+        return data + b"\n" if self._lines else event
+
+    def _failed(self, error: CallError) -> bytes:
+        body = openai.error_body(error)
+        return body + b"\n" if self._lines else FAILED + event_bytes(body)
 
 
 def note_usage(row: LedgerRow, usage: Usage) -> None:

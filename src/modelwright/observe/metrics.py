@@ -15,7 +15,7 @@ from modelwright.core.prices import UNIT, read_money
 
 OTHER = "_other"
 """Label of every endpoint name that nothing is served under: clients choose names, but not the number of series."""
-_WIRES = {"infer": "v2", "messages": "anthropic"}
+_WIRES = {"infer": "v2", "messages": "anthropic", "predict": "plain"}
 """By operation; every other one is on the OpenAI wire."""
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 MOST_PROMPTS = 200

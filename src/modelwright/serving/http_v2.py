@@ -1,6 +1,6 @@
-"""The V2 door of a tensor model: inference over REST with JSON and the binary tensor extension, as raw ASGI.
+"""The door of a tensor model: V2 inference over REST, with the binary tensor extension, and plain JSON, as raw ASGI.
 
-What is read, checked and written of a request is in serving/v2; batches are the runner's business.
+What is read, checked and written of a request is in serving/v2 and serving/plain; batches are the runner's business.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
@@ -20,15 +21,17 @@ from modelwright.core.errors.starting import StartError
 from modelwright.core.ports.clock import Clock
 from modelwright.core.ports.engines import EngineConfig, Signature, TensorEngine
 from modelwright.core.status import Busy
-from modelwright.core.wire import v2
+from modelwright.core.wire import openai, v2
 from modelwright.core.wire.status import status_of
 from modelwright.serving.batching import Limits
 from modelwright.serving.door import JSON, Header, Loaded, Receive, Scope, Send, loading, read_body, send_answer
 from modelwright.serving.execution import Arrays, Outcome, Tensors
 from modelwright.serving.metrics import BatchCounts, counter, gauge
 from modelwright.serving.pipelines.divided import runner_of
+from modelwright.serving.plain.describe import openapi
+from modelwright.serving.plain.tensors import Decode, PlainTensors, no_images
 from modelwright.serving.runner import Pending, Runner
-from modelwright.serving.v2.answers import AnswerWriter, Plan
+from modelwright.serving.v2.answers import AnswerWriter
 from modelwright.serving.v2.describe import Description
 from modelwright.serving.v2.inputs import TensorsReader
 from modelwright.serving.v2.packed import read_coding, unpack
@@ -76,14 +79,32 @@ class _Inference(msgspec.Struct, frozen=True):
     reader: TensorsReader
     runner: Runner
     writer: AnswerWriter
+    plain: PlainTensors
+
+
+class _Asked(msgspec.Struct, frozen=True):
+    """One request, read and checked."""
+
+    tensors: Tensors
+    write: Callable[[Arrays], tuple[list[Header], bytes]]
+    """Its answer, in the form that it wants."""
+    patience: float = math.inf
+    """Seconds that it may wait for the engine."""
 
 
 class V2Door:
     """One tensor model behind the V2 wire."""
 
     def __init__(
-        self, model: TensorModel, engine: TensorEngine, *, clock: Clock, tell: Callable[[Event], None]
+        self,
+        model: TensorModel,
+        engine: TensorEngine,
+        *,
+        clock: Clock,
+        tell: Callable[[Event], None],
+        decode: Decode = no_images,
     ) -> None:
+        """`decode` makes pixels of image files, for inputs that are pictures."""
         self._model = model
         self._name = model.config.model
         self._engine = engine
@@ -103,6 +124,8 @@ class V2Door:
             f"/v2/models/{self._name}/infer",
             f"/v2/models/{self._name}/versions/{model.version}/infer",
         }
+        self._plain_path = f"/predict/{self._name}"
+        self._decode = decode
         self._inference: _Inference | None = None
         self._ready = False
         self._limit = min(model.max_body, model.limits.queue_bytes)
@@ -125,25 +148,27 @@ class V2Door:
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request; every failure becomes the wire's envelope."""
-        if scope["path"] not in self._infer_paths or scope["method"] != "POST":
+        is_plain = scope["path"] == self._plain_path
+        if (not is_plain and scope["path"] not in self._infer_paths) or scope["method"] != "POST":
             await self._describe(scope, send)
             return
         self._calls += 1
         self._in_flight += 1
         came = self._clock.monotonic()
         try:
-            headers, body = await self._infer(scope["headers"], receive)
+            headers, body = await self._infer(scope["headers"], receive, is_plain=is_plain)
             await send_answer(send, 200, body, headers=headers)
         except CallError as error:
             self._errors += 1
             self._requests.failed(self._clock.monotonic() - came)
-            await _send_error(send, error)
+            await _send_error(send, error, is_plain=is_plain)
             error.__traceback__ = None  # its frames hold the body, and themselves by way of this error
         except Exception:  # noqa: BLE001 - one request's defect is its own
             self._errors += 1
             self._requests.failed(self._clock.monotonic() - came)
             _log.exception("model %s: a request was not answered", self._name)
-            await _send_error(send, CallError("an internal error", hint="see the worker's log"))
+            error = CallError("an internal error", hint="see the worker's log")
+            await _send_error(send, error, is_plain=is_plain)
         finally:
             self._in_flight -= 1
 
@@ -187,9 +212,11 @@ class V2Door:
         limits = self._model.limits
         if not signature.batches:
             limits = msgspec.structs.replace(limits, joins=False)
+        reader = TensorsReader(signature, max_rows=limits.queue_rows, max_bytes=limits.queue_bytes)
         return _Inference(
             signature=signature,
-            reader=TensorsReader(signature, max_rows=limits.queue_rows, max_bytes=limits.queue_bytes),
+            reader=reader,
+            plain=PlainTensors(signature, reader, decode=self._decode),
             runner=runner_of(
                 self._engine, signature, limits=limits, model=self._name, clock=self._clock, tell=self._tell
             ),
@@ -207,10 +234,10 @@ class V2Door:
         body, head = (self._model.check, None) if self._model.check else zeros(signature)
         source = "its check request" if self._model.check else "a request of zeros"
         try:
-            plan, tensors = self._read(inference, body, head=head)
-            _, arrays = await self._computed(inference, plan, tensors=tensors, receive=None)
-            inference.writer.write(plan, arrays)
-            await inference.runner.calibrate(tensors)
+            asked = _read(inference, body, head=head)
+            _, arrays = await self._computed(inference, asked, receive=None)
+            asked.write(arrays)
+            await inference.runner.calibrate(asked.tensors)
             inference.runner.counts = BatchCounts(self._model.limits.max_rows)  # of requests of others
         except CallError as error:
             raise StartError(
@@ -219,7 +246,9 @@ class V2Door:
                 place=f"model {self._name}",
             ) from error
 
-    async def _infer(self, headers: Sequence[Header], receive: Receive) -> tuple[list[Header], bytes]:
+    async def _infer(
+        self, headers: Sequence[Header], receive: Receive, *, is_plain: bool
+    ) -> tuple[list[Header], bytes]:
         inference = self._inference
         if inference is None or not self._ready:
             raise loading(self._name)
@@ -234,14 +263,14 @@ class V2Door:
             if framing.coding:
                 body = await self._unpacked(body, framing.coding)
             arrived = self._clock.monotonic()
-            plan, tensors = self._read(inference, body, head=framing.head)
+            asked = _read_plain(inference, body, headers) if is_plain else _read(inference, body, head=framing.head)
         finally:
             self._arriving -= held
         del body  # its JSON is not kept while the request waits
         read = self._clock.monotonic()
-        pending, arrays = await self._computed(inference, plan, tensors=tensors, receive=receive)
+        pending, arrays = await self._computed(inference, asked, receive=receive)
         computed = self._clock.monotonic()
-        headers, body = inference.writer.write(plan, arrays)
+        headers, body = asked.write(arrays)
         times = (arrived, read, computed, self._clock.monotonic())
         self._requests.answered(pending, now=self._clock.now(), times=times)
         return [*headers, (v2.MACHINE_HEADER, b"%d" % math.ceil(pending.seconds * 1e6))], body
@@ -251,17 +280,12 @@ class V2Door:
             return unpack(body, coding, limit=self._limit)
         return await asyncio.to_thread(unpack, body, coding, limit=self._limit)
 
-    def _read(self, inference: _Inference, body: bytes, *, head: int | None) -> tuple[Plan, Tensors]:
-        """What a request wants and brings; all checks are made here, before it waits. JSON bytes are not kept."""
-        request, rest = v2.read_infer(body, head) if head != 0 else raw_request(inference.signature, body)
-        return inference.writer.plan(request), inference.reader.read(request.inputs, rest)
-
     async def _computed(
-        self, inference: _Inference, plan: Plan, *, tensors: Tensors, receive: Receive | None
+        self, inference: _Inference, asked: _Asked, *, receive: Receive | None
     ) -> tuple[Pending, Arrays]:
         """A request that has been through the engine, and its outputs; raises CallError."""
-        deadline = self._clock.monotonic() + plan.patience if plan.patience < math.inf else math.inf
-        pending = inference.runner.submit(tensors, deadline=deadline)
+        deadline = self._clock.monotonic() + asked.patience if asked.patience < math.inf else math.inf
+        pending = inference.runner.submit(asked.tensors, deadline=deadline)
         outcome = await outcome_of(inference.runner, pending, receive)
         if isinstance(outcome, CallError):
             raise outcome
@@ -273,9 +297,29 @@ class V2Door:
 
     async def _describe(self, scope: Scope, send: Send) -> None:
         try:
-            await send_answer(send, 200, self._description.tell(scope["method"], scope["path"]))
+            await send_answer(send, 200, self._told(scope["method"], scope["path"]))
         except CallError as error:
-            await _send_error(send, error)
+            await _send_error(send, error, is_plain=scope["path"].startswith(self._plain_path))
+
+    def _told(self, method: str, path: str) -> bytes:
+        if path == f"{self._plain_path}/openapi.json" and method in {"GET", "HEAD"}:
+            if self._inference is None or not self._ready:
+                raise loading(self._name)
+            return openapi(self._name, self._inference.plain.described)
+        return self._description.tell(method, path)
+
+
+def _read(inference: _Inference, body: bytes, *, head: int | None) -> _Asked:
+    """What a request wants and brings; all checks are made here, before it waits. JSON bytes are not kept."""
+    request, rest = v2.read_infer(body, head) if head != 0 else raw_request(inference.signature, body)
+    plan = inference.writer.plan(request)
+    tensors = inference.reader.read(request.inputs, rest)
+    return _Asked(tensors, partial(inference.writer.write, plan), plan.patience)
+
+
+def _read_plain(inference: _Inference, body: bytes, headers: Sequence[Header]) -> _Asked:
+    single, tensors = inference.plain.read(body, headers)
+    return _Asked(tensors, partial(inference.plain.write, single=single))
 
 
 def _framing(headers: Sequence[Header]) -> Framing:
@@ -314,8 +358,9 @@ async def _give_up_when_gone(runner: Runner, pending: Pending, receive: Receive)
         pending.result.set_result(Stopped("the client left before its request was computed"))
 
 
-async def _send_error(send: Send, error: CallError) -> None:
+async def _send_error(send: Send, error: CallError, *, is_plain: bool = False) -> None:
     headers = [JSON]
     if error.retry_after is not None:
         headers.append((b"retry-after", b"%d" % max(1, math.ceil(error.retry_after))))
-    await send_answer(send, status_of(error), v2.error_body(error), headers=headers)
+    body = openai.error_body(error) if is_plain else v2.error_body(error)
+    await send_answer(send, status_of(error), body, headers=headers)

@@ -59,8 +59,17 @@ class Runner:
     """Owns the engine between load and close; every verb is called on the event loop."""
 
     def __init__(
-        self, engine: TensorEngine, limits: Limits, *, model: str, clock: Clock, tell: Callable[[BatchFailed], None]
+        self,
+        engine: TensorEngine,
+        limits: Limits,
+        *,
+        model: str,
+        clock: Clock,
+        tell: Callable[[BatchFailed], None],
+        inline: bool = True,
     ) -> None:
+        """`inline`: whether short batches may run on the loop."""
+        self._inline_seconds = INLINE_SECONDS if inline else -1.0
         self.counts = BatchCounts(limits.max_rows)
         self.queue: BatchQueue[Pending] = BatchQueue(limits)
         self.pace = Pace()
@@ -95,7 +104,7 @@ class Runner:
             executed = await loop.run_in_executor(self._thread, self._execution.run, [part, part])
             if executed.problem:
                 self.queue.limits = msgspec.structs.replace(self.queue.limits, joins=False)
-        self.threaded = self.pace.expected(tensors.nbytes) > INLINE_SECONDS
+        self.threaded = self.pace.expected(tensors.nbytes) > self._inline_seconds
 
     def submit(self, tensors: Tensors, *, deadline: float = math.inf) -> Pending:
         """Let a request wait for the engine; raises Overloaded. `deadline` is on the clock's monotonic scale."""
@@ -147,7 +156,7 @@ class Runner:
             self._idle.set()
             return
         parts = [_part(piece) for piece in batch]
-        self.threaded = self.pace.expected(sum(part.nbytes for part in parts)) > INLINE_SECONDS
+        self.threaded = self.pace.expected(sum(part.nbytes for part in parts)) > self._inline_seconds
         if self.threaded or self._running:
             self._running += 1
             done = self._thread.submit(self._execution.run, parts)

@@ -34,11 +34,19 @@ class ServingDialect:
             return self._ask("POST", _TARGETS[call.operation], headers=(_JSON, *call.headers), body=wire_body(call))
         if call.operation == "alive":
             return self._ask("GET", "/readyz")
+        if call.operation in {"predict", "schema"}:
+            return self._plain(call)
         version = f"/versions/{call.version}" if call.version else ""
         target = f"/v2/models/{call.model}{version}"
         if call.operation == "infer":
             return self._ask("POST", f"{target}/infer", headers=call.headers, body=call.body)
         return self._ask("GET", f"{target}{_QUESTIONS[call.operation]}", headers=call.headers)
+
+    def _plain(self, call: Outbound) -> UpstreamRequest:
+        target = f"/predict/{call.model}"
+        if call.operation == "schema":
+            return self._ask("GET", f"{target}/openapi.json", headers=call.headers)
+        return self._ask("POST", target, headers=call.headers, body=call.body)
 
     def failure(self, status: int, headers: Headers, body: bytes) -> CallError | None:
         return None

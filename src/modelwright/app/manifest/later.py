@@ -48,7 +48,7 @@ VALUES: tuple[tuple[Path, re.Pattern[str], str], ...] = (
     ),
     (
         (*_MODEL, "engine", "kind"),
-        re.compile(r"llama-server|vllm|tgi|ollama|python:.+"),
+        re.compile(r"llama-server|vllm|tgi|ollama"),
         "use onnxruntime or openvino-llm, or run it elsewhere and name it under `providers`",
     ),
     (("observe", "log", "format"), re.compile(r"(?!json$).+"), "write `json`"),

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from modelwright.adapters.providers.table import KINDS
+from modelwright.app.artifacts.code import module_file
 from modelwright.app.document.finding import in_file_order
 from modelwright.app.document.parse import DocumentError, parse, read_bytes, read_text
 from modelwright.app.document.tree import Node
@@ -69,8 +70,9 @@ class LoadedManifest:
     """Always empty: with faults there is no such value."""
 
     def source(self, model: str) -> Path:
-        """Absolute path of the file of a model, or of a version `name@version` of it."""
-        return self._absolute(in_versions(self.manifest.models)[model].source)
+        """Absolute path of the file of a model, or of a version `name@version` of it; a class may have but its code."""
+        section = in_versions(self.manifest.models)[model]
+        return self._absolute(section.source or module_file(self.base_dir, section.engine.kind))
 
     def check(self, model: str) -> Path | None:
         """Absolute path of the check of a model, or of a version of it; None when it has none."""

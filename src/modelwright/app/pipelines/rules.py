@@ -10,7 +10,7 @@ from modelwright.app.manifest.rules.case import Case, Rules, unknown_name
 from modelwright.app.manifest.rules.operations import TEXT_WIRE, steps_only
 from modelwright.app.manifest.sections.models import ModelSection
 from modelwright.app.pipelines.section import KINDS, OF_TOKENIZE, StepSection
-from modelwright.app.plugins import PIPELINE, engine_row
+from modelwright.app.plugins import PIPELINE, PYTHON, engine_row
 
 _OF_A_FILE = ("source", "digest", "versions")
 _OF_A_PROCESS = ("check", "batching", "scale", "price", "labels", "versions")
@@ -20,7 +20,8 @@ def _source_or_pipeline(case: Case) -> Iterator[Finding]:
     for name, model in case.manifest.models.items():
         here: Path = ("models", name)
         if model.pipeline is None:
-            if not model.source and (*here, "source") not in case.unknown:
+            is_class = (model.engine.kind or "").startswith(PYTHON)  # its code may be all that it has
+            if not model.source and not is_class and (*here, "source") not in case.unknown:
                 remedy = "write `source: ./path/of/the/model/file`, or `pipeline: …`"
                 yield Finding(here, "`source` is missing", remedy)
             if model.engine.kind == PIPELINE:
@@ -62,6 +63,8 @@ def _model(case: Case, here: Path, name: str) -> Iterator[Finding]:
     engine = case.engine(name)
     if engine == PIPELINE:
         yield Finding(here, f"{name!r} is a pipeline itself", "write its steps here")
+    elif engine.startswith(PYTHON):
+        yield Finding(here, f"{name!r} is a class of your own, which has a process to itself", "name a tensor model")
     elif engine and engine_row(engine).wire == TEXT_WIRE:
         yield Finding(here, f"{name!r} writes text, and steps give each other tensors", "name a tensor model")
 

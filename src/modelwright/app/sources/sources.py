@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from modelwright.app.artifacts.code import module_file
 from modelwright.app.artifacts.digests import marks_of, model_digests
 from modelwright.app.manifest.sections.models import ModelSection
 from modelwright.app.pipelines.plan import files_of, located_whole
@@ -23,12 +24,13 @@ class Sources:
         """By source and stated digest."""
 
     def of(self, models: Mapping[str, ModelSection]) -> dict[str, Located]:
-        """By model, and by step for a file that a step names itself.
+        """By model that has any, and by step for a file that a step names itself.
 
         One that was found before in this run is what it was then; raises StartError and RegistryError.
         """
-        wanted = {name: (section.source, section.digest) for name, section in models.items() if section.source}
+        wanted = {name: (self._source(section), section.digest) for name, section in models.items()}
         wanted.update({name: (path, "") for name, path in files_of(models)})
+        wanted = {name: source for name, source in wanted.items() if source[0]}
         for source, digest in wanted.values():
             if (source, digest) not in self._found:
                 self.locate(source, digest)
@@ -37,6 +39,10 @@ class Sources:
             if section.pipeline is not None:
                 located[name] = located_whole(name, section.pipeline, located)
         return located
+
+    def _source(self, section: ModelSection) -> str:
+        """Of a class that has none, its code, unless it is installed elsewhere."""
+        return section.source or module_file(self._base, section.engine.kind)
 
     def anew(self, models: Mapping[str, ModelSection]) -> dict[str, Located]:
         """By model, as it is now: what was written since, and where aliases lead by now. Raises as `of`."""

@@ -17,7 +17,7 @@ from modelwright.app.plugins import engine_row
 from modelwright.app.snapshot import worker_name
 from modelwright.app.sources.located import Located
 from modelwright.app.supervise.fleet.units import Unit
-from modelwright.core.quantities import parse_size
+from modelwright.core.quantities import parse_duration, parse_size
 
 GRPC = "grpc-0"
 
@@ -118,7 +118,7 @@ def _model(loaded: LoadedManifest, name: str, *, threads: int, check: str, locat
         version=section.version or FIRST,
         engine=row.kind,
         wire=row.wire,
-        path=found.path if found else str(loaded.source(name)),
+        path=found.path if found else str(loaded.source(name)) if section.source else "",
         digest=found.digest if found else section.digest,
         promised=found.promised if found else bool(section.digest),
         marks=found.marks if found else "",
@@ -133,6 +133,8 @@ def _model(loaded: LoadedManifest, name: str, *, threads: int, check: str, locat
         queue_bytes=parse_size(section.batching.queue_bytes),
         max_sequences=section.batching.max_sequences,
         max_body=parse_size(loaded.manifest.gateway.max_body),
+        concurrency=section.engine.concurrency,
+        timeout=parse_duration(section.engine.timeout),
     )
     if section.pipeline is None:
         return part

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import msgspec
 
+from modelwright.app.artifacts.code import module_file
 from modelwright.app.artifacts.digests import digest_of_model, marks_of
 from modelwright.app.artifacts.labels import read_labels
 from modelwright.app.parts import ModelPart, PartSpec
 from modelwright.app.pipelines.make import engine_config, files_of, made
-from modelwright.app.plugins import tensor_engine, text_codec, text_engine
+from modelwright.app.plugins import decode_image, own_engine, tensor_engine, text_codec, text_engine
 from modelwright.app.system import SystemClock, resident_mb
 from modelwright.core.contracts.events import Event
 from modelwright.core.errors.calls import CallError
@@ -27,9 +28,14 @@ from modelwright.serving.door import Door
 from modelwright.serving.embeddings.door import EmbeddingRules, EmbeddingsDoor
 from modelwright.serving.http_openai import OpenAIDoor, TextBounds
 from modelwright.serving.http_v2 import TensorModel, V2Door
+from modelwright.serving.plain.door import CustomBounds, CustomDoor
 from modelwright.serving.stamped import StampedDoor
 
-ENVELOPES: dict[str, Callable[[CallError], bytes]] = {"v2": v2.error_body, "openai": openai.error_body}
+ENVELOPES: dict[str, Callable[[CallError], bytes]] = {
+    "v2": v2.error_body,
+    "openai": openai.error_body,
+    "plain": openai.error_body,
+}
 """How each wire tells an error while there is no door yet."""
 
 
@@ -40,6 +46,7 @@ class ServingParts:
         self.clock = SystemClock()
         self._writer = LineWriter()
         self._lines = EventLines(spec.name)
+        self._base = Path(spec.base)
         configure_logging(spec.name, write=self._writer.write, level=spec.log_level)
 
     def tell(self, event: Event) -> None:
@@ -62,13 +69,43 @@ class ServingParts:
     def _door(self, part: ModelPart, *, on_lost: Callable[[BaseException], None]) -> Door:
         match part.wire:
             case "v2":
-                return _with_embeddings(
-                    V2Door(_tensor_model(part), _engine(part), clock=self.clock, tell=self.tell), part
-                )
+                return _with_embeddings(self._tensor_door(part, engine_config(part), _engine(part)), part)
             case "openai":
                 return _text_door(part, engine_config(part), on_lost)
+            case "plain":
+                return self._own_door(part, engine_config(part), on_lost)
             case _:
                 raise StartError(f"model {part.model} speaks {part.wire!r}, which no door does", hint="v2 or openai")
+
+    def _tensor_door(self, part: ModelPart, config: EngineConfig, engine: TensorEngine) -> V2Door:
+        model = msgspec.structs.replace(_tensor_model(part), config=config)
+        return V2Door(model, engine, clock=self.clock, tell=self.tell, decode=decode_image)
+
+    def _own_door(self, part: ModelPart, config: EngineConfig, on_lost: Callable[[BaseException], None]) -> Door:
+        """Of a class of the user's: that of tensors when it declares some."""
+        code = module_file(self._base, part.engine)
+        folders = (str(self._base),)
+        if code and part.path == str(self._base / code):
+            config = msgspec.structs.replace(config, path="")
+        elif part.path and any(Path(part.path).glob("*.py")):
+            folders = (part.path, *folders)
+        tensors, plain = own_engine(
+            part.engine,
+            folders=folders,
+            place=f"model {part.model}",
+            at_once=part.concurrency,
+            seconds=part.timeout,
+        )
+        if tensors is not None:
+            return self._tensor_door(part, config, tensors)
+        bounds = CustomBounds(
+            queue=part.queue_rows, queue_bytes=part.queue_bytes, max_body=part.max_body, seconds=part.timeout
+        )
+        if plain is None:
+            raise StartError(f"model {part.model} has no engine", hint="install modelwright again")
+        return CustomDoor(
+            plain, config, bounds=bounds, check=part.check.encode(), on_lost=on_lost, version=part.version
+        )
 
 
 def check_file(part: ModelPart) -> str:
@@ -78,6 +115,8 @@ def check_file(part: ModelPart) -> str:
     """
     if part.pipeline is not None:
         return " ".join(check_file(one) for one in files_of(part))
+    if not part.path:
+        return ""
     path = Path(part.path)
     marks = marks_of(path)
     if not part.digest or (not part.promised and marks == part.marks):
@@ -98,7 +137,7 @@ def check_unchanged(part: ModelPart, marks: str) -> None:
     if part.pipeline is not None:
         for one, mark in zip(files_of(part), marks.split(), strict=True):
             check_unchanged(one, mark)
-    elif marks_of(Path(part.path)) != marks:
+    elif part.path and marks_of(Path(part.path)) != marks:
         raise BadModelFile(
             f"{part.path} was changed while it was being loaded",
             hint="write it elsewhere and move it here as a whole, then start modelwright up again",

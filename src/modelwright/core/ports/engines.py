@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import msgspec
@@ -56,6 +57,8 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
     """What else the metadata tells, such as `x.scale` of a quantised input."""
     rows: bool = True
     """False: the engine knows that its first dimension is no batch, though it is free."""
+    inline: bool = True
+    """False: it never runs on the event loop, however short it is."""
 
     @property
     def batches(self) -> bool:
@@ -225,4 +228,83 @@ class Tokenizer(Protocol):
 
     def encode(self, texts: Sequence[str]) -> list[Tokens]:
         """Ids with the special tokens around them."""
+        ...
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """One part of a form."""
+
+    name: str
+    data: bytes
+    filename: str = ""
+    """Empty: the part is no file but a text."""
+    content_type: str = ""
+
+
+class CustomSignature(msgspec.Struct, frozen=True, kw_only=True):
+    """What a class takes and gives, as JSON Schemas that hold their own definitions below `$defs`."""
+
+    takes: dict[str, Any]
+    """Of the whole request."""
+    gives: dict[str, Any]
+    """Of the whole answer; empty: anything."""
+    pieces: dict[str, Any] | None = None
+    """Of one piece of a stream; None: it does not stream."""
+    files: tuple[str, ...] = ()
+    """Inputs that may come as files of a form."""
+    whole: bool = True
+    """Whether it answers as a whole; a class that only streams has its pieces joined to one list."""
+    at_once: int = 1
+    """Calls that run at once."""
+    one_loop: bool = False
+    """They share a loop: one that does not let go of it stops all."""
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What goes back."""
+
+    body: bytes
+    content_type: str = "application/json"
+
+
+class Pieces(Protocol):
+    """The pieces of one answer, asked for one after the other."""
+
+    def next(self) -> Future[bytes | None]:
+        """The next one as JSON in one line; None at the end. The future fails as that of `Invocation.answer`."""
+        ...
+
+    def close(self) -> Future[None]:
+        """End the user's generator, wherever it is."""
+        ...
+
+
+class Invocation(Protocol):
+    """One call of the class, its arguments checked."""
+
+    def answer(self) -> Future[Answer]:
+        """Begin to run. The future fails with EngineFailed, or with the CallError that the class itself raised.
+
+        It is done when the method has ended: cancelling it asks an `async` method to end, another one runs on.
+        """
+        ...
+
+    def pieces(self) -> Pieces:
+        """Begin to stream; raises Unprocessable when the class does not."""
+        ...
+
+
+class CustomEngine(Protocol):
+    """Runs one class of the user's."""
+
+    def load(self, config: EngineConfig) -> CustomSignature:
+        """Make and load it; raises StartError with the file and line of what is wrong."""
+        ...
+
+    def read(self, given: bytes | list[Part], *, stream: bool) -> Invocation:
+        """Check what came, a JSON body or the parts of a form; raises Malformed, or Unprocessable naming the input."""
+        ...
+
+    def close(self) -> None:
+        """Wait for nothing, and give the memory back."""
         ...

@@ -16,8 +16,8 @@ class Outbound(msgspec.Struct, frozen=True, kw_only=True):
     """What a dialect needs to know of a call."""
 
     operation: str
-    """chat | completions | embeddings | messages | responses | infer; of our own workers also metadata | ready (V2)
-    and alive."""
+    """chat | completions | embeddings | messages | responses | infer | predict; of our own workers also metadata
+    and ready (V2), schema and alive."""
     model: str
     """The provider's name of the model."""
     client_model: str = ""

@@ -5,6 +5,13 @@ from collections.abc import Iterator
 
 _BOUNDARY = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 DONE = b"[DONE]"
+FAILED = b"event: error\n"
+"""Before the last event of a model's pieces that failed; its data is the error's envelope."""
+MACHINE = b"event: machine\n"
+"""Before an event of our own workers' for the gateway alone: microseconds of the model's time."""
+EVENTS = b"text/event-stream"
+LINES = (b"application/jsonl", b"application/x-ndjson", b"application/x-jsonlines")
+"""Names of JSON in lines, another form of the same."""
 _BOM = b"\xef\xbb\xbf"
 """May stand before the first event."""
 
@@ -54,6 +61,16 @@ def event_data(event: bytes) -> bytes:
 def event_bytes(data: bytes) -> bytes:
     """One event of one data line."""
     return b"data: " + data + b"\n\n"
+
+
+def wants_stream(accept: bytes) -> bool:
+    """Whether a client asks for a model's pieces as they come."""
+    return EVENTS in accept or wants_lines(accept)
+
+
+def wants_lines(accept: bytes) -> bool:
+    """Whether it wants a line of JSON for each piece."""
+    return any(name in accept for name in LINES)
 
 
 def _data_lines(event: bytes) -> Iterator[bytes]:

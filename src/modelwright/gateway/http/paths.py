@@ -12,6 +12,7 @@ _V2 = "/v2/models/"
 _REPOSITORY = "/v2/repository/"
 REPOSITORY_VIEWS = frozenset({"index", "load", "unload"})
 _TASKS = "/v1/tasks"
+_PREDICT = "/predict/"
 
 
 class Match(msgspec.Struct, frozen=True):
@@ -22,7 +23,7 @@ class Match(msgspec.Struct, frozen=True):
     view: str = ""
     """A question that we answer ourselves (gateway/views.py); empty for a call."""
     operation: str = ""
-    """chat | completions | embeddings | messages | responses | infer; empty for a view."""
+    """chat | completions | embeddings | messages | responses | infer | predict; empty for a view."""
     model: str = ""
     version: str = ""
     task: str = ""
@@ -108,6 +109,12 @@ def _named(path: str) -> tuple[str, Match]:
         name, _, verb = path.removeprefix(f"{_REPOSITORY}models/").rstrip("/").partition("/")
         if NAME.fullmatch(name) and verb in {"load", "unload"}:
             return "POST", Match(f"{_REPOSITORY}models/{{model}}/{verb}", view=verb, model=name)
+    if path.startswith(_PREDICT):
+        name, *rest = path.removeprefix(_PREDICT).rstrip("/").split("/")
+        if NAME.fullmatch(name) and not rest:
+            return "POST", Match(f"{_PREDICT}{{model}}", operation="predict", model=name)
+        if NAME.fullmatch(name) and rest == ["openapi.json"]:
+            return "GET", Match(f"{_PREDICT}{{model}}/openapi.json", view="schema", model=name)
     raise unknown_path(path)
 
 

@@ -149,7 +149,7 @@ def _endpoint(in_force: InForce, principal: Principal, wish: Wish) -> str:
     if not called.operation:
         raise Unprocessable(f"`url`: {wish.url[:_SHOWN]} is no call", hint=f"such as {', '.join(_CALLS)}", param="url")
     name = called.model
-    if called.operation != "infer":
+    if called.operation not in {"infer", "predict"}:
         head = HEADS.get(called.operation, openai.read_head)(bytes(wish.body))
         if head.stream:
             hint = "leave it out: a task's answer is read as a whole"
@@ -163,7 +163,7 @@ def _endpoint(in_force: InForce, principal: Principal, wish: Wish) -> str:
     return name
 
 
-_CALLS = (*openai.PATHS, anthropic.PATH, responses.PATH, "/v2/models/{name}/infer")
+_CALLS = (*openai.PATHS, anthropic.PATH, responses.PATH, "/v2/models/{name}/infer", "/predict/{name}")
 
 
 def _kept(in_force: InForce, headers: Mapping[bytes, bytes]) -> dict[str, str]:

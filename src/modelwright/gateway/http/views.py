@@ -91,7 +91,7 @@ class Views:
         return _json({"ready": False}, status=503)
 
     async def _ask(self, lane: Lane, found: Match) -> Reply:
-        """Metadata, readiness or configuration of one of our models, from a worker that has it."""
+        """Metadata, description, readiness or configuration of one of our models, from a worker that has it."""
         return await self._asked(lane, found, lane.pick(self._gateway.parts.clock.monotonic()))
 
     async def _counts(self, lane: Lane, found: Match) -> Reply:

@@ -17,6 +17,7 @@ from modelwright.core.wire import anthropic
 from modelwright.core.wire.between.chat import Facts
 from modelwright.core.wire.forms import Form
 from modelwright.core.wire.openai import raw_field, with_fields
+from modelwright.core.wire.sse import EVENTS
 from modelwright.core.wire.v2 import ARTIFACT_HEADER, MACHINE_HEADER
 from modelwright.gateway.call import Call, Handler, HeaderPairs, Reply
 from modelwright.gateway.charges import reserve
@@ -25,7 +26,7 @@ from modelwright.gateway.inflight import too_slow
 from modelwright.gateway.lanes import Lane
 from modelwright.gateway.prompting.filling import lane_body
 from modelwright.gateway.routing.keyring import KeyRing
-from modelwright.gateway.stream import FormRelay, Relay, note_usage
+from modelwright.gateway.stream import FormRelay, PlainRelay, Relay, note_usage
 
 MAX_ERROR = 1 << 20
 
@@ -39,6 +40,8 @@ _TRACE = (b"traceparent", b"tracestate")
 _LIMIT = "max_tokens"
 _COUNTED = frozenset({"messages", "responses"})
 """Operations whose streams count tokens unasked."""
+_BARE = frozenset({"infer", "predict"})
+"""Operations whose answers hold nothing for us; what they cost stands in a header."""
 
 
 class Dispatch:
@@ -110,7 +113,10 @@ class Dispatch:
     ) -> Reply:
         lane = call.lane
         patience = lane.deadlines.idle if lane is not None else 0.0
-        if form is None:
+        if call.operation == "predict":
+            relay = PlainRelay(call, response, patience=patience, monotonic=self._monotonic)
+            headers = relay.headers(headers)
+        elif form is None:
             relay = Relay(call, response, patience=patience, monotonic=self._monotonic)
         else:
             relay = FormRelay(call, response, form, patience=patience, monotonic=self._monotonic)
@@ -150,7 +156,7 @@ def _noted(call: Call, response: UpstreamResponse, body: bytes, *, dialect: Dial
     """A whole answer in the client's form, after what it tells went into the row."""
     if form is not None:
         body, told = form.answer(body)
-    elif call.operation == "infer":
+    elif call.operation in _BARE:
         told = _timed(response.headers)
     else:
         told = dialect.answer(body)
@@ -239,7 +245,17 @@ def _pass_on(call: Call, lane: Lane) -> tuple[tuple[bytes, bytes], ...]:
         (b"x-modelwright-call", call.row.call.encode()),
         (b"x-request-id", call.row.request_id.encode()),
     )
+    if call.operation == "predict":
+        return (*_plain_headers(call), *ids, *traced)
     return (*_tensor_headers(headers), *ids, *traced) if call.operation == "infer" else (*ids, *traced)
+
+
+def _plain_headers(call: Call) -> tuple[tuple[bytes, bytes], ...]:
+    """JSON or a form; a stream comes as events, whatever form the client wants it in."""
+    kind = (b"content-type", call.headers.get(b"content-type", b"application/json"))
+    coding = call.headers.get(b"content-encoding")
+    named = (kind,) if coding is None else (kind, (b"content-encoding", coding))
+    return (*named, (b"accept", EVENTS)) if call.row.stream else named
 
 
 def _tensor_headers(headers: dict[bytes, bytes]) -> tuple[tuple[bytes, bytes], ...]:

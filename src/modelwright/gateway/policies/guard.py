@@ -15,7 +15,7 @@ from modelwright.gateway.call import Call, Handler, Reply
 from modelwright.gateway.prompting.filling import system_text
 
 HEADER = b"x-modelwright-guards"
-_WITHOUT_TEXT = frozenset({"infer"})
+_WITHOUT_TEXT = frozenset({"infer", "predict"})
 log = logging.getLogger("modelwright.gateway")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from modelwright.core.wire import anthropic, openai, responses
+from modelwright.core.wire.sse import wants_stream
 from modelwright.gateway.call import Call, Handler, Reply
 
 _STREAMS = frozenset({"chat", "completions", "messages", "responses"})
@@ -22,7 +23,9 @@ class Read:
         body = call.body = await call.read(self._limit)
         row = call.row
         row.bytes_in = len(body)
-        if call.operation != "infer":
+        if call.operation == "predict":
+            row.stream = wants_stream(call.headers.get(b"accept", b""))
+        elif call.operation != "infer":
             head = call.head = HEADS.get(call.operation, openai.read_head)(body)
             row.endpoint = storable(head.model)
             if head.user and not row.user:

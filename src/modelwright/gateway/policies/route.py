@@ -24,6 +24,7 @@ _HOW = {
     "messages": "POST /v1/messages",
     "responses": "POST /v1/responses",
     "infer": "POST /v2/models/{name}/infer",
+    "predict": "POST /predict/{name}",
 }
 
 

@@ -202,7 +202,7 @@ def runner_of(
     """The runner that fits a loaded engine."""
     if isinstance(engine, Pipeline) and signature.batches and engine.front is not None:
         return TextRunner(engine, limits, model=model, clock=clock, tell=tell)
-    return Runner(engine, limits, model=model, clock=clock, tell=tell)
+    return Runner(engine, limits, model=model, clock=clock, tell=tell, inline=signature.inline)
 
 
 def _rejoined(parts: Sequence[tuple[Share, Pending]], rows: int) -> Arrays:

@@ -57,6 +57,17 @@ class TensorsReader:
                 raise _malformed(item.name, "is given twice", "send each input once")
             arrays[item.name], size = reader.read(item, rest)
             rest = rest[size:]
+        return self.complete(arrays, rest)
+
+    def reader(self, name: str) -> InputReader:
+        """Of one input; raises Malformed for one that the model does not take."""
+        found = self._readers.get(name)
+        if found is None:
+            raise _unknown(name, self._readers)
+        return found
+
+    def complete(self, arrays: dict[str, Array], rest: memoryview | bytes = b"") -> Tensors:
+        """A request's inputs together, after which no bytes may follow; raises Malformed."""
         self._complete(arrays, rest)
         return Tensors(
             arrays=arrays,
@@ -65,7 +76,7 @@ class TensorsReader:
             key=() if self._fixed else tuple(arrays[name].shape[1:] for name in self._readers),
         )
 
-    def _complete(self, arrays: dict[str, Array], rest: memoryview) -> None:
+    def _complete(self, arrays: dict[str, Array], rest: memoryview | bytes) -> None:
         if len(arrays) != len(self._readers):
             missing = next(name for name in self._readers if name not in arrays)
             raise _malformed(missing, "is missing", f"send all of {', '.join(self._readers)}")
@@ -126,6 +137,20 @@ class InputReader:
             return self._from_json(shape, given.data), 0
         size = self._binary_size(parameters["binary_data_size"], given.data, rest)
         return self._from_bytes(shape, rest[:size]), size
+
+    def nested(self, data: memoryview, *, depth: int) -> Array:
+        """The array whose shape is how the JSON is nested, `depth` deep; raises Malformed."""
+        try:
+            if not depth:  # one value for an input without dimensions
+                return self.whole(self._array(self._decoded(memoryview(b"[%b]" % data), 1)).reshape(()))
+            return self.whole(self._array(self._decoded(data, depth)))
+        except msgspec.DecodeError as error:
+            raise self._wrong(f"cannot be read: {error}", self._elements_are) from None
+
+    def whole(self, array: Array) -> Array:
+        """An array of a shape that the model takes; raises Malformed for another one."""
+        self._shape(RequestInput(self.name, list(array.shape), self._spec.datatype))
+        return array
 
     def _shape(self, given: RequestInput) -> list[int]:
         spec, shape = self._spec, given.shape
@@ -188,7 +213,7 @@ class InputReader:
             raise self._wrong("has no data", "send `data`, or the bytes with `binary_data_size`")
         if self._spec.datatype == "FP16":
             raise self._wrong("is FP16, which JSON cannot carry", "send it by the binary tensor extension")
-        depth = _depth(data)
+        depth = depth_of(data)
         if depth not in (1, len(shape)):
             how = "is not an array" if depth == 0 else f"is nested {depth} deep"
             raise self._wrong(f"has data that {how}", "send it flat, row by row, or nested as its shape says")
@@ -231,7 +256,7 @@ def _absent(data: memoryview) -> bool:
     return not data or (len(data) == 4 and bytes(data) == b"null")
 
 
-def _depth(data: memoryview) -> int:
+def depth_of(data: memoryview) -> int:
     """How many brackets open before the first value; counting stops at numpy's own bound."""
     depth = 0
     for byte in data[:4096]:

@@ -101,7 +101,6 @@ def test_the_whole_design_is_understood(write: Write) -> None:
         "models: {m: {source: 'https://example.com/m.onnx'}}",
         "models: {m: {source: 'hf://org/repo@main'}}",
         "models: {m: {source: 'registry:m@3'}}",
-        "models: {m: {source: ./chat.gguf, engine: {kind: 'python:my.module:Class'}}}",
     ],
 )
 def test_values_of_the_design_are_refused(write: Write, text: str) -> None:

@@ -31,7 +31,7 @@ def test_a_right_manifest(write: Write, folder: Path) -> None:
     assert loaded.manifest.gateway.listen == "127.0.0.1:8000"
     assert loaded.engines == {"digits": "onnxruntime", "chat": "openvino-llm"}
     assert loaded.operations == {
-        "digits": ("infer",),
+        "digits": ("infer", "predict"),
         "chat": ("chat", "completions", "messages", "responses"),
         "remote": ("chat", "completions", "embeddings", "messages", "responses"),
     }

@@ -34,7 +34,7 @@ def problems(write: Write, text: str) -> list[tuple[str, str, str]]:
 
 def test_a_step_is_no_endpoint_and_has_no_process(write: Write) -> None:
     loaded = load_manifest(write(models(DIGITS, pipeline(WHOLE))), env={})
-    assert loaded.operations == {"p": ("infer", "embeddings")}
+    assert loaded.operations == {"p": ("infer", "predict", "embeddings")}
     assert loaded.engines["p"] == PIPELINE
     assert part_names(loaded.manifest) == ["gateway-0", "serving-p-0", "control"]
 
@@ -42,7 +42,7 @@ def test_a_step_is_no_endpoint_and_has_no_process(write: Write) -> None:
 def test_a_step_that_an_endpoint_serves_runs_by_itself_too(write: Write) -> None:
     text = models(DIGITS, pipeline(f"{TOKENS}, {MODEL}")) + "endpoints: {e: {variants: {a: {serve: digits}}}}"
     loaded = load_manifest(write(text), env={})
-    assert loaded.operations == {"p": ("infer",), "e": ("infer",)}
+    assert loaded.operations == {"p": ("infer", "predict"), "e": ("infer", "predict")}
     assert part_names(loaded.manifest) == ["gateway-0", "serving-digits-0", "serving-p-0", "control"]
     snapshot = base_snapshot(loaded, runtime="/run", release="r", salt="00", prices=PriceBook(loaded.manifest, at=0.0))
     assert [provider.name for provider in snapshot.providers] == ["serving:digits", "serving:p"]
@@ -51,10 +51,10 @@ def test_a_step_that_an_endpoint_serves_runs_by_itself_too(write: Write) -> None
 @pytest.mark.parametrize(
     ("steps", "more", "operations"),
     [
-        (f"{TOKENS}, {MODEL}", "", ("infer",)),
-        (f"{TOKENS}, {MODEL}", ", embeddings: {}", ("infer", "embeddings")),
-        (f"{MODEL}, unit: {{normalize: l2}}", "", ("infer",)),
-        (f"{TOKENS}, {MODEL}, pooled: {{pool: cls}}", "", ("infer", "embeddings")),
+        (f"{TOKENS}, {MODEL}", "", ("infer", "predict")),
+        (f"{TOKENS}, {MODEL}", ", embeddings: {}", ("infer", "predict", "embeddings")),
+        (f"{MODEL}, unit: {{normalize: l2}}", "", ("infer", "predict")),
+        (f"{TOKENS}, {MODEL}, pooled: {{pool: cls}}", "", ("infer", "predict", "embeddings")),
     ],
 )
 def test_embeddings_are_answered_from_texts_to_vectors_or_as_written(

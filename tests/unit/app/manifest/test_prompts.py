@@ -51,7 +51,7 @@ def test_a_prompt_needs_messages_to_go_before(write: Write) -> None:
     found = faults(write(tensors + SUPPORT + endpoint("support@v1", serve="digits")))
     assert (
         "endpoints.e.variants.v.prompt",
-        "a prompt goes before messages, and this variant answers infer",
+        "a prompt goes before messages, and this variant answers infer, predict",
         "remove it",
     ) in found
 

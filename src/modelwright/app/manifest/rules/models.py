@@ -11,9 +11,10 @@ from modelwright.app.manifest.files import FileFacts
 from modelwright.app.manifest.rules.case import Case, Rules
 from modelwright.app.manifest.rules.operations import TEXT_WIRE
 from modelwright.app.manifest.sections.models import FIRST, ModelSection, in_versions, place_of
-from modelwright.app.plugins import chosen_engine, engine_row
+from modelwright.app.plugins import PYTHON, chosen_engine, engine_row
 
 _TEXT_FIELDS = {"engine": {"context", "cache"}, "batching": {"max_sequences"}}
+_CLASS_FIELDS = {"concurrency", "timeout"}
 
 
 def _something_runs(case: Case) -> Iterator[Finding]:
@@ -27,6 +28,9 @@ def _model_files(case: Case) -> Iterator[Finding]:
         if facts is None:
             continue
         here: Path = place_of(name)
+        if model.digest and not model.source and _is_own_class(model):
+            problem = "`digest` stands without a source"
+            yield Finding((*here, "digest"), problem, "name the source, or remove it", on_key=True)
         if facts.source_problem:
             yield Finding((*here, "source"), f"{model.source!r} {facts.source_problem}", "name the model file")
         elif model.source:
@@ -104,10 +108,25 @@ def _versions(case: Case) -> Iterator[Finding]:
                 yield Finding((*here, version, "source"), problem, "make it a model of its own")
 
 
+def _own_class_only(case: Case) -> Iterator[Finding]:
+    """Likewise."""
+    for name, model in case.manifest.models.items():
+        if _is_own_class(model) or not case.engine(name):
+            continue
+        for known in _CLASS_FIELDS & model.engine.model_fields_set:
+            problem = f"`{known}` is for classes of your own, and {name} is run by {case.engine(name)}"
+            yield Finding(("models", name, "engine", known), problem, "remove it", on_key=True)
+
+
+def _is_own_class(model: ModelSection) -> bool:
+    return bool(model.engine.kind) and str(model.engine.kind).startswith(PYTHON)
+
+
 RULES: Rules = (
     _something_runs,
     _model_files,
     _versions,
     _fitting_keys,
     _devices,
+    _own_class_only,
 )

@@ -11,7 +11,7 @@ from modelwright.core.prompting.opening import OPENED
 
 TEXT_OPERATIONS = ("chat", "completions", "messages", "responses")
 TEXT_WIRE = "openai"
-TENSOR_OPERATIONS = ("infer",)
+TENSOR_OPERATIONS = ("infer", "predict")
 EMBEDDINGS = "embeddings"
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, ValidatorFunctionWrapHandler, WithJsonSchema, WrapValidator
 
 from modelwright.app.manifest.sections.prices import MachinePriceSection
-from modelwright.app.manifest.sections.section import Section, Size
+from modelwright.app.manifest.sections.section import Duration, Section, Size
 from modelwright.app.pipelines.section import PipelineSection
+from modelwright.app.plugins import PYTHON
 
 VERSION_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}"
 Version = Annotated[str, StringConstraints(pattern=rf"^{VERSION_PATTERN}$")]
@@ -33,10 +35,38 @@ EngineKind = Literal[
 ]
 
 
+def _python_or(kind: Any, known: ValidatorFunctionWrapHandler) -> Any:
+    """A class of the user's, or one of the kinds that are known."""
+    if not isinstance(kind, str) or not kind.startswith(PYTHON):
+        return known(kind)
+    if not re.fullmatch(PYTHON_PATTERN, kind):
+        raise ValueError(f"{kind!r} names no class; write such as python:app.models:Greeter")
+    return kind
+
+
+PYTHON_PATTERN = r"^python:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$"
+Kind = Annotated[
+    EngineKind,
+    WrapValidator(_python_or),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"enum": list(get_args(EngineKind)), "type": "string"},
+                {"type": "string", "pattern": PYTHON_PATTERN},
+            ]
+        }
+    ),
+]
+"""`python:module:Class`, or a kind that comes with Modelwright."""
+
+
 class EngineSection(Section):
     """Which engine runs the model, and how."""
 
-    kind: EngineKind | None = Field(default=None, description="Engine; by default chosen from the file's content.")
+    kind: Kind | None = Field(
+        default=None,
+        description="Engine, or `python:module:Class` of your own; by default chosen from the file's content.",
+    )
     threads: int = Field(
         default=0, ge=0, le=256, description="Compute threads; 0 shares the machine's cores among the models."
     )
@@ -55,6 +85,15 @@ class EngineSection(Section):
         description="Text models: tokens of prompt and answer together; 0 is the model's own.",
     )
     cache: Size = Field(default="256MiB", description="Text models: memory for the key-value cache.")
+    concurrency: int = Field(
+        default=0,
+        ge=0,
+        le=4096,
+        description="Your own class: calls that run at once; 0 is one, or 64 when its method is `async`.",
+    )
+    timeout: Duration = Field(
+        default="60s", description="Your own class: longest that a call, or one piece of a stream, may take."
+    )
     options: dict[str, Any] = Field(default_factory=dict, description="Settings handed to the engine as they are.")
 
 
@@ -93,7 +132,10 @@ class VersionSection(Section):
 class ModelSection(VersionSection):
     """An artifact of ours."""
 
-    source: str = Field(default="", description="Path of the model's file or folder, relative to the manifest.")
+    source: str = Field(
+        default="",
+        description="Path of the model's file or folder, relative to the manifest; a class of your own may need none.",
+    )
     pipeline: PipelineSection | None = Field(
         default=None, description="Several steps that answer as this model, instead of a file."
     )

@@ -42,7 +42,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def commands(snapshot: Snapshot, models: Sequence[Shown], *, public: str, key: str, place: Place) -> list[str]:
-    """Lines for a shell: the key, a call of the first text model, one of the first tensor model, the status.
+    """Lines for a shell: the key, a call of the first text model, of the first tensor model and class, the status.
 
     Without a text model of ours, an endpoint that chats elsewhere is called. Without a key the first line says how to
     make one.
@@ -51,7 +51,7 @@ def commands(snapshot: Snapshot, models: Sequence[Shown], *, public: str, key: s
     if snapshot.auth != "none":
         lines.append(f"export KEY={key}" if key else f"export KEY=…    # from: {place.command('keys create NAME')}")
     reached = [(model, _endpoint_of(snapshot, model.model)) for model in models]
-    for wire in ("openai", "v2"):
+    for wire in ("openai", "v2", "plain"):
         found = next(((model, name) for model, name in reached if model.wire == wire and name), None)
         elsewhere = _chats_elsewhere(snapshot) if wire == "openai" and found is None else ""
         if found is not None:
@@ -97,11 +97,19 @@ def _chats_elsewhere(snapshot: Snapshot) -> str:
 
 
 def _curl(public: str, model: Shown, *, endpoint: str, auth: str, folder: Path) -> str:
-    if model.wire == "v2":
+    if model.wire != "openai":
         header = "" if auth == "none" else ' -H "X-API-Key: $KEY"'
         file = shlex.quote(seen_from(model.check, folder))
-        return f"curl {public}/v2/models/{endpoint}/infer{header} -d @{file}"
+        is_plain = model.wire == "plain" and not _is_v2(json.loads(model.check.read_bytes()))
+        path = f"/predict/{endpoint}" if is_plain else f"/v2/models/{endpoint}/infer"
+        return f"curl {public}{path}{header} -d @{file}"
     return _curl_of_text(public, json.loads(model.check.read_bytes()), endpoint=endpoint, auth=auth)
+
+
+def _is_v2(asked: dict[str, Any]) -> bool:
+    """A class that declares tensors is tried by a V2 request."""
+    inputs = asked.get("inputs")
+    return isinstance(inputs, list) and all(isinstance(one, dict) and "shape" in one for one in inputs)
 
 
 def _curl_of_text(public: str, asked: dict[str, Any], *, endpoint: str, auth: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from modelwright.app.document.finding import Finding
 from modelwright.app.document.tree import Path
 from modelwright.app.manifest.rules.case import Case, Rules, unknown_name
-from modelwright.app.manifest.rules.operations import common_operations
+from modelwright.app.manifest.rules.operations import TENSOR_OPERATIONS, common_operations
 from modelwright.app.manifest.sections.guard import GuardSection, InputJudgeSection
 
 NO_MODERATIONS = frozenset({"anthropic", "azure-openai"})
@@ -19,8 +19,9 @@ def _words(case: Case) -> Iterator[Finding]:
         if endpoint.guard is None:
             continue
         here: Path = ("endpoints", name, "guard")
-        if common_operations(case, name) == ("infer",):
-            yield Finding(here, "it answers infer, which holds no texts to look at", "remove it", on_key=True)
+        if set(common_operations(case, name)) == set(TENSOR_OPERATIONS):
+            problem = "it answers infer and predict, which hold no texts to look at"
+            yield Finding(here, problem, "remove it", on_key=True)
         for side, section in (("input", endpoint.guard.input), ("output", endpoint.guard.output)):
             for label, rule in section.rules.items():
                 if not rule.words and not rule.shapes:
@@ -29,7 +30,7 @@ def _words(case: Case) -> Iterator[Finding]:
 
 def _judges(case: Case) -> Iterator[Finding]:
     for name, endpoint in case.manifest.endpoints.items():
-        if endpoint.guard is None or common_operations(case, name) == ("infer",):
+        if endpoint.guard is None or set(common_operations(case, name)) == set(TENSOR_OPERATIONS):
             continue
         for side, judge in _each(endpoint.guard):
             yield from _judge(case, ("endpoints", name, "guard", side, "judge"), judge)

@@ -1,0 +1,81 @@
+"""An uploaded file, or an image in it, as an argument of a user's method: from a form's part, or base64 in JSON."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import PydanticCustomError, core_schema
+
+_SCHEMA = {"type": "string", "contentEncoding": "base64"}
+
+
+class File:
+    """A file that was uploaded, or that goes back as the answer."""
+
+    __slots__ = ("content_type", "data", "name")
+
+    def __init__(self, data: bytes, *, name: str = "", content_type: str = "application/octet-stream") -> None:
+        self.data = data
+        self.name = name
+        self.content_type = content_type
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(as_file)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return dict(_SCHEMA)
+
+
+class Bytes:
+    """Marks an argument that wants the bytes alone."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(lambda value: as_file(value).data)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return dict(_SCHEMA)
+
+
+class Picture:
+    """Marks an argument that wants a Pillow image."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(_as_image)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return dict(_SCHEMA)
+
+
+def as_file(value: Any) -> File:
+    """A part of a form as it is; a text is base64."""
+    if isinstance(value, File):
+        return value
+    if isinstance(value, bytes):
+        return File(value)
+    if not isinstance(value, str):
+        raise PydanticCustomError("file", "Input should be a file of a form, or base64 text")
+    try:
+        return File(base64.b64decode(value.translate(_URL_SAFE), validate=True))
+    except (binascii.Error, ValueError):
+        raise PydanticCustomError("base64", "Input should be base64 text, or a file of a form") from None
+
+
+_URL_SAFE = str.maketrans("-_", "+/")
+
+
+def _as_image(value: Any) -> Any:
+    from modelwright.adapters.engines.pictures import opened  # noqa: PLC0415 - only where the user's code imports Pillow
+
+    try:
+        return opened(as_file(value).data)
+    except ValueError as error:
+        raise PydanticCustomError("image", "{problem}", {"problem": str(error)}) from None

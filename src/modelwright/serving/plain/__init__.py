@@ -1,0 +1,1 @@
+"""Plain JSON and forms for people: named inputs in, named outputs out."""

@@ -1,0 +1,163 @@
+"""A class of the user's: found, made and loaded, or refused with the file and line of what is wrong."""
+
+import itertools
+import logging
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelwright.adapters.engines.custom.loading import Home, find_class, make
+from modelwright.adapters.engines.custom.plain import PlainCustomEngine
+from modelwright.adapters.engines.custom.prints import Prints
+from modelwright.adapters.engines.custom.tensors import TensorCustomEngine
+from modelwright.core.errors.calls import EngineFailed, Unprocessable
+from modelwright.core.errors.starting import StartError
+from modelwright.core.ports.engines import EngineConfig
+
+NUMBERS = itertools.count()
+Write = Callable[..., Home]
+
+
+@pytest.fixture
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
+    """Write a module of a name of its own, and say where its class is."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def written(text: str, name: str = "Model") -> Home:
+        module = f"custom_{next(NUMBERS)}"
+        (tmp_path / f"{module}.py").write_text(text)
+        return Home(kind=f"python:{module}:{name}", folders=(str(tmp_path),), place="model m")
+
+    return written
+
+
+def config(**fields: Any) -> EngineConfig:
+    return EngineConfig(**{"model": "m", "path": "", **fields})
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("class Model:\n    def (", r"\.py, line 2: invalid syntax"),
+        (
+            "import json\nimport no_such_thing_\n",
+            r"\.py, line 2: ModuleNotFoundError: No module named 'no_such_thing_'",
+        ),
+        ("\n\nx = 1 / 0\n", r"\.py, line 3: ZeroDivisionError"),
+        ("raise SystemExit(3)\n", r"\.py, line 1: SystemExit: 3"),
+        ("class Other: ...\nModel = 3\n", r"something else than a class Model"),
+        ("class Other: ...\n", r"has no class Model.*Other"),
+    ],
+)
+def test_a_module_that_cannot_be_imported_is_told_with_its_line(write: Write, text: str, words: str) -> None:
+    with pytest.raises(StartError) as caught:
+        find_class(write(text))
+    error = caught.value
+    assert error.place == "model m"
+    assert re.search(words, f"{error.message} {error.hint}"), error
+
+
+def test_a_module_that_is_missing_is_named(tmp_path: Path) -> None:
+    home = Home(kind="python:no_such_module_.models:Model", folders=(str(tmp_path),), place="model m")
+    with pytest.raises(StartError, match="no module 'no_such_module_'") as caught:
+        find_class(home)
+    assert str(tmp_path) in caught.value.hint
+
+
+def test_load_gets_what_it_asks_for(write: Write, tmp_path: Path) -> None:
+    load = "def load(self, options, path, threads=9, extra=3):\n        self.seen = (options, path, threads, extra)"
+    home = write(f"class Model:\n    {load}\n")
+    made = make(find_class(home), home, config=config(path=str(tmp_path), options={"a": 1}, threads=2))
+    assert made.seen == ({"a": 1}, tmp_path, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("class Model:\n    def load(self, weights): ...\n", "asks for 'weights'"),
+        ("class Model:\n    def load(self):\n        raise OSError('gone')\n", r"line 3: OSError: gone"),
+        ("class Model:\n    def __init__(self, x): ...\n", "TypeError"),
+        ("class Model: ...\n", "has no method predict"),
+        ("class Model:\n    predict = 3\n", "predict is no method"),
+        ("class Model:\n    def predict(self, **more): ...\n", r"line 2: the method takes \*\*more"),
+        ("class Model:\n    def predict_stream(self): return []\n", "does not yield"),
+    ],
+)
+def test_a_class_that_cannot_be_served_is_told_with_its_line(write: Write, text: str, words: str) -> None:
+    home = write(text)
+    with pytest.raises(StartError, match=words):
+        PlainCustomEngine(find_class(home), home).load(config())
+
+
+@pytest.mark.parametrize(
+    ("declared", "words"),
+    [
+        ("inputs = {}", "declares no inputs"),
+        ("inputs = {'x': 'FP32'}", r"declares inputs\['x'\] as no Tensor"),
+        ("inputs = {'x': Tensor('FP32', -1)}", "declares no outputs"),
+    ],
+)
+def test_tensors_that_are_declared_badly_are_named(write: Write, declared: str, words: str) -> None:
+    home = write(f"from modelwright import Tensor\nclass Model:\n    {declared}\n    def predict(self, x): ...\n")
+    with pytest.raises(StartError, match=words):
+        TensorCustomEngine(find_class(home), home, seconds=60).load(config())
+
+
+CALLS = """
+from modelwright import Unprocessable
+class Model:
+    def predict(self, how: str):
+        if how == "refuse":
+            raise Unprocessable("not this one", param="how")
+        if how == "fail":
+            raise ValueError("the password is 1234")
+        return object() if how == "odd" else how
+    async def predict_stream(self, how: str):
+        for letter in how:
+            if letter == "!":
+                raise ValueError("the password is 1234")
+            yield letter
+"""
+
+
+def test_calls_answer_refuse_and_fail(write: Write, caplog: pytest.LogCaptureFixture) -> None:
+    home = write(CALLS)
+    engine = PlainCustomEngine(find_class(home), home)
+    engine.load(config())
+    assert engine.read(b'{"how": "well"}', stream=False).answer().result().body == b'"well"'
+    with pytest.raises(Unprocessable, match="not this one"):
+        engine.read(b'{"how": "refuse"}', stream=False).answer().result()
+    for how in (b"fail", b"odd"):
+        with pytest.raises(EngineFailed) as caught:
+            engine.read(b'{"how": "%b"}' % how, stream=False).answer().result()
+        assert "1234" not in str(caught.value)
+        assert "'m'" in caught.value.message
+    assert "the password is 1234" in caplog.text
+    engine.close()
+
+
+def test_pieces_come_one_by_one_and_end(write: Write) -> None:
+    home = write(CALLS)
+    engine = PlainCustomEngine(find_class(home), home)
+    assert engine.load(config()).pieces == {}
+    pieces = engine.read(b'{"how": "ab!"}', stream=True).pieces()
+    assert [pieces.next().result(), pieces.next().result()] == [b'"a"', b'"b"']
+    with pytest.raises(EngineFailed):
+        pieces.next().result()
+    assert pieces.next().result() is None
+    pieces.close().result()
+    engine.close()
+
+
+def test_prints_become_whole_lines_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    out = Prints(logging.getLogger("app.models"))
+    print("one", "two", file=out)
+    print("half", end="", file=out)
+    assert caplog.messages == ["one two"]
+    out.flush()
+    print("\n\nlast", file=out)
+    assert caplog.messages == ["one two", "half", "last"]
