@@ -7,7 +7,7 @@ import os
 import queue
 import signal
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from modelwright.app.artifacts.digests import digest_of
 from modelwright.app.supervise.ask import ask
 from modelwright.core.status import Busy
 from tests.e2e.clients import patient
-from tests.e2e.running import Site, running
+from tests.e2e.running import Site, modelwright, running
 from tests.e2e.serving_worker import request as json_request
 from tests.making.onnx_models import double, identity
 
@@ -253,6 +253,36 @@ def test_calls_are_in_the_ledger_and_the_metrics(site: Site, client: Any, key: d
     client.infer("double", [given(some())], headers=key)
     patient(lambda: count(calls) == before + 1, waiting_for="the call in the metrics")
     assert count('modelwright_grpc_calls_total{code="OK",method="ModelInfer"}') >= 1
+
+
+def test_an_admins_key_unloads_and_loads_models(site: Site, client: Any, key: dict[str, str]) -> None:
+    with pytest.raises(InferenceServerException) as caught:
+        client.get_model_repository_index(headers=key)
+    assert caught.value.status() == "StatusCode.PERMISSION_DENIED"
+    made = modelwright("keys", "create", "ops", "--role", "admin", "--json", "-f", str(site.manifest))
+    admin = {"authorization": f"Bearer {msgspec.json.decode(made.stdout)['key']}"}
+
+    def state() -> dict[str, str]:
+        return {model.name: model.state for model in client.get_model_repository_index(headers=admin).models}
+
+    patient(lambda: _answers(state), waiting_for="the key to be known")
+    assert state()["half"] == "READY"
+    client.unload_model("half", headers=admin)
+    assert state()["half"] != "READY"
+    patient(lambda: not client.is_model_ready("half", headers=key), waiting_for="the model to go")
+    client.load_model("half", headers=admin)
+    patient(lambda: client.is_model_ready("half", headers=key), waiting_for="the model to come")
+    with pytest.raises(InferenceServerException) as caught:
+        client.load_model("half", headers=admin, config='{"name": "half"}')
+    assert caught.value.status() == "StatusCode.INVALID_ARGUMENT"
+
+
+def _answers(question: Callable[[], object]) -> bool:
+    try:
+        question()
+    except InferenceServerException:
+        return False
+    return True
 
 
 def test_a_killed_door_comes_back_at_its_port(site: Site, key: dict[str, str]) -> None:

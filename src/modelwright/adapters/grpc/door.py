@@ -17,7 +17,7 @@ import msgspec
 
 from modelwright.adapters.grpc.messages import SERVICE, message, of_json, read
 from modelwright.adapters.grpc.metadata import client_of, read_metadata, write_metadata
-from modelwright.adapters.grpc.questions import Question, read_question
+from modelwright.adapters.grpc.questions import Question, parameter_value, read_question
 from modelwright.adapters.grpc.replies import read_refusal, write_answer, write_error, write_piece
 from modelwright.adapters.grpc.status import code_of, code_of_error
 from modelwright.core.errors.calls import CallError, Malformed, Overloaded, UnknownEndpoint
@@ -35,6 +35,7 @@ _log = logging.getLogger(__name__)
 Ask = Callable[..., Awaitable[UpstreamResponse]]
 """(method, target, headers, body) → the answer of a gateway worker; raises CallError."""
 Context = grpc.aio.ServicerContext[Any, Any]
+Answer = Callable[[bytes, Context], Awaitable[bytes]]
 Counted = Callable[[str, str], None]
 """(method, name of the status) of a call that has ended."""
 
@@ -71,6 +72,9 @@ class InferenceService(grpc.GenericRpcHandler):
             "ModelMetadata": self._metadata,
             "ModelConfig": self._config,
             "ModelStatistics": self._statistics,
+            "RepositoryIndex": self._index,
+            "RepositoryModelLoad": self._changing("load"),
+            "RepositoryModelUnload": self._changing("unload"),
             "ModelInfer": self._infer,
         }
         self._handlers: dict[str, Any] = {
@@ -124,6 +128,24 @@ class InferenceService(grpc.GenericRpcHandler):
         place = f"{_path(asked.name, asked.version)}/stats" if asked.name else "/v2/models/stats"
         return await self._told(place, "ModelStatisticsResponse", context)
 
+    async def _index(self, data: bytes, context: Context) -> bytes:
+        asked = read(message("RepositoryIndexRequest"), data)
+        found = await self._json("/v2/repository/index", context, {"ready": asked.ready})
+        return of_json(message("RepositoryIndexResponse"), {"models": found}).SerializeToString()
+
+    def _changing(self, verb: str) -> Answer:
+        """A method that has a model loaded or unloaded."""
+        method = f"RepositoryModel{verb.capitalize()}"
+
+        async def change(data: bytes, context: Context) -> bytes:
+            asked = read(message(f"{method}Request"), data)
+            place = _path(asked.model_name, "").removeprefix("/v2/models/")
+            parameters = {name: parameter_value(value) for name, value in asked.parameters.items()}
+            await self._json(f"/v2/repository/models/{place}/{verb}", context, {"parameters": parameters})
+            return message(f"{method}Response")().SerializeToString()
+
+        return change
+
     async def _infer(self, data: bytes, context: Context) -> bytes:
         return await self._inferred(read_question(data), context, final=False)
 
@@ -169,7 +191,7 @@ class InferenceService(grpc.GenericRpcHandler):
 
     # What they have in common
 
-    def _method(self, name: str, answer: Callable[[bytes, Context], Awaitable[bytes]]) -> Any:
+    def _method(self, name: str, answer: Answer) -> Any:
         """A method that counts, and whose errors are statuses."""
 
         async def method(data: bytes, context: Context) -> bytes:
@@ -238,8 +260,9 @@ class InferenceService(grpc.GenericRpcHandler):
         """The JSON at a path, as a message."""
         return of_json(message(kind), await self._json(target, context)).SerializeToString()
 
-    async def _json(self, target: str, context: Context) -> Mapping[str, Any]:
-        status, body, headers = await self._get(target, context)
+    async def _json(self, target: str, context: Context, wish: Mapping[str, Any] | None = None) -> Any:
+        """What is told there, to who asks or to who has this wish."""
+        status, body, headers = await self._get(target, context, wish)
         if status != 200:
             raise Refused(status, read_refusal(body), headers)
         write_metadata(context, headers)
@@ -252,8 +275,12 @@ class InferenceService(grpc.GenericRpcHandler):
             raise Refused(status, read_refusal(body), headers)
         return status == 200
 
-    async def _get(self, target: str, context: Context) -> tuple[int, bytes, Headers]:
-        response = await self._ask("GET", target, headers=tuple(self._headers(context)), body=b"")
+    async def _get(
+        self, target: str, context: Context, wish: Mapping[str, Any] | None = None
+    ) -> tuple[int, bytes, Headers]:
+        body = b"" if wish is None else msgspec.json.encode(wish)
+        method = "GET" if wish is None else "POST"
+        response = await self._ask(method, target, headers=tuple(self._headers(context)), body=body)
         return response.status, await response.read(self._most_answer), response.headers
 
     def _headers(self, context: Context) -> Headers:

@@ -172,10 +172,11 @@ def _output(wanted: Any) -> dict[str, Any]:
 
 
 def _parameters(found: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _value(parameter) for name, parameter in found.items()} if found else {}
+    return {name: parameter_value(parameter) for name, parameter in found.items()} if found else {}
 
 
-def _value(parameter: Any) -> Any:
+def parameter_value(parameter: Any) -> Any:
+    """What a parameter holds, as JSON has it; bytes as a text in base64."""
     chosen = parameter.WhichOneof("parameter_choice")
     return getattr(parameter, chosen) if chosen else None
 
