@@ -88,6 +88,15 @@ def test_the_programs_about_v2_clients_work_as_written(tmp_path: Path) -> None:
         assert "['0', '1', '2']" in found.stdout
 
 
+def test_the_commands_about_the_registry_work_as_written(tmp_path: Path) -> None:
+    folder = quickstart(tmp_path).parent
+    for command in _commands("registry.md"):
+        words = [*program(), *shlex.split(command.replace("/tmp/", f"{tmp_path}/"))[1:]]
+        found = subprocess.run(words, capture_output=True, text=True, cwd=folder, check=False)
+        assert found.returncode == 0, f"{command}: {found.stderr}"
+    assert (tmp_path / "digits-v2.onnx").read_bytes() == (folder / "models" / "digits.onnx").read_bytes()
+
+
 def test_the_commands_about_measuring_work_as_written_but_shorter(quickstart_site: Site, tmp_path: Path) -> None:
     (tmp_path / "modelwright.yaml").symlink_to(quickstart_site.manifest)
     (tmp_path / ".modelwright").symlink_to(quickstart_site.state)

@@ -32,7 +32,9 @@ class ModelPart(msgspec.Struct, frozen=True, kw_only=True):
     promised: bool = False
     """Somebody said what the digest has to be: all of it is read before it is loaded, and compared."""
     marks: str = ""
-    """Of what the digest was taken of (app/artifacts/digests); when they are others now, it is read again, too."""
+    """Of what the digest was taken of (app/artifacts/digests); when they are others now, it is read again, too. Empty
+    where nobody writes it.
+    """
     threads: int = 1
     precision: str = "f32"
     device: str = "cpu"

@@ -13,6 +13,7 @@ EXIT_CODES: dict[str, int] = {
     "port_in_use": 4,
     "missing_extra": 5,
     "bad_model_file": 6,
+    "artifact_damaged": 6,
     "already_running": 7,
     "not_running": 8,
     "access_invalid": 9,

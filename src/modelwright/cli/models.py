@@ -1,44 +1,230 @@
-"""`modelwright models`: which models are loaded now, and loading and unloading them."""
+"""`modelwright models`: versions of models in the registry, and which models are loaded now."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from modelwright.cli.changes import who_asks
+
 if TYPE_CHECKING:
+    from modelwright.app.models.office import ModelOffice
+    from modelwright.app.models.push import Told
+    from modelwright.app.models.types import ModelShown
+    from modelwright.app.models.verbs import ModelVerbs
     from modelwright.app.repository.office import RepositoryOffice
     from modelwright.app.supervise.fleet.talk import Loaded
 
 File = Annotated[Path, typer.Option("--file", "-f", help="The manifest.")]
+Environment = Annotated[
+    str | None, typer.Option("--env", help="Environment: development, test or production.", metavar="NAME")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print facts for programs.")]
-Name = Annotated[str, typer.Argument(help="Name of the model, or one version of it.", metavar="NAME[@VERSION]")]
+Name = Annotated[str, typer.Argument(help="Name of the model in the registry.", metavar="NAME")]
+Word = Annotated[str, typer.Argument(help="A version, an alias or a document's digest.", metavar="VERSION")]
+Why = Annotated[str, typer.Option(help="Why, in one line: it stands in the history.")]
+Running = Annotated[str, typer.Argument(help="Name of the model, or one version of it.", metavar="NAME[@VERSION]")]
+Pairs = list[str] | None
 
 MANIFEST = Path("modelwright.yaml")
 
-app = typer.Typer(help="See which models are loaded; load and unload them.", no_args_is_help=True)
+app = typer.Typer(help="Keep versions of models; see which are loaded, load and unload them.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_models(*, file: File = MANIFEST, env: Environment = None, as_json: Json = False) -> None:
+    """List all models with their versions and aliases."""
+    found = _office(file, env).list()
+    if as_json:
+        _facts(found)
+        return
+    for line in found:
+        aliases = ", ".join(f"{alias} is {version}" for alias, version in line.aliases.items())
+        print(f"{line.name}: {', '.join(line.versions) or 'no version'}" + (f" ({aliases})" if aliases else ""))
+
+
+@app.command()
+def show(name: Name, version: Word, *, file: File = MANIFEST, env: Environment = None, as_json: Json = False) -> None:
+    """Tell what a version is made of and where it came from."""
+    shown = _office(file, env).show(name, version)
+    if as_json:
+        _facts(shown)
+        return
+    _print(shown)
+
+
+@app.command()
+def push(
+    name: Name,
+    version: Annotated[str, typer.Argument(help="What it shall be called, such as v3.", metavar="VERSION")],
+    path: Annotated[Path, typer.Argument(help="Its file or folder.", metavar="PATH", exists=True)],
+    *,
+    why: Why,
+    licence: Annotated[str, typer.Option(help="Such as Apache-2.0.")] = "",
+    source: Annotated[str, typer.Option(help="Where it came from.")] = "",
+    metric: Annotated[Pairs, typer.Option(help="May be given again.", metavar="NAME=NUMBER")] = None,
+    tag: Annotated[Pairs, typer.Option(help="May be given again.", metavar="NAME=TEXT")] = None,
+    parent: Annotated[str, typer.Option(help="What it was made of.", metavar="NAME@VERSION")] = "",
+    recipe: Annotated[str, typer.Option(help="How it was made.")] = "",
+    data: Annotated[str, typer.Option(help="Digest of the data.")] = "",
+    machine: Annotated[str, typer.Option(help="Where it was made.")] = "",
+    library: Annotated[Pairs, typer.Option(help="May be given again.", metavar="NAME=VERSION")] = None,
+    file: File = MANIFEST,
+    env: Environment = None,
+    as_json: Json = False,
+) -> None:
+    """Register a file or folder as a version; it is used as soon as a manifest or an alias names it."""
+    from modelwright.app.models.push import Told
+    from modelwright.core.contracts.model import Lineage
+
+    lineage = Lineage(
+        parent=parent, recipe=recipe, data=data, machine=machine, libraries=_pairs(library, hint="--library")
+    )
+    told = Told(
+        licence=licence,
+        source=source,
+        metrics=_metrics(metric),
+        lineage=lineage,
+        tags=_pairs(tag, hint="--tag"),
+    )
+    _push(name, version, path, told=told, why=why, verbs=_verbs(file, env, quiet=as_json), as_json=as_json)
+
+
+def _push(name: str, version: str, path: Path, *, told: Told, why: str, verbs: ModelVerbs, as_json: bool) -> None:
+    shown = verbs.push(name, version, path, told=told, why=why)
+    if as_json:
+        _facts(shown)
+        return
+    print(f"{name}@{version} is registered ({shown.model.digest}).")
+
+
+@app.command()
+def alias(
+    name: Name,
+    word: Annotated[str, typer.Argument(help="The alias.", metavar="ALIAS")],
+    version: Annotated[str, typer.Argument(help="What it shall mean.", metavar="VERSION")],
+    *,
+    why: Why,
+    expect: Annotated[
+        str | None, typer.Option(help="Move it only if it means this version until now; empty: if it is new.")
+    ] = None,
+    file: File = MANIFEST,
+    env: Environment = None,
+    as_json: Json = False,
+) -> None:
+    """Let an alias mean a version."""
+    found = _office(file, env).alias(name, word, version=version, expect=expect, why=why)
+    if as_json:
+        _facts(found)
+        return
+    print(f"{name}@{word} is {version}.")
+
+
+@app.command()
+def history(name: Name, *, file: File = MANIFEST, env: Environment = None, as_json: Json = False) -> None:
+    """Tell who registered, moved or removed what, when and why; the oldest first."""
+    from datetime import UTC, datetime
+
+    found = _office(file, env).history(name)
+    if as_json:
+        _facts(found)
+        return
+    for entry in found:
+        at = datetime.fromtimestamp(entry.at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+        was = f" (was {entry.was})" if entry.was else ""
+        print(f"{at}  {entry.who}  {entry.act} {entry.name}: {entry.to or 'nothing'}{was}  {entry.why}")
+
+
+@app.command()
+def diff(
+    name: Name,
+    old: Annotated[str, typer.Argument(help="A version, an alias or a document's digest.", metavar="OLD")],
+    new: Annotated[str, typer.Argument(help="Another one.", metavar="NEW")],
+    *,
+    file: File = MANIFEST,
+    env: Environment = None,
+    as_json: Json = False,
+) -> None:
+    """Show in what two versions differ: files, tensors, metrics and where they came from."""
+    from modelwright.app.models.office import differing
+
+    office = _office(file, env)
+    one, other = office.show(name, old), office.show(name, new)
+    found = differing(one.model, other.model)
+    if as_json:
+        rows = [{"what": what, "old": before, "new": after} for what, before, after in found]
+        _facts({"old": one.version, "new": other.version, "differences": rows})
+        return
+    for what, before, after in found:
+        print(f"{what}: {_text(before)} -> {_text(after)}")
+
+
+@app.command()
+def pull(
+    name: Name,
+    version: Word,
+    *,
+    to: Annotated[Path | None, typer.Option(help="Where to; by default under its own name here.")] = None,
+    file: File = MANIFEST,
+    env: Environment = None,
+    as_json: Json = False,
+) -> None:
+    """Bring a version's file or folder here."""
+    verbs = _verbs(file, env, quiet=as_json)
+    where = to or Path(_office(file, env).show(name, version).model.name)
+    shown = verbs.pull(name, version, where)
+    if as_json:
+        _facts({"path": str(where.absolute()), "version": shown.version, "digest": shown.model.digest})
+        return
+    print(f"{name}@{shown.version} is {where} ({shown.model.digest}).")
+
+
+@app.command()
+def remove(
+    name: Name,
+    version: Annotated[str, typer.Argument(help="The version; no alias.", metavar="VERSION")],
+    *,
+    why: Why,
+    file: File = MANIFEST,
+    env: Environment = None,
+    as_json: Json = False,
+) -> None:
+    """Take a version back, unless an alias means it or something serves it; the history keeps that it was there."""
+    from modelwright.core.quantities import told_size
+
+    done = _verbs(file, env, quiet=as_json).remove(name, version, why=why)
+    if as_json:
+        _facts(done)
+        return
+    swept = done.swept
+    print(
+        f"{name}@{version} is removed; {swept.dropped} files that no version needs are gone ({told_size(swept.freed)})."
+    )
+    if swept.kept:
+        print(f"{swept.kept} more go with a later removal: they are less than a day old.")
 
 
 @app.command()
 def loaded(*, file: File = MANIFEST, as_json: Json = False) -> None:
-    """List every version of every model, and whether it can be asked."""
-    _tell(_office(file).index(), as_json=as_json)
+    """List every version of every model that runs, and whether it can be asked."""
+    _tell(_repository(file).index(), as_json=as_json)
 
 
 @app.command()
-def load(name: Name, *, file: File = MANIFEST, as_json: Json = False) -> None:
+def load(name: Running, *, file: File = MANIFEST, as_json: Json = False) -> None:
     """Load a model that was unloaded, and wait until it answers."""
-    _tell(_office(file).load(name), as_json=as_json)
+    _tell(_repository(file).load(name), as_json=as_json)
 
 
 @app.command()
-def unload(name: Name, *, file: File = MANIFEST, as_json: Json = False) -> None:
+def unload(name: Running, *, file: File = MANIFEST, as_json: Json = False) -> None:
     """Send a model no more calls; after its last one its memory is free, until it is loaded again."""
-    _tell(_office(file).unload(name), as_json=as_json)
+    _tell(_repository(file).unload(name), as_json=as_json)
 
 
-def _office(file: Path) -> RepositoryOffice:
+def _repository(file: Path) -> RepositoryOffice:
     from modelwright.app.repository.office import RepositoryOffice
     from modelwright.app.supervise.look import state_of
 
@@ -54,3 +240,87 @@ def _tell(models: list[Loaded], *, as_json: bool) -> None:
     for model in models:
         reason = f"  {model.reason}" if model.reason else ""
         print(f"{model.name}  {model.version}  {model.state.lower()}{reason}")
+
+
+def _office(file: Path, env: str | None) -> ModelOffice:
+    from modelwright.app.models.office import ModelOffice
+    from modelwright.app.settings.settings import chosen_environment, process_environment
+    from modelwright.app.supervise.look import state_of
+
+    environment = chosen_environment(env, process_environment())
+    return ModelOffice(state_of(file), manifest=file, environment=environment, who=who_asks())
+
+
+def _verbs(file: Path, env: str | None, *, quiet: bool) -> ModelVerbs:
+    from modelwright.app.manifest.load import artifacts_of
+    from modelwright.app.models.verbs import ModelVerbs
+    from modelwright.app.sources.stores import open_blobs
+    from modelwright.app.supervise.look import state_of
+
+    section = artifacts_of(file, environment=env)
+    blobs = open_blobs(section, state=state_of(file), base=file.absolute().parent)
+    return ModelVerbs(_office(file, env), blobs, say=(lambda _: None) if quiet else print)
+
+
+def _print(shown: ModelShown) -> None:
+    from modelwright.core.quantities import told_size
+
+    model, lineage = shown.model, shown.model.lineage
+    facts: dict[str, str] = {
+        "digest": model.digest,
+        "format": model.format,
+        "size": f"{told_size(model.size)} in {len(model.files)} files" if model.folder else told_size(model.size),
+        "aliases": ", ".join(shown.aliases),
+        "licence": model.licence,
+        "source": model.source,
+        "metrics": ", ".join(f"{name} {value:g}" for name, value in model.metrics.items()),
+        "tags": ", ".join(f"{name}={value}" for name, value in model.tags.items()),
+        "parent": lineage.parent,
+        "recipe": lineage.recipe,
+        "data": lineage.data,
+        "machine": lineage.machine,
+        "libraries": ", ".join(f"{name} {value}" for name, value in lineage.libraries.items()),
+    }
+    print(f"{shown.name}@{shown.version} ({model.name})")
+    for name, value in facts.items():
+        if value:
+            print(f"  {name}: {value}")
+    for word, tensors in (
+        (("takes", model.signature.inputs), ("gives", model.signature.outputs)) if model.signature else ()
+    ):
+        for tensor in tensors:
+            print(f"  {word}: {tensor.name} {tensor.datatype} {list(tensor.shape)}")
+
+
+def _pairs(given: Pairs, *, hint: str) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for text in given or []:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise typer.BadParameter(f"{text!r} is not NAME=VALUE", param_hint=hint)
+        pairs[name] = value
+    return pairs
+
+
+def _metrics(given: Pairs) -> dict[str, float]:
+    from math import isfinite
+
+    metrics: dict[str, float] = {}
+    for name, text in _pairs(given, hint="--metric").items():
+        try:
+            metrics[name] = float(text)
+        except ValueError:
+            metrics[name] = float("nan")
+        if not isfinite(metrics[name]):
+            raise typer.BadParameter(f"{text!r} is no number", param_hint="--metric")
+    return metrics
+
+
+def _text(value: Any) -> str:
+    return "nothing" if value in {None, ""} else str(value)
+
+
+def _facts(found: Any) -> None:
+    import msgspec
+
+    print(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())

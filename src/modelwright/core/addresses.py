@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 _HOST = re.compile(r"(?=.{1,253}$)[A-Za-z0-9]([-A-Za-z0-9]{0,62})(\.[A-Za-z0-9][-A-Za-z0-9]{0,62})*\.?", re.ASCII)
+
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_UNICAST = ipaddress.IPv6Network("2000::/3")
+"""All public IPv6 addresses are in here; Python calls others global too, such as site-local and embedded ones."""
+_EXAMPLES = ipaddress.IPv6Network("3fff::/20")
+"""For documentation, as RFC 9637 has it; not known to every version of Python."""
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def split_address(text: str) -> tuple[str, int]:
@@ -59,6 +69,24 @@ def join_address(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+def may_be_reached(address: str, allowed: Sequence[Network]) -> bool:
+    """Whether an address is public or in a network that the manifest allows, and any inside it, too."""
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    return all(_is_open(each, allowed) for each in (found, *_within(found)))
+
+
+def is_allowed(address: str, allowed: Sequence[Network]) -> bool:
+    """Whether it is in a network that the manifest names."""
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    return any(found.version == network.version and found in network for network in allowed)
+
+
 def _host(host: str, text: str) -> str:
     if not host:
         raise ValueError(f"{text!r} names no host; write 127.0.0.1{text}, or 0.0.0.0{text} for every interface")
@@ -83,3 +111,21 @@ def _looks_numeric(host: str) -> bool:
     except ValueError:
         return True
     return False
+
+
+def _is_open(address: Address, allowed: Sequence[Network]) -> bool:
+    if any(address.version == network.version and address in network for network in allowed):
+        return True
+    if isinstance(address, ipaddress.IPv6Address) and not any(address in network for network in (_UNICAST, _NAT64)):
+        return False
+    return address.is_global and not address.is_multicast and address not in _EXAMPLES
+
+
+def _within(address: Address) -> tuple[Address, ...]:
+    """The IPv4 addresses that an IPv6 one leads to."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return ()
+    inside = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
+    if address in _NAT64:
+        inside.append(ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF))
+    return tuple(each for each in inside if each is not None)

@@ -84,3 +84,13 @@ def parse_budgets(text: str) -> list[tuple[Decimal, str, str]]:
     if len({each[1:] for each in found}) < len(found):
         raise ValueError(f"{text!r} names a window twice; keep one budget of each")
     return found
+
+
+def told_size(size: int) -> str:
+    """Bytes for people: `512 B`, `1.5 MiB`, `12 GiB`."""
+    number, unit = float(size), "B"
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if number < 1024 or unit == "TiB":
+            break
+        number /= 1024
+    return f"{number:.0f} {unit}" if unit == "B" or number >= 10 else f"{number:.1f} {unit}"

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
-from modelwright.core.errors.registry import AliasHasMoved, NotRegistered, RegistryError, VersionTaken
+from modelwright.core.errors.registry import (
+    AliasHasMoved,
+    NotRegistered,
+    RegistryError,
+    VersionInUse,
+    VersionTaken,
+)
 from modelwright.core.nearest import nearest
 from modelwright.core.ports.clock import Clock
-from modelwright.core.ports.registry import ALIAS, VERSION, Entry, RegistryStore
+from modelwright.core.ports.registry import ALIAS, REMOVED, VERSION, Entry, RegistryStore
 from modelwright.registry.line import DIGEST, Line, Version, line_of
 
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -25,6 +31,8 @@ _LONGEST = 1000
 """Characters of a reason."""
 
 Decide = Callable[[Line], Entry | None]
+Holders = Callable[[str], Iterable[str]]
+"""What holds a version of this digest, in words."""
 
 
 class By(msgspec.Struct, frozen=True):
@@ -89,6 +97,10 @@ class Registry:
                 return None
             if version in line.aliases:
                 raise VersionTaken(f"{name}@{version} is an alias already", hint="call the version something else")
+            if line.removed.get(version, digest) != digest:
+                raise VersionTaken(
+                    f"{name}@{version} was removed, and had other content", hint="call the version something else"
+                )
             if was and not revise:
                 raise VersionTaken(
                     f"{name}@{version} is registered with other content ({_short(was)}, this is {_short(digest)})",
@@ -120,6 +132,30 @@ class Registry:
             return None if was == version else self._entry(ALIAS, alias, to=version, was=was, by=by)
 
         return await self._change(name, decide)
+
+    async def remove(self, name: str, version: str, *, by: By, holders: Holders | None = None) -> Entry:
+        """Take a version back; that it was there stays in the history, and its name is never given to other content.
+
+        `holders` names what else needs a version's digest. Raises NotRegistered; VersionInUse while an alias means it
+        or something holds it.
+        """
+        await self.line(name)
+
+        def decide(line: Line) -> Entry:
+            digest = line.versions.get(version)
+            if digest is None:
+                known = _hint(version, tuple(line.versions))
+                raise NotRegistered(f"{name} has no version {version!r}", hint=known)
+            aliases = [alias for alias, meant in line.aliases.items() if meant == version]
+            held = [f"the alias {alias}" for alias in aliases] + list(holders(digest) if holders else ())
+            if held:
+                hint = "let them go first: move the alias, or stop what serves it"
+                raise VersionInUse(f"{name}@{version} is held by {', '.join(held)}", hint=hint)
+            return self._entry(REMOVED, version, to="", was=digest, by=by)
+
+        entry = await self._change(name, decide)
+        assert entry is not None  # noqa: S101 - `decide` gives one or raises
+        return entry
 
     async def _line(self, name: str) -> Line:
         return line_of(name, await self._store.read(self._kind, name))

@@ -30,8 +30,8 @@ Commands:
   check         Find every fault of a manifest; --write mends misspelt keys.
   explain       Tell which variant of an endpoint answers, and why.
   bench         Measure an endpoint under load: throughput, latencies, cost.
+  models        Keep versions of models; see which are loaded.
   prompts       Look at versions of prompts and move aliases.
-  models        See which models are loaded; load and unload them.
   variants      Compare variants and shift traffic between them.
   tasks         List, show and cancel tasks, whoever has left them.
   prices        Tell what every variant costs, and where its price stands.

@@ -1,10 +1,27 @@
 """Listening addresses."""
 
+from ipaddress import ip_network
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelwright.core.addresses import at_node, is_loopback, join_address, redis_remedy, split_address
+from modelwright.core.addresses import (
+    at_node,
+    is_allowed,
+    is_loopback,
+    join_address,
+    may_be_reached,
+    redis_remedy,
+    split_address,
+)
+
+PRIVATE = [
+    "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1",
+    "255.255.255.255", "::1", "::", "fe80::1%eth0", "fc00::1", "ff02::1", "::ffff:10.0.0.1", "64:ff9b::a00:1",
+    "2002:7f00:1::", "no address", "fec0::1", "::127.0.0.1", "::ffff:0:7f00:1", "64:ff9b:1::a00:1",
+    "5f00::1", "3fff::1",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -81,3 +98,22 @@ def test_another_node_has_the_same_user_and_options(url: str, host: str, moved: 
 def test_sentinel_is_refused_with_a_way_out() -> None:
     assert "leads to the master" in redis_remedy("redis+sentinel://h/main")
     assert "redis://host:6379/0" in redis_remedy("nowhere")
+
+
+@pytest.mark.parametrize("address", PRIVATE)
+def test_not_public(address: str) -> None:
+    assert not may_be_reached(address, [])
+
+
+@pytest.mark.parametrize("address", ["93.184.216.34", "2606:2800:220:1::1", "64:ff9b::5db8:d822"])
+def test_public(address: str) -> None:
+    assert may_be_reached(address, [])
+    assert not is_allowed(address, [])
+
+
+def test_a_network_that_is_named_is_allowed_and_no_other() -> None:
+    named = [ip_network("10.0.0.0/8"), ip_network("fc00::/7")]
+    assert may_be_reached("10.1.2.3", named)
+    assert is_allowed("fc00::5", named)
+    assert not may_be_reached("192.168.1.1", named)
+    assert not is_allowed("nothing", named)

@@ -5,9 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelwright.adapters.stores.memory_registry import MemoryRegistryStore
-from modelwright.core.errors.registry import AliasHasMoved, NotRegistered, RegistryError, VersionTaken
+from modelwright.core.errors.registry import (
+    AliasHasMoved,
+    NotRegistered,
+    RegistryError,
+    VersionInUse,
+    VersionTaken,
+)
 from modelwright.core.ports.clock import ManualClock
-from modelwright.core.ports.registry import ALIAS, VERSION, Entry
+from modelwright.core.ports.registry import ALIAS, REMOVED, VERSION, Entry
 from modelwright.registry.line import line_of
 from modelwright.registry.registry import LARGEST, By, Registry, digest_of
 
@@ -208,3 +214,49 @@ def test_a_line_always_agrees_with_its_history(acts: list[tuple[bool, str, str]]
             now[entry.act, entry.name] = entry.to
 
     asyncio.run(play())
+
+
+async def test_a_removed_version_is_gone_and_its_history_stays() -> None:
+    known = await two_versions()
+    entry = await known.remove("support", "v1", by=By("user:me", "it is wrong"))
+    assert (entry.act, entry.name, entry.to, entry.was) == (REMOVED, "v1", "", digest_of(b"one"))
+    line = await known.line("support")
+    assert (list(line.versions), list(line.removed)) == (["v2"], ["v1"])
+    assert [each.act for each in line.history] == [VERSION, VERSION, REMOVED]
+    for word in ("v1", digest_of(b"one")):
+        with pytest.raises(NotRegistered):
+            await known.find("support", word)
+    with pytest.raises(NotRegistered, match="no version 'v1'"):
+        await known.remove("support", "v1", by=ME)
+    with pytest.raises(VersionTaken, match="was removed, and had other content"):
+        await known.put("support", "v1", b"three", by=ME)
+    await known.put("support", "v1", b"one", by=ME)
+    assert (await known.find("support", "v1")).digest == digest_of(b"one")
+    assert not (await known.line("support")).removed
+
+
+async def test_the_digest_of_a_removed_version_is_another_one_s_still() -> None:
+    known = await two_versions()
+    await known.put("support", "v3", b"one", by=ME)
+    await known.remove("support", "v1", by=ME)
+    assert (await known.find("support", digest_of(b"one"))).name == "support"
+
+
+async def test_what_is_held_is_not_removed() -> None:
+    known = await two_versions()
+    await known.alias("support", "live", "v1", by=ME)
+    with pytest.raises(VersionInUse, match=r"support@v1 is held by the alias live, the model chat .let them go first"):
+        await known.remove("support", "v1", by=ME, holders=lambda digest: [f"the model {'chat' * bool(digest)}"])
+    await known.alias("support", "live", "v2", by=ME)
+    await known.remove("support", "v1", by=ME)
+
+
+async def test_an_alias_that_comes_first_holds_it() -> None:
+    moved = Entry(act=ALIAS, name="live", to="v1", who="other", why="now", at=1.0)
+    store = Racing([moved])
+    known = registry(store)
+    store.others = []
+    await known.put("support", "v1", b"one", by=ME)
+    store.others = [moved]
+    with pytest.raises(VersionInUse, match="held by the alias live"):
+        await known.remove("support", "v1", by=ME)

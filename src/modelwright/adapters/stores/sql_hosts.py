@@ -6,7 +6,16 @@ from sqlalchemy import delete, func, select, text
 
 from modelwright.adapters.stores.database import Database
 from modelwright.adapters.stores.sql_ledger import resolve
-from modelwright.adapters.stores.tables import agreed, hosts, keys, ledger, registry_history, serials, spool_offsets
+from modelwright.adapters.stores.tables import (
+    agreed,
+    holds,
+    hosts,
+    keys,
+    ledger,
+    registry_history,
+    serials,
+    spool_offsets,
+)
 
 GONE = 3600.0
 """Seconds without a sign of a host after which what it left open is closed; an outcome that comes later counts."""
@@ -62,4 +71,5 @@ class SqlHosts:
             await resolve(connection, writers)
             await connection.execute(delete(spool_offsets).where(spool_offsets.c.file.startswith(f"{host}/")))
             await connection.execute(delete(serials).where(serials.c.name == f"key_table:{host}"))
+            await connection.execute(delete(holds).where(holds.c.host == host))
             await connection.execute(delete(hosts).where(hosts.c.host == host))

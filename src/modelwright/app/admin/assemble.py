@@ -22,6 +22,8 @@ from modelwright.app.explaining.desk import ExplainDesk, add_explain
 from modelwright.app.issuers.watch import IssuerWatch
 from modelwright.app.keys.desk import KeyDesk, Tell
 from modelwright.app.keys.types import Spread
+from modelwright.app.models.api import add_models
+from modelwright.app.models.desk import HeldBy, ModelDesk
 from modelwright.app.parts import PartSpec
 from modelwright.app.prompts.desk import PromptDesk
 from modelwright.app.prompts.shelf import prompt_registry
@@ -73,11 +75,21 @@ def assemble(
     add_tokens(api, tokens)
     add_variants(api, variants)
     add_prompts(api, PromptDesk(prompt_registry(store.registry, clock), tell))
+    add_models(api, ModelDesk(store.registry, clock, held_by=_held_by(store, clock)))
     add_explain(api, ExplainDesk(lambda: publisher.in_force, store.keys, clock))
     add_tasks(api, tasks)
     add_repository(api, RepositoryDesk(runtime))
     add_spending(api, Spending(store.spending, base=publisher.base, take_in=take_in, clock=clock))
     return api
+
+
+def _held_by(store: Store, clock: Clock) -> HeldBy:
+    """Who serves an artifact, on this host and on those that share the database."""
+
+    async def held_by(digest: str) -> list[str]:
+        return await store.holds.of(digest, now=clock.now(), ours=True)
+
+    return held_by
 
 
 def teller(publisher: Publisher, workers: Workers) -> Tell:

@@ -11,6 +11,7 @@ from pathlib import Path
 from modelwright.adapters.stores.database import Database, open_database
 from modelwright.adapters.stores.owner_lock import OwnerLock
 from modelwright.adapters.stores.sql_feedback import SqlVariants
+from modelwright.adapters.stores.sql_holds import SqlHolds
 from modelwright.adapters.stores.sql_hosts import SqlHosts
 from modelwright.adapters.stores.sql_keys import SqlKeyStore
 from modelwright.adapters.stores.sql_ledger import SqlLedger
@@ -39,6 +40,7 @@ class Store:
         self.keys = SqlKeyStore(database, host=host)
         self.ledger = SqlLedger(database, host=host)
         self.hosts = SqlHosts(database, host=host, name=socket.gethostname())
+        self.holds = SqlHolds(database, host=host)
         self.serials = SqlSerials(database)
         self.registry = SqlRegistryStore(database)
         self.variants = SqlVariants(database)

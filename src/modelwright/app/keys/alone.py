@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from modelwright.app.admin.store import open_store
+from modelwright.app.admin.store import Store, open_store
 from modelwright.app.keys.desk import KeyDesk
 from modelwright.app.keys.types import KeyChanged, KeyFacts, KeyMade, KeyRotated, KeyWish, RotationWish
 from modelwright.app.manifest.load import database_of
@@ -27,7 +28,6 @@ class Alone:
         """`patience`: seconds to wait for another command that holds the database, or for one that is away."""
         self._state = state
         self._manifest = manifest
-        self._base = manifest.absolute().parent
         self._environment = environment
         self._patience = patience
 
@@ -48,15 +48,26 @@ class Alone:
         return asyncio.run(self._act(lambda desk: desk.revoke(which)))
 
     async def _act(self, act: Callable[[KeyDesk], Awaitable[_Got]]) -> _Got:
-        settings = Settings(self._base, environment=self._environment, state=self._state)
-        made_with = pepper(self._state, configured=settings.secret(PEPPER_NAME))
-        address = database_of(self._manifest, environment=self._environment)
-        if address:
-            stores = from_stores(self._manifest, environment=self._environment)
-            settings = Settings(self._base, environment=self._environment, state=self._state, handed=stores)
-        shared = SharedDatabase(text=address, base=self._base, resolve=settings.resolve, pepper=made_with)
-        store = await open_store(self._state, patience=self._patience, shared=shared if address else None)
-        try:
+        lone = lone_store(self._state, manifest=self._manifest, environment=self._environment, patience=self._patience)
+        async with lone as (store, made_with):
             return await act(KeyDesk(store.keys, pepper=made_with, clock=SystemClock()))
-        finally:
-            await store.close()
+
+
+@asynccontextmanager
+async def lone_store(
+    state: Path, *, manifest: Path, environment: str, patience: float
+) -> AsyncIterator[tuple[Store, bytes]]:
+    """The database of a manifest that nobody runs here, and the pepper; raises StartError and ManifestError."""
+    base = manifest.absolute().parent  # noqa: ASYNC240 - nothing else runs in this loop
+    settings = Settings(base, environment=environment, state=state)
+    made_with = pepper(state, configured=settings.secret(PEPPER_NAME))
+    address = database_of(manifest, environment=environment)
+    if address:
+        stores = from_stores(manifest, environment=environment)
+        settings = Settings(base, environment=environment, state=state, handed=stores)
+    shared = SharedDatabase(text=address, base=base, resolve=settings.resolve, pepper=made_with)
+    store = await open_store(state, patience=patience, shared=shared if address else None)
+    try:
+        yield store, made_with
+    finally:
+        await store.close()

@@ -22,6 +22,7 @@ from modelwright.app.manifest.words import explained, unknown_key
 from modelwright.app.pipelines.plan import files_of
 from modelwright.app.prompts.folder import PromptFacts, look_into
 from modelwright.app.settings.settings import ENVIRONMENTS, Settings
+from modelwright.app.sources.reference import PATH, form_of
 from modelwright.core.errors.tree import Fault
 from modelwright.core.nearest import nearest
 
@@ -52,8 +53,13 @@ class Examination:
         self._base = base
         self._kinds = kinds
 
-    def run(self, environment: str, settings: Settings | None) -> Examined:
-        """Without settings, values that come from outside are not looked up and count as right."""
+    def run(
+        self, environment: str, settings: Settings | None, *, here: Mapping[str, FilePath] | None = None
+    ) -> Examined:
+        """Without settings, values that come from outside are not looked up and count as right.
+
+        `here` says where models' sources were found that lie elsewhere; others are not looked at.
+        """
         faults = list(self._overlay_faults())
         tree, notes = self._overlaid(environment)
         overlay = f"environments.{environment}"
@@ -70,7 +76,7 @@ class Examination:
         faults.extend(self._fault(finding, tree) for finding in found)
         if manifest is None:
             return Examined(case=None, resolved=resolved, faults=in_file_order(faults))
-        case = self._case(manifest, environment=environment, resolved=resolved)
+        case = self._case(manifest, environment=environment, resolved=resolved, here=here or {})
         told = {finding.path for finding in found if finding.path}
         faults.extend(self._fault(finding, tree) for finding in findings(case) if finding.path not in told)
         warned = (self._fault(finding, tree) for finding in warnings(case))
@@ -109,12 +115,12 @@ class Examination:
                     problem = f"`{key}` cannot differ between environments"
                     yield self._fault(Finding((*here, key), problem, "remove it", on_key=True), self._tree)
 
-    def _case(self, manifest: Manifest, *, environment: str, resolved: Resolved) -> Case:
+    def _case(self, manifest: Manifest, *, environment: str, resolved: Resolved, here: Mapping[str, FilePath]) -> Case:
         return Case(
             manifest=manifest,
             environment=environment,
             kinds=self._kinds,
-            files=self._files(manifest, resolved.unknown),
+            files=self._files(manifest, resolved.unknown, here),
             prompts=self._prompts(manifest, resolved.unknown),
             unknown=frozenset(resolved.unknown),
             outside=frozenset(resolved.masked),
@@ -125,10 +131,14 @@ class Examination:
             },
         )
 
-    def _files(self, manifest: Manifest, unknown: Iterable[Path]) -> dict[str, FileFacts]:
+    def _files(self, manifest: Manifest, unknown: Iterable[Path], here: Mapping[str, FilePath]) -> dict[str, FileFacts]:
         places = set(unknown)
+
+        def place(source: str) -> FilePath | None:
+            return self._place(source) if form_of(source) == PATH else here.get(source)
+
         own = {
-            name: look(self._place(model.source), self._place(model.check), self._place(model.labels))
+            name: look(place(model.source), self._place(model.check), self._place(model.labels))
             for name, model in in_versions(manifest.models).items()
             if not places & {(*place_of(name), key) for key in ("source", "check", "labels")}
         }

@@ -18,16 +18,22 @@ class FileFacts:
 
     format: str = UNKNOWN
     """A name in app/artifacts/formats; empty when it is none of these."""
+    awaited: bool = False
+    """It lies elsewhere and is not here yet, so that nothing is known of it."""
     source_problem: str = ""
     check_problem: str = ""
     labels_problem: str = ""
 
 
 def look(source: Path | None, check: Path | None, labels: Path | None = None) -> FileFacts:
-    """What the model file or folder is, and whether the check can be sent and the labels read."""
+    """What the model file or folder is, and whether the check can be sent and the labels read.
+
+    None: the model is not here yet.
+    """
     problem = _unreadable(source) if source is not None else ""
     return FileFacts(
         format=UNKNOWN if problem or source is None else format_of(source),
+        awaited=source is None,
         source_problem=problem,
         check_problem=_check_problem(check) if check is not None else "",
         labels_problem=_labels_problem(labels) if labels is not None else "",

@@ -43,7 +43,7 @@ LATER: tuple[Later, ...] = (
 VALUES: tuple[tuple[Path, re.Pattern[str], str], ...] = (
     (
         (*_MODEL, "source"),
-        re.compile(r"(https?|hf|s3|gs|oci|registry):.+"),
+        re.compile(r"(http|hf|gs|oci):.+"),
         "download the file and name its path",
     ),
     (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
@@ -23,11 +23,14 @@ from modelwright.app.manifest.schema import Manifest
 from modelwright.app.manifest.sections.models import in_versions
 from modelwright.app.settings.references import store_of
 from modelwright.app.settings.settings import ENVIRONMENTS, STATE, Settings, chosen_environment, process_environment
+from modelwright.app.sources.reference import S3, form_of
+from modelwright.app.sources.section import ArtifactsSection
 from modelwright.core.contracts.snapshot import Prompt
 from modelwright.core.errors.tree import Fault, ManifestError, ModelwrightError
 from modelwright.core.wire.forms import answerable
 
 DATABASE = ("store", "database")
+ARTIFACTS = "store.artifacts"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +48,9 @@ class LoadedManifest:
     digest: str
     """`sha256:…` of the resolved content, secrets masked."""
     engines: Mapping[str, str]
-    """Kind of engine by model and by `name@version`, chosen by content where the manifest names none."""
+    """Kind of engine by model and by `name@version`, chosen by content where the manifest names none; empty while that
+    is not here.
+    """
     operations: Mapping[str, tuple[str, ...]]
     """By endpoint, models that are endpoints of their own name included; in the order in which they are listed."""
     off: Mapping[str, str]
@@ -68,6 +73,8 @@ class LoadedManifest:
     """What works but should not stay."""
     faults: tuple[Fault, ...] = ()
     """Always empty: with faults there is no such value."""
+    complete: Callable[[Mapping[str, Path]], LoadedManifest] | None = field(default=None, repr=False, compare=False)
+    """(path by source) → the same reading, with files known that lay elsewhere; raises ManifestError."""
 
     def source(self, model: str) -> Path:
         """Absolute path of the file of a model, or of a version `name@version` of it; a class may have but its code."""
@@ -113,10 +120,19 @@ def load_manifest(
     reading = _Reading(Path(path), shown=str(path))
     settings = reading.settings(name, variables)
     examined = reading.examination.run(name, settings)
+    return _settled(reading, examined, settings=settings)
+
+
+def _settled(reading: _Reading, examined: Examined, *, settings: Settings) -> LoadedManifest:
     faults = in_file_order([*reading.faults, *examined.faults])
     if faults or examined.case is None:
         raise ManifestError(faults)
-    return _loaded(reading, examined.case, examined, settings=settings)
+
+    def complete(here: Mapping[str, Path]) -> LoadedManifest:
+        again = reading.examination.run(settings.environment, settings, here=here)
+        return _settled(reading, again, settings=settings)
+
+    return replace(_loaded(reading, examined.case, examined, settings=settings), complete=complete)
 
 
 def database_of(path: str | Path, *, environment: str, env: Mapping[str, str] | None = None) -> str:
@@ -133,6 +149,20 @@ def database_of(path: str | Path, *, environment: str, env: Mapping[str, str] | 
         raise ManifestError(faults or in_file_order([*reading.faults, *examined.faults]))
     database = examined.case.manifest.store.database
     return database.reveal() if database else ""
+
+
+def artifacts_of(
+    path: str | Path, *, environment: str | None, env: Mapping[str, str] | None = None
+) -> ArtifactsSection:
+    """What `store.artifacts` says. Other faults of the manifest are none here; raises ManifestError for its own."""
+    variables = process_environment() if env is None else env
+    name = chosen_environment(environment, variables)
+    reading = _Reading(Path(path), shown=str(path))
+    examined = reading.examination.run(name, reading.settings(name, variables))
+    faults = tuple(fault for fault in examined.faults if fault.key.startswith(ARTIFACTS))
+    if examined.case is None or faults:
+        raise ManifestError(faults or in_file_order([*reading.faults, *examined.faults]))
+    return examined.case.manifest.store.artifacts
 
 
 def check_manifest(path: str | Path, *, environment: str | None = None, env: Mapping[str, str] | None = None) -> Report:
@@ -251,7 +281,10 @@ def _loaded(reading: _Reading, case: Case, examined: Examined, *, settings: Sett
 
 def _credentials_of_libraries(manifest: Manifest) -> tuple[str, ...]:
     """Variables that a vendor's library reads by itself."""
-    by_itself = any(store.kind == "aws" and store.key is None for store in manifest.secrets.values())
+    by_itself = any(store.kind == "aws" and store.key is None for store in manifest.secrets.values()) or any(
+        form_of(source) == S3
+        for source in (manifest.store.artifacts.at, *(model.source for model in in_versions(manifest.models).values()))
+    )
     return ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN") if by_itself else ()
 
 

@@ -22,7 +22,9 @@ class Located(msgspec.Struct, frozen=True, kw_only=True):
     promised: bool = False
     """Somebody said what the digest has to be: whoever loads it reads all of it once more, and compares."""
     marks: str = ""
-    """Sizes, times and inodes when the digest was taken: while they are the same, nobody has changed it."""
+    """Sizes, times and inodes when the digest was taken: while they are the same, nobody has changed it. Empty where
+    nobody writes it, in the cache.
+    """
 
 
 Locate: TypeAlias = Callable[[str, str], Located]

@@ -1,32 +1,74 @@
-"""Finds what models' sources mean: one look at each, and what was found by an earlier one is kept for this run."""
+"""Finds what models' sources mean, and brings here what lies elsewhere; what was found before is kept for this run."""
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Mapping
+import ssl
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from modelwright.adapters.http.dial import tls_context
+from modelwright.adapters.http.download import shown
 from modelwright.app.artifacts.code import module_file
-from modelwright.app.artifacts.digests import marks_of, model_digests
+from modelwright.app.artifacts.digests import digest_of, marks_of, model_digests
 from modelwright.app.manifest.sections.models import ModelSection
+from modelwright.app.models.bring import bring
+from modelwright.app.models.types import ModelShown
 from modelwright.app.pipelines.plan import files_of, located_whole
+from modelwright.app.sources.cache import Cache
+from modelwright.app.sources.fetch import Told, fetch_https, fetch_object
 from modelwright.app.sources.located import Located
+from modelwright.app.sources.reference import HTTPS, REGISTRY, S3, file_name, form_of, in_bucket, in_registry
+from modelwright.app.sources.remembered import Meaning, Remembered
+from modelwright.app.sources.section import ArtifactsSection
+from modelwright.app.sources.stores import FOLDER, open_blobs, open_bucket
+from modelwright.core.errors.artifacts import ArtifactDamaged, ArtifactMissing, SourceUnavailable
+from modelwright.core.errors.registry import RegistryError
+from modelwright.core.errors.starting import StartError
+from modelwright.core.quantities import parse_size, told_size
+
+LookUp = Callable[[str, str], ModelShown]
+"""(name, word) → what it means in the registry now; raises NotRegistered, and StartError when nobody can tell."""
+
+
+def _nobody(name: str, word: str) -> ModelShown:
+    raise StartError(f"nobody knows what registry:{name}@{word} means", hint="ask where a registry is")
+
+
+def _silent(_: str) -> None:
+    pass
 
 
 class Sources:
     """Of one installation."""
 
-    def __init__(self, state: Path, base: Path) -> None:
-        """`state` remembers digests; relative paths start at `base`, the manifest's folder."""
+    def __init__(
+        self,
+        state: Path,
+        base: Path,
+        *,
+        section: ArtifactsSection | None = None,
+        look_up: LookUp = _nobody,
+        tls: Callable[[], ssl.SSLContext] = tls_context,
+        say: Callable[[str], None] = _silent,
+    ) -> None:
+        """`state` remembers digests and holds the cache; relative paths start at `base`, the manifest's folder."""
         self._state = state
         self._base = base
+        self._section = section or ArtifactsSection()
+        self._look_up = look_up
+        self._tls = tls
+        self.say = say
+        self._cache = Cache(state / FOLDER / "cache", most=parse_size(self._section.cache))
+        self._remembered = Remembered(state / FOLDER)
         self._found: dict[tuple[str, str], Located] = {}
         """By source and stated digest."""
 
     def of(self, models: Mapping[str, ModelSection]) -> dict[str, Located]:
         """By model that has any, and by step for a file that a step names itself.
 
-        One that was found before in this run is what it was then; raises StartError and RegistryError.
+        One that was found before in this run is what it was then; raises StartError, ArtifactError and RegistryError.
         """
         wanted = {name: (self._source(section), section.digest) for name, section in models.items()}
         wanted.update({name: (path, "") for name, path in files_of(models)})
@@ -50,10 +92,118 @@ class Sources:
         return self.of(models)
 
     def locate(self, source: str, digest: str = "") -> Located:
-        """As it is now; raises StartError and RegistryError."""
+        """As it is now; raises as `of`."""
+        match form_of(source):
+            case form if form == HTTPS:
+                located = self._at(source, self._cache.find(digest) or self._from_https(source, digest), digest)
+            case form if form == S3:
+                located = self._from_s3(source, digest)
+            case form if form == REGISTRY:
+                located = self._from_registry(source, digest)
+            case _:
+                located = self._from_path(source, digest)
+        self._found[source, digest] = located
+        return located
+
+    def release(self, digest: str) -> None:
+        """Nothing of this digest is served any more: it may go from the cache."""
+        self._cache.release(digest)
+
+    def _from_path(self, source: str, digest: str) -> Located:
         path = Path(os.path.normpath(self._base / source))
         marks = marks_of(path)
         found = model_digests(self._state, {source: path})[source]
-        located = Located(source=source, path=str(path), digest=digest or found, promised=bool(digest), marks=marks)
-        self._found[source, digest] = located
-        return located
+        return Located(source=source, path=str(path), digest=digest or found, promised=bool(digest), marks=marks)
+
+    def _from_https(self, source: str, digest: str) -> Path:
+        place = shown(source)
+        with self._cache.incoming(digest) as folder:
+            part = folder / file_name(source)
+            for is_last in (False, True):
+                was_there = part.exists()
+                fetch_https(source, part, section=self._section, tls=self._tls, told=self._told(place))
+                found = digest_of(part)
+                if found == digest:
+                    part.chmod(0o444)
+                    return self._cache.admit(digest, part)
+                part.unlink()
+                if is_last or not was_there:  # what was continued may have been begun with something else
+                    raise _not_promised(place, found, digest)
+        raise AssertionError
+
+    def _from_s3(self, source: str, digest: str) -> Located:
+        here = self._cache.find(digest) if digest else None
+        if here is not None:
+            return self._at(source, here, digest)
+        where, key = in_bucket(source)
+        bucket, before = open_bucket(self._section, where), self._remembered.get(source)
+        try:
+            found = bucket.look(key)
+            if found is None:
+                raise ArtifactMissing("there is no such object", hint="see the key", place=source)
+            here = self._cache.find(before.digest) if before and before.mark == found.mark else None
+            if here is not None and before is not None and digest in {"", before.digest}:
+                return self._at(source, here, before.digest)
+            with self._cache.incoming(_address(source, found.mark)) as folder:
+                part = folder / file_name(source)
+                fetch_object(bucket, key, part, told=self._told(source), size=found.size)
+                meant = digest_of(part)
+                if digest not in {"", meant}:
+                    part.unlink()
+                    raise _not_promised(source, meant, digest)
+                part.chmod(0o444)
+                here = self._cache.admit(meant, part)
+        except SourceUnavailable as error:
+            return self._by_memory(source, digest, error)
+        finally:
+            bucket.close()
+        self._remembered.keep(source, Meaning(digest=meant, mark=found.mark))
+        return self._at(source, here, meant)
+
+    def _from_registry(self, source: str, digest: str) -> Located:
+        name, word = in_registry(source)
+        try:
+            meant = self._look_up(name, word)
+        except RegistryError:
+            raise
+        except StartError as error:
+            return self._by_memory(source, digest, error)
+        model = meant.model
+        if digest not in {"", model.digest}:
+            raise _not_promised(f"{name}@{meant.version}", model.digest, digest)
+        here, version = self._cache.find(model.digest), f"{name}@{meant.version}"
+        if here is None:
+            blobs = open_blobs(self._section, state=self._state, base=self._base)
+            self.say(f"fetching {version} from {blobs.place}: {told_size(model.size)}")
+            self._cache.make_room(model.size, place=source)
+            with self._cache.incoming(model.digest) as folder:
+                to = folder / file_name(f"x:/{model.name}")
+                bring(model, blobs, to, lasting=True)
+                here = self._cache.admit(model.digest, to)
+        self._remembered.keep(source, Meaning(digest=model.digest, version=version, main=model.main))
+        return self._at(source, here / model.main, model.digest, version=version)
+
+    def _by_memory(self, source: str, digest: str, error: StartError | SourceUnavailable) -> Located:
+        """What it meant when it was last asked, if that is still here; otherwise raises the error."""
+        before = self._remembered.get(source)
+        here = self._cache.find(before.digest) if before and digest in {"", before.digest} else None
+        if before is None or here is None:
+            raise error
+        self.say(f"warning: {source} cannot be asked, what it meant before is served: {error}")
+        return self._at(source, here / before.main, before.digest, version=before.version)
+
+    def _at(self, source: str, here: Path, digest: str, *, version: str = "") -> Located:
+        return Located(source=source, path=str(here), digest=digest, version=version, promised=True)
+
+    def _told(self, place: str) -> Told:
+        return Told(place, self.say, lambda size: self._cache.make_room(size, place=place))
+
+
+def _address(source: str, mark: str) -> str:
+    """Where one state of an object is put together whose digest nobody knows yet."""
+    return "sha256:" + hashlib.sha256(f"{source}\n{mark}".encode()).hexdigest()
+
+
+def _not_promised(place: str, found: str, digest: str) -> ArtifactDamaged:
+    hint = "correct the digest if the new content is meant, otherwise see who changed it"
+    return ArtifactDamaged(f"its content has the digest {found}, not {digest}", hint=hint, place=place)

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
 from modelwright.app.manifest.load import LoadedManifest, load_manifest
 from modelwright.app.manifest.sections.models import in_versions
+from modelwright.app.models.office import ModelOffice
 from modelwright.app.pipelines.plan import files_of
 from modelwright.app.plugins import TOKENIZE, require, require_engine, require_grpc
 from modelwright.app.secret_stores.stores import SecretStores
-from modelwright.app.settings.settings import process_environment, without_secrets
+from modelwright.app.settings.settings import Settings, process_environment, without_secrets
 from modelwright.app.settings.shared_database import host_of
+from modelwright.app.sources.located import Located
+from modelwright.app.sources.reference import PATH, form_of
 from modelwright.app.sources.sources import Sources
 from modelwright.app.supervise.devices.doors import TcpDoor
 from modelwright.app.supervise.devices.held_port import HeldPort
@@ -31,6 +35,7 @@ from modelwright.app.supervise.welcome.commands import Place, Shown
 from modelwright.app.supervise.welcome.greeter import SiteGreeter
 from modelwright.app.supervise.welcome.key import NAME
 from modelwright.app.system import SystemClock
+from modelwright.app.workers.upstream_tls import upstream_tls
 from modelwright.core.addresses import split_address
 from modelwright.core.contracts.snapshot import SERVING
 from modelwright.core.errors.starting import BadModelFile, StartError
@@ -84,31 +89,22 @@ def _prepared(
     loaded: LoadedManifest, wish: Wish, *, held: Claim, audience: Audience, stores: SecretStores
 ) -> Supervisor:
     """A supervisor with every door bound and the snapshot for control written; nothing is started."""
-    sources = Sources(held.state, loaded.base_dir)
-    found = sources.of(in_versions(loaded.manifest.models))
-    first = configure(loaded, held, located=found, grace=wish.grace, secrets=stores.read(loaded))
-    first.write(held)
+    sources = _sources(loaded, held, audience)
+
+    def configured(found: LoadedManifest, located: Mapping[str, Located]) -> Configuration:
+        whole = _complete(found, located)
+        return configure(whole, held, located=located, grace=wish.grace, secrets=stores.read(whole))
 
     def read() -> Configuration:
         again = load_manifest(wish.manifest, environment=wish.environment)
         _require_libraries(again)
-        located = sources.anew(in_versions(again.manifest.models))
-        return configure(again, held, located=located, grace=wish.grace, secrets=stores.read(again))
+        return configured(again, sources.anew(in_versions(again.manifest.models)))
 
+    first = configured(loaded, sources.of(in_versions(loaded.manifest.models)))
+    loaded = first.loaded
+    first.write(held)
     supervisor = Supervisor(
-        Site(
-            name=loaded.manifest.name,
-            environment=loaded.environment,
-            version=wish.version,
-            specs=first.specs,
-            units=first.units,
-            off=first.off,
-            remote=any(provider.kind != SERVING and not provider.off for provider in first.snapshot.providers),
-            env=without_secrets(process_environment(), (*loaded.secrets, *loaded.credentials)),
-            own_env=_without_credentials(loaded),
-            secrets=stores.descriptor,
-            logs=loaded.state_dir / "logs" if wish.to_files else None,
-        ),
+        _site(first, wish, stores),
         held,
         public=_door(loaded.manifest.gateway.listen, wish.port, place="gateway.listen"),
         admin=_door(loaded.manifest.gateway.admin, wish.admin_port, place="gateway.admin"),
@@ -121,7 +117,7 @@ def _prepared(
         pid=os.getpid(),
         stuck=wish.stuck,
     )
-    stores.say = supervisor.say
+    stores.say = sources.say = supervisor.say
     supervisor.beside(stores.run)
     publishing = Publishing(first, claim=held, site=supervisor)
     supervisor.publisher = publishing.again
@@ -134,13 +130,53 @@ def _prepared(
 
 
 def _require_libraries(loaded: LoadedManifest) -> None:
-    """Raise MissingExtra unless everything that the manifest needs is installed."""
-    for kind in dict.fromkeys(loaded.engines.values()):
+    """Raise MissingExtra unless everything that the manifest needs is installed, as far as that is known."""
+    for kind in dict.fromkeys(filter(None, loaded.engines.values())):
         require_engine(kind)
     if any(files_of(loaded.manifest.models)):
         require(TOKENIZE)
     if loaded.manifest.gateway.grpc is not None:
         require_grpc()
+
+
+def _site(first: Configuration, wish: Wish, stores: SecretStores) -> Site:
+    loaded = first.loaded
+    return Site(
+        name=loaded.manifest.name,
+        environment=loaded.environment,
+        version=wish.version,
+        specs=first.specs,
+        units=first.units,
+        off=first.off,
+        remote=any(provider.kind != SERVING and not provider.off for provider in first.snapshot.providers),
+        env=without_secrets(process_environment(), (*loaded.secrets, *loaded.credentials)),
+        own_env=_without_credentials(loaded),
+        secrets=stores.descriptor,
+        logs=loaded.state_dir / "logs" if wish.to_files else None,
+    )
+
+
+def _sources(loaded: LoadedManifest, held: Claim, audience: Audience) -> Sources:
+    office = ModelOffice(held.state, manifest=loaded.path, environment=loaded.environment)
+    settings = Settings(loaded.base_dir, environment=loaded.environment)
+    return Sources(
+        held.state,
+        loaded.base_dir,
+        section=loaded.manifest.store.artifacts,
+        look_up=office.show,
+        tls=upstream_tls(settings, loaded.base_dir),
+        say=audience.said,
+    )
+
+
+def _complete(loaded: LoadedManifest, located: Mapping[str, Located]) -> LoadedManifest:
+    """With what is known of files that lay elsewhere; raises ManifestError for those that cannot be served."""
+    here = {found.source: Path(found.path) for found in located.values() if form_of(found.source) != PATH}
+    if not here or loaded.complete is None:
+        return loaded
+    whole = loaded.complete(here)
+    _require_libraries(whole)
+    return whole
 
 
 def _key_name(loaded: LoadedManifest) -> str:

@@ -14,13 +14,14 @@ from urllib.parse import urlsplit
 from modelwright.adapters.http.dial import Address, system_resolve
 from modelwright.adapters.http.pool import Pool
 from modelwright.app.tasks.rounds import TICK, TROUBLE, Rounds, told
+from modelwright.core.addresses import is_allowed, may_be_reached
 from modelwright.core.contracts.events import Event, WebhookSent
 from modelwright.core.contracts.tasks import TaskRules, WebhookRules
 from modelwright.core.errors.calls import CallError
 from modelwright.core.ports.clock import Clock
 from modelwright.core.ports.http import Deadlines, Origin, Transport, UpstreamRequest
 from modelwright.core.tasks import rules
-from modelwright.core.tasks.signature import is_allowed, may_be_told, read_secret, signatures
+from modelwright.core.tasks.signature import read_secret, signatures
 from modelwright.core.tasks.store import TaskQueue
 from modelwright.core.tasks.task import ENDED, Task, Webhook
 from modelwright.core.tasks.view import end_event
@@ -144,7 +145,7 @@ class Herald:
         return f"it answered {status}" + ("; redirects are not followed" if 300 <= status < 400 else ""), False
 
     async def _public(self, host: str, port: int) -> Sequence[Address]:
-        return self._fit(await system_resolve(host, port), may_be_told, "it is in no public network")
+        return self._fit(await system_resolve(host, port), may_be_reached, "it is in no public network")
 
     async def _allowed(self, host: str, port: int) -> Sequence[Address]:
         problem = "without TLS it must be in a network that the manifest allows"

@@ -38,6 +38,8 @@ ENVELOPES: dict[str, Callable[[CallError], bytes]] = {
 }
 """How each wire tells an error while there is no door yet."""
 
+SEALED = "sealed"
+
 
 class ServingParts:
     """What a serving worker process holds beside its door."""
@@ -109,9 +111,10 @@ class ServingParts:
 
 
 def check_file(part: ModelPart) -> str:
-    """The marks of the file or folder; raises BadModelFile unless it is the one of the stated digest.
+    """The marks of the file or folder, SEALED where nobody writes it.
 
-    It is read for that only where somebody promised the digest, or where it was written since the digest was taken.
+    Raises BadModelFile unless it is the one of the stated digest. It is read for that only where somebody promised the
+    digest, or where it was written since the digest was taken.
     """
     if part.pipeline is not None:
         return " ".join(check_file(one) for one in files_of(part))
@@ -129,7 +132,7 @@ def check_file(part: ModelPart) -> str:
             hint="fetch it again, or correct the digest" if part.promised else "start modelwright up again",
             place=f"model {part.model}",
         )
-    return marks
+    return SEALED if part.promised and not part.marks else marks
 
 
 def check_unchanged(part: ModelPart, marks: str) -> None:
@@ -137,7 +140,7 @@ def check_unchanged(part: ModelPart, marks: str) -> None:
     if part.pipeline is not None:
         for one, mark in zip(files_of(part), marks.split(), strict=True):
             check_unchanged(one, mark)
-    elif part.path and marks_of(Path(part.path)) != marks:
+    elif part.path and marks not in {SEALED, marks_of(Path(part.path))}:
         raise BadModelFile(
             f"{part.path} was changed while it was being loaded",
             hint="write it elsewhere and move it here as a whole, then start modelwright up again",

@@ -39,6 +39,7 @@ from modelwright.app.variants.weights import KIND, LiveWeights, with_weights
 from modelwright.app.wiring.secrets import fresh_secrets, read_settings
 from modelwright.app.workers.upstream_tls import upstream_tls
 from modelwright.core.contracts.events import Event
+from modelwright.core.contracts.release import Release
 from modelwright.core.contracts.snapshot import Key, Snapshot
 from modelwright.core.status import Status
 from modelwright.gateway.identity.source import touch
@@ -169,6 +170,9 @@ class _Run:
             refine=self._in_force,
             changes=store.hosts.changes,
         )
+        self._state = Path(spec.state)
+        self._holding = ""
+        """The release whose models are held."""
         self._salt = ""
         """Of every host: whoever was the first has brought it."""
         self._shelf: Any = None
@@ -187,6 +191,7 @@ class _Run:
         if self.store.is_shared and not self._salt:
             self._salt = await self.store.hosts.agree("split_salt", base.split_salt)
         self.tasks.rule(base.tasks)
+        await self._hold(base.release)
         weighed = await self._with_prompts(with_weights(base, await self.weights.all()))
         return msgspec.structs.replace(
             weighed,
@@ -194,6 +199,19 @@ class _Run:
             limits=await with_ids(base.limits, self.store.keys, now=self._clock.now()),
             issuers=self.issuers.filled(weighed.issuers),
         )
+
+    async def _hold(self, release: str) -> None:
+        """Say what is served here, so that nobody removes it; the models of a release are those of its record."""
+        if release == self._holding:
+            return
+        self._holding = release
+        record = self._state / "releases" / f"{release.partition(':')[2]}.json"
+        try:
+            models = msgspec.json.decode(record.read_bytes(), type=Release).models
+        except (OSError, msgspec.MsgspecError) as error:
+            log.warning("which models are served is not known: %s", error)
+            return
+        await self.store.holds.tell(models)
 
     async def _check(self) -> None:
         """See that the database is there, and let the other hosts that share it see that we are."""

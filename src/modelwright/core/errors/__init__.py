@@ -12,7 +12,12 @@
     ├── RegistryError            the registry cannot do it, or what it holds cannot be used
     │   ├── NotRegistered        no such name, version or content
     │   ├── VersionTaken         a version is there with other content
-    │   └── AliasHasMoved        an alias means something else than was expected
+    │   ├── AliasHasMoved        an alias means something else than was expected
+    │   └── VersionInUse         a version that serves, or that an alias means, is not removed
+    ├── ArtifactError            a model's files cannot be kept, or cannot be brought here
+    │   ├── ArtifactMissing      nothing of this digest is kept there
+    │   ├── ArtifactDamaged      what was found is not of the digest that it should have
+    │   └── SourceUnavailable    where they are kept does not answer now
     └── CallError                one call fails; the doors turn `code` into a status (core/wire/status.py)
         ├── Malformed            the request cannot be read
         │   └── ContextTooLong   prompt and answer do not fit the model

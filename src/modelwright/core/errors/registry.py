@@ -27,3 +27,9 @@ class AliasHasMoved(RegistryError):
     """An alias means something else than was expected."""
 
     code = "alias_moved"
+
+
+class VersionInUse(RegistryError):
+    """A version that serves, or that an alias means, is not removed."""
+
+    code = "version_in_use"

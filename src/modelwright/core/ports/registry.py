@@ -1,23 +1,25 @@
-"""Port: where a registry keeps the history of every name, and the documents that its versions are."""
+"""Ports: where a registry keeps histories and documents, and where the files are that documents name by digest."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
-VERSION, ALIAS = "version", "alias"
+VERSION, ALIAS, REMOVED = "version", "alias", "removed"
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of a history: a version was registered, or an alias was moved; never changed, never taken back."""
+    """One line of a history, which is never changed: a version was registered or removed, or an alias was moved."""
 
     act: str
-    """VERSION or ALIAS."""
+    """VERSION, ALIAS, or REMOVED of a version."""
     name: str
     """Of the version or the alias."""
     to: str
-    """What it means from now on: a version's digest, an alias's version."""
+    """What it means from now on: a version's digest, an alias's version; empty when it was removed."""
     was: str = ""
     """What it meant before; empty when it is new."""
     who: str
@@ -46,4 +48,47 @@ class RegistryStore(Protocol):
 
     async def content(self, digest: str) -> bytes:
         """The whole document; raises NotRegistered."""
+        ...
+
+
+class Blob(msgspec.Struct, frozen=True, kw_only=True):
+    """One file that is kept."""
+
+    digest: str
+    """`sha256:` and 64 hex digits."""
+    size: int
+    since: float
+    """Unix seconds when it was put there, or put there once more."""
+
+
+class BlobStore(Protocol):
+    """Keeps whole files; none of its verbs leaves half of one behind that anybody could see.
+
+    All of them block, and raise SourceUnavailable when the store does not answer.
+    """
+
+    place: str
+    """What people call it."""
+
+    def put(self, file: Path, digest: str) -> bool:
+        """Keep a copy of a file; False when it was there already, whose `since` is now.
+
+        Raises ArtifactDamaged when the file is not of this digest, OSError when it cannot be read.
+        """
+        ...
+
+    def fetch(self, digest: str, to: Path, *, lasting: bool = False) -> None:
+        """Make a read-only file of the content; `to` must not exist, and does not after a failure.
+
+        `lasting`: it may be the very file that the store keeps, since nobody will ever write it.
+        Raises ArtifactMissing, ArtifactDamaged, and OSError when the file cannot be written.
+        """
+        ...
+
+    def held(self) -> Iterator[Blob]:
+        """Everything that is kept."""
+        ...
+
+    def drop(self, digest: str) -> None:
+        """Keep it no longer; nothing happens when it is not there."""
         ...

@@ -20,11 +20,13 @@ from modelwright.app.manifest.rules.policies import cache, guard
 from modelwright.app.pipelines import rules as pipelines
 from modelwright.app.prompts import rules as prompts
 from modelwright.app.secret_stores import rules as secret_stores
+from modelwright.app.sources import rules as sources
 from modelwright.app.tasks import rules as tasks
 
 RULES: Rules = (
     *models.RULES,
     *pipelines.RULES,
+    *sources.RULES,
     *providers.RULES,
     *secret_stores.RULES,
     *prices.RULES,

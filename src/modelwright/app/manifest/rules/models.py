@@ -31,7 +31,9 @@ def _model_files(case: Case) -> Iterator[Finding]:
         if model.digest and not model.source and _is_own_class(model):
             problem = "`digest` stands without a source"
             yield Finding((*here, "digest"), problem, "name the source, or remove it", on_key=True)
-        if facts.source_problem:
+        if facts.awaited:
+            pass
+        elif facts.source_problem:
             yield Finding((*here, "source"), f"{model.source!r} {facts.source_problem}", "name the model file")
         elif model.source:
             yield from _format(here, model, facts)

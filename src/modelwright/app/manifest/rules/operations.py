@@ -39,7 +39,7 @@ def common_operations(case: Case, endpoint: str) -> tuple[str, ...]:
 
 
 def operations(case: Case) -> dict[str, tuple[str, ...]]:
-    """What each endpoint answers, the models' own ones included."""
+    """What each endpoint answers, the models' own ones included; nothing where a model's file is not here yet."""
     own = {model: operations_of_model(case, model) or () for model in served_alone(case.manifest)}
     return own | {name: common_operations(case, name) for name in case.manifest.endpoints}
 

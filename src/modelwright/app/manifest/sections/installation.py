@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from modelwright.app.manifest.secret import Secret
 from modelwright.app.manifest.sections.section import Address, Network, Section, Size
+from modelwright.app.sources.section import ArtifactsSection
 
 
 def _none(text: Any) -> Any:
@@ -54,6 +55,10 @@ class StoreSection(Section):
         description="Where workers share limits and kept answers, as ${secret:REDIS_URL}; none: each has its own.",
     )
     cache: Size = Field(default="64MiB", description="Memory of each gateway worker for kept answers.")
+    artifacts: ArtifactsSection = Field(
+        default_factory=ArtifactsSection,
+        description="Where the registry's models are kept, and how those that are fetched are held here.",
+    )
 
 
 class LogSection(Section):

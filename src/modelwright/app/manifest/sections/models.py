@@ -117,7 +117,11 @@ class ScaleSection(Section):
 class VersionSection(Section):
     """One version of a model: what is loaded, and how it is tried."""
 
-    source: str = Field(min_length=1, description="Path of the model's file or folder, relative to the manifest.")
+    source: str = Field(
+        min_length=1,
+        description="The model's file or folder, from the manifest's; or https:// with a digest, s3://bucket/key, "
+        "registry:name@version or an alias.",
+    )
     digest: str = Field(
         default="",
         pattern=r"^(sha256:[0-9a-f]{64})?$",
@@ -134,7 +138,8 @@ class ModelSection(VersionSection):
 
     source: str = Field(
         default="",
-        description="Path of the model's file or folder, relative to the manifest; a class of your own may need none.",
+        description="The model's file or folder, from the manifest's; or https:// with a digest, s3://bucket/key, "
+        "registry:name@version or an alias. A class of your own may need none.",
     )
     pipeline: PipelineSection | None = Field(
         default=None, description="Several steps that answer as this model, instead of a file."

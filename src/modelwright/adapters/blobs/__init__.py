@@ -1,0 +1,1 @@
+"""Stores of models' files: a folder, S3, and the fake."""

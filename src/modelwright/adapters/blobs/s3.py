@@ -1,0 +1,78 @@
+"""Blobs in a bucket, under a prefix: S3 shows an object only when all of it is there."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from modelwright.adapters.blobs.local import write_checked
+from modelwright.adapters.blobs.names import check_file, digest_from, name_of
+from modelwright.adapters.blobs.s3_bucket import S3Bucket
+from modelwright.core.errors.artifacts import ArtifactDamaged, ArtifactMissing
+from modelwright.core.ports.registry import Blob
+
+AGED = 3600.0
+"""Seconds after which one that is there already is sent once more: S3 has no other way to make it count as new."""
+
+
+class S3Blobs:
+    """Those of one bucket and prefix."""
+
+    def __init__(self, bucket: S3Bucket, prefix: str) -> None:
+        """`prefix` is empty or ends with a slash."""
+        self.place = f"{bucket.place}/{prefix}".rstrip("/")
+        self._bucket = bucket
+        self._prefix = prefix
+
+    def put(self, file: Path, digest: str) -> bool:
+        key = self._prefix + name_of(digest)
+        size = file.stat().st_size
+        check_file(file, digest)
+        held = self._bucket.look(key)
+        is_whole = held is not None and held.size == size
+        if is_whole and held is not None and held.since > time.time() - AGED:
+            return False
+        self._bucket.write(key, file)
+        sent = self._bucket.look(key)
+        if sent is None or sent.size != size:
+            raise ArtifactDamaged("it was changed while it was being sent", hint="push it again", place=str(file))
+        return not is_whole
+
+    def fetch(self, digest: str, to: Path, *, lasting: bool = False) -> None:
+        key = self._prefix + name_of(digest)
+        try:
+            source = io.BufferedReader(_Stream(self._bucket.read(key)), buffer_size=1 << 20)  # type: ignore[arg-type]
+            with source:
+                write_checked(source, to, digest=digest, place=f"{self._bucket.place}/{key}")
+        except ArtifactMissing:
+            hint = "push the version again from where its files are"
+            raise ArtifactMissing(f"{digest} is not kept there", hint=hint, place=self.place) from None
+
+    def held(self) -> Iterator[Blob]:
+        for found in self._bucket.list(f"{self._prefix}sha256/"):
+            digest = digest_from(found.key.removeprefix(self._prefix))
+            if digest is not None:
+                yield Blob(digest=digest, size=found.size, since=found.since)
+
+    def drop(self, digest: str) -> None:
+        self._bucket.remove(self._prefix + name_of(digest))
+
+
+class _Stream(io.RawIOBase):
+    """Chunks as a file."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._left = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        piece = self._left or next(self._chunks, b"")
+        taken = piece[: len(buffer)]
+        buffer[: len(taken)] = taken
+        self._left = piece[len(taken) :]
+        return len(taken)

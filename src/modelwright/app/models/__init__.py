@@ -1,0 +1,1 @@
+"""Models in the registry: their files into the store of blobs, their documents into the database, and back."""

@@ -1,0 +1,117 @@
+"""Models' files that were brought here, each file or folder under its digest; what was used longest ago goes first.
+
+An entry is a folder named by the digest, which holds exactly one file or folder. It appears when it is whole, by one
+move, and is never written again.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from modelwright.app.artifacts.digests import PREFIX
+from modelwright.core.errors.artifacts import ArtifactError
+from modelwright.core.quantities import told_size
+
+INCOMING = "incoming"
+STALE = 7 * 24 * 3600.0
+"""Seconds after which what was never completed is thrown away."""
+
+
+class Cache:
+    """One folder, used by one process at a time."""
+
+    def __init__(self, folder: Path, *, most: int) -> None:
+        """`most` bytes lie there, files aside that lie elsewhere, too, under another name."""
+        self._folder = folder
+        self._most = most
+        self._held: set[str] = set()
+
+    def find(self, digest: str) -> Path | None:
+        """The file or folder; held from now on, so that it does not go."""
+        entry = self._entry(digest)
+        with suppress(FileNotFoundError, NotADirectoryError):
+            found = next(entry.iterdir(), None)
+            if found is not None:
+                os.utime(entry)
+                self._held.add(digest)
+                return found
+        return None
+
+    def release(self, digest: str) -> None:
+        """Nobody uses it any more."""
+        self._held.discard(digest)
+
+    def make_room(self, size: int, *, place: str = "") -> None:
+        """Let what was used longest ago go until so many bytes more fit; raises ArtifactError when they never do."""
+        found = sorted((entry.stat().st_mtime, entry.name, _size(entry)) for entry in self._entries())
+        used = sum(bytes_there for _, _, bytes_there in found)
+        held = sum(bytes_there for _, name, bytes_there in found if PREFIX + name in self._held)
+        if held + size > self._most:
+            beside = f", of which {told_size(held)} are being served" if held else ""
+            raise ArtifactError(
+                f"it takes {told_size(size)}, and the cache holds at most {told_size(self._most)}{beside}",
+                hint="raise `store.artifacts.cache`",
+                place=place,
+            )
+        for _, name, bytes_there in found:
+            if used + size <= self._most:
+                return
+            if PREFIX + name not in self._held:
+                self.drop(PREFIX + name)
+                used -= bytes_there
+
+    @contextmanager
+    def incoming(self, digest: str) -> Iterator[Path]:
+        """A folder to put it together in; it stays after a failure, so that another try can go on from there."""
+        self._sweep()
+        folder = self._folder / INCOMING / digest.removeprefix(PREFIX)
+        folder.mkdir(parents=True, exist_ok=True)
+        os.utime(folder)
+        yield folder
+
+    def admit(self, digest: str, made: Path) -> Path:
+        """Take what was put together; where it is from now on."""
+        entry, whole = self._entry(digest), made.parent.with_name(f"whole-{made.parent.name}")
+        shutil.rmtree(whole, ignore_errors=True)
+        whole.mkdir()
+        made.rename(whole / made.name)
+        if entry.exists():
+            self.drop(digest)
+        whole.rename(entry)
+        shutil.rmtree(made.parent, ignore_errors=True)
+        self._held.add(digest)
+        return entry / made.name
+
+    def drop(self, digest: str) -> None:
+        """Throw it away, out of sight first."""
+        gone = self._folder / INCOMING / f"gone-{digest.removeprefix(PREFIX)}-{time.time_ns()}"
+        gone.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):
+            self._entry(digest).rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
+
+    def _entry(self, digest: str) -> Path:
+        return self._folder / digest.removeprefix(PREFIX)
+
+    def _entries(self) -> list[Path]:
+        if not self._folder.exists():
+            return []
+        return [path for path in self._folder.iterdir() if path.name != INCOMING and path.is_dir()]
+
+    def _sweep(self) -> None:
+        folder = self._folder / INCOMING
+        if folder.exists():
+            for left in folder.iterdir():
+                if left.name.startswith("gone-") or left.stat().st_mtime < time.time() - STALE:
+                    shutil.rmtree(left, ignore_errors=True)
+
+
+def _size(entry: Path) -> int:
+    """Bytes that would be free without it: a file that has another name elsewhere takes no room here."""
+    files = (path.stat() for path in entry.rglob("*") if path.is_file())
+    return sum(stat.st_size for stat in files if stat.st_nlink == 1)

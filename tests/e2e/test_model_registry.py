@@ -1,0 +1,167 @@
+"""The registry of models around a real `modelwright up`: pushed, served by alias, damaged, away, removed."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelwright.app.artifacts.digests import digest_of
+from tests.e2e.running import QUICKSTART, Site, modelwright, program, running
+from tests.making.certificates import make_certificates
+from tests.making.file_server import FileServer
+from tests.making.onnx_models import double
+from tests.making.s3_server import REGION, S3Server
+
+pytestmark = pytest.mark.e2e
+SEVEN = (QUICKSTART / "seven.json").read_bytes()
+PLAIN = "schema: 1\nname: models\nmodels: {own: {source: ./digits.onnx}}\n"
+
+
+def models(folder: Path, *words: str, status: int = 0, env: dict[str, str] | None = None) -> Any:
+    """`modelwright models …` as facts, or what it says on its refusal."""
+    done = modelwright(
+        "models", *words, "-f", str(folder / "modelwright.yaml"), "--json", env={**os.environ, **(env or {})}
+    )
+    assert done.returncode == status, done.stderr
+    return json.loads(done.stdout) if status == 0 else done.stderr
+
+
+def filled(folder: Path, text: str = PLAIN) -> Path:
+    shutil.copy2(QUICKSTART / "models" / "digits.onnx", folder / "digits.onnx")
+    (folder / "modelwright.yaml").write_text(text)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Three models, from the registry by alias, over https and from S3, whose files are also the registry's store."""
+    folder = filled(tmp_path_factory.mktemp("registry"))
+    (folder / "certificates").mkdir()
+    certificates = make_certificates(folder / "certificates")
+    digest = digest_of(folder / "digits.onnx")
+    with FileServer(certificates) as files, S3Server() as s3:
+        files.files["/digits.onnx"] = (folder / "digits.onnx").read_bytes()
+        s3.hold("elsewhere/digits.onnx", files.files["/digits.onnx"] + b"")
+        s3.hold("double.onnx", double(folder / "double.onnx").read_bytes())
+        text = f"""\
+schema: 1
+name: models
+models:
+  digits: {{source: "registry:digits@champion"}}
+  far: {{source: "{files.url}/digits.onnx", digest: "{digest}"}}
+  object: {{source: "s3://models/double.onnx"}}
+store:
+  artifacts: {{at: "s3://models/kept", region: {REGION}, endpoint: "{s3.url}", allow: [127.0.0.0/8, "::1/128"]}}
+"""
+        (folder / "modelwright.yaml").write_text(text)
+        env = {**s3.env, "MODELWRIGHT_CA_BUNDLE": str(certificates / "authority.pem")}
+        pushed = models(folder, "push", "digits", "v1", str(folder / "digits.onnx"), "--why", "first", env=env)
+        assert pushed["model"]["digest"] == digest
+        models(folder, "alias", "digits", "champion", "v1", "--why", "the only one", env=env)
+        with running(text, folder=folder, env=env) as found:
+            yield found
+
+
+def test_models_are_served_from_wherever_they_are(site: Site) -> None:
+    digest = digest_of(site.manifest.parent / "digits.onnx")
+    for name in ("digits", "far"):
+        answer = site.call("POST", f"/v2/models/{name}/infer", SEVEN)
+        assert answer.status == 200
+        assert next(each["data"] for each in answer.json()["outputs"] if each["name"] == "label") == [7]
+        assert site.call("GET", f"/v2/models/{name}").json()["parameters"]["digest"] == digest
+    assert site.call("GET", "/v2/models/object").json()["inputs"][0]["name"] == "x"
+    told = "".join(site.lines)
+    for line in ("fetching digits@v1 from s3://models/kept", "fetching s3://models/double.onnx"):
+        assert line in told
+    (release,) = (site.state / "releases").iterdir()
+    found = json.loads(release.read_bytes())["models"]
+    assert (found["digits"], found["far"]) == (digest, digest)
+
+
+def test_no_worker_is_handed_what_opens_the_store(site: Site) -> None:
+    for part in site.watch().parts:
+        assert b"AWS_SECRET_ACCESS_KEY" not in Path(f"/proc/{part.pid}/environ").read_bytes(), part.name
+
+
+def test_what_serves_is_not_removed(site: Site) -> None:
+    folder = site.manifest.parent
+    models(folder, "push", "digits", "v2", str(folder / "double.onnx"), "--why", "other", env=secrets_of(site))
+    models(folder, "alias", "digits", "champion", "v2", "--expect", "v1", "--why", "try it")
+    assert "the alias champion" in models(
+        folder, "remove", "digits", "v2", "--why", "x", status=1, env=secrets_of(site)
+    )
+    refused = models(folder, "remove", "digits", "v1", "--why", "x", status=1, env=secrets_of(site))
+    assert "digits@v1 is held by the model digits, which is served, the model far, which is served" in refused
+    acts = [(entry["act"], entry["name"]) for entry in models(folder, "history", "digits")]
+    assert acts == [("version", "v1"), ("alias", "champion"), ("version", "v2"), ("alias", "champion")]
+    assert site.call("POST", "/v2/models/digits/infer", SEVEN).status == 200
+
+
+def secrets_of(site: Site) -> dict[str, str]:
+    """The variables that the site was started with."""
+    pairs = (pair.partition("=") for pair in Path(f"/proc/{site.pid}/environ").read_text().split("\0"))
+    return {name: value for name, _, value in pairs if name.startswith("AWS_")}
+
+
+def test_a_start_needs_no_source_that_is_in_the_cache(tmp_path: Path) -> None:
+    """The registry's database and the https server are gone; what was brought here before is served."""
+    folder = filled(tmp_path)
+    (tmp_path / "certificates").mkdir()
+    certificates = make_certificates(tmp_path / "certificates")
+    digest = digest_of(folder / "digits.onnx")
+    env = {"MODELWRIGHT_CA_BUNDLE": str(certificates / "authority.pem")}
+    models(folder, "push", "digits", "v1", str(folder / "digits.onnx"), "--why", "first")
+    with FileServer(certificates) as files:
+        files.files["/digits.onnx"] = (folder / "digits.onnx").read_bytes()
+        text = (
+            "schema: 1\nname: models\nmodels:\n"
+            f'  far: {{source: "{files.url}/digits.onnx", digest: "{digest}"}}\n'
+            '  kept: {source: "registry:digits@v1"}\n'
+            'store: {artifacts: {allow: [127.0.0.0/8, "::1/128"]}}\n'
+        )
+        with running(text, folder=folder, env=env) as site:
+            assert site.call("POST", "/v2/models/far/infer", SEVEN).status == 200
+    shutil.rmtree(folder / ".modelwright" / "artifacts" / "blobs")
+    with running(text, folder=folder, env=env) as site:
+        assert site.call("POST", "/v2/models/far/infer", SEVEN).status == 200
+        assert site.call("POST", "/v2/models/kept/infer", SEVEN).status == 200
+
+
+def test_a_damaged_file_is_not_served(tmp_path: Path) -> None:
+    folder = filled(tmp_path)
+    models(folder, "push", "digits", "v1", str(folder / "digits.onnx"), "--why", "first")
+    text = PLAIN.replace("models: {own", 'models: {kept: {source: "registry:digits@v1"}, own')
+    with running(text, folder=folder) as site:
+        (cached,) = (site.state / "artifacts" / "cache").glob("*/digits.onnx")
+        cached.chmod(0o644)
+        content = bytearray(cached.read_bytes())
+        content[-1] ^= 1
+        cached.write_bytes(content)
+        os.kill(site.part("serving-kept-0").pid, signal.SIGKILL)
+        broken = site.wait_for("serving-kept-0", "broken")
+        assert "has the digest" in broken.detail
+        assert site.call("POST", "/v2/models/own/infer", SEVEN).status == 200
+
+
+def test_a_push_that_is_killed_registers_nothing(tmp_path: Path) -> None:
+    folder = filled(tmp_path)
+    big = tmp_path / "big.bin"
+    big.write_bytes(os.urandom(1 << 20) * 24)
+    words = ["models", "push", "big", "v1", str(big), "--why", "new", "-f", str(folder / "modelwright.yaml")]
+    for pause in (0.5, 0.9):
+        with subprocess.Popen([*program(), *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as child:
+            time.sleep(pause)
+            child.kill()
+        for line in models(folder, "list"):
+            assert list(line["versions"]) == ["v1"]
+            models(folder, "pull", "big", "v1", "--to", str(tmp_path / f"pulled-{pause}"))
+    assert modelwright(*words).returncode == 0
+    models(folder, "pull", "big", "v1", "--to", str(tmp_path / "pulled"))
+    assert digest_of(tmp_path / "pulled") == digest_of(big)

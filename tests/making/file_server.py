@@ -1,0 +1,80 @@
+"""Files over HTTPS for tests: whole or from a byte on, redirects, breaks on demand; the certificate is localhost's."""
+
+from __future__ import annotations
+
+import re
+import ssl
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Self
+
+
+class FileServer:
+    """A running one; its attributes say how it behaves from now on."""
+
+    def __init__(self, certificates: Path) -> None:
+        """`certificates` is the folder that tests.making.certificates has made."""
+        self.files: dict[str, bytes] = {}
+        self.redirects: dict[str, str] = {}
+        self.break_after = -1
+        """Bytes of a body after which each answer breaks off; -1: none does."""
+        self.takes_ranges = True
+        self.status = 0
+        """Of every answer; 0: as it should be."""
+        self.asked: list[tuple[str, str]] = []
+        """(path, range)."""
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"site": self}))
+        self._server.daemon_threads = True
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificates / "server.pem", certificates / "server.key")
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
+        self.url = f"https://localhost:{self._server.server_address[1]}"
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    site: FileServer
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        path, span = self.path.partition("?")[0], self.headers.get("range") or ""
+        self.site.asked.append((path, span))
+        content = self.site.files.get(path)
+        if path in self.site.redirects:
+            self._answer(302, location=self.site.redirects[path])
+        elif self.site.status or content is None:
+            self._answer(self.site.status or 404)
+        elif (found := re.fullmatch(r"bytes=(\d+)-", span)) and self.site.takes_ranges:
+            start, whole = int(found[1]), len(content)
+            if start >= whole:
+                self._answer(416, content_range=f"bytes */{whole}")
+            else:
+                self._answer(206, content[start:], content_range=f"bytes {start}-{whole - 1}/{whole}")
+        else:
+            self._answer(200, content)
+
+    def _answer(self, status: int, body: bytes = b"", **headers: str) -> None:
+        most = self.site.break_after
+        try:
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name.replace("_", "-"), value)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body if most < 0 else body[:most])
+            self.close_connection = self.close_connection or 0 <= most < len(body)
+        except OSError:
+            self.close_connection = True
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as the class above has it
+        pass

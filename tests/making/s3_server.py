@@ -1,0 +1,209 @@
+"""A stand-in for S3: objects by PUT, GET (with ranges), HEAD and DELETE, uploads in parts, lists (version 2).
+
+Every request's signature is computed anew (Signature Version 4, after AWS's documentation).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+import threading
+import time
+from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, NamedTuple, Self
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from xml.sax.saxutils import escape
+
+REGION = "eu-central-1"
+
+
+class Held(NamedTuple):
+    content: bytes
+    since: float
+
+    @property
+    def mark(self) -> str:
+        return f'"{hashlib.md5(self.content).hexdigest()}"'  # noqa: S324 - as S3 has it
+
+
+class Reply(NamedTuple):
+    status: int
+    body: bytes = b""
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class S3Server:
+    """A running one; its attributes say how it behaves from now on."""
+
+    def __init__(self, bucket: str = "models") -> None:
+        self.bucket = bucket
+        self.held: dict[str, Held] = {}
+        self.key_id, self.secret_key = "AKIDEXAMPLE", secrets.token_hex(20)
+        self.page = 1000
+        """Keys of one list."""
+        self.failing = ""
+        """A code that every answer fails with."""
+        self.break_after = -1
+        """Bytes of a body after which the next answers break off; -1: none does."""
+        self.asked: list[str] = []
+        self._parts: dict[str, dict[int, bytes]] = {}
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"s3": self}))
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+
+    @property
+    def env(self) -> dict[str, str]:
+        """What AWS's tools read."""
+        return {
+            "AWS_ACCESS_KEY_ID": self.key_id,
+            "AWS_SECRET_ACCESS_KEY": self.secret_key,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_CONFIG_FILE": "/nonexistent",
+            "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent",
+        }
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def hold(self, key: str, content: bytes, *, age: float = 0.0) -> None:
+        self.held[key] = Held(content, time.time() - age)
+
+    def answer(self, method: str, target: str, headers: Any, body: bytes) -> Reply:
+        self.asked.append(f"{method} {target}")
+        if self.failing:
+            return _error(403 if self.failing == "AccessDenied" else 503, self.failing)
+        if not self._is_signed(method, target, headers, body):
+            return _error(403, "SignatureDoesNotMatch")
+        parts = urlsplit(target)
+        bucket, _, key = unquote(parts.path)[1:].partition("/")
+        asked = dict(parse_qsl(parts.query, keep_blank_values=True))
+        if bucket != self.bucket:
+            return _error(404, "NoSuchBucket")
+        if not key:
+            return self._list(asked)
+        match method:
+            case "PUT" if "partNumber" in asked:
+                self._parts[asked["uploadId"]][int(asked["partNumber"])] = body
+                return Reply(200, headers=(("etag", Held(body, 0).mark),))
+            case "PUT":
+                self.hold(key, body)
+                return Reply(200, headers=(("etag", self.held[key].mark),))
+            case "POST" if "uploads" in asked:
+                upload = secrets.token_hex(8)
+                self._parts[upload] = {}
+                return _xml("InitiateMultipartUploadResult", f"<UploadId>{upload}</UploadId>")
+            case "POST":
+                found = self._parts.pop(asked["uploadId"])
+                self.hold(key, b"".join(found[number] for number in sorted(found)))
+                return _xml("CompleteMultipartUploadResult", f"<Key>{escape(key)}</Key>")
+            case "DELETE":
+                self._parts.pop(asked.get("uploadId", ""), None)
+                self.held.pop(key, None)
+                return Reply(204)
+        return self._object(method, key, headers)
+
+    def _object(self, method: str, key: str, headers: Any) -> Reply:
+        held = self.held.get(key)
+        if held is None:
+            return _error(404, "NoSuchKey") if method == "GET" else Reply(404)
+        facts = (("etag", held.mark), ("last-modified", formatdate(held.since, usegmt=True)))
+        span = re.fullmatch(r"bytes=(\d+)-", headers.get("Range") or "")
+        if span is None:
+            return Reply(200, held.content, facts)
+        start, whole = int(span[1]), len(held.content)
+        return Reply(206, held.content[start:], (*facts, ("content-range", f"bytes {start}-{whole - 1}/{whole}")))
+
+    def _list(self, asked: dict[str, str]) -> Reply:
+        after, prefix = asked.get("continuation-token", ""), asked.get("prefix", "")
+        keys = sorted(key for key in self.held if key.startswith(prefix) and key > after)
+        shown = keys[: self.page]
+        rows = "".join(
+            f"<Contents><Key>{escape(key)}</Key><Size>{len(self.held[key].content)}</Size>"
+            f"<ETag>{escape(self.held[key].mark)}</ETag>"
+            f"<LastModified>{time.strftime('%Y-%m-%dT%H:%M:%S.000Z', time.gmtime(self.held[key].since))}</LastModified>"
+            "</Contents>"
+            for key in shown
+        )
+        is_cut = len(keys) > len(shown)
+        more = f"<NextContinuationToken>{escape(shown[-1])}</NextContinuationToken>" if is_cut else ""
+        return _xml("ListBucketResult", f"<IsTruncated>{str(is_cut).lower()}</IsTruncated>{more}{rows}")
+
+    def _is_signed(self, method: str, target: str, headers: Any, body: bytes) -> bool:
+        scheme, _, rest = headers.get("Authorization", "").partition(" ")
+        if scheme != "AWS4-HMAC-SHA256":
+            return False
+        fields = dict(part.strip().split("=", 1) for part in rest.split(","))
+        key_id, _, scope = fields["Credential"].partition("/")
+        date, region, service, _ = scope.split("/")
+        names = fields["SignedHeaders"].split(";")
+        lines = "".join(f"{name}:{' '.join(headers[name].split())}\n" for name in names)
+        parts = urlsplit(target)
+        asked = sorted(parse_qsl(parts.query, keep_blank_values=True))
+        query = "&".join(f"{quote(name, safe='-_.~')}={quote(value, safe='-_.~')}" for name, value in asked)
+        content = headers["x-amz-content-sha256"]
+        if content not in {"UNSIGNED-PAYLOAD", hashlib.sha256(body).hexdigest()}:
+            return False
+        request = f"{method}\n{parts.path}\n{query}\n{lines}\n{';'.join(names)}\n{content}"
+        signed = f"{scheme}\n{headers['X-Amz-Date']}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
+        key = f"AWS4{self.secret_key}".encode()
+        for part in (date, region, service, "aws4_request"):
+            key = hmac.digest(key, part.encode(), "sha256")
+        wanted = hmac.digest(key, signed.encode(), "sha256").hex()
+        place = (key_id, region, service) == (self.key_id, REGION, "s3")
+        return place and "host" in names and hmac.compare_digest(wanted, fields["Signature"])
+
+
+def _xml(name: str, inside: str, status: int = 200) -> Reply:
+    text = f'<?xml version="1.0" encoding="UTF-8"?><{name}>{inside}</{name}>'
+    return Reply(status, text.encode(), (("content-type", "application/xml"),))
+
+
+def _error(status: int, code: str) -> Reply:
+    return _xml("Error", f"<Code>{code}</Code><Message>refused</Message>", status)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    s3: S3Server
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        if (self.headers.get("Expect") or "").lower() == "100-continue":
+            self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        reply = self.s3.answer(self.command, self.path, self.headers, body)
+        try:
+            self.send_response(reply.status)
+            for name, value in reply.headers:
+                self.send_header(name, value)
+            if reply.status != 204:
+                self.send_header("content-length", str(len(reply.body)))
+            self.end_headers()
+            if self.command == "HEAD":
+                return
+            most = self.s3.break_after
+            if 0 <= most < len(reply.body) and reply.status in {200, 206}:
+                self.wfile.write(reply.body[:most])
+                self.close_connection = True
+                return
+            self.wfile.write(reply.body)
+        except OSError:
+            self.close_connection = True
+
+    do_PUT = do_POST = do_HEAD = do_DELETE = do_GET  # noqa: N815 - as the class above has it
+
+    def handle_expect_100(self) -> bool:
+        return True
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as the class above has it
+        pass
