@@ -317,7 +317,7 @@ def _metrics(given: Pairs) -> dict[str, float]:
 
 
 def _text(value: Any) -> str:
-    return "nothing" if value in {None, ""} else str(value)
+    return str(value) if value or value == 0 else "nothing"
 
 
 def _facts(found: Any) -> None:
