@@ -44,6 +44,8 @@ class EngineRow(msgspec.Struct, frozen=True, kw_only=True):
     """
     devices: tuple[str, ...] = ("cpu",)
     """Families of devices that it can be told to use: cpu | cuda (NVIDIA) | gpu (Intel)."""
+    precisions: tuple[str, ...] = ("f32",)
+    """What `engine.precision` may say; f32 alone: it computes as the file is stored, or as its library does."""
     extra: str = ""
     """The extra of this package that brings the libraries."""
     packages: str = ""
@@ -55,6 +57,7 @@ class EngineRow(msgspec.Struct, frozen=True, kw_only=True):
 PIPELINE = "pipeline"
 """Of models that are steps; app/pipelines makes it."""
 
+_ALL_PRECISIONS = ("f32", "bf16", "f16")
 _ROWS = (
     EngineRow(
         kind="onnxruntime",
@@ -62,6 +65,7 @@ _ROWS = (
         engine="modelwright.adapters.engines.onnxruntime:OnnxRuntimeEngine",
         reads=(ONNX,),
         devices=("cpu", "cuda"),
+        precisions=_ALL_PRECISIONS,
         extra="serving",
         libraries=("onnxruntime", "numpy"),
     ),
@@ -71,6 +75,7 @@ _ROWS = (
         engine="modelwright.adapters.engines.openvino:OpenVinoEngine",
         reads=(OPENVINO, ONNX),
         devices=("cpu", "gpu"),
+        precisions=_ALL_PRECISIONS,
         extra="openvino",
         libraries=("openvino", "numpy"),
     ),
@@ -121,6 +126,7 @@ _ROWS = (
         engine="modelwright.adapters.engines.torch:TorchEngine",
         reads=(PT2, TORCHSCRIPT),
         devices=("cpu", "cuda"),
+        precisions=_ALL_PRECISIONS,
         packages="torch numpy",
         libraries=("torch", "numpy"),
     ),
@@ -130,6 +136,7 @@ _ROWS = (
         engine="modelwright.adapters.engines.openvino_llm:OpenVinoLlm",
         codec="modelwright.adapters.engines.hf_codec:llm_codec",
         reads=(GGUF, OPENVINO_LLM),
+        precisions=_ALL_PRECISIONS,
         extra="llm",
         libraries=("openvino", "openvino_genai", "tokenizers", "jinja2", "numpy"),
     ),
@@ -137,6 +144,7 @@ _ROWS = (
         kind=PIPELINE,
         wire="v2",
         engine="modelwright.serving.pipelines.pipeline:Pipeline",
+        precisions=_ALL_PRECISIONS,
         extra="serving",
         libraries=("numpy",),
     ),
@@ -176,7 +184,15 @@ _OWN = "modelwright.adapters.engines.custom.engines:engine_of"
 def engine_row(kind: str, rows: Rows = ENGINES) -> EngineRow:
     """The row of an engine kind; raises StartError for one that does not exist."""
     if kind.startswith(PYTHON):
-        return EngineRow(kind=kind, wire="plain", engine=_OWN, extra="serving", libraries=("numpy",))
+        return EngineRow(
+            kind=kind,
+            wire="plain",
+            engine=_OWN,
+            devices=("cpu", "cuda", "gpu"),
+            precisions=_ALL_PRECISIONS,
+            extra="serving",
+            libraries=("numpy",),
+        )
     if kind not in rows:
         raise StartError(f"there is no engine {kind}", hint=f"take one of {', '.join(rows)}, or python:module:Class")
     return rows[kind]

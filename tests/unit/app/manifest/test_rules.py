@@ -93,6 +93,7 @@ models: {m: {source: ./digits.onnx, versions: {a/b: {source: ./digits.onnx}}}} |
 endpoints: {e: {variants: {a: {serve: digits@v3}}}} | endpoints.e.variants.a.serve | has no version 'v3'
 models: {m: {source: ./digits.onnx, engine: {context: 8}}} | models.m.engine.context | is for text models
 models: {m: {source: ./digits.onnx, engine: {device: 'gpu:0'}}} | models.m.engine.device | does not run on 'gpu:0'
+models: {m: {source: ./check.json, engine: {kind: toy-tensor, precision: f16}}} | models.m.engine.precision | not in f16
 models: {m: {source: ./built.plan}} | models.m.engine.device | tensorrt does not run on 'cpu'
 models: {m: {source: ./chat.gguf, engine: {device: cuda}}} | models.m.engine.device | does not run on 'cuda'
 access: {auth: none}; gateway: {listen: '0.0.0.0:80'} | access.auth | lets everybody call

@@ -96,6 +96,14 @@ def _devices(case: Case) -> Iterator[Finding]:
             yield Finding(("models", name, "engine", "device"), problem, remedy)
 
 
+def _precisions(case: Case) -> Iterator[Finding]:
+    for name, model in case.manifest.models.items():
+        engine, precision = case.engine(name), model.engine.precision
+        if engine and precision not in engine_row(engine).precisions:
+            problem = f"{engine} computes as the model is stored, not in {precision}"
+            yield Finding(("models", name, "engine", "precision"), problem, "leave it out, or take another engine")
+
+
 def _versions(case: Case) -> Iterator[Finding]:
     for name, model in case.manifest.models.items():
         here: Path = ("models", name, "versions")
@@ -131,4 +139,5 @@ RULES: Rules = (
     _fitting_keys,
     _devices,
     _own_class_only,
+    _precisions,
 )
