@@ -25,6 +25,8 @@ class ModelPart(msgspec.Struct, frozen=True, kw_only=True):
     wire: str
     """v2 | openai | plain."""
     path: str
+    on_demand: bool = False
+    """A call has started it: calls wait until it is loaded."""
     version: str = "1"
     """As V2 names it."""
     digest: str = ""

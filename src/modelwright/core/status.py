@@ -10,6 +10,8 @@ class Busy(msgspec.Struct, frozen=True, kw_only=True):
 
     in_flight: int = 0
     calls: int = 0
+    seconds: float = 0.0
+    """That its calls took, together (serving)."""
     errors: int = 0
     """Calls that ended with an outcome other than ok."""
     unpriced: int = 0

@@ -34,10 +34,12 @@ _ANSWER_LIMITS = frozenset(_OF_RESPONSES)
 class Replica:
     """One address that answers for a provider, and how busy it is."""
 
-    __slots__ = ("breaker", "dialect", "doubted", "in_flight", "reached", "ready", "up", "url")
+    __slots__ = ("breaker", "dialect", "doubted", "in_flight", "reached", "ready", "up", "url", "watched")
 
-    def __init__(self, url: str, dialect: Dialect, *, breaker: Breaker | None = None) -> None:
+    def __init__(self, url: str, dialect: Dialect, *, breaker: Breaker | None = None, watched: bool = True) -> None:
         self.url = url
+        self.watched = watched
+        """Whether our own worker is asked again and again if it is there; one that a call starts is not."""
         self.dialect = dialect
         self.breaker = breaker
         self.in_flight = 0
@@ -52,8 +54,9 @@ class Replica:
 
     def lose(self) -> None:
         """A connection to our own worker broke: no call is sent there until it has answered a question."""
-        self.up = False
-        self.doubted.set()
+        if self.watched:
+            self.up = False
+            self.doubted.set()
 
     def admits(self, now: float) -> bool:
         """Whether a call may be sent there now (monotonic)."""
@@ -280,6 +283,6 @@ class Replicas:
             return known[1]
         rule = entry.breaker
         breaker = Breaker(rule, chance=self._chance, tell=partial(self._tell, entry.name, url)) if rule else None
-        replica = Replica(url, self._dialects(entry, url), breaker=breaker)
+        replica = Replica(url, self._dialects(entry, url), breaker=breaker, watched=not entry.on_demand)
         self._known[entry.name, url] = (entry, replica)
         return replica

@@ -10,7 +10,7 @@ import msgspec
 from modelwright.app.manifest.load import LoadedManifest
 from modelwright.app.manifest.rules.operations import running
 from modelwright.app.manifest.schema import Manifest
-from modelwright.app.manifest.sections.models import FIRST, in_versions
+from modelwright.app.manifest.sections.models import FIRST, ScaleSection, in_versions
 from modelwright.app.parts import GrpcPart, ModelPart, PartSpec
 from modelwright.app.pipelines.plan import pipeline_part
 from modelwright.app.plugins import engine_row
@@ -18,6 +18,7 @@ from modelwright.app.snapshot import worker_name
 from modelwright.app.sources.located import Located
 from modelwright.app.supervise.fleet.units import Unit
 from modelwright.core.quantities import parse_duration, parse_size
+from modelwright.core.scaling import ScaleRule
 
 GRPC = "grpc-0"
 
@@ -60,7 +61,7 @@ def plan_units(
                     located=located or {},
                 ),
             ),
-            replicas=model.scale.min,
+            scale=scale_rule(model.scale),
             shares=not model.engine.threads,
         )
         for name, model in running(loaded.manifest).items()
@@ -70,7 +71,8 @@ def plan_units(
 def part_names(manifest: Manifest) -> list[str]:
     """The names that the parts have at first."""
     models = running(manifest)
-    serving = [worker_name(label, number) for label, model in models.items() for number in range(model.scale.min)]
+    most = {label: scale_rule(model.scale).most for label, model in models.items()}
+    serving = [worker_name(label, number) for label in models for number in range(most[label])]
     grpc = [] if manifest.gateway.grpc is None else [GRPC]
     return [*grpc, *gateway_names(manifest), *serving, "control"]
 
@@ -94,11 +96,22 @@ def share_threads(manifest: Manifest, cores: int) -> dict[str, int]:
     """Compute threads of every version of a model: what it asks for, otherwise an even share of the rest."""
     models = running(manifest)
     asked = {name: model.engine.threads for name, model in models.items()}
-    replicas = {name: model.scale.min for name, model in models.items()}
+    replicas = {name: scale_rule(model.scale).most for name, model in models.items()}
     left = cores - sum(threads * replicas[name] for name, threads in asked.items())
     sharing = sum(replicas[name] for name, threads in asked.items() if threads == 0)
     share = max(1, left // sharing) if sharing else 0
     return {name: threads or share for name, threads in asked.items()}
+
+
+def scale_rule(section: ScaleSection) -> ScaleRule:
+    """The manifest's words as a rule."""
+    return ScaleRule(
+        least=section.min,
+        most=max(section.max, section.min, 1),
+        in_flight=section.on.in_flight,
+        latency=parse_duration(section.on.latency) if section.on.latency else 0.0,
+        idle=parse_duration(section.idle),
+    )
 
 
 def _part(common: PartSpec, name: str, *, kind: str, model: ModelPart | None = None) -> PartSpec:
@@ -116,6 +129,7 @@ def _model(loaded: LoadedManifest, name: str, *, threads: int, check: str, locat
     part = ModelPart(
         model=name.partition("@")[0],
         version=section.version or FIRST,
+        on_demand=section.scale.min == 0,
         engine=row.kind,
         wire=row.wire,
         path=found.path if found else str(loaded.source(name)) if section.source else "",

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import functools
 import signal
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,6 +17,7 @@ from modelwright.app.supervise.devices.doors import Door, TcpDoor
 from modelwright.app.supervise.devices.held_port import HeldPort
 from modelwright.app.supervise.devices.lifelines import Lifelines
 from modelwright.app.supervise.devices.runtime import Claim
+from modelwright.app.supervise.fleet.bell import Bell
 from modelwright.app.supervise.fleet.fleet import Fleet
 from modelwright.app.supervise.fleet.leaving import until_heard
 from modelwright.app.supervise.machine import PartMachine
@@ -124,16 +125,20 @@ class Supervisor:
         gateways = [part.own.path for part in self._fixed if part.spec.kind == "gateway"]
         self.fleet.retire(functools.partial(until_heard, gateways, serial))
 
-    def hire(self, spec: PartSpec) -> RunningPart:
-        """A part that is not started yet."""
+    def hire(self, spec: PartSpec, shared: Mapping[str, Door] | None = None) -> RunningPart:
+        """A part that is not started yet, with the doors that it shares."""
         return RunningPart(
             spec,
             PartMachine(spec.name, spec.kind, clock=self._clock),
             world=self._world,
-            shared=self._shared.get(spec.kind, {}),
+            shared=shared or self._shared.get(spec.kind, {}),
             told=self._tell,
             refused=self._refuse,
         )
+
+    def bell(self, name: str) -> Bell:
+        """A socket at which calls wait for a process."""
+        return Bell(self._world.claim.runtime / f"{name}.calls")
 
     def set_off(self, part: RunningPart) -> None:
         """Start it and look after it."""
@@ -148,7 +153,7 @@ class Supervisor:
         part.drain()
         self._tell()
         await self._gone([part])
-        self._close_doors([part])
+        part.own.close()
         if part in self._lives:
             self._lives.pop(part).cancel()
 
@@ -176,8 +181,10 @@ class Supervisor:
             for part in self._parts:
                 for door in part.doors:
                     door.open()
+            self.fleet.open_doors()
         except BaseException:
             self._close_doors(self._parts)
+            self.fleet.close_doors()
             raise
 
     async def run(self) -> bool:
@@ -187,6 +194,7 @@ class Supervisor:
             try:
                 for part in self._parts:
                     self.set_off(part)
+                self.fleet.begin()
                 tasks = [asyncio.create_task(work()) for work in self._beside]
                 self._tell()
                 await self._stopping.wait()
@@ -197,6 +205,7 @@ class Supervisor:
                 self._bulletin.say("stopped")
             finally:
                 self._close_doors(self._parts)
+                self.fleet.close_doors()
                 self._lifelines.close()
         return not self._killed
 
@@ -239,9 +248,9 @@ class Supervisor:
 
     def _refuse(self, part: RunningPart) -> None:
         """Close the doors that this part shares, when no other part answers there."""
-        kind = part.spec.kind
-        if not any(other.machine.pid for other in self._parts if other.spec.kind == kind and other is not part):
-            for door in part.shared.values():
+        for door in part.shared.values():
+            others = [other for other in self._parts if other is not part and door in other.shared.values()]
+            if not any(other.machine.pid for other in others):
                 door.close()
 
     async def _drain(self) -> None:

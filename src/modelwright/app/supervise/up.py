@@ -24,6 +24,7 @@ from modelwright.app.supervise.devices.doors import TcpDoor
 from modelwright.app.supervise.devices.held_port import HeldPort
 from modelwright.app.supervise.devices.runtime import Claim, claim
 from modelwright.app.supervise.fleet.door import FleetDoor
+from modelwright.app.supervise.fleet.shepherd import Shepherd
 from modelwright.app.supervise.fleet.talk import FLEET
 from modelwright.app.supervise.plan import part_names
 from modelwright.app.supervise.renewal.configuration import Configuration, configure
@@ -120,9 +121,8 @@ def _prepared(
     stores.say = sources.say = supervisor.say
     supervisor.beside(stores.run)
     publishing = Publishing(first, claim=held, site=supervisor)
-    supervisor.publisher = publishing.again
-    supervisor.beside(publishing.run)
-    supervisor.beside(FleetDoor(held.runtime / FLEET, supervisor.fleet).run)
+    publishing.put(first)
+    _look_after(supervisor, publishing, runtime=held.runtime)
     if wish.watch:
         supervisor.beside(Renewal(publishing, read=read, site=supervisor).run)
     supervisor.open_doors()
@@ -177,6 +177,14 @@ def _complete(loaded: LoadedManifest, located: Mapping[str, Located]) -> LoadedM
     whole = loaded.complete(here)
     _require_libraries(whole)
     return whole
+
+
+def _look_after(supervisor: Supervisor, publishing: Publishing, *, runtime: Path) -> None:
+    """What goes on beside the parts as long as they run, whether the manifest is watched or not."""
+    supervisor.publisher = publishing.again
+    supervisor.beside(publishing.run)
+    supervisor.beside(Shepherd(supervisor.fleet, clock=SystemClock()).run)
+    supervisor.beside(FleetDoor(runtime / FLEET, supervisor.fleet).run)
 
 
 def _key_name(loaded: LoadedManifest) -> str:

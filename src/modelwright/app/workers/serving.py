@@ -19,6 +19,7 @@ from modelwright.app.lifecycle import start_worker
 from modelwright.app.parts import ModelPart, Notice, PartSpec
 from modelwright.app.wiring.serving import ENVELOPES, ServingParts, check_file, check_unchanged
 from modelwright.core.contracts.events import ModelLoaded
+from modelwright.core.errors.calls import ModelUnavailable
 from modelwright.core.errors.starting import StartError
 from modelwright.core.wire.status import status_of
 from modelwright.serving.door import JSON, Door, Receive, Scope, Send, loading, send_answer
@@ -41,6 +42,11 @@ class ServingWorker:
         self._door: Door | None = None
         self._ready = False
         self._draining = False
+        self._started = asyncio.Event()
+        """The model is loaded, or cannot be."""
+        self._problem = ""
+        self._waiting = 0
+        self._seconds = 0.0
         self._registry = CollectorRegistry()
         self._own: dict[str, Callable[[Send], Awaitable[None]]] = {
             "/healthz": self._health,
@@ -53,24 +59,40 @@ class ServingWorker:
         own = self._own.get(scope["path"])
         if own is not None:
             await own(send)
-        elif self._door is not None:
+            return
+        begun = self._parts.clock.monotonic()
+        if self._part.on_demand and not self._started.is_set() and self._waiting < self._part.queue_rows:
+            await self._wait()
+        if self._door is not None and not self._problem:
             await self._door.answer(scope, receive, send)
         else:
-            error = loading(self._part.model)
+            error = ModelUnavailable(self._problem, retry_after=1.0) if self._problem else loading(self._part.model)
             body = ENVELOPES[self._part.wire](error)
             await send_answer(send, status_of(error), body, headers=[JSON, (b"retry-after", b"1")])
+        self._seconds += self._parts.clock.monotonic() - begun
+
+    async def _wait(self) -> None:
+        """A call has started this process: it and those after it wait until the model is loaded, or cannot be."""
+        self._waiting += 1
+        try:
+            await self._started.wait()
+        finally:
+            self._waiting -= 1
 
     async def start(self) -> Notice:
         """The engine's library is imported on a thread, so that requests are answered meanwhile."""
         part = self._part
-        marks = await asyncio.to_thread(check_file, part)
-        self._door = door = await asyncio.to_thread(self._parts.door, part, on_lost=self._lost)
-        self._registry.register(door)
         try:
+            marks = await asyncio.to_thread(check_file, part)
+            self._door = door = await asyncio.to_thread(self._parts.door, part, on_lost=self._lost)
+            self._registry.register(door)
             took = await door.start()
             await asyncio.to_thread(check_unchanged, part, marks)
         except StartError as error:
+            self._problem = f"model {part.told} cannot be loaded: {error.message}"
             return Notice(state="failed", detail=str(error), fatal=True)
+        finally:
+            self._started.set()
         self._parts.tell(
             ModelLoaded(
                 at=self._parts.clock.now(),
@@ -110,7 +132,8 @@ class ServingWorker:
         await send_answer(send, 503, b'{"status":"%b"}' % state, headers=[JSON, (b"retry-after", b"1")])
 
     async def _status(self, send: Send) -> None:
-        await send_answer(send, 200, msgspec.json.encode(self._parts.busy(self._door)))
+        busy = self._parts.busy(self._door)
+        await send_answer(send, 200, msgspec.json.encode(msgspec.structs.replace(busy, seconds=self._seconds)))
 
     async def _metrics(self, send: Send) -> None:
         await send_answer(send, 200, generate_latest(self._registry), headers=_METRICS)

@@ -61,6 +61,8 @@ class ProviderEntry(msgspec.Struct, frozen=True, kw_only=True):
     """References or literals; a literal is allowed only in development."""
     options: dict[str, str] = {}
     """What the row's dialect asks for, such as Azure's `api_version`."""
+    on_demand: bool = False
+    """Of our own workers: a call starts one, so it is not asked beforehand whether one is there."""
     off: str = ""
     """Why an optional provider is off, such as `set OPENAI_API_KEY`; empty when on."""
     breaker: BreakerRule | None = None

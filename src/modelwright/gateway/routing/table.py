@@ -51,7 +51,7 @@ class _Provider:
         self.known = replicas
         self.standing = Standing()
         self.replicas = () if entry.off else replicas.of(entry)
-        self.own_replicas = self.replicas if entry.kind == SERVING else ()
+        self.own_replicas = self.replicas if entry.kind == SERVING and not entry.on_demand else ()
         if self.off:
             return
         try:

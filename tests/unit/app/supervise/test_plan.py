@@ -5,8 +5,9 @@ import pytest
 
 from modelwright.app.manifest.load import LoadedManifest
 from modelwright.app.manifest.schema import Manifest
+from modelwright.app.manifest.sections.models import ScaleSection
 from modelwright.app.parts import GrpcPart, PartSpec
-from modelwright.app.supervise.plan import part_names, plan_parts, plan_units, share_threads
+from modelwright.app.supervise.plan import part_names, plan_parts, plan_units, scale_rule, share_threads
 
 COMMON = PartSpec(
     name="", kind="", runtime="/run/mw", state="/srv/.modelwright", base="/srv", environment="test", release="sha256:1"
@@ -107,6 +108,14 @@ def test_models_share_the_cores_that_nobody_asked_for(
     assert share_threads(manifest(models=models), cores) == shared
 
 
-def test_replicas_count_in_the_share() -> None:
-    models = {"a": {"source": "x", "scale": {"min": 3}}, "b": {"source": "x"}}
+def test_the_rule_of_a_model_is_the_manifests() -> None:
+    scales = [{"min": 2}, {"min": 0, "idle": "5s"}, {"max": 3, "on": {"in_flight": 2, "latency": "500ms"}}]
+    rules = [scale_rule(ScaleSection.model_validate(scale)) for scale in scales]
+    assert [(rule.least, rule.most, rule.moves) for rule in rules] == [(2, 2, False), (0, 1, True), (1, 3, True)]
+    assert (rules[1].idle, rules[2].in_flight, rules[2].latency) == (5.0, 2, 0.5)
+
+
+@pytest.mark.parametrize("scale", [{"min": 3}, {"min": 1, "max": 3}])
+def test_replicas_count_in_the_share_also_those_that_may_come(scale: dict[str, int]) -> None:
+    models = {"a": {"source": "x", "scale": scale}, "b": {"source": "x"}}
     assert share_threads(manifest(models=models), 8) == {"a": 2, "b": 2}

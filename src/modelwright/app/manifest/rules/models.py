@@ -104,6 +104,18 @@ def _precisions(case: Case) -> Iterator[Finding]:
             yield Finding(("models", name, "engine", "precision"), problem, "leave it out, or take another engine")
 
 
+def _scales(case: Case) -> Iterator[Finding]:
+    """What would be accepted and ignored is refused."""
+    for name, model in case.manifest.models.items():
+        here, scale = ("models", name, "scale"), model.scale
+        if scale.max and scale.max < scale.min:
+            yield Finding((*here, "max"), f"{scale.max} is less than `min`, {scale.min}", f"write {scale.min} or more")
+        if max(scale.max, 1) <= scale.min:
+            for key in scale.model_fields_set & {"on", "idle"}:
+                problem = f"with {scale.min} replicas at all times nothing is scaled"
+                yield Finding((*here, key), problem, "set `max` above `min`, or remove it", on_key=True)
+
+
 def _versions(case: Case) -> Iterator[Finding]:
     for name, model in case.manifest.models.items():
         here: Path = ("models", name, "versions")
@@ -135,6 +147,7 @@ def _is_own_class(model: ModelSection) -> bool:
 RULES: Rules = (
     _something_runs,
     _model_files,
+    _scales,
     _versions,
     _fitting_keys,
     _devices,

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from modelwright.app.document.finding import Finding
 from modelwright.app.document.tree import Path
 from modelwright.app.manifest.rules.case import Case, Rules
+from modelwright.app.manifest.sections.models import ScaleSection
 from modelwright.core.nearest import nearest
 
 
@@ -48,9 +49,14 @@ def _choose(case: Case) -> Iterator[Finding]:
 def _replicas(case: Case) -> Iterator[Finding]:
     for name, endpoint in case.manifest.endpoints.items():
         served = {variant.serves for variant in endpoint.variants.values()} & case.manifest.models.keys()
-        if endpoint.split.replicas and not any(case.manifest.models[model].scale.min > 1 for model in served):
+        if endpoint.split.replicas and not any(_several(case.manifest.models[model].scale) for model in served):
             problem = "no variant is a model of yours with several replicas"
             yield Finding(("endpoints", name, "split", "replicas"), problem, "remove it", on_key=True)
+
+
+def _several(scale: ScaleSection) -> bool:
+    """Whether replicas can be told apart: those of a model that a call starts have one socket."""
+    return scale.min > 0 and max(scale.min, scale.max) > 1
 
 
 def _currencies(case: Case) -> Iterator[Finding]:

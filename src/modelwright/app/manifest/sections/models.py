@@ -108,10 +108,20 @@ class BatchingSection(Section):
     max_sequences: int = Field(default=16, ge=1, le=1024, description="Text models: answers that run at once.")
 
 
+class PressureSection(Section):
+    """When a model's replicas have too much to do, for more than a moment."""
+
+    in_flight: int = Field(default=8, ge=1, le=1 << 20, description="Calls per replica, waiting ones included.")
+    latency: Duration | Literal[""] = Field(default="", description="Mean time of a call; left out, any.")
+
+
 class ScaleSection(Section):
     """How many processes serve the model."""
 
-    min: int = Field(default=1, ge=1, le=64, description="Replicas, one process each.")
+    min: int = Field(default=1, ge=0, le=64, description="Replicas, one process each; 0: the first call starts one.")
+    max: int = Field(default=0, ge=0, le=64, description="Most replicas; 0 is as many as `min`, and at least one.")
+    on: PressureSection = Field(default_factory=PressureSection, description="When there should be one more.")
+    idle: Duration = Field(default="10m", description="Time without a call after which there are as few as `min`.")
 
 
 class VersionSection(Section):

@@ -3,25 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
 
 from modelwright.app.parts import PartSpec
-from modelwright.app.supervise.fleet.leaving import until_idle
+from modelwright.app.supervise.devices.doors import Door
+from modelwright.app.supervise.fleet.bell import Bell
+from modelwright.app.supervise.fleet.crews import Coming, addressed, as_loaded, as_refused, members, off, unknown
+from modelwright.app.supervise.fleet.leaving import busy_of, until_idle
 from modelwright.app.supervise.fleet.talk import Loaded
 from modelwright.app.supervise.fleet.units import Unit
 from modelwright.app.supervise.part import RunningPart
-from modelwright.core.contracts.snapshot import SERVING, ProviderEntry, Snapshot
+from modelwright.core.contracts.snapshot import Snapshot
+from modelwright.core.errors.starting import StartError
+from modelwright.core.scaling import ScaleRule
 from modelwright.core.status import PartStatus
+
+ASLEEP = "asleep; its first call starts it"
+FIRST_REST, LONGEST_REST = 2.0, 300.0
+"""Seconds for which callers of a model that could not be started are refused; twice as long each time."""
 
 
 class Yard(Protocol):
     """Who has processes started and ended: the supervisor."""
 
-    def hire(self, spec: PartSpec) -> RunningPart:
-        """A part that is not started yet."""
+    def hire(self, spec: PartSpec, shared: Mapping[str, Door] | None = None) -> RunningPart:
+        """A part that is not started yet, with the doors that it shares."""
+        ...
+
+    def bell(self, name: str) -> Bell:
+        """A socket of this name, not open yet."""
         ...
 
     def set_off(self, part: RunningPart) -> None:
@@ -48,9 +62,18 @@ class Fleet:
         self._yard = yard
         self._units = {unit.name: unit for unit in units}
         self._crews: dict[str, list[RunningPart]] = {}
-        self._coming: tuple[dict[str, Unit], dict[str, list[RunningPart]]] | None = None
+        self._bells: dict[str, Bell] = {}
+        """Sockets of units that their first call starts."""
+        self._coming: Coming | None = None
         """What takes over when the change is in force."""
         self._leaving: list[RunningPart] = []
+        self._retiring: set[RunningPart] = set()
+        """Of these, whose end is under way."""
+        self._old_bells: list[Bell] = []
+        self._waking: set[str] = set()
+        self._failed: dict[str, str] = {}
+        """Units that a call could not start, and why."""
+        self._attempts: dict[str, int] = {}
         self._refused: tuple[PartStatus, ...] = ()
         """What should have taken over and could not be started, as it was last."""
         self._rising: list[RunningPart] = []
@@ -62,23 +85,56 @@ class Fleet:
         """Held by whoever changes which parts are in force."""
         self._tasks: set[asyncio.Task[None]] = set()
         for unit in units:
+            if unit.on_demand:
+                self._bells[unit.name] = yard.bell(f"{unit.name}-0")
             self._crews[unit.name] = self._grown(unit, [], to=unit.replicas)
+
+    def open_doors(self) -> None:
+        """Of units that their first call starts; raises StartError."""
+        for bell in self._bells.values():
+            bell.door.open()
+
+    def begin(self) -> None:
+        """From now on calls start what sleeps."""
+        for name in self._bells:
+            self._sleep(name)
 
     @property
     def parts(self) -> list[RunningPart]:
         """All that have a process or may get one: in force, coming and leaving."""
-        coming = self._coming[1] if self._coming is not None else {}
-        found = [*_of(self._crews), *_of(coming), *self._rising, *self._leaving]
+        coming = self._coming.crews if self._coming is not None else {}
+        found = [*members(self._crews), *members(coming), *self._rising, *self._leaving]
         return list(dict.fromkeys(found))
 
     @property
     def notes(self) -> tuple[PartStatus, ...]:
         """What is to be told beside the parts: versions that could not be started, and units that have no process."""
-        return (*self._refused, *(_as_unloaded(name) for name in self._units if name in self._unloaded))
+        asleep = [name for name in self._bells if not self._crews[name] and name not in self._unloaded]
+        return (
+            *self._refused,
+            *(off(name, f"unloaded; modelwright models load {name}") for name in sorted(self._unloaded)),
+            *(off(name, self._failed.get(name, ASLEEP)) for name in asleep if name not in self._waking),
+        )
 
     def models(self) -> list[Loaded]:
         """What there is, and whether it can be asked."""
-        return [_as_loaded(unit, self._crews[name], self._unloaded) for name, unit in self._units.items()]
+        return [
+            as_loaded(
+                unit,
+                self._crews[name],
+                off="unloaded" if name in self._unloaded else self._failed.get(name, ASLEEP),
+                waking=name in self._waking,
+            )
+            for name, unit in self._units.items()
+        ]
+
+    def scaled(self) -> dict[str, ScaleRule]:
+        """Units whose number may change, and that have a process now."""
+        return {name: unit.scale for name, unit in self._units.items() if unit.scale.moves and self._crews[name]}
+
+    def ready(self, name: str) -> Sequence[Path]:
+        """Sockets of a unit's replicas that answer."""
+        return [part.own.path for part in self._crews.get(name, ()) if part.machine.state == "ready"]
 
     def moved(self) -> None:
         """A part has changed its state."""
@@ -86,8 +142,10 @@ class Fleet:
 
     def addressed(self, snapshot: Snapshot) -> Snapshot:
         """The snapshot with the sockets of those who answer from now on."""
-        crews = self._coming[1] if self._coming is not None else self._crews
-        providers = tuple(_addressed(provider, crews) for provider in snapshot.providers)
+        crews = self._coming.crews if self._coming is not None else self._crews
+        bells = self._coming.bells if self._coming is not None else self._bells
+        awake = {name: bell for name, bell in bells.items() if name not in self._unloaded}
+        providers = tuple(addressed(provider, crews, awake) for provider in snapshot.providers)
         return msgspec.structs.replace(snapshot, providers=providers)
 
     async def prepare(self, units: Sequence[Unit]) -> str:
@@ -96,11 +154,14 @@ class Fleet:
         Nobody is asked anything else yet: `take_over` makes them the ones in force. In vain, nothing has changed.
         """
         self._refused = ()
-        crews = {unit.name: self._crew(unit) for unit in units}
-        self._coming = ({unit.name: unit for unit in units}, crews)
-        in_force = _of(self._crews)
-        fresh = [part for part in _of(crews) if part not in in_force]
+        bells = {unit.name: self._bell(unit) for unit in units if unit.on_demand}
+        crews = {unit.name: self._crew(unit, bells.get(unit.name)) for unit in units}
+        self._coming = Coming({unit.name: unit for unit in units}, crews, bells)
+        in_force = members(self._crews)
+        fresh = [part for part in members(crews) if part not in in_force]
         try:
+            for bell in bells.values():
+                bell.door.open()
             for part in fresh:
                 self._yard.set_off(part)
             await self._settled(fresh)
@@ -110,7 +171,7 @@ class Fleet:
         failed = [part for part in fresh if part.machine.state != "ready"]
         if not failed:
             return ""
-        self._refused = tuple(_as_refused(part.status()) for part in failed)
+        self._refused = tuple(as_refused(part.status()) for part in failed)
         self.give_up()
         return "; ".join(
             f"{name}: {part.machine.detail or part.machine.state}"
@@ -121,42 +182,113 @@ class Fleet:
 
     async def load(self, name: str) -> str:
         """Start a unit that was unloaded; what is in the way, empty when it is ready."""
-        async with self.turn:
-            unit = self._units.get(name)
-            if unit is None:
-                return _unknown(name, self._units)
-            fresh = self._grown(unit, self._crews[name], to=unit.replicas)[len(self._crews[name]) :]
-            for part in fresh:
-                self._yard.set_off(part)
-            self._rising += fresh
-            await self._settled(fresh)
-            self._rising = [part for part in self._rising if part not in fresh]
-            failed = [part for part in fresh if part.machine.state != "ready"]
-            if failed:
-                self._leave(fresh)
-                return failed[0].machine.detail
-            self._unloaded.discard(name)
-            self._crews[name] += fresh
-        await self._yard.publish()
-        return ""
+        if name not in self._units:
+            return unknown(name, self._units)
+        was = name in self._unloaded
+        self._unloaded.discard(name)
+        problem = await self.resize(name, max(1, len(self._crews[name]), self._units[name].scale.least))
+        if problem and was:
+            self._unloaded.add(name)
+        return problem
 
     async def unload(self, name: str) -> str:
         """End a unit's processes after their last calls, until it is loaded again; what is in the way."""
-        async with self.turn:
-            if name not in self._units:
-                return _unknown(name, self._units)
-            self._unloaded.add(name)
-            self._leaving += self._crews[name]
-            self._crews[name] = []
-        self._yard.changed()
-        await self._yard.publish()
+        if name not in self._units:
+            return unknown(name, self._units)
+        self._unloaded.add(name)
+        await self.resize(name, 0)
         return ""
+
+    async def resize(self, name: str, to: int) -> str:
+        """Have so many replicas of a unit; why there are not. Those that go finish their calls."""
+        async with self.turn:
+            unit, crew = self._units.get(name), self._crews.get(name, [])
+            if unit is None or (to and name in self._unloaded):
+                return f"{name} is gone"
+            if to < len(crew):
+                await self._shrink(name, to)
+            elif to > len(crew):
+                problem = await self._grow(unit, to)
+                if problem:
+                    return problem
+            self._yard.changed()
+            await self._yard.publish()
+        return ""
+
+    async def _grow(self, unit: Unit, to: int) -> str:
+        crew = self._crews[unit.name]
+        bell = self._bells.get(unit.name)
+        fresh = self._grown(unit, crew, to=to, bell=bell)[len(crew) :]
+        self._rising += fresh
+        try:
+            if bell is not None:
+                bell.rest()
+            for part in fresh:
+                self._yard.set_off(part)
+            await self._settled(fresh)
+        except StartError as error:
+            self._leave(fresh)
+            return str(error)
+        finally:
+            self._rising = [part for part in self._rising if part not in fresh]
+        failed = [part for part in fresh if part.machine.state != "ready"]
+        if failed:
+            problem = failed[0].machine.detail or failed[0].machine.state
+            self._leave(fresh)
+            return problem
+        self._crews[unit.name] = [*crew, *fresh]
+        return ""
+
+    async def _shrink(self, name: str, to: int) -> None:
+        """The least busy go."""
+        crew = self._crews[name]
+        told = await asyncio.gather(*(busy_of(part.own.path) for part in crew))
+        load = {part: busy.in_flight if busy is not None else 0 for part, busy in zip(crew, told, strict=True)}
+        going = sorted(crew, key=lambda part: load[part])[: len(crew) - to]
+        self._crews[name] = [part for part in crew if part not in going]
+        self._leaving += going
+
+    def _sleep(self, name: str) -> None:
+        """Wait for a call, unless somebody is there to take it."""
+        bell = self._bells.get(name)
+        if bell is None or self._crews.get(name) or name in self._unloaded:
+            return
+        if any(bell.door in part.shared.values() for part in self._leaving):
+            return  # its end is seen to, and this again then
+        bell.listen(lambda: self._called(name))
+
+    def _called(self, name: str) -> None:
+        self._waking.add(name)
+        self._spawn(self._wake(name))
+
+    async def _wake(self, name: str) -> None:
+        """Start what a call has asked for; in vain, callers are refused for a while."""
+        problem = await self.resize(name, max(1, len(self._crews.get(name, ()))))
+        self._waking.discard(name)
+        bell = self._bells.get(name)
+        if not problem or bell is None:
+            self._failed.pop(name, None)
+            self._attempts.pop(name, None)
+            self._sleep(name)
+            self._yard.changed()
+            return
+        attempt = self._attempts[name] = self._attempts.get(name, 0) + 1
+        rest = min(LONGEST_REST, FIRST_REST * 2 ** (attempt - 1))
+        self._failed[name] = f"could not be started, the next call after {rest:g} s tries it again: {problem}"
+        bell.close()
+        self._yard.changed()
+        await asyncio.sleep(rest)
+        self._sleep(name)
 
     def give_up(self) -> None:
         """What was prepared shall not take over after all."""
-        coming = _of(self._coming[1]) if self._coming is not None else []
+        coming = members(self._coming.crews) if self._coming is not None else []
+        bells = self._coming.bells.values() if self._coming is not None else ()
+        for bell in bells:
+            if bell not in self._bells.values():
+                bell.close()
         self._coming = None
-        in_force = _of(self._crews)
+        in_force = members(self._crews)
         self._leave([part for part in coming if part not in in_force])
         self._yard.changed()
 
@@ -164,36 +296,62 @@ class Fleet:
         """What was prepared is in force; those before go on answering until `retire`."""
         if self._coming is None:
             return
-        before = _of(self._crews)
-        self._units, self._crews = self._coming
+        before, bells = members(self._crews), self._bells
+        self._units, self._crews, self._bells = self._coming.units, self._coming.crews, self._coming.bells
         self._unloaded &= self._units.keys()
+        self._old_bells += [bell for bell in bells.values() if bell not in self._bells.values()]
         self._coming = None
-        now = _of(self._crews)
+        now = members(self._crews)
         self._leaving += [part for part in before if part not in now]
 
     def retire(self, heard: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Let those go that nobody is sent to any more, once `heard` returns: all who send know it."""
-        if self._leaving:
-            self._spawn(self._retire([*self._leaving], heard))
+        for name in self._bells:
+            self._sleep(name)
+        old, self._old_bells = self._old_bells, []
+        leaving = [part for part in self._leaving if part not in self._retiring]
+        self._retiring |= {*leaving}
+        if leaving or old:
+            self._spawn(self._retire(leaving, old, heard))
 
     def stop(self) -> None:
         """Everything is drained by the supervisor now."""
         for task in self._tasks:
             task.cancel()
+        for bell in (*self._bells.values(), *self._old_bells):
+            bell.rest()
 
-    def _crew(self, unit: Unit) -> list[RunningPart]:
+    def close_doors(self) -> None:
+        """Callers are refused."""
+        for bell in (*self._bells.values(), *self._old_bells):
+            bell.door.close()
+
+    def _bell(self, unit: Unit) -> Bell:
+        """The socket of a unit that stays as it is, or one of its own: calls must not meet two versions there."""
+        known, bell = self._units.get(unit.name), self._bells.get(unit.name)
+        if bell is not None and known is not None and known.is_as(unit):
+            return bell
+        taken = {other.door.path.stem for other in (*self._bells.values(), *self._old_bells)}
+        return self._yard.bell(next(name for n in range(len(taken) + 1) if (name := f"{unit.name}-{n}") not in taken))
+
+    def _crew(self, unit: Unit, bell: Bell | None) -> list[RunningPart]:
         """Who shall run a unit: those who do, as far as they are right, and new ones."""
         if unit.name in self._unloaded:
             return []
         known = self._units.get(unit.name)
-        crew = self._crews.get(unit.name, []) if known is not None and known.is_as(unit) else []
-        return self._grown(unit, crew[: unit.replicas], to=unit.replicas)
+        now = self._crews.get(unit.name, [])
+        size = min(max(len(now), unit.scale.least), unit.scale.most)
+        crew = now if known is not None and known.is_as(unit) else []
+        return self._grown(unit, crew[:size], to=size, bell=bell)
 
-    def _grown(self, unit: Unit, crew: Sequence[RunningPart], *, to: int) -> list[RunningPart]:
+    def _grown(
+        self, unit: Unit, crew: Sequence[RunningPart], *, to: int, bell: Bell | None = None
+    ) -> list[RunningPart]:
         taken = {part.spec.name for part in self.parts}
         grown = [*crew]
         while len(grown) < to:
-            grown.append(self._yard.hire(unit.replica(taken | {part.spec.name for part in grown})))
+            shared = {"calls": bell.door} if bell is not None else None
+            grown.append(self._yard.hire(unit.replica(taken | {part.spec.name for part in grown}), shared))
         return grown
 
     async def _settled(self, parts: Sequence[RunningPart]) -> None:
@@ -205,12 +363,17 @@ class Fleet:
     def _leave(self, parts: Sequence[RunningPart]) -> None:
         """Those who were never asked anything go at once."""
         self._leaving += parts
+        self._retiring |= {*parts}
         for part in parts:
             self._spawn(self._dismiss(part))
 
-    async def _retire(self, parts: Sequence[RunningPart], heard: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def _retire(
+        self, parts: Sequence[RunningPart], bells: Sequence[Bell], heard: Callable[[], Coroutine[Any, Any, None]]
+    ) -> None:
         await heard()
         await asyncio.gather(*(self._after_its_calls(part) for part in parts))
+        for bell in bells:
+            bell.close()
 
     async def _after_its_calls(self, part: RunningPart) -> None:
         await until_idle(part.own.path, alive=lambda: part.machine.state == "ready")
@@ -222,51 +385,12 @@ class Fleet:
         finally:
             if part in self._leaving:
                 self._leaving.remove(part)
+            self._retiring.discard(part)
+            for name in self._bells:
+                self._sleep(name)
             self._yard.changed()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _of(crews: dict[str, list[RunningPart]]) -> list[RunningPart]:
-    return [part for crew in crews.values() for part in crew]
-
-
-def _addressed(provider: ProviderEntry, crews: dict[str, list[RunningPart]]) -> ProviderEntry:
-    if provider.kind != SERVING:
-        return provider
-    name = provider.name.removeprefix(f"{SERVING}:")
-    crew = crews.get(name, [])
-    if not crew:
-        return msgspec.structs.replace(provider, base_urls=(), off=f"load it: modelwright models load {name}")
-    return msgspec.structs.replace(provider, base_urls=tuple(f"unix:{part.own.path}" for part in crew))
-
-
-def _as_refused(status: PartStatus) -> PartStatus:
-    detail = f"the version before goes on serving, for the new one could not be started: {status.detail}"
-    return msgspec.structs.replace(status, state="broken", detail=detail, pid=0, socket="")
-
-
-def _as_unloaded(name: str) -> PartStatus:
-    return PartStatus(
-        name=f"{SERVING}-{name}", kind=SERVING, state="off", detail=f"unloaded; modelwright models load {name}"
-    )
-
-
-def _as_loaded(unit: Unit, crew: Sequence[RunningPart], unloaded: Collection[str]) -> Loaded:
-    model = unit.spec.model
-    name, version = (model.model, model.version) if model is not None else (unit.name, "")
-    states = {part.machine.state: part.machine.detail for part in crew}
-    if "ready" in states:
-        return Loaded(name=name, version=version, state="READY")
-    if unit.name in unloaded:
-        return Loaded(name=name, version=version, state="UNAVAILABLE", reason="unloaded")
-    if "starting" in states:
-        return Loaded(name=name, version=version, state="LOADING")
-    return Loaded(name=name, version=version, state="UNAVAILABLE", reason="; ".join(states.values()))
-
-
-def _unknown(name: str, units: Collection[str]) -> str:
-    return f"there is no model {name[:80]!r}; there is {', '.join(units) or 'none'}"

@@ -8,6 +8,7 @@ import msgspec
 
 from modelwright.app.parts import PartSpec
 from modelwright.app.snapshot import worker_name
+from modelwright.core.scaling import ScaleRule
 
 
 class Unit(msgspec.Struct, frozen=True, kw_only=True):
@@ -17,9 +18,19 @@ class Unit(msgspec.Struct, frozen=True, kw_only=True):
     """`digits`, or `digits@v2` for a version beside it."""
     spec: PartSpec
     """Without a name of its own."""
-    replicas: int = 1
+    scale: ScaleRule = ScaleRule()
     shares: bool = False
     """Its threads are its share of what the machine has."""
+
+    @property
+    def on_demand(self) -> bool:
+        """Its first call starts it."""
+        return self.scale.least == 0
+
+    @property
+    def replicas(self) -> int:
+        """How many there are from the start."""
+        return self.scale.least
 
     def is_as(self, other: Unit) -> bool:
         """Whether its processes may stay as they are: a new share of the cores is no reason to load anew."""
@@ -35,4 +46,4 @@ class Unit(msgspec.Struct, frozen=True, kw_only=True):
         if model is not None:
             model = msgspec.structs.replace(model, marks="", threads=0 if self.shares else model.threads)
         spec = msgspec.structs.replace(self.spec, release="", log_level="", model=model)
-        return msgspec.structs.replace(self, spec=spec, replicas=0)
+        return msgspec.structs.replace(self, spec=spec, scale=ScaleRule(least=min(1, self.scale.least)))

@@ -23,6 +23,9 @@ WITHIN = 10.0
 class Served(Protocol):
     """Who knows what is served where, and is told when the gateways know it too."""
 
+    turn: asyncio.Lock
+    """Held by whoever changes which processes run models, until that is published or owed."""
+
     def addressed(self, configuration: Configuration) -> Snapshot:
         """Its snapshot with the sockets that are in use."""
         ...
@@ -50,22 +53,21 @@ class Publishing:
         """Why it has not, as it was told last."""
         self._is_news = False
         """It is a change of the manifest, which is told."""
-        self._turn = asyncio.Lock()
 
     def put(self, configuration: Configuration) -> None:
         """Write it where control finds it; raises OSError, and then nothing has changed."""
         configuration.write(self._claim, self._site.addressed(configuration))
         self._is_news = self._is_news or configuration is not self.in_force
+        self.owed = self.owed or configuration is not self.in_force
         self.in_force = configuration
-        self.owed = True
 
     async def again(self) -> None:
-        """The same configuration, whose models have other sockets by now."""
+        """The same configuration, whose models have other sockets by now; for who holds the site's `turn`."""
+        self.owed = True
         try:
             self.put(self.in_force)
         except OSError as error:
             self._wait_for(str(error))
-            self.owed = True
             return
         await self.spread()
 
@@ -74,28 +76,28 @@ class Publishing:
         while True:
             await asyncio.sleep(self._look)
             if self.owed:
-                await self.again()
+                async with self._site.turn:
+                    await self.again()
 
     async def spread(self) -> None:
         """Have control write the gateways' snapshot; it does that by itself when it starts anew."""
-        async with self._turn:
-            try:
-                answer = await asyncio.to_thread(
-                    ask, self._claim.runtime / "control.sock", "/publish", method="POST", body=b"{}", within=WITHIN
-                )
-                spread = msgspec.json.decode(answer.body, type=Spread)
-            except (OSError, msgspec.MsgspecError) as error:
-                self._wait_for(str(error))
-                return
-            if spread.problem or not spread.serial:
-                self._wait_for(spread.problem or "it wrote no snapshot")
-                return
-            self._waiting = ""
-            self.owed = False
-            self._site.retire(spread.serial)
-            if self._is_news:
-                self._is_news = False
-                self._site.say(told(self.in_force, confirmed=spread.confirmed, unconfirmed=spread.unconfirmed))
+        try:
+            answer = await asyncio.to_thread(
+                ask, self._claim.runtime / "control.sock", "/publish", method="POST", body=b"{}", within=WITHIN
+            )
+            spread = msgspec.json.decode(answer.body, type=Spread)
+        except (OSError, msgspec.MsgspecError) as error:
+            self._wait_for(str(error))
+            return
+        if spread.problem or not spread.serial:
+            self._wait_for(spread.problem or "it wrote no snapshot")
+            return
+        self._waiting = ""
+        self.owed = False
+        self._site.retire(spread.serial)
+        if self._is_news:
+            self._is_news = False
+            self._site.say(told(self.in_force, confirmed=spread.confirmed, unconfirmed=spread.unconfirmed))
 
     def _wait_for(self, problem: str) -> None:
         if problem != self._waiting:

@@ -94,12 +94,12 @@ class Renewal:
             return
         async with self._site.turn:
             problem = await self._take(new)
-        if problem:
-            self._refuse(f"{name} was not applied, the site runs as before: {problem}")
-            return
-        for warning in new.loaded.warnings:
-            self._site.say(f"warning: {warning}")
-        await self._publishing.spread()
+            if problem:
+                self._refuse(f"{name} was not applied, the site runs as before: {problem}")
+                return
+            for warning in new.loaded.warnings:
+                self._site.say(f"warning: {warning}")
+            await self._publishing.spread()
 
     async def _take(self, new: Configuration) -> str:
         """Run by this configuration from now on; what is in the way."""

@@ -7,6 +7,7 @@ import pytest
 
 from modelwright.app.parts import ModelPart, PartSpec
 from modelwright.app.supervise.fleet.units import Unit
+from modelwright.core.scaling import ScaleRule
 
 MODEL = ModelPart(
     model="digits", engine="onnxruntime", wire="v2", path="/srv/digits.onnx", threads=2, digest="sha256:1"
@@ -25,7 +26,8 @@ def changed(**model: Any) -> Unit:
 @pytest.mark.parametrize(
     ("other", "stays"),
     [
-        (msgspec.structs.replace(UNIT, replicas=3), True),
+        (msgspec.structs.replace(UNIT, scale=ScaleRule(least=3, most=9)), True),
+        (msgspec.structs.replace(UNIT, scale=ScaleRule(least=0)), False),
         (msgspec.structs.replace(UNIT, spec=msgspec.structs.replace(SPEC, release="2", log_level="debug")), True),
         (changed(threads=1), True),
         (msgspec.structs.replace(changed(threads=1), shares=False), False),

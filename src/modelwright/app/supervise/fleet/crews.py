@@ -1,0 +1,69 @@
+"""Who runs which unit, as values, and what is told of those that nobody runs; nothing is started here."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from modelwright.app.supervise.fleet.bell import Bell
+from modelwright.app.supervise.fleet.talk import Loaded
+from modelwright.app.supervise.fleet.units import Unit
+from modelwright.app.supervise.part import RunningPart
+from modelwright.core.contracts.snapshot import SERVING, ProviderEntry
+from modelwright.core.status import PartStatus
+
+
+class Coming(NamedTuple):
+    """What was prepared."""
+
+    units: dict[str, Unit]
+    crews: dict[str, list[RunningPart]]
+    bells: dict[str, Bell]
+
+
+def members(crews: dict[str, list[RunningPart]]) -> list[RunningPart]:
+    """All parts of all units."""
+    return [part for crew in crews.values() for part in crew]
+
+
+def addressed(provider: ProviderEntry, crews: dict[str, list[RunningPart]], bells: dict[str, Bell]) -> ProviderEntry:
+    """A provider entry of ours with the sockets of those who answer, or why nobody does."""
+    if provider.kind != SERVING:
+        return provider
+    name = provider.name.removeprefix(f"{SERVING}:")
+    crew = crews.get(name, [])
+    if name in bells:
+        return msgspec.structs.replace(provider, base_urls=(f"unix:{bells[name].door.path}",), on_demand=True, off="")
+    if not crew:
+        return msgspec.structs.replace(provider, base_urls=(), off=f"load it: modelwright models load {name}")
+    return msgspec.structs.replace(provider, base_urls=tuple(f"unix:{part.own.path}" for part in crew))
+
+
+def as_refused(status: PartStatus) -> PartStatus:
+    """The status of a part that should have taken over."""
+    detail = f"the version before goes on serving, for the new one could not be started: {status.detail}"
+    return msgspec.structs.replace(status, state="broken", detail=detail, pid=0, socket="")
+
+
+def off(name: str, detail: str) -> PartStatus:
+    """The status of a unit that nobody runs."""
+    return PartStatus(name=f"{SERVING}-{name}", kind=SERVING, state="off", detail=detail)
+
+
+def unknown(name: str, units: Collection[str]) -> str:
+    """What is said of a name that no unit has."""
+    return f"there is no model {name[:80]!r}; there is {', '.join(units) or 'none'}"
+
+
+def as_loaded(unit: Unit, crew: Sequence[RunningPart], *, off: str, waking: bool) -> Loaded:
+    """A unit in the words of the repository extension; `off` says why it has no process, when it has none."""
+    model = unit.spec.model
+    name, version = (model.model, model.version) if model is not None else (unit.name, "")
+    states = {part.machine.state: part.machine.detail for part in crew}
+    if "ready" in states:
+        return Loaded(name=name, version=version, state="READY")
+    if "starting" in states or waking:
+        return Loaded(name=name, version=version, state="LOADING")
+    return Loaded(name=name, version=version, state="UNAVAILABLE", reason="; ".join(states.values()) or off)
