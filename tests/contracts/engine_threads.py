@@ -22,14 +22,14 @@ REST = 0.5
 def main(kind: str, path: str, threads: int) -> dict[str, float]:
     """How many threads did a tenth of the work or more, how many worked at once, and the processor time of the rest."""
     engine = tensor_engine(kind)
-    engine.load(EngineConfig(model="m", path=path, threads=threads))
+    name = engine.load(EngineConfig(model="m", path=path, threads=threads)).inputs[0].name
     x = np.random.default_rng(1).normal(size=(ROWS, COLUMNS)).astype(np.float32)
     this = psutil.Process()
     for _ in range(3):
-        engine.predict({"x": x})
+        engine.predict({name: x})
     before, start, began = _times(this), _total(this), time.perf_counter()
     while _total(this) - start < WORK:
-        engine.predict({"x": x})
+        engine.predict({name: x})
     took = time.perf_counter() - began
     worked = {thread: used - before.get(thread, 0.0) for thread, used in _times(this).items()}
     all_of_it = sum(worked.values())

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from tests.contracts.engine_threads import COLUMNS, REST
-from tests.making import onnx_models, tflite_models
+from tests.making import onnx_models, tflite_models, torch_models
 from tests.making.openvino_models import converted
 
 MODELS: dict[str, Callable[[Path], Path]] = {
     "onnxruntime": lambda folder: onnx_models.product(folder / "m.onnx", columns=COLUMNS),
     "openvino": lambda folder: converted(onnx_models.product(folder / "m.onnx", columns=COLUMNS), folder / "m.xml"),
     "tflite": lambda folder: tflite_models.product(folder / "m.tflite", columns=COLUMNS),
+    "torch": lambda folder: torch_models.product(folder / "m.pt2", columns=COLUMNS),
 }
 
 
