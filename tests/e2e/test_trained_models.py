@@ -46,6 +46,9 @@ def site(tmp_path_factory: pytest.TempPathFactory, trained: dict[str, Any]) -> I
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # PyTorch deprecates TorchScript
             for program in blocks("python"):
+                if program.startswith("# weights.py"):
+                    Path("weights.py").write_text(program)
+                    continue
                 exec(compile(program, "formats.md", "exec"), trained)  # noqa: S102 - the page's programs are ours
     finally:
         os.chdir(before)
@@ -110,6 +113,14 @@ def test_pytorch_answers_as_in_training(site: Site, trained: dict[str, Any], mod
     told = site.call("GET", f"/v2/models/{model}").json()
     assert told["parameters"]["precision"] == "f32"
     assert told["inputs"] == [{"name": "input", "datatype": "FP32", "shape": [-1, 64]}]
+
+
+def test_weights_in_safetensors_are_computed_with_by_a_class(site: Site, trained: dict[str, Any]) -> None:
+    images = np.random.default_rng(0).random((50, 64), np.float32)
+    with trained["torch"].inference_mode():
+        expected = trained["network"](trained["torch"].from_numpy(images)).numpy()
+    answers = infer(site, "weights", images, name="image")
+    np.testing.assert_allclose(answers["digit"], expected, rtol=1e-4, atol=1e-5)
 
 
 def test_a_missing_value_is_nan(site: Site, trained: dict[str, Any]) -> None:

@@ -23,10 +23,12 @@ from modelwright.app.artifacts.trees import is_catboost, is_lightgbm, is_xgboost
 
 GGUF, ONNX, OPENVINO, PICKLE, TFLITE, UNKNOWN = "gguf", "onnx", "openvino-ir", "pickle", "tflite", ""
 XGBOOST, LIGHTGBM, SKOPS, TENSORRT = "xgboost", "lightgbm", "skops", "tensorrt"
-PT2, TORCHSCRIPT = "pt2", "torchscript"
+PT2, TORCHSCRIPT, SAFETENSORS = "pt2", "torchscript", "safetensors"
 TORCH_CHECKPOINT, OBJECTS, KERAS, CATBOOST = "torch-checkpoint", "numpy-objects", "keras", "catboost"
 _HEAD = 4096
 """Bytes in which a format without a length of its own has to show itself."""
+_LONGEST = 100_000_000
+"""Bytes of a head that safetensors itself allows."""
 
 _GRAPH = 7
 _ONNX_FIELDS = {1, 2, 3, 4, 5, 6, _GRAPH, 8, 14, 20, 25, 26}
@@ -77,6 +79,13 @@ def is_tensorrt(file: BinaryIO) -> bool:
         file.seek(4 + int.from_bytes(head[:4], "little"))
         head = file.read(4)
     return head[:4] in {b"ptrt", b"ftrt"}
+
+
+def is_safetensors(file: BinaryIO) -> bool:
+    """The length of a head, and the head: JSON with a type for each tensor."""
+    length = int.from_bytes(file.read(8), "little")
+    head = file.read(_HEAD)
+    return 2 <= length < _LONGEST and head[:1] == b"{" and (b'"dtype"' in head or b'"__metadata__"' in head)
 
 
 def is_openvino(file: BinaryIO) -> bool:
@@ -143,6 +152,13 @@ FORMATS: tuple[Format, ...] = (
     Format(SKOPS, "skops", is_skops),
     Format(PT2, "torch.export archive", is_exported_program),
     Format(TORCHSCRIPT, "TorchScript", is_torchscript),
+    Format(
+        SAFETENSORS,
+        "safetensors file, weights alone",
+        is_safetensors,
+        remedy="name a class that computes with them: engine: {kind: 'python:module:Class'}, see the guide on custom "
+        "models",
+    ),
     Format(
         CATBOOST,
         "CatBoost",

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from modelwright.adapters.engines.custom.weights import ARRAYS, TENSORS, weights
 from modelwright.core.errors.starting import MissingExtra, StartError
 from modelwright.core.ports.engines import EngineConfig
 
@@ -63,8 +64,11 @@ def find_class(home: Home) -> type:
 
 
 def make(found: type, home: Home, *, config: EngineConfig) -> Any:
-    """An instance, loaded: `load` gets what it asks for of `path`, `options`, `threads`, `precision` and `device`."""
-    known = {
+    """An instance, loaded: `load` gets what it asks for of `path`, `options`, `threads`, `precision` and `device`.
+
+    `arrays` and `tensors` are the weights in the safetensors files of `path`; they are read when they are asked for.
+    """
+    known: dict[str, Any] = {
         "path": Path(config.path) if config.path else None,
         "options": config.options,
         "threads": config.threads,
@@ -80,10 +84,11 @@ def make(found: type, home: Home, *, config: EngineConfig) -> Any:
         return made
     wanted = inspect.signature(load).parameters.values()
     named = [one for one in wanted if one.kind not in {one.VAR_POSITIONAL, one.VAR_KEYWORD}]
+    known.update({one.name: weights(config, one.name) for one in named if one.name in {ARRAYS, TENSORS}})
     unknown = [one.name for one in named if one.name not in known and one.default is one.empty]
     if unknown:
         problem = f"{home.name}.load asks for {unknown[0]!r}, which nobody gives it"
-        raise StartError(problem, hint=f"it may ask for {', '.join(known)}", place=home.place)
+        raise StartError(problem, hint=f"it may ask for {', '.join((*known, ARRAYS, TENSORS))}", place=home.place)
     try:
         load(**{one.name: known[one.name] for one in named if one.name in known})
     except (StartError, MissingExtra):
