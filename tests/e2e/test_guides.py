@@ -141,6 +141,14 @@ def test_the_guide_to_embeddings_works_as_written(tmp_path: Path) -> None:
         assert json.loads(reply.stdout)["outputs"][0]["shape"] == [1, 32]
 
 
+def test_the_program_in_the_guide_to_tuning_works_as_written(quickstart_site: Site) -> None:
+    (code,) = _blocks(ROOT / "docs" / "guide" / "tune.md", "python")
+    told = code.replace("127.0.0.1:8000", quickstart_site.public.removeprefix("http://"))
+    told = told.replace("KEY}", f"{quickstart_site.key!r}}}")
+    found = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=False)
+    assert found.stdout == "(1, 10)\n", found.stderr
+
+
 def test_the_ledger_command_of_the_operators_guide_works(quickstart_site: Site) -> None:
     quickstart_site.call("POST", "/v2/models/digits/infer", (QUICKSTART / "seven.json").read_bytes())
     command = next(command for command in _commands("operate.md") if "control.sock" in command)

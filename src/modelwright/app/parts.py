@@ -49,6 +49,8 @@ class ModelPart(msgspec.Struct, frozen=True, kw_only=True):
     max_rows: int = 32
     queue_rows: int = 256
     queue_bytes: int = 256 << 20
+    levels: LevelsPart | None = None
+    """Tensors: requests that go before others; None: there are none."""
     max_sequences: int = 16
     """Text: sequences that run at once."""
     max_body: int = 32 << 20
@@ -63,6 +65,17 @@ class ModelPart(msgspec.Struct, frozen=True, kw_only=True):
     def told(self) -> str:
         """Its name for people; a version that was given no name has none."""
         return self.model if self.version == "1" else f"{self.model}@{self.version}"
+
+
+class LevelsPart(msgspec.Struct, frozen=True, kw_only=True):
+    """Requests that go before others, by their `priority`."""
+
+    count: int
+    default: int
+    patience: int
+    """Batches that may go before a level that waits."""
+    queue_rows: dict[int, int] = {}
+    """Rows of a level that may wait."""
 
 
 class StepPart(msgspec.Struct, frozen=True, kw_only=True):

@@ -35,10 +35,12 @@ class Ticket:
     """One request's place in the queue; a subclass carries what belongs to it."""
 
     __slots__ = (
+        "alike",
         "began",
         "deadline",
         "engine",
         "key",
+        "level",
         "nbytes",
         "number",
         "over",
@@ -48,11 +50,17 @@ class Ticket:
         "waiting",
     )
 
-    def __init__(self, *, rows: int, nbytes: int, key: Hashable = (), deadline: float = math.inf) -> None:
+    def __init__(
+        self, *, rows: int, nbytes: int, key: Hashable = (), deadline: float = math.inf, level: int = 0
+    ) -> None:
         self.rows = rows
         self.nbytes = nbytes
-        self.key = key
-        """Requests of equal keys (the same inputs, dtypes and shapes behind the first dimension) may be joined."""
+        self.alike = key
+        """Requests in which this is equal (inputs, dtypes and shapes behind the first dimension) may be joined."""
+        self.key = (level, key) if level else key
+        """Of the line that it stands in."""
+        self.level = level
+        """1 is the highest; 0: there are no levels (levels.py)."""
         self.deadline = deadline
         """When waiting ends, in monotonic seconds."""
         self.taken = 0
@@ -116,7 +124,7 @@ class BatchQueue(Generic[T]):
             return self.rows >= enough
         return sum(ticket.rows - ticket.taken for ticket in self._leading()) >= enough
 
-    def fits(self, *, rows: int, nbytes: int) -> bool:
+    def fits(self, *, rows: int, nbytes: int, level: int = 0) -> bool:
         """Whether a request of this size may wait now."""
         return self.rows + rows <= self.limits.queue_rows and self.nbytes + nbytes <= self.limits.queue_bytes
 

@@ -26,6 +26,7 @@ from modelwright.core.wire.status import status_of
 from modelwright.serving.batching import Limits
 from modelwright.serving.door import JSON, Header, Loaded, Receive, Scope, Send, loading, read_body, send_answer
 from modelwright.serving.execution import Arrays, Outcome, Tensors
+from modelwright.serving.levels import Levels
 from modelwright.serving.metrics import BatchCounts, counter, gauge
 from modelwright.serving.pipelines.divided import runner_of
 from modelwright.serving.plain.describe import openapi
@@ -54,6 +55,8 @@ class TensorModel(msgspec.Struct, frozen=True, kw_only=True):
     version: str = v2.VERSION
     digest: str = ""
     limits: Limits = Limits()
+    levels: Levels | None = None
+    """Requests that go before others; None: there are none."""
     max_body: int = 32 << 20
     check: bytes = b""
     """A real request that proves readiness; empty: zeros of the signature."""
@@ -90,6 +93,7 @@ class _Asked(msgspec.Struct, frozen=True):
     """Its answer, in the form that it wants."""
     patience: float = math.inf
     """Seconds that it may wait for the engine."""
+    priority: int = 0
 
 
 class V2Door:
@@ -218,7 +222,13 @@ class V2Door:
             reader=reader,
             plain=PlainTensors(signature, reader, decode=self._decode),
             runner=runner_of(
-                self._engine, signature, limits=limits, model=self._name, clock=self._clock, tell=self._tell
+                self._engine,
+                signature,
+                limits=limits,
+                levels=self._model.levels,
+                model=self._name,
+                clock=self._clock,
+                tell=self._tell,
             ),
             writer=AnswerWriter(
                 signature,
@@ -285,7 +295,7 @@ class V2Door:
     ) -> tuple[Pending, Arrays]:
         """A request that has been through the engine, and its outputs; raises CallError."""
         deadline = self._clock.monotonic() + asked.patience if asked.patience < math.inf else math.inf
-        pending = inference.runner.submit(asked.tensors, deadline=deadline)
+        pending = inference.runner.submit(asked.tensors, deadline=deadline, priority=asked.priority)
         outcome = await outcome_of(inference.runner, pending, receive)
         if isinstance(outcome, CallError):
             raise outcome
@@ -314,7 +324,7 @@ def _read(inference: _Inference, body: bytes, *, head: int | None) -> _Asked:
     request, rest = v2.read_infer(body, head) if head != 0 else raw_request(inference.signature, body)
     plan = inference.writer.plan(request)
     tensors = inference.reader.read(request.inputs, rest)
-    return _Asked(tensors, partial(inference.writer.write, plan), plan.patience)
+    return _Asked(tensors, partial(inference.writer.write, plan), plan.patience, plan.priority)
 
 
 def _read_plain(inference: _Inference, body: bytes, headers: Sequence[Header]) -> _Asked:

@@ -20,6 +20,7 @@ from modelwright.core.ports.clock import Clock
 from modelwright.core.ports.engines import TensorEngine
 from modelwright.serving.batching import UNBOUNDED, BatchQueue, Limits, Slice, Ticket
 from modelwright.serving.execution import Arrays, Executed, Execution, Outcome, Part, Tensors
+from modelwright.serving.levels import LevelQueue, Levels
 from modelwright.serving.metrics import BatchCounts
 
 INLINE_SECONDS = 0.0005
@@ -46,8 +47,8 @@ class Pending(Ticket):
 
     __slots__ = ("inputs", "pieces", "result")
 
-    def __init__(self, tensors: Tensors, *, result: asyncio.Future[Outcome], deadline: float) -> None:
-        super().__init__(rows=tensors.rows, nbytes=tensors.nbytes, key=tensors.key, deadline=deadline)
+    def __init__(self, tensors: Tensors, *, result: asyncio.Future[Outcome], deadline: float, level: int = 0) -> None:
+        super().__init__(rows=tensors.rows, nbytes=tensors.nbytes, key=tensors.key, deadline=deadline, level=level)
         self.inputs = tensors.arrays
         self.result = result
         """Its outputs, or why there are none."""
@@ -67,11 +68,13 @@ class Runner:
         clock: Clock,
         tell: Callable[[BatchFailed], None],
         inline: bool = True,
+        levels: Levels | None = None,
     ) -> None:
-        """`inline`: whether short batches may run on the loop."""
+        """`inline`: whether short batches may run on the loop; `levels`: there are requests that go before others."""
         self._inline_seconds = INLINE_SECONDS if inline else -1.0
         self.counts = BatchCounts(limits.max_rows)
-        self.queue: BatchQueue[Pending] = BatchQueue(limits)
+        self.queue: BatchQueue[Pending] = BatchQueue(limits) if levels is None else LevelQueue(limits, levels)
+        self.levels = levels
         self.pace = Pace()
         self._engine = engine
         self._execution = Execution(engine, clock)
@@ -106,11 +109,12 @@ class Runner:
                 self.queue.limits = msgspec.structs.replace(self.queue.limits, joins=False)
         self.threaded = self.pace.expected(tensors.nbytes) > self._inline_seconds
 
-    def submit(self, tensors: Tensors, *, deadline: float = math.inf) -> Pending:
+    def submit(self, tensors: Tensors, *, deadline: float = math.inf, priority: int = 0) -> Pending:
         """Let a request wait for the engine; raises Overloaded. `deadline` is on the clock's monotonic scale."""
-        if not self.queue.fits(rows=tensors.rows, nbytes=tensors.nbytes):
+        level = 0 if self.levels is None else self.levels.of(priority)
+        if not self.queue.fits(rows=tensors.rows, nbytes=tensors.nbytes, level=level):
             raise self.overloaded()
-        pending = Pending(tensors, result=self._loop.create_future(), deadline=deadline)
+        pending = Pending(tensors, result=self._loop.create_future(), deadline=deadline, level=level)
         self.queue.add(pending)
         self._idle.clear()
         if self.queue.ripe(self.pace.enough):

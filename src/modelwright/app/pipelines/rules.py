@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from modelwright.app.document.finding import Finding
 from modelwright.app.document.tree import Path
 from modelwright.app.manifest.rules.case import Case, Rules, unknown_name
-from modelwright.app.manifest.rules.operations import TEXT_WIRE, steps_only
+from modelwright.app.manifest.rules.operations import steps_only
 from modelwright.app.manifest.sections.models import ModelSection
 from modelwright.app.pipelines.section import KINDS, OF_TOKENIZE, StepSection
 from modelwright.app.plugins import PIPELINE, PYTHON, engine_row
 
+TENSOR_WIRE = "v2"
 _OF_A_FILE = ("source", "digest", "versions")
 _OF_A_PROCESS = ("check", "batching", "scale", "price", "labels", "versions")
 
@@ -65,8 +66,9 @@ def _model(case: Case, here: Path, name: str) -> Iterator[Finding]:
         yield Finding(here, f"{name!r} is a pipeline itself", "write its steps here")
     elif engine.startswith(PYTHON):
         yield Finding(here, f"{name!r} is a class of your own, which has a process to itself", "name a tensor model")
-    elif engine and engine_row(engine).wire == TEXT_WIRE:
-        yield Finding(here, f"{name!r} writes text, and steps give each other tensors", "name a tensor model")
+    elif engine and engine_row(engine).wire != TENSOR_WIRE:
+        problem = f"{name!r} is run by {engine}, and steps give each other tensors"
+        yield Finding(here, problem, "name a tensor model")
 
 
 def _embeddings(case: Case) -> Iterator[Finding]:

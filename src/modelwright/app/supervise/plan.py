@@ -10,8 +10,8 @@ import msgspec
 from modelwright.app.manifest.load import LoadedManifest
 from modelwright.app.manifest.rules.operations import running
 from modelwright.app.manifest.schema import Manifest
-from modelwright.app.manifest.sections.models import FIRST, ScaleSection, in_versions
-from modelwright.app.parts import GrpcPart, ModelPart, PartSpec
+from modelwright.app.manifest.sections.models import FIRST, PrioritiesSection, ScaleSection, in_versions
+from modelwright.app.parts import GrpcPart, LevelsPart, ModelPart, PartSpec
 from modelwright.app.pipelines.plan import pipeline_part
 from modelwright.app.plugins import engine_row
 from modelwright.app.snapshot import worker_name
@@ -145,6 +145,7 @@ def _model(loaded: LoadedManifest, name: str, *, threads: int, check: str, locat
         max_rows=section.batching.max_rows,
         queue_rows=section.batching.queue_rows,
         queue_bytes=parse_size(section.batching.queue_bytes),
+        levels=_levels(section.batching.priorities),
         max_sequences=section.batching.max_sequences,
         max_body=parse_size(loaded.manifest.gateway.max_body),
         concurrency=section.engine.concurrency,
@@ -159,3 +160,14 @@ def _model(loaded: LoadedManifest, name: str, *, threads: int, check: str, locat
 
     pipeline = pipeline_part(name, section.pipeline, located=located, model=step)
     return msgspec.structs.replace(part, path="", pipeline=pipeline)
+
+
+def _levels(section: PrioritiesSection | None) -> LevelsPart | None:
+    if section is None:
+        return None
+    return LevelsPart(
+        count=section.levels,
+        default=section.default or section.levels,
+        patience=section.patience,
+        queue_rows={int(level): rows for level, rows in section.queue_rows.items()},
+    )

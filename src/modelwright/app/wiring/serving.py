@@ -28,6 +28,7 @@ from modelwright.serving.door import Door
 from modelwright.serving.embeddings.door import EmbeddingRules, EmbeddingsDoor
 from modelwright.serving.http_openai import OpenAIDoor, TextBounds
 from modelwright.serving.http_v2 import TensorModel, V2Door
+from modelwright.serving.levels import Levels
 from modelwright.serving.plain.door import CustomBounds, CustomDoor
 from modelwright.serving.stamped import StampedDoor
 
@@ -167,6 +168,7 @@ def _tensor_model(part: ModelPart) -> TensorModel:
         version=part.version,
         digest=part.digest,
         limits=Limits(max_rows=part.max_rows, queue_rows=part.queue_rows, queue_bytes=part.queue_bytes),
+        levels=None if part.levels is None else Levels(**msgspec.structs.asdict(part.levels)),
         max_body=part.max_body,
         check=part.check.encode(),
         labels=_labels(part),

@@ -20,6 +20,7 @@ from modelwright.core.ports.clock import Clock
 from modelwright.core.ports.engines import Array, Signature, TensorEngine, Tokens
 from modelwright.serving.batching import Limits
 from modelwright.serving.execution import Arrays, Outcome, Tensors, too_late
+from modelwright.serving.levels import Levels
 from modelwright.serving.pipelines.graph import REQUEST
 from modelwright.serving.pipelines.pipeline import Pipeline
 from modelwright.serving.pipelines.tokens import Tokenize
@@ -39,10 +40,11 @@ class Share(NamedTuple):
 class Divided(Pending):
     """A request of several shares."""
 
-    __slots__ = ("parts",)
+    __slots__ = ("parts", "priority")
 
-    def __init__(self, tensors: Tensors, *, result: asyncio.Future[Outcome], deadline: float) -> None:
+    def __init__(self, tensors: Tensors, *, result: asyncio.Future[Outcome], deadline: float, priority: int) -> None:
         super().__init__(tensors, result=result, deadline=deadline)
+        self.priority = priority
         self.parts: list[tuple[Share, Pending]] = []
 
 
@@ -50,13 +52,21 @@ class TextRunner(Runner):
     """A runner whose requests bring texts, or tokens that a client has made itself."""
 
     def __init__(
-        self, pipeline: Pipeline, limits: Limits, *, model: str, clock: Clock, tell: Callable[[BatchFailed], None]
+        self,
+        pipeline: Pipeline,
+        limits: Limits,
+        *,
+        model: str,
+        clock: Clock,
+        tell: Callable[[BatchFailed], None],
+        inline: bool = True,
+        levels: Levels | None = None,
     ) -> None:
         front = pipeline.front
         if front is None:
             raise ValueError("a pipeline that begins with texts is needed")
         self._rest = pipeline.after_front
-        super().__init__(self._rest, limits, model=model, clock=clock, tell=tell)
+        super().__init__(self._rest, limits, model=model, clock=clock, tell=tell, inline=inline, levels=levels)
         self.front: Tokenize = front
         self._divides = True
         """Outputs of long and short rows have the same shapes, so that they fit into one answer."""
@@ -71,15 +81,15 @@ class TextRunner(Runner):
         await super().calibrate(self._shares(tokens, others)[0].tensors)
         self._divides = not await self._depends_on_length(tokens, others)
 
-    def submit(self, tensors: Tensors, *, deadline: float = math.inf) -> Pending:
+    def submit(self, tensors: Tensors, *, deadline: float = math.inf, priority: int = 0) -> Pending:
         """Let a request wait for the tokenizer, when its texts are long, and for the engine; raises CallError."""
         texts = tensors.arrays[self._rest.text]
         others = _without(tensors.arrays, self._rest.text)
         if sum(map(len, texts.ravel().tolist())) <= INLINE_BYTES:
-            return self._submitted(self.front.encode(texts), others, deadline=deadline)
+            return self._submitted(self.front.encode(texts), others, deadline=deadline, priority=priority)
         if not self.queue.fits(rows=tensors.rows + self._preparing, nbytes=tensors.nbytes):
             raise self.overloaded()
-        whole = Divided(tensors, result=self._loop.create_future(), deadline=deadline)
+        whole = Divided(tensors, result=self._loop.create_future(), deadline=deadline, priority=priority)
         self._preparing += tensors.rows
         encoded = self._reading.submit(self._encoded, whole, texts)
         encoded.add_done_callback(lambda done: self._loop.call_soon_threadsafe(self._prepared, whole, others, done))
@@ -100,7 +110,7 @@ class TextRunner(Runner):
 
     def submit_tokens(self, tokens: list[Tokens], *, deadline: float = math.inf) -> Pending:
         """Let rows of tokens wait for the engine; the pipeline takes nothing but text. Raises CallError."""
-        return self._submitted(tokens, {}, deadline=deadline)
+        return self._submitted(tokens, {}, deadline=deadline, priority=0)
 
     def abandon(self, pending: Pending) -> None:
         if isinstance(pending, Divided):
@@ -131,20 +141,22 @@ class TextRunner(Runner):
         except CallError as error:
             whole.result.set_result(error.with_traceback(None))
 
-    def _submitted(self, tokens: list[Tokens], others: Arrays, *, deadline: float) -> Pending:
+    def _submitted(self, tokens: list[Tokens], others: Arrays, *, deadline: float, priority: int) -> Pending:
         shares = self._shares(tokens, others)
         if len(shares) == 1:
-            return Runner.submit(self, shares[0].tensors, deadline=deadline)
-        whole = Divided(_sum(shares), result=self._loop.create_future(), deadline=deadline)
+            return Runner.submit(self, shares[0].tensors, deadline=deadline, priority=priority)
+        whole = Divided(_sum(shares), result=self._loop.create_future(), deadline=deadline, priority=priority)
         self._place(whole, shares)
         return whole
 
     def _place(self, whole: Divided, shares: Sequence[Share]) -> None:
         """All shares or none go into the queue; raises Overloaded."""
         total = _sum(shares)
-        if not self.queue.fits(rows=total.rows, nbytes=total.nbytes):
+        level = 0 if self.levels is None else self.levels.of(whole.priority)
+        if not self.queue.fits(rows=total.rows, nbytes=total.nbytes, level=level):
             raise self.overloaded()
-        whole.parts = [(one, Runner.submit(self, one.tensors, deadline=whole.deadline)) for one in shares]
+        asked = functools.partial(Runner.submit, self, deadline=whole.deadline, priority=whole.priority)
+        whole.parts = [(one, asked(one.tensors)) for one in shares]
         for _, part in whole.parts:
             part.result.add_done_callback(functools.partial(self._part_done, whole))
 
@@ -198,11 +210,12 @@ def runner_of(
     model: str,
     clock: Clock,
     tell: Callable[[BatchFailed], None],
+    levels: Levels | None = None,
 ) -> Runner:
     """The runner that fits a loaded engine."""
     if isinstance(engine, Pipeline) and signature.batches and engine.front is not None:
-        return TextRunner(engine, limits, model=model, clock=clock, tell=tell)
-    return Runner(engine, limits, model=model, clock=clock, tell=tell, inline=signature.inline)
+        return TextRunner(engine, limits, model=model, clock=clock, tell=tell, inline=signature.inline, levels=levels)
+    return Runner(engine, limits, model=model, clock=clock, tell=tell, inline=signature.inline, levels=levels)
 
 
 def _rejoined(parts: Sequence[tuple[Share, Pending]], rows: int) -> Arrays:

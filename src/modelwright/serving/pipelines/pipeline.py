@@ -42,6 +42,11 @@ class ModelStep:
         return self._signature.batches
 
     @property
+    def inline(self) -> bool:
+        """Whether it may run on the event loop."""
+        return self._signature.inline
+
+    @property
     def precision(self) -> str:
         """What it computes in."""
         return self._signature.precision
@@ -80,6 +85,7 @@ class Pipeline:
             platform=PLATFORM,
             precision="+".join(dict.fromkeys(model.precision for model in models)) or "f32",
             rows=all(model.joins for model in models),
+            inline=all(model.inline for model in models),
         )
 
     def predict(self, inputs: Mapping[str, Array]) -> dict[str, Array]:

@@ -39,6 +39,8 @@ class Plan(msgspec.Struct, frozen=True):
     """In order."""
     patience: float = math.inf
     """Seconds that it may wait for the engine."""
+    priority: int = 0
+    """Its level, 1 before all others; 0: the model's default."""
     artifact: bool = False
     """Whether the answer is to tell the digest of the model."""
 
@@ -66,11 +68,12 @@ class AnswerWriter:
 
     def plan(self, request: InferRequest) -> Plan:
         """Check what the request wants before anything is computed; raises Malformed or Unprocessable."""
-        binary, patience, artifact = False, math.inf, False
+        binary, patience, priority, artifact = False, math.inf, 0, False
         if request.parameters:
             _refuse_state(request.parameters)
             binary = _flag(request.parameters, "binary_data_output")
             patience = _patience(request.parameters)
+            priority = _priority(request.parameters)
             artifact = _flag(request.parameters, "artifact")
         if not request.outputs:
             outputs = self._all if not binary else tuple(wanted._replace(binary=True) for wanted in self._all)
@@ -80,7 +83,7 @@ class AnswerWriter:
                 raise Malformed("an output is wanted twice", hint="name each output once", param="outputs")
         if self._has_half:
             _refuse_half(outputs)
-        return Plan(request.id, outputs, patience, artifact)
+        return Plan(request.id, outputs, patience, priority, artifact)
 
     def write(self, plan: Plan, arrays: dict[str, Array]) -> tuple[list[Header], bytes]:
         """Headers and body; raises Unprocessable for bytes that are no text and must go as JSON."""
@@ -136,6 +139,15 @@ def _flag(parameters: dict[str, Any], name: str, *, default: bool = False) -> bo
     value = parameters.get(name, default)
     if not isinstance(value, bool):
         raise Malformed(f"parameter {name!r} is not true or false", hint="send a JSON boolean", param=name)
+    return value
+
+
+def _priority(parameters: dict[str, Any]) -> int:
+    value = parameters.get("priority", 0)
+    if type(value) is not int or value < 0:
+        raise Malformed(
+            "parameter 'priority' is no whole number", hint="send 0, or a level from 1 on", param="priority"
+        )
     return value
 
 

@@ -77,7 +77,12 @@ FAULTS = [
         "there is no 'digit' under `models`",
         "did you mean digits?",
     ),
-    (models(CHAT, pipeline("a: {model: chat}")), "models.p.pipeline.steps.a.model", "'chat' writes text", "tensor"),
+    (
+        models(CHAT, pipeline("a: {model: chat}")),
+        "models.p.pipeline.steps.a.model",
+        "'chat' is run by openvino-llm",
+        "tensor",
+    ),
     (models(DIGITS, pipeline("a: {model: p}")), "models.p.pipeline.steps.a.model", "is a pipeline", "steps here"),
     (
         models(DIGITS, pipeline("a: {tokenize: ./no.json}")),

@@ -15,6 +15,7 @@ from modelwright.core.ports.clock import ManualClock
 from modelwright.core.ports.engines import EngineConfig
 from modelwright.serving.batching import Limits
 from modelwright.serving.execution import Tensors
+from modelwright.serving.levels import Levels
 from modelwright.serving.pipelines.divided import INLINE_BYTES, TextRunner, runner_of
 from modelwright.serving.runner import Pending
 from tests.unit.serving.pipelines.parts import Letters, Spread, letters, means, texts
@@ -27,17 +28,20 @@ class Bench:
         self.runner = runner
         self.clock = clock
 
-    def submit(self, *values: str, deadline: float = math.inf) -> Pending:
+    def submit(self, *values: str, deadline: float = math.inf, priority: int = 0) -> Pending:
         arrays = texts(*values)
         given = Tensors(arrays=arrays, rows=len(values), nbytes=arrays["text"].nbytes, key=())
-        return self.runner.submit(given, deadline=deadline)
+        return self.runner.submit(given, deadline=deadline, priority=priority)
 
 
-async def bench(*, pooled: bool = True, rules: dict[str, object] | None = None, **limits: Any) -> Bench:
+async def bench(
+    *, pooled: bool = True, rules: dict[str, object] | None = None, levels: Levels | None = None, **limits: Any
+) -> Bench:
     engine, tokenizer, clock = Spread(), Letters(), ManualClock()
     pipeline = letters(tokenizer, engine, pooled=pooled, **(rules or {}))
     signature = pipeline.load(EngineConfig(model="m", path=""))
-    runner = runner_of(pipeline, signature, limits=Limits(**limits), model="m", clock=clock, tell=lambda _: None)
+    bounds = Limits(**limits)
+    runner = runner_of(pipeline, signature, limits=bounds, levels=levels, model="m", clock=clock, tell=lambda _: None)
     assert isinstance(runner, TextRunner)
     arrays = texts("")
     await runner.calibrate(Tensors(arrays=arrays, rows=1, nbytes=8, key=()))
@@ -174,3 +178,22 @@ async def test_tokens_of_a_client_go_the_same_way(setup: Setup) -> None:
     at = await setup()
     tokens = at.runner.front.checked([[97], [98] * 40])
     assert await answer(at.runner.submit_tokens(tokens)) == means("a", "b")
+
+
+async def test_priority_holds_for_every_share_of_a_request(setup: Setup) -> None:
+    at = await setup(max_rows=2, levels=Levels(count=2, default=2, patience=100), rules={"cuts": True})
+    ends: list[str] = []
+    low = at.submit("a", "b" * 20)
+    high = at.submit("c", "d" * 20, "g", "h" * 20, priority=1)
+    long = at.submit("e" * (INLINE_BYTES + 1), "f", priority=1)
+    for name, pending in (("low", low), ("high", high)):
+        pending.result.add_done_callback(lambda _, name=name: ends.append(name))
+    assert [await answer(one) for one in (low, high, long)] == [means("a", "b"), means(*"cdgh"), means("e", "f")]
+    assert ends == ["high", "low"]
+
+
+async def test_bound_of_a_level_counts_all_shares(setup: Setup) -> None:
+    at = await setup(levels=Levels(count=2, default=2, queue_rows={1: 2}))
+    with pytest.raises(Overloaded):
+        at.submit("a", "b" * 20, "c" * 30, priority=1)
+    assert await answer(at.submit("a", "b" * 20, priority=1)) == means("a", "b")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from modelwright.app.document.finding import Finding
 from modelwright.app.manifest.rules import (
     access,
+    batching,
     doors,
     endpoints,
     limits,
@@ -25,6 +26,7 @@ from modelwright.app.tasks import rules as tasks
 
 RULES: Rules = (
     *models.RULES,
+    *batching.RULES,
     *pipelines.RULES,
     *sources.RULES,
     *providers.RULES,

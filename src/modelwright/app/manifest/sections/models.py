@@ -16,6 +16,7 @@ from modelwright.app.plugins import PYTHON
 VERSION_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}"
 Version = Annotated[str, StringConstraints(pattern=rf"^{VERSION_PATTERN}$")]
 """As it stands in paths and after an @."""
+Level = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]?$")]
 FIRST = "1"
 """What a version is called that has no name."""
 
@@ -97,6 +98,24 @@ class EngineSection(Section):
     options: dict[str, Any] = Field(default_factory=dict, description="Settings handed to the engine as they are.")
 
 
+class PrioritiesSection(Section):
+    """Requests that go before others, by V2's parameter `priority`: 1 before 2, and so on."""
+
+    levels: int = Field(ge=2, le=64, description="How many there are; 1 is the highest.")
+    default: int = Field(
+        default=0, ge=0, le=64, description="Level of requests that name none; 0 stands for the lowest."
+    )
+    patience: int = Field(
+        default=16,
+        ge=1,
+        le=100_000,
+        description="Batches after which a lower level that waits goes first.",
+    )
+    queue_rows: dict[Level, int] = Field(
+        default_factory=dict, description="Rows of a level that may wait, within `queue_rows` of the model."
+    )
+
+
 class BatchingSection(Section):
     """How requests are joined and how many may wait."""
 
@@ -105,6 +124,9 @@ class BatchingSection(Section):
     )
     queue_rows: int = Field(default=256, ge=1, le=1 << 24, description="Rows that may wait; one more is answered 429.")
     queue_bytes: Size = Field(default="256MiB", description="Bytes that may wait.")
+    priorities: PrioritiesSection | None = Field(
+        default=None, description="Tensor models: requests that go before others; left out, `priority` changes nothing."
+    )
     max_sequences: int = Field(default=16, ge=1, le=1024, description="Text models: answers that run at once.")
 
 
