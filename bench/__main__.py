@@ -12,6 +12,7 @@ ALL = {
     "kills": "bench.kills",
     "soak": "bench.soak",
     "serving": "bench.serving",
+    "grpc": "bench.grpc_door",
     "start": "bench.start",
     "http_client": "bench.http_client",
     "guards": "bench.guards",

@@ -123,6 +123,7 @@ class Site:
 
     def __init__(self, status: dict[str, object], folder: Path) -> None:
         self.public = str(status["public"]).rstrip("/")
+        self.grpc = str(status.get("grpc", ""))
         self.supervisor = int(str(status["pid"]))
         self.key = (folder / ".modelwright/keys/development").read_text().strip()
         self.parts = {part["name"]: part for part in status["parts"]}  # type: ignore[attr-defined]
