@@ -1,8 +1,6 @@
 """Classes of the user's own behind a whole `modelwright up`: the guide's ten lines, streams, faults, hostile bodies."""
 
-import http.client
 import io
-import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,126 +15,20 @@ from hypothesis import strategies as st
 from PIL import Image
 from schemathesis import Case, GenerationMode
 
-from modelwright.app.supervise.ask import ask
-from modelwright.core.status import Busy
 from tests.e2e.clients import patient
-from tests.e2e.running import ROOT, Reply, Site, modelwright, running
+from tests.e2e.custom_site import busy, custom_site, error, opened, predict
+from tests.e2e.running import ROOT, Reply, Site, modelwright
 from tests.e2e.serving_worker import first_column, request
 
 pytestmark = pytest.mark.e2e
 
-GUIDE = (ROOT / "docs" / "guide" / "custom-model.md").read_text("utf-8")
-FAULTS = """
-import asyncio
-import os
-import time
-from collections.abc import AsyncIterator
-from typing import Any
-
-import numpy as np
-from PIL import Image
-
-from modelwright import File, Tensor, Unprocessable
-
-
-class Faulty:
-    seen = []
-
-    def predict(self, how: str, seconds: float = 0.0) -> Any:
-        Faulty.seen.append(how)
-        time.sleep(seconds)
-        if how == "fail":
-            raise ValueError("the password is 1234")
-        if how == "refuse":
-            raise Unprocessable("not this one", param="how")
-        if how == "exit":
-            raise SystemExit(0)
-        if how == "abort":
-            os.abort()
-        return {"seen": len(Faulty.seen), "secret": os.environ.get("TOKEN"), "pid": os.getpid()}
-
-
-class Slow:
-    closed = 0
-    made = 0
-
-    async def predict(self) -> dict[str, int]:
-        return {"closed": Slow.closed, "made": Slow.made}
-
-    async def predict_stream(self, pieces: int = 1000000, size: int = 1, fail: int = -1) -> AsyncIterator[str]:
-        try:
-            for number in range(pieces):
-                if number == fail:
-                    raise ValueError("the password is 1234")
-                Slow.made += 1
-                yield str(number) * size
-                await asyncio.sleep(0.001)
-        finally:
-            Slow.closed += 1
-
-
-class Picky:
-    inputs = {"x": Tensor("FP32", -1, 4)}
-    outputs = {"y": Tensor("FP32", -1, 4)}
-
-    def predict(self, x):
-        time.sleep(0.02)
-        if (x == 99).any():
-            raise ValueError("the password is 1234")
-        return {"y": x * 2}
-
-
-class Picture:
-    def predict(self, photo: Image.Image, sound: bytes = b"", attached: File | None = None) -> dict[str, Any]:
-        return {"size": photo.size, "sound": len(sound), "name": attached.name if attached else None}
-
-
-class Blob:
-    def predict(self, size: int) -> File:
-        return File(bytes(size), content_type="audio/wav")
-"""
-MANIFEST = """
-schema: 1
-name: own
-models:
-GUIDED
-  faulty: {engine: {kind: "python:faults:Faulty", timeout: 1s}, batching: {queue_rows: 4}}
-  slow: {engine: {kind: "python:faults:Slow"}}
-  picky: {engine: {kind: "python:faults:Picky"}, batching: {max_rows: 32}}
-  picture: {engine: {kind: "python:faults:Picture"}}
-  blob: {engine: {kind: "python:faults:Blob"}}
-  toy: {source: ./toy.json, engine: {kind: toy-tensor}}
-providers:
-  elsewhere: {kind: openai, keys: ["${secret:TOKEN}"]}
-"""
 MODELS = ("greeter", "faulty", "picture", "toy", "picky")
-
-
-def block(language: str) -> str:
-    found = re.search(rf"^```{language}\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)
-    assert found
-    return found[1]
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    folder = tmp_path_factory.mktemp("own")
-    (folder / "models.py").write_text(block("python"))
-    (folder / "faults.py").write_text(FAULTS)
-    (folder / "toy.json").write_text('{"toy": 1, "columns": 4}')
-    manifest = MANIFEST.replace("GUIDED\n", block("yaml").removeprefix("models:\n"))
-    with running(manifest, folder=folder, env={"TOKEN": "sk-canary"}) as started:
-        patient(lambda: started.call("GET", "/v2/health/ready").status == 200)
+    with custom_site(tmp_path_factory.mktemp("own")) as started:
         yield started
-
-
-def predict(site: Site, model: str, body: Any, **headers: str) -> Reply:
-    content = body if isinstance(body, bytes) else msgspec.json.encode(body)
-    return site.call("POST", f"/predict/{model}", content, headers={k.replace("_", "-"): v for k, v in headers.items()})
-
-
-def error(reply: Reply) -> dict[str, Any]:
-    return reply.json()["error"]
 
 
 def test_the_guides_ten_lines_answer(site: Site) -> None:
@@ -246,18 +138,6 @@ def test_a_flood_is_bounded(site: Site) -> None:
     assert all(int(reply.headers["retry-after"]) >= 1 for reply in replies if reply.status == 429)
 
 
-def opened(site: Site, model: str, body: Any, **headers: str) -> http.client.HTTPConnection:
-    """A request that was sent, and whose answer nobody has read yet."""
-    connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=30)
-    sent = {"X-API-Key": site.key, **headers}
-    connection.request("POST", f"/predict/{model}", msgspec.json.encode(body), sent)
-    return connection
-
-
-def busy(site: Site, model: str) -> Busy:
-    return msgspec.json.decode(ask(site.runtime / f"serving-{model}-0.sock", "/status").body, type=Busy)
-
-
 def test_requests_of_clients_that_left_are_never_computed(site: Site) -> None:
     """S5."""
     before = predict(site, "faulty", {"how": "well"}).json()["seen"]
@@ -326,6 +206,23 @@ def test_a_class_that_hangs_is_answered_in_time_and_started_again(site: Site) ->
     assert "did not answer within 1 s" in error(reply)["message"]
     site.wait_for("serving-faulty-0", "ready", restarts=before.restarts + 1)
     patient(lambda: predict(site, "faulty", {"how": "well"}).status == 200)
+
+
+def test_a_batch_that_hangs_ends_the_process_which_is_started_again(site: Site) -> None:
+    before = site.part("serving-stuck-0")
+    assert predict(site, "stuck", {"x": [99, 0, 0, 0]}).status == 503
+    site.wait_for("serving-stuck-0", "ready", restarts=before.restarts + 1)
+    patient(lambda: predict(site, "stuck", {"x": [1, 0, 0, 0]}).status == 200)
+
+
+def test_a_class_is_served_as_it_is_saved_and_a_broken_one_changes_nothing(site: Site) -> None:
+    code = site.manifest.with_name("edited.py")
+    assert predict(site, "edited", {}).json() == 1
+    code.write_text(code.read_text().replace("return 1", "return 2"))
+    patient(lambda: predict(site, "edited", {}).json() == 2, waiting_for="the class as it is now")
+    code.write_text("class Model:\n    def predict(self)\n        return 3\n")
+    patient(lambda: any("was not applied" in line and "edited.py, line 2" in line for line in site.lines))
+    assert predict(site, "edited", {}).json() == 2
 
 
 HOSTILE = [

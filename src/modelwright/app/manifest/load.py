@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -273,10 +273,19 @@ def _loaded(reading: _Reading, case: Case, examined: Examined, *, settings: Sett
             *(reading.base / store.source for store in manifest.secrets.values() if store.source),
             *examined.resolved.credential_files,
             *(file for facts in case.prompts.values() for file in facts.files),
+            *_code(manifest, reading.base, case.environment),
         ),
         prompts=tuple(prompt for facts in case.prompts.values() for prompt in facts.prompts),
         warnings=examined.warnings,
     )
+
+
+def _code(manifest: Manifest, base: Path, environment: str) -> Iterator[Path]:
+    """What is edited while a class is being written: in development a running site follows it."""
+    for section in manifest.models.values():
+        code = "" if section.source else module_file(base, section.engine.kind)
+        if code and environment == ENVIRONMENTS[0]:
+            yield base / code
 
 
 def _credentials_of_libraries(manifest: Manifest) -> tuple[str, ...]:

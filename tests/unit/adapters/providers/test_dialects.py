@@ -75,6 +75,8 @@ def worker() -> Dialect:
         ("chat", "", "POST /v1/chat/completions"),
         ("infer", "", "POST /v2/models/chat/infer"),
         ("infer", "1", "POST /v2/models/chat/versions/1/infer"),
+        ("predict", "", "POST /predict/chat"),
+        ("schema", "", "GET /predict/chat/openapi.json"),
         ("metadata", "", "GET /v2/models/chat"),
         ("ready", "1", "GET /v2/models/chat/versions/1/ready"),
         ("alive", "", "GET /readyz"),

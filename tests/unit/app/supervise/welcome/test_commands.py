@@ -58,6 +58,22 @@ def test_quickstart_prints_the_documented_commands(folder: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("asked", "path"),
+    [
+        ('{"name": "Ada"}', "/predict/greeter"),
+        ('{"inputs": [{"name": "x", "shape": [1], "datatype": "FP32", "data": [1]}]}', "/v2/models/greeter/infer"),
+        ('{"inputs": "Ada"}', "/predict/greeter"),
+    ],
+)
+def test_a_class_of_the_users_is_asked_as_its_check_does(folder: Path, asked: str, path: str) -> None:
+    check = folder / "check.json"
+    check.write_text(asked)
+    models = [Shown(model="greeter", wire="plain", check=check)]
+    lines = commands(snapshot(endpoint("greeter", "greeter")), models, public=PUBLIC, key="k", place=place(folder))
+    assert lines[1] == f'curl {PUBLIC}{path} -H "X-API-Key: $KEY" -d @check.json'
+
+
 def test_model_behind_another_name_is_called_by_that_name(folder: Path) -> None:
     site = snapshot(endpoint("assistant", "chat"))
     line = commands(site, shown(folder), public=PUBLIC, key="mw-a-b", place=place(folder))[1]
