@@ -49,7 +49,7 @@ class XGBoostEngine:
         classes = max(2, int(shape["num_class"]))
         if objective == "multi:softmax":  # tells the label alone; the same model gives probabilities, too
             booster.set_param({"objective": "multi:softprob"})
-        classifier = objective in _WITH_PROBABILITIES
+        classifier = objective in _WITH_PROBABILITIES and int(shape["num_target"]) <= 1  # several: labels of their own
         self._answer = classified if classifier else predicted
         self._booster = booster
         return Signature(

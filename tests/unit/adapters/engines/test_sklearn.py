@@ -81,6 +81,15 @@ def test_several_targets_are_columns(tmp_path: Path) -> None:
     assert engine.load(config(dumped(model, tmp_path))).outputs[0].shape == (-1, 2)
 
 
+def test_a_classifier_of_several_targets_gives_labels_alone(tmp_path: Path) -> None:
+    x, y = irises()
+    model = RandomForestClassifier(n_estimators=3).fit(x, np.stack([y, y == 1], axis=1))
+    engine = SklearnEngine()
+    signature = engine.load(config(dumped(model, tmp_path), trusted=[TREE]))
+    assert [(spec.name, spec.shape) for spec in signature.outputs] == [("label", (-1, 2))]
+    np.testing.assert_array_equal(engine.predict({"x": x})["label"], model.predict(x))
+
+
 def test_classes_by_name_come_as_texts(tmp_path: Path) -> None:
     x, y = irises()
     names = np.array(["setosa", "versicolor", "virginica"])[y]

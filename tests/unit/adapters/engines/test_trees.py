@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import xgboost
 
@@ -77,6 +78,28 @@ def test_xgboost_of_several_targets_gives_as_many_values(tmp_path: Path) -> None
     assert signature.outputs[0].shape == (-1, 2)
     given = x.astype(np.float32)
     np.testing.assert_allclose(engine.predict({"x": given})["prediction"], model.predict(given), rtol=1e-6)
+
+
+def test_xgboost_of_several_labels_gives_the_probability_of_each(tmp_path: Path) -> None:
+    x, y = irises()
+    model = xgboost.XGBClassifier(n_estimators=5).fit(x, np.stack([y == 0, y < 2], axis=1).astype(int))
+    model.get_booster().save_model(tmp_path / "m.json")
+    engine = XGBoostEngine()
+    signature = engine.load(config(tmp_path / "m.json"))
+    assert [(spec.name, spec.shape) for spec in signature.outputs] == [("prediction", (-1, 2))]
+    given = x.astype(np.float32)
+    np.testing.assert_allclose(engine.predict({"x": given})["prediction"], model.predict_proba(given), rtol=1e-6)
+
+
+def test_xgboost_s_categories_are_the_numbers_of_training(tmp_path: Path) -> None:
+    x = np.stack([np.arange(60) % 4, np.arange(60) % 7], axis=1)
+    frame = pd.DataFrame({"kind": pd.Categorical(x[:, 0]), "size": x[:, 1].astype(float)})
+    model = xgboost.XGBRegressor(n_estimators=5, enable_categorical=True).fit(frame, (x[:, 0] == 2) * 3.0 + x[:, 1])
+    model.get_booster().save_model(tmp_path / "m.ubj")
+    engine = XGBoostEngine()
+    engine.load(config(tmp_path / "m.ubj"))
+    answer = engine.predict({"x": x.astype(np.float32)})["prediction"]
+    np.testing.assert_allclose(answer, model.predict(frame), rtol=1e-6)
 
 
 @pytest.mark.parametrize(
