@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 
 from modelwright.app.artifacts.digests import digest_of
+from tests.e2e.clients import Hammer, patient
 from tests.e2e.running import QUICKSTART, Site, modelwright, program, running
 from tests.making.certificates import make_certificates
 from tests.making.file_server import FileServer
@@ -54,13 +56,14 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 schema: 1
 name: models
 models:
-  digits: {{source: "registry:digits@champion"}}
+  digits: {{source: "registry:digits@champion", check: ./seven.json}}
   far: {{source: "{files.url}/digits.onnx", digest: "{digest}"}}
   object: {{source: "s3://models/double.onnx"}}
 store:
   artifacts: {{at: "s3://models/kept", region: {REGION}, endpoint: "{s3.url}", allow: [127.0.0.0/8, "::1/128"]}}
 """
         (folder / "modelwright.yaml").write_text(text)
+        (folder / "seven.json").write_bytes(SEVEN)
         env = {**s3.env, "MODELWRIGHT_CA_BUNDLE": str(certificates / "authority.pem")}
         pushed = models(folder, "push", "digits", "v1", str(folder / "digits.onnx"), "--why", "first", env=env)
         assert pushed["model"]["digest"] == digest
@@ -102,6 +105,26 @@ def test_what_serves_is_not_removed(site: Site) -> None:
     acts = [(entry["act"], entry["name"]) for entry in models(folder, "history", "digits")]
     assert acts == [("version", "v1"), ("alias", "champion"), ("version", "v2"), ("alias", "champion")]
     assert site.call("POST", "/v2/models/digits/infer", SEVEN).status == 200
+
+
+def test_a_moved_alias_is_followed_under_load_and_one_that_cannot_serve_is_not(site: Site) -> None:
+    """The champion is v2 by now, which cannot answer the check: v1 goes on. v3 can."""
+    folder = site.manifest.parent
+    first = digest_of(folder / "digits.onnx")
+    patient(lambda: any("was not applied, the site runs as before: digits:" in line for line in site.lines))
+    assert site.call("GET", "/v2/models/digits").json()["parameters"]["digest"] == first
+    better = onnx.load(folder / "digits.onnx")
+    better.doc_string = "the same, in other bytes"
+    onnx.save(better, folder / "better.onnx")
+    models(folder, "push", "digits", "v3", str(folder / "better.onnx"), "--why", "better", env=secrets_of(site))
+    key = f"Bearer {site.key}"
+    with Hammer(site.port, "/v2/models/digits/infer", connections=4, body=SEVEN, authorization=key) as hammer:
+        models(folder, "alias", "digits", "champion", "v3", "--why", "better")
+        second = digest_of(folder / "better.onnx")
+        patient(lambda: site.call("GET", "/v2/models/digits").json()["parameters"]["digest"] == second)
+        hammer.wait_for(hammer.answered + 100)
+    assert not hammer.lost
+    assert second != first
 
 
 def secrets_of(site: Site) -> dict[str, str]:

@@ -75,10 +75,11 @@ def assemble(
     add_tokens(api, tokens)
     add_variants(api, variants)
     add_prompts(api, PromptDesk(prompt_registry(store.registry, clock), tell))
-    add_models(api, ModelDesk(store.registry, clock, held_by=_held_by(store, clock)))
+    repository = RepositoryDesk(runtime)
+    add_models(api, ModelDesk(store.registry, clock, held_by=_held_by(store, clock)), moved=repository.follow)
     add_explain(api, ExplainDesk(lambda: publisher.in_force, store.keys, clock))
     add_tasks(api, tasks)
-    add_repository(api, RepositoryDesk(runtime))
+    add_repository(api, repository)
     add_spending(api, Spending(store.spending, base=publisher.base, take_in=take_in, clock=clock))
     return api
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -12,8 +13,8 @@ from modelwright.app.models.desk import ModelDesk
 from modelwright.app.models.types import AliasWish, ModelWish, RemoveWish
 
 
-def add_models(api: FastAPI, desk: ModelDesk) -> None:
-    """Routes under /models."""
+def add_models(api: FastAPI, desk: ModelDesk, *, moved: Callable[[str, str], Awaitable[None]]) -> None:
+    """Routes under /models; `moved` hears of (name, alias) when an alias means something else."""
 
     @api.get("/models")
     async def list_models() -> Response:
@@ -37,8 +38,10 @@ def add_models(api: FastAPI, desk: ModelDesk) -> None:
 
     @api.put("/models/{name}/aliases/{alias}")
     async def move_model(name: str, alias: str, wish: AliasWish, *, request: Request) -> Response:
-        """Let an alias mean a version."""
-        return _json(await desk.alias(name, alias, wish, who=who_asks(request.scope, wish.who)))
+        """Let an alias mean a version; models whose source it is change to it once it is loaded and tried."""
+        line = await desk.alias(name, alias, wish, who=who_asks(request.scope, wish.who))
+        await moved(name, alias)
+        return _json(line)
 
     @api.post("/models/{name}/versions/{version}/remove")
     async def remove_model(name: str, version: str, wish: RemoveWish, *, request: Request) -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -31,6 +32,11 @@ class RepositoryDesk:
     async def unload(self, name: str) -> list[Loaded]:
         """Send a model no more calls; it ends after its last one, and its memory is free."""
         return await self._done(FleetWish(verb="unload", name=name))
+
+    async def follow(self, name: str, alias: str) -> None:
+        """An alias was moved: models whose source it is change to what it means, once that is loaded and tried."""
+        with suppress(ModelUnavailable):  # a supervisor that starts or stops looks it up by itself
+            await self._asked(FleetWish(verb="follow", name=f"{name}@{alias}"))
 
     async def _done(self, wish: FleetWish) -> list[Loaded]:
         told = await self._asked(wish)

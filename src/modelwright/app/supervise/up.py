@@ -122,9 +122,10 @@ def _prepared(
     supervisor.beside(stores.run)
     publishing = Publishing(first, claim=held, site=supervisor)
     publishing.put(first)
-    _look_after(supervisor, publishing, runtime=held.runtime)
+    renewal = Renewal(publishing, read=read, site=supervisor)
+    _look_after(supervisor, publishing, renewal, runtime=held.runtime)
     if wish.watch:
-        supervisor.beside(Renewal(publishing, read=read, site=supervisor).run)
+        supervisor.beside(renewal.run)
     supervisor.open_doors()
     return supervisor
 
@@ -179,12 +180,12 @@ def _complete(loaded: LoadedManifest, located: Mapping[str, Located]) -> LoadedM
     return whole
 
 
-def _look_after(supervisor: Supervisor, publishing: Publishing, *, runtime: Path) -> None:
+def _look_after(supervisor: Supervisor, publishing: Publishing, renewal: Renewal, *, runtime: Path) -> None:
     """What goes on beside the parts as long as they run, whether the manifest is watched or not."""
     supervisor.publisher = publishing.again
     supervisor.beside(publishing.run)
     supervisor.beside(Shepherd(supervisor.fleet, clock=SystemClock()).run)
-    supervisor.beside(FleetDoor(runtime / FLEET, supervisor.fleet).run)
+    supervisor.beside(FleetDoor(runtime / FLEET, supervisor.fleet, follow=renewal.follow).run)
 
 
 def _key_name(loaded: LoadedManifest) -> str:

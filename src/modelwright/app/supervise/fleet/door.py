@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
@@ -31,7 +32,9 @@ class Models(Protocol):
 class FleetDoor:
     """Answers one wish per connection."""
 
-    def __init__(self, path: Path, models: Models) -> None:
+    def __init__(self, path: Path, models: Models, *, follow: Callable[[str], None]) -> None:
+        """`follow` is told of each alias of the registry, `name@alias`, that was moved."""
+        self._follow = follow
         self._path = path
         self._models = models
 
@@ -61,6 +64,8 @@ class FleetDoor:
                 problem = await self._models.load(wish.name)
             case "unload":
                 problem = await self._models.unload(wish.name)
+            case "follow":
+                self._follow(wish.name)
             case _:
                 pass
         return FleetTold(models=self._models.models(), problem=problem)

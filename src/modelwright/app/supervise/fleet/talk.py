@@ -12,9 +12,9 @@ class FleetWish(msgspec.Struct, frozen=True, kw_only=True):
     """What shall be done."""
 
     verb: str
-    """models | load | unload."""
+    """models | load | unload | follow."""
     name: str = ""
-    """`digits`, or `digits@v2`."""
+    """`digits`, or `digits@v2`; of follow the alias that was moved: `digits@champion`."""
 
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):

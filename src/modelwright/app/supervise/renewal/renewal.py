@@ -7,10 +7,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
+from modelwright.app.manifest.sections.models import in_versions
 from modelwright.app.supervise.renewal.configuration import Configuration, fixed_changes
 from modelwright.app.supervise.renewal.publishing import Publishing
 from modelwright.core.errors.tree import ManifestError, ModelwrightError
 
+REGISTRY = "registry:"
+"""How a source begins that the registry knows."""
 LOOK = 0.5
 """Seconds between two looks at the files; a change counts when two looks have seen the same."""
 
@@ -57,6 +60,16 @@ class Renewal:
         self._publishing = publishing
         self._read = read
         self._site = site
+        self._turn = asyncio.Lock()
+        self._following: set[asyncio.Task[None]] = set()
+
+    def follow(self, reference: str) -> None:
+        """An alias of the registry, `name@alias`, leads elsewhere: take what it means now where a model has it."""
+        models = in_versions(self._publishing.in_force.loaded.manifest.models).values()
+        if any(model.source == f"{REGISTRY}{reference}" for model in models):
+            task = asyncio.get_running_loop().create_task(self.renew())
+            self._following.add(task)
+            task.add_done_callback(self._following.discard)
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -75,6 +88,10 @@ class Renewal:
 
     async def renew(self) -> None:
         """Read the files and apply what they say, or say why not."""
+        async with self._turn:
+            await self._renew()
+
+    async def _renew(self) -> None:
         name = self._publishing.in_force.loaded.path.name
         try:
             new = await asyncio.to_thread(self._read)
