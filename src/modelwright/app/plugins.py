@@ -21,10 +21,11 @@ from modelwright.app.artifacts.formats import (
     TORCHSCRIPT,
     XGBOOST,
 )
-from modelwright.app.artifacts.llm_folders import OPENVINO_LLM
+from modelwright.app.artifacts.llm_folders import HF_LLM, OPENVINO_LLM
 from modelwright.core.errors.calls import Unprocessable
 from modelwright.core.errors.starting import MissingExtra, StartError
 from modelwright.core.ports.engines import Array, CustomEngine, TensorEngine, TextCodec, TextEngine, Tokenizer
+from modelwright.core.ports.external.servers import PlanServer
 
 
 class EngineRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +47,8 @@ class EngineRow(msgspec.Struct, frozen=True, kw_only=True):
     """Families of devices that it can be told to use: cpu | cuda (NVIDIA) | gpu (Intel)."""
     precisions: tuple[str, ...] = ("f32",)
     """What `engine.precision` may say; f32 alone: it computes as the file is stored, or as its library does."""
+    server: bool = False
+    """The engine runs in a server process of its own, and is taken only by name; `engine` is what plans it."""
     extra: str = ""
     """The extra of this package that brings the libraries."""
     packages: str = ""
@@ -149,6 +152,40 @@ _ROWS = (
         libraries=("numpy",),
     ),
     EngineRow(
+        kind="llama-server",
+        wire="openai",
+        engine="modelwright.adapters.engines.external:llama_server",
+        reads=(GGUF,),
+        server=True,
+        devices=("cpu", "cuda"),
+    ),
+    EngineRow(
+        kind="vllm",
+        wire="openai",
+        engine="modelwright.adapters.engines.external:vllm",
+        reads=(HF_LLM, GGUF),
+        precisions=("f32", "bf16", "f16"),
+        server=True,
+        devices=("cpu", "cuda"),
+    ),
+    EngineRow(
+        kind="tgi",
+        wire="openai",
+        engine="modelwright.adapters.engines.external:tgi",
+        reads=(HF_LLM,),
+        precisions=("f32", "bf16", "f16"),
+        server=True,
+        devices=("cpu", "cuda"),
+    ),
+    EngineRow(
+        kind="ollama",
+        wire="openai",
+        engine="modelwright.adapters.engines.external:ollama",
+        reads=(GGUF, HF_LLM),
+        server=True,
+        devices=("cpu", "cuda"),
+    ),
+    EngineRow(
         kind="toy-tensor",
         wire="v2",
         engine="modelwright.adapters.engines.toy_tensor:ToyTensorEngine",
@@ -200,7 +237,7 @@ def engine_row(kind: str, rows: Rows = ENGINES) -> EngineRow:
 
 def chosen_engine(found: str, rows: Rows = ENGINES) -> str:
     """The kind that runs a model of this format when the manifest names none; empty when there is no such engine."""
-    return next((row.kind for row in rows.values() if found in row.reads), "")
+    return next((row.kind for row in rows.values() if found in row.reads and not row.server), "")
 
 
 def require_engine(kind: str, rows: Rows = ENGINES) -> None:
@@ -252,6 +289,11 @@ def own_engine(
 def text_engine(kind: str) -> TextEngine:
     """A fresh text engine; raises MissingExtra."""
     return cast("TextEngine", _load(engine_row(kind), "engine")())
+
+
+def server_planner(kind: str) -> PlanServer:
+    """What tells how the server of an external engine is started."""
+    return cast("PlanServer", _load(engine_row(kind), "engine"))
 
 
 def text_codec(kind: str, path: str) -> TextCodec:

@@ -22,7 +22,7 @@ from modelwright.serving.text.loop import TextLoop
 from modelwright.serving.text.model import READERS, TextModel
 from modelwright.serving.text.request import MOST_ANSWERS
 
-_MODELS = "/v1/models"
+MODELS = "/v1/models"
 
 
 class TextBounds(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,7 +90,7 @@ class OpenAIDoor:
             self._errors += 1  # the client left: there is nobody to tell
         except CallError as error:
             self._errors += 1
-            await _send_error(send, error)
+            await send_error(send, error)
         finally:
             self._in_flight -= 1
 
@@ -117,14 +117,14 @@ class OpenAIDoor:
         load = Load(running=0, waiting=0, cache=0.0, refused=0)
         if loop is not None:
             load = Load(running=loop.running, waiting=loop.waiting, cache=loop.cache_usage, refused=loop.refused)
-        return [*load_families(load, model=name), *counts.collect(name)]
+        return [*load_families(load, model=name), *counts.collect(name, tokens=(counts.tokens_in, counts.tokens_out))]
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         path, method = scope["path"], scope["method"]
         if self._model is None:
             raise loading(self._config.model)
-        if path == _MODELS and method == "GET":
-            await send_answer(send, 200, _models(self._config.model))
+        if path == MODELS and method == "GET":
+            await send_answer(send, 200, models(self._config.model))
             return
         if path not in READERS or method != "POST":
             raise UnknownEndpoint(
@@ -147,13 +147,15 @@ class OpenAIDoor:
             ) from error
 
 
-def _models(name: str) -> bytes:
+def models(name: str) -> bytes:
+    """The answer to GET /v1/models: the one model of this worker."""
     return msgspec.json.encode(
         {"object": "list", "data": [{"id": name, "object": "model", "created": 0, "owned_by": "modelwright"}]}
     )
 
 
-async def _send_error(send: Send, error: CallError) -> None:
+async def send_error(send: Send, error: CallError) -> None:
+    """An error in the wire's envelope."""
     headers = [JSON]
     if error.retry_after is not None:
         headers.append((b"retry-after", b"%d" % max(1, round(error.retry_after))))

@@ -203,7 +203,7 @@ FORMATS: tuple[Format, ...] = (
         "Hugging Face LLM",
         in_folder=is_hf_llm,
         remedy="convert it: optimum-cli export openvino --model FOLDER --task text-generation-with-past OTHER, or "
-        "llama.cpp's convert_hf_to_gguf.py",
+        "llama.cpp's convert_hf_to_gguf.py; or name an engine that reads it: vllm, tgi or ollama",
     ),
     Format(OPENVINO, "OpenVINO IR", is_openvino, has_one(".xml", is_openvino)),
     Format(ONNX, "ONNX", is_onnx, has_one(".onnx", is_onnx)),

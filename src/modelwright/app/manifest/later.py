@@ -43,11 +43,6 @@ VALUES: tuple[tuple[Path, re.Pattern[str], str], ...] = (
         re.compile(r"(http|hf|gs|oci):.+"),
         "download the file and name its path",
     ),
-    (
-        (*_MODEL, "engine", "kind"),
-        re.compile(r"llama-server|vllm|tgi|ollama"),
-        "use onnxruntime or openvino-llm, or run it elsewhere and name it under `providers`",
-    ),
     (("observe", "log", "format"), re.compile(r"(?!json$).+"), "write `json`"),
 )
 """Values that belong to the design at places that this version knows."""

@@ -10,7 +10,7 @@ import msgspec
 from modelwright.app.manifest.load import LoadedManifest
 from modelwright.app.manifest.rules.operations import running
 from modelwright.app.manifest.schema import Manifest
-from modelwright.app.manifest.sections.models import FIRST, PrioritiesSection, ScaleSection, in_versions
+from modelwright.app.manifest.sections.models import FIRST, ModelSection, PrioritiesSection, ScaleSection, in_versions
 from modelwright.app.parts import GrpcPart, LevelsPart, ModelPart, PartSpec
 from modelwright.app.pipelines.plan import pipeline_part
 from modelwright.app.plugins import engine_row
@@ -126,6 +126,8 @@ def _model(loaded: LoadedManifest, name: str, *, threads: int, check: str, locat
         options["context"] = section.engine.context
         options["cache"] = parse_size(section.engine.cache)
         options["max_sequences"] = section.batching.max_sequences
+    if row.server:
+        options |= _server_options(section)
     part = ModelPart(
         model=name.partition("@")[0],
         version=section.version or FIRST,
@@ -171,3 +173,15 @@ def _levels(section: PrioritiesSection | None) -> LevelsPart | None:
         patience=section.patience,
         queue_rows={int(level): rows for level, rows in section.queue_rows.items()},
     )
+
+
+def _server_options(section: ModelSection) -> dict[str, Any]:
+    """What an engine with a server of its own is told beside; a precision only when somebody has said one."""
+    engine = section.engine
+    return {
+        "command": engine.command,
+        "arguments": engine.arguments,
+        "load_timeout": parse_duration(engine.load_timeout),
+        "precision": engine.precision if "precision" in engine.model_fields_set else "",
+        "queue_rows": section.batching.queue_rows,
+    }

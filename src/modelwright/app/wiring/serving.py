@@ -11,9 +11,10 @@ import msgspec
 from modelwright.app.artifacts.code import module_file
 from modelwright.app.artifacts.digests import digest_of_model, marks_of
 from modelwright.app.artifacts.labels import read_labels
+from modelwright.app.external.assemble import external_door
 from modelwright.app.parts import ModelPart, PartSpec
 from modelwright.app.pipelines.make import engine_config, files_of, made
-from modelwright.app.plugins import decode_image, own_engine, tensor_engine, text_codec, text_engine
+from modelwright.app.plugins import decode_image, engine_row, own_engine, tensor_engine, text_codec, text_engine
 from modelwright.app.system import SystemClock, resident_mb
 from modelwright.core.contracts.events import Event
 from modelwright.core.errors.calls import CallError
@@ -47,6 +48,7 @@ class ServingParts:
 
     def __init__(self, spec: PartSpec) -> None:
         self.clock = SystemClock()
+        self._spec = spec
         self._writer = LineWriter()
         self._lines = EventLines(spec.name)
         self._base = Path(spec.base)
@@ -74,6 +76,8 @@ class ServingParts:
             case "v2":
                 return _with_embeddings(self._tensor_door(part, engine_config(part), _engine(part)), part)
             case "openai":
+                if engine_row(part.engine).server:
+                    return external_door(self._spec, part, engine_config(part), on_lost=on_lost)
                 return _text_door(part, engine_config(part), on_lost)
             case "plain":
                 return self._own_door(part, engine_config(part), on_lost)

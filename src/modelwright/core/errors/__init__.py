@@ -5,6 +5,7 @@
     ├── StartError               a part cannot start
     │   ├── PortInUse, MissingExtra, AlreadyRunning, NotRunning
     │   └── BadModelFile
+    ├── EngineEnded              an engine's own server has ended; the next start may go better
     ├── AccessError              an access key cannot be made, found or revoked
     │   └── KeyNameTaken, KeyNotFound
     ├── CannotConvert            a model cannot be written in this format, or would answer otherwise there

@@ -39,3 +39,9 @@ class BadModelFile(StartError):
     """A model file is missing, truncated, of another format, or not of the stated digest."""
 
     code = "bad_model_file"
+
+
+class EngineEnded(ModelwrightError):
+    """An engine's own server has ended, or does not come up; the next start may go better."""
+
+    code = "engine_ended"

@@ -60,14 +60,15 @@ class TextCounts:
         if tokens > 1:
             self._per_token.add(seconds / (tokens - 1))
 
-    def collect(self, model: str) -> Iterator[Metric]:
-        """Metric families of this model."""
-        tokens = CounterMetricFamily(
-            "modelwright_serving_tokens", "Tokens read and written by the engine.", labels=["model", "direction"]
-        )
-        tokens.add_metric([model, "input"], self.tokens_in)
-        tokens.add_metric([model, "output"], self.tokens_out)
-        yield tokens
+    def collect(self, model: str, *, tokens: tuple[float, float] | None) -> Iterator[Metric]:
+        """Metric families of this model; `tokens` are those read and written, None when that is not known."""
+        if tokens is not None:
+            family = CounterMetricFamily(
+                "modelwright_serving_tokens", "Tokens read and written by the engine.", labels=["model", "direction"]
+            )
+            family.add_metric([model, "input"], tokens[0])
+            family.add_metric([model, "output"], tokens[1])
+            yield family
         text = "From a request's arrival to its first token."
         yield self._first_token.family("first_token_seconds", text, model=model)
         text = "Between two tokens of an answer, its mean."

@@ -7,7 +7,6 @@ import secrets
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import msgspec
 
@@ -18,6 +17,7 @@ from modelwright.core.wire.sse import DONE, event_bytes
 from modelwright.serving.door import Receive, Send, send_answer
 from modelwright.serving.text.answer import AnswerForm, LogprobForm
 from modelwright.serving.text.counts import TextCounts
+from modelwright.serving.text.gone import cancel_when_gone
 from modelwright.serving.text.job import AnswerText, Job
 from modelwright.serving.text.loop import TextLoop
 from modelwright.serving.text.request import MOST_ANSWERS, Prompt, TextRequest, read_chat, read_completion
@@ -75,7 +75,7 @@ class TextModel:
             request, prompts = await loop.run_in_executor(self._long_prompts, self._read, path, body)
         job = self._job(request, prompts, arrived)
         self.counts.tokens_in += job.prompt_tokens
-        watcher = asyncio.ensure_future(_cancel_when_gone(receive, asyncio.current_task()))
+        watcher = asyncio.ensure_future(cancel_when_gone(receive, asyncio.current_task()))
         try:
             await (self._stream(job, send) if request.stream else self._whole(job, send))
         except asyncio.CancelledError:
@@ -245,10 +245,3 @@ def _seeded(sampling: Sampling, number: int) -> Sampling:
     if not number or sampling.seed is None:
         return sampling
     return msgspec.structs.replace(sampling, seed=(sampling.seed + number) % 2**63)
-
-
-async def _cancel_when_gone(receive: Receive, task: asyncio.Task[Any] | None) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    if task is not None:
-        task.cancel()

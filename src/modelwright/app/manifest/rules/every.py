@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from modelwright.app.document.finding import Finding
+from modelwright.app.external import rules as external
 from modelwright.app.manifest.rules import (
     access,
     batching,
@@ -29,6 +30,7 @@ RULES: Rules = (
     *batching.RULES,
     *pipelines.RULES,
     *sources.RULES,
+    *external.RULES,
     *providers.RULES,
     *secret_stores.RULES,
     *prices.RULES,

@@ -31,6 +31,10 @@ EngineKind = Literal[
     "torch",
     "openvino-llm",
     "pipeline",
+    "llama-server",
+    "vllm",
+    "tgi",
+    "ollama",
     "toy-tensor",
     "toy-text",
 ]
@@ -94,6 +98,17 @@ class EngineSection(Section):
     )
     timeout: Duration = Field(
         default="60s", description="Your own class: longest that a call, or one piece of a stream, may take."
+    )
+    command: list[str] = Field(
+        default_factory=list,
+        max_length=32,
+        description="Engines with a server of their own: its program, with what comes first; found on PATH by default.",
+    )
+    arguments: list[str] = Field(
+        default_factory=list, max_length=128, description="Engines with a server of their own: further arguments."
+    )
+    load_timeout: Duration = Field(
+        default="10m", description="Engines with a server of their own: time until it must have answered."
     )
     options: dict[str, Any] = Field(default_factory=dict, description="Settings handed to the engine as they are.")
 

@@ -1,0 +1,1 @@
+"""Language models that an engine's own server runs: watched, asked and told of like ours."""
