@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from modelwright.adapters.engines.custom.loading import Home, find_class, make
@@ -161,3 +162,69 @@ def test_prints_become_whole_lines_of_the_log(caplog: pytest.LogCaptureFixture) 
     out.flush()
     print("\n\nlast", file=out)
     assert caplog.messages == ["one two", "half", "last"]
+
+
+BATCHES = """
+import numpy as np
+from modelwright import Tensor
+class Model:
+    inputs = {"x": Tensor("FP32", -1, 2), "t": Tensor("BYTES", -1)}
+    outputs = {"y": Tensor(np.float32, -1, 2), "t": Tensor("BYTES", -1)}
+    def load(self, options):
+        self.how = options.get("how")
+    async def predict(self, x, t):
+        match self.how:
+            case "short":
+                return {"y": x[:, :1], "t": t}
+            case "none":
+                return {"y": x}
+            case "exit":
+                raise ZeroDivisionError("the password is 1234")
+        return {"t": [text.decode().upper() for text in t], "y": x.astype(np.float64) * 2, "more": 1}
+"""
+
+
+def batched(write: Write, how: str = "") -> TensorCustomEngine:
+    home = write(BATCHES)
+    engine = TensorCustomEngine(find_class(home), home, seconds=60)
+    signature = engine.load(config(options={"how": how}))
+    assert signature.batches
+    assert not signature.inline
+    return engine
+
+
+def test_batches_go_in_and_come_out_as_declared(write: Write) -> None:
+    texts = np.array([b"a", b"b"], object)
+    found = batched(write).predict({"x": np.ones((2, 2), np.float32), "t": texts})
+    assert list(found) == ["y", "t"]
+    assert (found["y"].dtype, found["y"].tolist()) == (np.float32, [[2, 2], [2, 2]])
+    assert found["t"].tolist() == [b"A", b"B"]
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("short", r"gave 'y' of shape \[1, 1\], not \[-1, 2\]"),
+        ("none", "no output 't'"),
+        ("exit", "failed on this request"),
+    ],
+)
+def test_a_batch_that_does_not_come_out_as_declared_has_failed(write: Write, how: str, words: str) -> None:
+    engine = batched(write, how)
+    with pytest.raises(EngineFailed, match=words) as caught:
+        engine.predict({"x": np.ones((1, 2), np.float32), "t": np.array([b"a"], object)})
+    assert "1234" not in str(caught.value)
+
+
+def test_the_classes_of_the_example_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = str(Path(__file__).parents[4] / "examples" / "custom")
+    monkeypatch.syspath_prepend(folder)
+    greeter, norm = (
+        Home(kind=f"python:app.models:{name}", folders=(folder,), place="model m") for name in ("Greeter", "Norm")
+    )
+    plain = PlainCustomEngine(find_class(greeter), greeter)
+    plain.load(config(options={"word": "Hi"}))
+    assert plain.read(b'{"name": "Ada"}', stream=False).answer().result().body == b'{"message":"Hi, Ada!"}'
+    batches = TensorCustomEngine(find_class(norm), norm, seconds=60)
+    batches.load(config())
+    assert batches.predict({"x": np.array([[3, 4]], np.float32)})["norm"].tolist() == [5]
