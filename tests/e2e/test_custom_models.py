@@ -256,7 +256,7 @@ def test_requests_made_from_a_models_own_description_bring_forth_no_5xx(site: Si
     (operation,) = [one.ok() for one in found]
 
     @settings(
-        max_examples=15,
+        max_examples=8,
         database=None,
         deadline=None,
         derandomize=True,
