@@ -66,6 +66,13 @@ def reshape(path: Path) -> Path:
     return save_model(path, nodes, inputs=inputs, outputs=[("y", FLOAT, ["n", "m"])], constants=constants)
 
 
+def pair(path: Path) -> Path:
+    """`y = a b` of two matrices of any size; those that do not fit fail while it runs."""
+    nodes = [helper.make_node("MatMul", ["a", "b"], ["y"])]
+    inputs = [("a", FLOAT, ["n", "k"]), ("b", FLOAT, ["j", "m"])]
+    return save_model(path, nodes, inputs=inputs, outputs=[("y", FLOAT, ["n", "m"])])
+
+
 def product(path: Path, *, columns: int = 4, dtype: Any = np.float32) -> Path:
     """`y = x w` with random weights, which are large enough to be seen in what precision they are computed."""
     weights = np.random.default_rng(1).normal(size=(columns, columns)).astype(dtype)

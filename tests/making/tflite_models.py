@@ -114,6 +114,14 @@ def pick(path: Path) -> Path:
     return save_model(path, tensors, [gather], inputs=["index"], outputs=["y"])
 
 
+def pair(path: Path) -> Path:
+    """`y = a b` of two matrices of any size; those that do not fit fail when memory is laid out for them."""
+    tensors = [Tensor(name, np.float32, [-1, -1]) for name in ("a", "b", "y")]
+    code, kind = schema.BuiltinOperator.BATCH_MATMUL, schema.BuiltinOptions.BatchMatMulOptions
+    product = Op(code, ["a", "b"], ["y"], schema.BatchMatMulOptionsT(), kind)
+    return save_model(path, tensors, [product], inputs=["a", "b"], outputs=["y"])
+
+
 def product(path: Path, *, columns: int) -> Path:
     """`y = x w` with random weights."""
     weights = np.random.default_rng(1).normal(size=(columns, columns)).astype(np.float32)

@@ -22,7 +22,7 @@ from modelwright.adapters.engines.checked import (
     options_of,
     unreadable,
 )
-from modelwright.core.errors.calls import EngineFailed
+from modelwright.core.errors.calls import EngineFailed, Unprocessable
 from modelwright.core.errors.starting import BadModelFile, StartError
 from modelwright.core.ports.engines import Array, EngineConfig, Signature, TensorSpec
 
@@ -41,6 +41,8 @@ _DATATYPES = {
     np.dtype(np.float64): "FP64",
 }
 _REMEDY = "fetch or convert the model again; it may be truncated, or need operations that LiteRT does not have"
+_REFUSALS = (RuntimeError, ValueError)
+"""How an operation says that it cannot do this with these shapes or values: each is a function of them alone."""
 Details = dict[str, Any]
 """What the library tells of a tensor."""
 
@@ -106,6 +108,9 @@ class LiteRtEngine:
             return {name: interpreter.get_tensor(index) for name, index in self._outputs.items()}
         except Exception as error:  # its exceptions are of several kinds
             self._shapes = None
+            if isinstance(error, _REFUSALS):
+                words = f"the model refuses these values: {one_line(error)}"
+                raise Unprocessable(words, hint="check their shapes and ranges") from error
             raise EngineFailed(f"LiteRT failed: {one_line(error)}") from error
 
     def close(self) -> None:

@@ -6,18 +6,19 @@ Weights may lie in files beside the model's. The execution provider is the one t
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime as ort
-from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument  # pyright: ignore[reportAttributeAccessIssue]
 
 from modelwright.adapters.engines.checked import lone_file, only_on
 from modelwright.adapters.engines.onnx_file import read_onnx
 from modelwright.adapters.engines.onnx_providers import NAMES, Providers, check_taken, check_there, providers_of
-from modelwright.core.errors.calls import EngineFailed, Unprocessable
+from modelwright.core.errors.calls import CallError, EngineFailed, Unprocessable
 from modelwright.core.errors.starting import BadModelFile, StartError
 from modelwright.core.ports.engines import Array, EngineConfig, Signature, TensorSpec
 
@@ -43,6 +44,12 @@ _LEVELS = {
     "all": ort.GraphOptimizationLevel.ORT_ENABLE_ALL,
 }
 _OPTIONS = ("graph_optimization", "provider", "rows", "tensorrt_cache")
+_NATIVE: Any = import_module("onnxruntime.capi.onnxruntime_pybind11_state")
+"""Has the library's exceptions, which it makes when it is loaded."""
+_REFUSALS = (_NATIVE.Fail, _NATIVE.RuntimeException)
+_RUNNING = "while running"
+_EXHAUSTED = re.compile("alloc|memory|cuda|cudnn|cublas|tensorrt", re.IGNORECASE)
+"""In what it says when the machine is to blame."""
 _FATAL = 4  # ONNX Runtime's log level: its errors reach the caller as exceptions, in the caller's own words
 
 
@@ -81,16 +88,21 @@ class OnnxRuntimeEngine:
         given = {**inputs, **{name: _texts(inputs[name], name) for name in self._texts}} if self._texts else inputs
         try:
             results = self._session.run(self._outputs, given)
-        except InvalidArgument as error:
-            raise Unprocessable(
-                f"the model refuses these values: {_words(error)}", hint="check their ranges"
-            ) from error
         except Exception as error:  # its exceptions share no base class
-            raise EngineFailed(f"ONNX Runtime failed: {_words(error)}") from error
+            raise _failed(error) from error
         return {name: _bytes(result) for name, result in zip(self._outputs, results, strict=True)}
 
     def close(self) -> None:
         self._session = None
+
+
+def _failed(error: Exception) -> CallError:
+    """What an operation says against shapes and values is the caller's matter, all else is the engine's."""
+    words = _words(error)
+    refused = isinstance(error, _REFUSALS) and _RUNNING in words and not _EXHAUSTED.search(words)
+    if refused or isinstance(error, _NATIVE.InvalidArgument):
+        return Unprocessable(f"the model refuses these values: {words}", hint="check their shapes and ranges")
+    return EngineFailed(f"ONNX Runtime failed: {words}")
 
 
 def _session_options(config: EngineConfig, place: str) -> ort.SessionOptions:

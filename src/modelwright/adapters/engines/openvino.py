@@ -16,7 +16,7 @@ import numpy as np
 import openvino as ov
 
 from modelwright.adapters.engines.checked import lone_file, one_line, only_on, options_of, unreadable
-from modelwright.core.errors.calls import EngineFailed, Unprocessable
+from modelwright.core.errors.calls import CallError, EngineFailed, Unprocessable
 from modelwright.core.errors.starting import BadModelFile, StartError
 from modelwright.core.ports.engines import Array, EngineConfig, Signature, TensorSpec
 
@@ -37,6 +37,8 @@ _DATATYPES = {
 _PRECISIONS = {"f32": ov.Type.f32, "bf16": ov.Type.bf16, "f16": ov.Type.f16}
 _NARROWED = {"INT64": np.iinfo(np.int32), "UINT64": np.iinfo(np.uint32)}
 """What the CPU device computes these in."""
+_SHAPES = "/shape_inference/"
+"""Part of the source's path in what the library's own checks of shapes say."""
 _REMEDY = "fetch or convert the model again; an IR is an .xml file with its .bin beside it"
 
 
@@ -97,7 +99,7 @@ class OpenVinoEngine:
             # The request's own memory is written again while this answer is still being sent.
             outputs = {name: np.array(tensor.data) for name, tensor in zip(self._outputs, tensors, strict=True)}
         except Exception as error:  # its exceptions are of several kinds
-            raise EngineFailed(f"OpenVINO failed: {_words(error)}") from error
+            raise _failed(error) from error
         # One that has failed is not asked again: it mixes up shapes and answers the next good call with garbage, and
         # so do all requests of its compiled model.
         self._request = request
@@ -115,6 +117,15 @@ def _check_width(array: Array, name: str) -> None:
             hint="send smaller numbers, or serve the model with onnxruntime",
             param=name,
         )
+
+
+def _failed(error: Exception) -> CallError:
+    """A check of shapes, which depend on values too, is the caller's matter; anything else is the engine's."""
+    if _SHAPES in str(error):
+        return Unprocessable(
+            f"the model refuses these values: {_words(error)}", hint="send shapes and sizes that fit each other"
+        )
+    return EngineFailed(f"OpenVINO failed: {_words(error)}")
 
 
 def _properties(config: EngineConfig, options: Options) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from modelwright.adapters.engines.litert import LiteRtEngine
-from modelwright.core.errors.calls import EngineFailed
+from modelwright.core.errors.calls import Unprocessable
 from modelwright.core.errors.starting import BadModelFile, StartError
 from modelwright.core.ports.engines import EngineConfig, Signature
 from tests.making.tflite_models import Op, Tensor, dense, double, pick, save_model
@@ -109,7 +109,7 @@ def test_good_call_after_a_failed_one_is_answered_rightly(tmp_path: Path) -> Non
     engine, _ = load(pick(tmp_path / "m.tflite"), threads=2)
     for rows in ([0, 2], [1], [1, 1, 0]):
         for bad in ([-1, 0], [0, 3], [99]):
-            with pytest.raises(EngineFailed, match="out of bounds"):
+            with pytest.raises(Unprocessable, match="out of bounds"):
                 engine.predict({"index": np.array(bad, np.int32)})
         table = np.array([[10, 11], [20, 21], [30, 31]], np.float32)
         np.testing.assert_array_equal(engine.predict({"index": np.array(rows, np.int32)})["y"], table[rows])

@@ -10,7 +10,7 @@ import openvino as ov
 import pytest
 
 from modelwright.adapters.engines.openvino import OpenVinoEngine
-from modelwright.core.errors.calls import EngineFailed, Unprocessable
+from modelwright.core.errors.calls import Unprocessable
 from modelwright.core.errors.starting import BadModelFile, StartError
 from modelwright.core.ports.engines import EngineConfig, Signature
 from tests.making.onnx_models import beside, double, identity, product, reshape, weights_of
@@ -142,7 +142,7 @@ def test_good_call_after_a_failed_one_is_answered_rightly(tmp_path: Path, thread
     engine, _ = load(reshape(tmp_path / "m.onnx"), threads=threads)
     for sizes in ([3, 2], [2, 3], [3, 2]):
         for _ in range(3):
-            with pytest.raises(EngineFailed, match="conflicts with the reshape pattern"):
+            with pytest.raises(Unprocessable, match="conflicts with the reshape pattern"):
                 engine.predict({"sizes": np.array([5, 2])})
         expected = np.arange(6, dtype=np.float32).reshape(sizes)
         np.testing.assert_array_equal(engine.predict({"sizes": np.array(sizes)})["y"], expected)
