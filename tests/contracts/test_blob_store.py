@@ -146,7 +146,7 @@ def test_what_was_cut_short_is_mended_by_putting_it_there_again(place: Place, fi
 
 
 def test_what_is_not_there_is_named_and_dropping_it_is_no_fault(place: Place, file: Path, tmp_path: Path) -> None:
-    with pytest.raises(ArtifactMissing, match=f"{DIGEST} is not kept there .push the version again"):
+    with pytest.raises(ArtifactMissing, match=f"{DIGEST} is not kept there .push the version again;"):
         place.store.fetch(DIGEST, tmp_path / "to")
     assert not list(tmp_path.glob("to*"))
     place.store.put(file, DIGEST)

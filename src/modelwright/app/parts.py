@@ -9,6 +9,7 @@ lives in `.modelwright/` beside the manifest: `run.json` (pointer to the runtime
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -162,3 +163,11 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     detail: str = ""
     fatal: bool = False
     """Starting again would fail in the same way (bad model file, missing extra): do not."""
+
+
+def digests_of(part: ModelPart) -> Iterator[str]:
+    """Of all that a worker of this part loads, its pipeline's steps included."""
+    yield part.digest
+    for step in part.pipeline.steps if part.pipeline is not None else ():
+        if step.model is not None:
+            yield from digests_of(step.model)

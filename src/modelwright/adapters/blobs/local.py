@@ -14,8 +14,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from modelwright.adapters.blobs.names import check_file, copy_checked, digest_from, name_of
-from modelwright.core.errors.artifacts import ArtifactDamaged, ArtifactMissing, SourceUnavailable
+from modelwright.adapters.blobs.names import check_file, copy_checked, digest_from, missing, name_of
+from modelwright.core.errors.artifacts import ArtifactDamaged, SourceUnavailable
 from modelwright.core.ports.registry import Blob
 
 INCOMING = "incoming"
@@ -54,8 +54,7 @@ class LocalBlobs:
         try:
             source = kept.open("rb")
         except FileNotFoundError:
-            hint = "push the version again from where its files are"
-            raise ArtifactMissing(f"{digest} is not kept there", hint=hint, place=self.place) from None
+            raise missing(digest, self.place) from None
         except OSError as error:
             raise self._unavailable(error) from error
         with source:

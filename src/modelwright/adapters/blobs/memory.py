@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from modelwright.adapters.blobs.local import write_checked
-from modelwright.adapters.blobs.names import compare_content, name_of
-from modelwright.core.errors.artifacts import ArtifactMissing
+from modelwright.adapters.blobs.names import compare_content, missing, name_of
 from modelwright.core.ports.registry import Blob
 
 
@@ -30,8 +29,7 @@ class MemoryBlobs:
     def fetch(self, digest: str, to: Path, *, lasting: bool = False) -> None:
         name_of(digest)
         if digest not in self._held:
-            hint = "push the version again from where its files are"
-            raise ArtifactMissing(f"{digest} is not kept there", hint=hint, place=self.place)
+            raise missing(digest, self.place)
         write_checked(io.BytesIO(self._held[digest][0]), to, digest=digest, place=self.place)
 
     def held(self) -> Iterator[Blob]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from modelwright.core.errors.artifacts import ArtifactDamaged
+from modelwright.core.errors.artifacts import ArtifactDamaged, ArtifactMissing
 
 CHUNK = 1 << 20
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
@@ -60,3 +60,9 @@ def compare(found: str, digest: str, *, place: str) -> None:
 def compare_content(content: bytes, digest: str, *, place: str) -> None:
     """Likewise, of bytes."""
     compare(f"sha256:{hashlib.sha256(content).hexdigest()}", digest, place=place)
+
+
+def missing(digest: str, place: str) -> ArtifactMissing:
+    """The refusal of a store that does not have it."""
+    hint = "push the version again; hosts that share a database need one store (store.artifacts.at) for all of them"
+    return ArtifactMissing(f"{digest} is not kept there", hint=hint, place=place)

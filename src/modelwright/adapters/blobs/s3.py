@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from modelwright.adapters.blobs.local import write_checked
-from modelwright.adapters.blobs.names import check_file, digest_from, name_of
+from modelwright.adapters.blobs.names import check_file, digest_from, missing, name_of
 from modelwright.adapters.blobs.s3_bucket import S3Bucket
 from modelwright.core.errors.artifacts import ArtifactDamaged, ArtifactMissing
 from modelwright.core.ports.registry import Blob
@@ -47,8 +47,7 @@ class S3Blobs:
             with source:
                 write_checked(source, to, digest=digest, place=f"{self._bucket.place}/{key}")
         except ArtifactMissing:
-            hint = "push the version again from where its files are"
-            raise ArtifactMissing(f"{digest} is not kept there", hint=hint, place=self.place) from None
+            raise missing(digest, self.place) from None
 
     def held(self) -> Iterator[Blob]:
         for found in self._bucket.list(f"{self._prefix}sha256/"):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -42,9 +42,9 @@ class Cache:
                 return found
         return None
 
-    def release(self, digest: str) -> None:
-        """Nobody uses it any more."""
-        self._held.discard(digest)
+    def hold(self, digests: Collection[str]) -> None:
+        """These are in use now, and no others."""
+        self._held = {*digests}
 
     def make_room(self, size: int, *, place: str = "") -> None:
         """Let what was used longest ago go until so many bytes more fit; raises ArtifactError when they never do."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from modelwright.adapters.http.dial import tls_context
@@ -105,9 +105,9 @@ class Sources:
         self._found[source, digest] = located
         return located
 
-    def release(self, digest: str) -> None:
-        """Nothing of this digest is served any more: it may go from the cache."""
-        self._cache.release(digest)
+    def hold(self, digests: Collection[str]) -> None:
+        """These are served now; whatever else is in the cache may go from it when room is needed."""
+        self._cache.hold(digests)
 
     def _from_path(self, source: str, digest: str) -> Located:
         path = Path(os.path.normpath(self._base / source))

@@ -12,6 +12,7 @@ import msgspec
 from modelwright.app.manifest.load import LoadedManifest, load_manifest
 from modelwright.app.manifest.sections.models import in_versions
 from modelwright.app.models.office import ModelOffice
+from modelwright.app.parts import digests_of
 from modelwright.app.pipelines.plan import files_of
 from modelwright.app.plugins import TOKENIZE, require, require_engine, require_grpc
 from modelwright.app.secret_stores.stores import SecretStores
@@ -99,6 +100,7 @@ def _prepared(
     def read() -> Configuration:
         again = load_manifest(wish.manifest, environment=wish.environment)
         _require_libraries(again)
+        sources.hold(_in_use(supervisor, publishing.in_force))
         return configured(again, sources.anew(in_versions(again.manifest.models)))
 
     first = configured(loaded, sources.of(in_versions(loaded.manifest.models)))
@@ -128,6 +130,12 @@ def _prepared(
         supervisor.beside(renewal.run)
     supervisor.open_doors()
     return supervisor
+
+
+def _in_use(supervisor: Supervisor, in_force: Configuration) -> set[str]:
+    """Digests of all that is loaded, coming or leaving, and of what may be loaded again."""
+    specs = [unit.spec for unit in in_force.units] + [part.spec for part in supervisor.fleet.parts]
+    return {digest for spec in specs if spec.model is not None for digest in digests_of(spec.model)}
 
 
 def _require_libraries(loaded: LoadedManifest) -> None:

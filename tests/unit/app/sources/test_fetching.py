@@ -173,7 +173,7 @@ def test_what_was_used_longest_ago_goes_and_what_serves_stays(make: Make, server
     assert here() == [True, True, False, True]
     with pytest.raises(ArtifactError, match=r"at most 3\.0 MiB, of which 3\.0 MiB are being served"):
         serving.locate(f"{server.url}/2", digests[2])
-    serving.release(digests[3])
+    serving.hold([digests[0], digests[1]])
     serving.locate(f"{server.url}/2", digests[2])
     assert here() == [True, True, True, False]
 
