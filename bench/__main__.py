@@ -10,6 +10,7 @@ ALL = {
     "workers": "bench.gateway.workers",
     "overload": "bench.gateway.overload",
     "kills": "bench.kills",
+    "reloads": "bench.reloads",
     "soak": "bench.soak",
     "serving": "bench.serving",
     "grpc": "bench.grpc_door",
@@ -21,7 +22,7 @@ ALL = {
     "serving_peers": "bench.peers.serving",
 }
 """Name → module, in the order of a whole run."""
-WITH_OPTIONS = ("kills", "soak")
+WITH_OPTIONS = ("kills", "reloads", "soak")
 
 
 def main(arguments: list[str]) -> int:

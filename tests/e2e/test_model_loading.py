@@ -1,12 +1,14 @@
 """Models unloaded and loaded while the site runs: by the command line, and by an admin over V2's own extension."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
 from tests.e2e.clients import Hammer, patient
+from tests.e2e.reload_loop import reload_again_and_again
 from tests.e2e.running import Reply, Site, alive, modelwright, running
 from tests.e2e.test_up import INFER
 
@@ -108,3 +110,11 @@ def test_the_repository_extension_is_for_admins_alone(site: Site, admin: str) ->
     assert ask("models/sums/load", b'{"parameters": {"config": "{}"}}').status == 422
     assert ask("models/sums/load", b"{").status == 400
     assert site.call("GET", "/v2/repository/index", headers={"Authorization": admin}).status == 405
+
+
+def test_memory_is_flat_over_reloads(tmp_path: Path) -> None:
+    """S13, shortly; `make bench WHAT=reloads` does it two hundred times."""
+    found = reload_again_and_again(tmp_path, reloads=10)
+    assert not found.lost
+    growths = {name: found.growth(name, warm=4, over=3) for name in found.weights[0]}
+    assert max(growths.values()) < 0.05, growths
