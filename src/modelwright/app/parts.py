@@ -50,6 +50,8 @@ class ModelPart(msgspec.Struct, frozen=True, kw_only=True):
     max_rows: int = 32
     queue_rows: int = 256
     queue_bytes: int = 256 << 20
+    tune: bool = False
+    """Tensors: the best threads and rows, within `threads` and `max_rows`, are found out when it is loaded."""
     levels: LevelsPart | None = None
     """Tensors: requests that go before others; None: there are none."""
     max_sequences: int = 16

@@ -27,6 +27,8 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
 
     load_ms: float
     warmup_ms: float
+    tuned: str = ""
+    """What the best threads and rows are, for people, when they were looked for."""
 
 
 class Measured(Protocol):

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import msgspec
 from prometheus_client.core import Metric
 
-from modelwright.core.contracts.events import Event
+from modelwright.core.contracts.events import Event, ModelTuned
 from modelwright.core.errors.calls import CallError, Stopped
 from modelwright.core.errors.starting import StartError
 from modelwright.core.ports.clock import Clock
@@ -32,6 +32,7 @@ from modelwright.serving.pipelines.divided import runner_of
 from modelwright.serving.plain.describe import openapi
 from modelwright.serving.plain.tensors import Decode, PlainTensors, no_images
 from modelwright.serving.runner import Pending, Runner
+from modelwright.serving.tuning import Memory, tuned
 from modelwright.serving.v2.answers import AnswerWriter
 from modelwright.serving.v2.describe import Description
 from modelwright.serving.v2.inputs import TensorsReader
@@ -57,6 +58,8 @@ class TensorModel(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     levels: Levels | None = None
     """Requests that go before others; None: there are none."""
+    tuning: Memory | None = None
+    """The best threads and rows are found out when it is loaded; None: those of `config` and `limits` are taken."""
     max_body: int = 32 << 20
     check: bytes = b""
     """A real request that proves readiness; empty: zeros of the signature."""
@@ -145,10 +148,13 @@ class V2Door:
         signature = await asyncio.to_thread(self._engine.load, self._model.config)
         loaded = self._clock.monotonic()
         self._inference = self._composed(signature)
-        await self._warm_up(self._inference, signature)
+        tensors = await self._warm_up(self._inference, signature)
+        chosen = await self._tuned(self._inference, tensors)
         self._description.signature = signature
         self._ready = True
-        return Loaded(load_ms=1000 * (loaded - begin), warmup_ms=1000 * (self._clock.monotonic() - loaded))
+        return Loaded(
+            load_ms=1000 * (loaded - begin), warmup_ms=1000 * (self._clock.monotonic() - loaded), tuned=chosen
+        )
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request; every failure becomes the wire's envelope."""
@@ -239,7 +245,17 @@ class V2Door:
             ),
         )
 
-    async def _warm_up(self, inference: _Inference, signature: Signature) -> None:
+    async def _tuned(self, inference: _Inference, tensors: Tensors) -> str:
+        """The best threads and rows, recalled or found by trying, are in force; what they are, for people."""
+        memory, config = self._model.tuning, self._model.config
+        if memory is None:
+            return ""
+        found = await tuned(self._engine, config, memory, runner=inference.runner, tensors=tensors, clock=self._clock)
+        table = tuple(map(str, found.trials))
+        self._tell(ModelTuned(at=self._clock.now(), model=self._name, chosen=str(found), trials=table))
+        return str(found)
+
+    async def _warm_up(self, inference: _Inference, signature: Signature) -> Tensors:
         """One real inference, from bytes to bytes as a client's; then the engine is measured on it."""
         body, head = (self._model.check, None) if self._model.check else zeros(signature)
         source = "its check request" if self._model.check else "a request of zeros"
@@ -249,6 +265,7 @@ class V2Door:
             asked.write(arrays)
             await inference.runner.calibrate(asked.tensors)
             inference.runner.counts = BatchCounts(self._model.limits.max_rows)  # of requests of others
+            return asked.tensors
         except CallError as error:
             raise StartError(
                 f"{source} was not answered: {error.message}",

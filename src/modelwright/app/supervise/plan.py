@@ -147,6 +147,7 @@ def _model(loaded: LoadedManifest, name: str, *, threads: int, check: str, locat
         max_rows=section.batching.max_rows,
         queue_rows=section.batching.queue_rows,
         queue_bytes=parse_size(section.batching.queue_bytes),
+        tune=section.batching.tune == "auto",
         levels=_levels(section.batching.priorities),
         max_sequences=section.batching.max_sequences,
         max_body=parse_size(loaded.manifest.gateway.max_body),

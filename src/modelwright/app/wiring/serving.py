@@ -16,6 +16,7 @@ from modelwright.app.parts import ModelPart, PartSpec
 from modelwright.app.pipelines.make import engine_config, files_of, made
 from modelwright.app.plugins import decode_image, engine_row, own_engine, tensor_engine, text_codec, text_engine
 from modelwright.app.system import SystemClock, resident_mb
+from modelwright.app.wiring.tuning import memory_of
 from modelwright.core.contracts.events import Event
 from modelwright.core.errors.calls import CallError
 from modelwright.core.errors.starting import BadModelFile, StartError
@@ -51,6 +52,7 @@ class ServingParts:
         self._spec = spec
         self._writer = LineWriter()
         self._lines = EventLines(spec.name)
+        self._state = spec.state
         self._base = Path(spec.base)
         configure_logging(spec.name, write=self._writer.write, level=spec.log_level)
 
@@ -85,7 +87,8 @@ class ServingParts:
                 raise StartError(f"model {part.model} speaks {part.wire!r}, which no door does", hint="v2 or openai")
 
     def _tensor_door(self, part: ModelPart, config: EngineConfig, engine: TensorEngine) -> V2Door:
-        model = msgspec.structs.replace(_tensor_model(part), config=config)
+        tuning = memory_of(part, self._state) if part.tune else None
+        model = msgspec.structs.replace(_tensor_model(part), config=config, tuning=tuning)
         return V2Door(model, engine, clock=self.clock, tell=self.tell, decode=decode_image)
 
     def _own_door(self, part: ModelPart, config: EngineConfig, on_lost: Callable[[BaseException], None]) -> Door:
@@ -122,7 +125,7 @@ def check_file(part: ModelPart) -> str:
     digest, or where it was written since the digest was taken.
     """
     if part.pipeline is not None:
-        return " ".join(check_file(one) for one in files_of(part))
+        return "\n".join(check_file(one) for one in files_of(part))
     if not part.path:
         return ""
     path = Path(part.path)
@@ -143,7 +146,7 @@ def check_file(part: ModelPart) -> str:
 def check_unchanged(part: ModelPart, marks: str) -> None:
     """Raise BadModelFile when it was written since `check_file` gave these marks."""
     if part.pipeline is not None:
-        for one, mark in zip(files_of(part), marks.split(), strict=True):
+        for one, mark in zip(files_of(part), marks.split("\n"), strict=True):
             check_unchanged(one, mark)
     elif part.path and marks not in {SEALED, marks_of(Path(part.path))}:
         raise BadModelFile(

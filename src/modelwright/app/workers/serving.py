@@ -104,7 +104,7 @@ class ServingWorker:
             )
         )
         self._ready = not self._draining
-        return Notice(state="ready", detail=f"{part.told} by {part.engine}")
+        return Notice(state="ready", detail=", ".join(filter(None, (f"{part.told} by {part.engine}", took.tuned))))
 
     def drain(self) -> None:
         self._draining = True

@@ -83,6 +83,15 @@ class ModelLoaded(Event, frozen=True, kw_only=True, tag="model_loaded"):
     warmup_ms: float
 
 
+class ModelTuned(Event, frozen=True, kw_only=True, tag="model_tuned"):
+    """A serving worker knows with how many threads and rows its model is fastest here."""
+
+    model: str
+    chosen: str
+    trials: tuple[str, ...] = ()
+    """What was tried, each with its rate."""
+
+
 class BatchFailed(Event, frozen=True, kw_only=True, tag="batch_failed"):
     """An engine failed on a batch; it is split and tried again, so that the good rows are answered."""
 
@@ -146,6 +155,7 @@ CATALOGUE: tuple[type[Event], ...] = (
     SnapshotRefused,
     PartChanged,
     ModelLoaded,
+    ModelTuned,
     BatchFailed,
     KeptChecked,
     KeyChanged,

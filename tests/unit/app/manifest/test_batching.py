@@ -52,3 +52,20 @@ def test_levels_that_mean_nothing_are_refused(write: Write, rule: str, place: st
 def test_text_models_have_no_levels(write: Write) -> None:
     (fault,) = check_manifest(write(text("{levels: 2}", "chat.gguf")), env={}).faults
     assert (fault.key, fault.remedy) == (HERE, "remove it")
+
+
+@pytest.mark.parametrize(
+    ("models", "faults"),
+    [
+        ("m: {source: ./digits.onnx, batching: {tune: auto}}", []),
+        ("m: {source: ./chat.gguf, batching: {tune: off}}", []),
+        ("m: {source: ./chat.gguf, batching: {tune: auto}}", ["models.m.batching.tune"]),
+        (
+            "d: {source: ./digits.onnx}, m: {batching: {tune: auto}, pipeline: {steps: {a: {model: d}}}}",
+            ["models.m.batching.tune"],
+        ),
+    ],
+)
+def test_only_tensor_models_are_tuned(write: Write, models: str, faults: list[str]) -> None:
+    path = write(f"models: {{{models}}}")
+    assert [fault.key for fault in check_manifest(path, env={}).faults] == faults

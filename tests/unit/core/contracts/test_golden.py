@@ -21,6 +21,7 @@ from modelwright.core.contracts.events import (
     KeptChecked,
     KeyChanged,
     ModelLoaded,
+    ModelTuned,
     PartChanged,
     RequestFinished,
     SnapshotApplied,
@@ -275,6 +276,9 @@ EVENTS: tuple[Event, ...] = (
     SnapshotRefused(at=1.5, problem="version 2 is newer than 1"),
     PartChanged(at=1.5, part="serving-small-chat-0", state="ready", pid=1234, detail="small-chat"),
     ModelLoaded(at=1.5, model="digits", engine="onnxruntime", digest=DIGEST, load_ms=40.5, warmup_ms=1.25),
+    ModelTuned(
+        at=1.5, model="digits", chosen="tuned to 2 threads and batches of 8", trials=("2 threads, 8 rows: 9 rows/s",)
+    ),
     BatchFailed(at=1.5, model="digits", rows=31, error="engine_failed"),
     KeptChecked(at=1.5, endpoint="assistant", agreed=False, raised=True, threshold=0.975),
     KeyChanged(at=1.5, key="abcdefgh", tenant="acme", action="created"),

@@ -139,6 +139,10 @@ class BatchingSection(Section):
     )
     queue_rows: int = Field(default=256, ge=1, le=1 << 24, description="Rows that may wait; one more is answered 429.")
     queue_bytes: Size = Field(default="256MiB", description="Bytes that may wait.")
+    tune: Literal["off", "auto"] = Field(
+        default="off",
+        description="Tensor models: auto tries threads and rows up to these when it is loaded, and takes the best.",
+    )
     priorities: PrioritiesSection | None = Field(
         default=None, description="Tensor models: requests that go before others; left out, `priority` changes nothing."
     )
