@@ -1,5 +1,7 @@
 """The real server of llama.cpp, by llama-server's own arguments: PyPI's xllamacpp carries it as a library."""
 
+# pyright: reportAttributeAccessIssue=false
+
 import argparse
 import os
 import signal
