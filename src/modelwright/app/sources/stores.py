@@ -17,12 +17,15 @@ FOLDER = "artifacts"
 
 
 def open_blobs(section: ArtifactsSection, *, state: Path, base: Path) -> BlobStore:
-    """Raises MissingExtra."""
+    """Raises MissingExtra; OSError when the state directory cannot be made."""
     if form_of(section.at) == S3:
         where, what = in_bucket(section.at)
         prefix = f"{what.strip('/')}/" if what.strip("/") else ""
         return _library("s3").S3Blobs(open_bucket(section, where), prefix)
-    return LocalBlobs(base / section.at if section.at else state / FOLDER / "blobs")
+    if section.at:
+        return LocalBlobs(base / section.at)
+    state.mkdir(mode=0o700, exist_ok=True)
+    return LocalBlobs(state / FOLDER / "blobs")
 
 
 def open_bucket(section: ArtifactsSection, name: str) -> Any:
