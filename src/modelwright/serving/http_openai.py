@@ -10,13 +10,12 @@ from typing import Any
 import msgspec
 from prometheus_client.core import Metric
 
-from modelwright.core.errors.calls import CallError, ModelUnavailable, Stopped, UnknownEndpoint
+from modelwright.core.errors.calls import CallError, ModelUnavailable, UnknownEndpoint
 from modelwright.core.errors.starting import StartError
 from modelwright.core.ports.engines import EngineConfig, TextCodec, TextEngine
 from modelwright.core.status import Busy
-from modelwright.core.wire.openai import error_body
-from modelwright.core.wire.status import status_of
-from modelwright.serving.door import JSON, Loaded, Receive, Scope, Send, content_length, loading, read_body, send_answer
+from modelwright.serving.answering import Answering
+from modelwright.serving.door import Loaded, Receive, Scope, Send, content_length, loading, read_body, send_answer
 from modelwright.serving.text.counts import Load, TextCounts, load_families
 from modelwright.serving.text.loop import TextLoop
 from modelwright.serving.text.model import READERS, TextModel
@@ -58,9 +57,7 @@ class OpenAIDoor:
         self._on_lost = on_lost
         self._loop: TextLoop | None = None
         self._model: TextModel | None = None
-        self._in_flight = 0
-        self._calls = 0
-        self._errors = 0
+        self._requests = Answering(config.model)
 
     async def start(self) -> Loaded:
         """Load the model and have it answer the check request, through the same way as any other."""
@@ -82,17 +79,7 @@ class OpenAIDoor:
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request; every failure becomes the wire's envelope."""
-        self._calls += 1
-        self._in_flight += 1
-        try:
-            await self._answer(scope, receive, send)
-        except Stopped:
-            self._errors += 1  # the client left: there is nobody to tell
-        except CallError as error:
-            self._errors += 1
-            await send_error(send, error)
-        finally:
-            self._in_flight -= 1
+        await self._requests.one(self._answer(scope, receive, send), send)
 
     async def stop(self) -> None:
         """End the engine's thread."""
@@ -104,9 +91,9 @@ class OpenAIDoor:
     def busy(self) -> Busy:
         """The numbers of now."""
         return Busy(
-            in_flight=self._in_flight,
-            calls=self._calls,
-            errors=self._errors + (self._model.counts.broken_streams if self._model else 0),
+            in_flight=self._requests.in_flight,
+            calls=self._requests.calls,
+            errors=self._requests.errors + (self._model.counts.broken_streams if self._model else 0),
             queued=self._loop.waiting if self._loop else 0,
         )
 
@@ -152,14 +139,6 @@ def models(name: str) -> bytes:
     return msgspec.json.encode(
         {"object": "list", "data": [{"id": name, "object": "model", "created": 0, "owned_by": "modelwright"}]}
     )
-
-
-async def send_error(send: Send, error: CallError) -> None:
-    """An error in the wire's envelope."""
-    headers = [JSON]
-    if error.retry_after is not None:
-        headers.append((b"retry-after", b"%d" % max(1, round(error.retry_after))))
-    await send_answer(send, status_of(error), error_body(error), headers=headers)
 
 
 async def _stays() -> dict[str, Any]:

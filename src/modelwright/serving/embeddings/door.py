@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Iterator
 
 import msgspec
 import numpy as np
 from prometheus_client.core import Metric
 
-from modelwright.core.errors.calls import CallError, MethodNotAllowed, Stopped
+from modelwright.core.errors.calls import CallError, MethodNotAllowed
 from modelwright.core.errors.starting import StartError
 from modelwright.core.ports.engines import Array, Signature, TensorSpec, Tokens
 from modelwright.core.status import Busy
-from modelwright.core.wire.openai import error_body
-from modelwright.core.wire.status import status_of
+from modelwright.serving.answering import Answering
 from modelwright.serving.door import (
-    JSON,
     Loaded,
     Receive,
     Scope,
@@ -65,9 +62,7 @@ class EmbeddingsDoor:
         self._vectors: _Vectors | None = None
         self._arriving = 0
         """Bytes of bodies that are being received; one of unknown length counts as the largest."""
-        self._in_flight = 0
-        self._calls = 0
-        self._errors = 0
+        self._requests = Answering(model)
         self._texts = 0
         self._tokens = 0
 
@@ -82,22 +77,7 @@ class EmbeddingsDoor:
         if scope["path"] != PATH:
             await self._inner.answer(scope, receive, send)
             return
-        self._calls += 1
-        self._in_flight += 1
-        try:
-            await send_answer(send, 200, await self._answer(scope, receive))
-        except Stopped:
-            self._errors += 1  # the client left: there is nobody to tell
-        except CallError as error:
-            self._errors += 1
-            await _send_error(send, error)
-            error.__traceback__ = None  # its frames hold the body
-        except Exception:  # noqa: BLE001 - one request's defect is its own
-            self._errors += 1
-            _log.exception("model %s: a request was not answered", self._name)
-            await _send_error(send, CallError("an internal error", hint="see the worker's log"))
-        finally:
-            self._in_flight -= 1
+        await self._requests.one(self._embed(scope, receive, send), send)
 
     async def stop(self) -> None:
         """Finish what waits, then give thread and memory back."""
@@ -108,20 +88,23 @@ class EmbeddingsDoor:
         inner = self._inner.busy()
         return msgspec.structs.replace(
             inner,
-            in_flight=inner.in_flight + self._in_flight,
-            calls=inner.calls + self._calls,
-            errors=inner.errors + self._errors,
+            in_flight=inner.in_flight + self._requests.in_flight,
+            calls=inner.calls + self._requests.calls,
+            errors=inner.errors + self._requests.errors,
         )
 
     def collect(self) -> Iterator[Metric]:
         """What `/metrics` tells, of both wires."""
         for family in self._inner.collect():
             for sample in family.samples if family.name.startswith("modelwright_serving_request") else ():
-                own = self._errors if family.name.endswith("errors") else self._calls
+                own = self._requests.errors if family.name.endswith("errors") else self._requests.calls
                 family.samples = [sample._replace(value=sample.value + own)]
             yield family
         yield counter("embedded_texts", "Texts that vectors were made of.", model=self._name, value=self._texts)
         yield counter("embedded_tokens", "Tokens of these texts.", model=self._name, value=self._tokens)
+
+    async def _embed(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send_answer(send, 200, await self._answer(scope, receive))
 
     async def _answer(self, scope: Scope, receive: Receive) -> bytes:
         if scope["method"] != "POST":
@@ -204,10 +187,3 @@ async def _vectors(signature: Signature, runner: object, *, place: str) -> _Vect
 
 def _is_vector(spec: TensorSpec) -> bool:
     return spec.datatype == "FP32" and len(spec.shape) == 2
-
-
-async def _send_error(send: Send, error: CallError) -> None:
-    headers = [JSON]
-    if error.retry_after is not None:
-        headers.append((b"retry-after", b"%d" % max(1, math.ceil(error.retry_after))))
-    await send_answer(send, status_of(error), error_body(error), headers=headers)

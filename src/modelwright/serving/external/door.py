@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 from prometheus_client.core import Metric
 
-from modelwright.core.errors.calls import CallError, ModelUnavailable, Overloaded, Stopped, UnknownEndpoint
+from modelwright.core.errors.calls import CallError, ModelUnavailable, Overloaded, UnknownEndpoint
 from modelwright.core.errors.starting import EngineEnded, StartError
 from modelwright.core.ports.external.servers import ServerPlan, ServerProcess
 from modelwright.core.ports.http import UpstreamResponse
@@ -17,10 +17,11 @@ from modelwright.core.status import Busy
 from modelwright.core.wire.openai import error_body, error_message, unreadable, with_fields
 from modelwright.core.wire.sse import event_bytes
 from modelwright.core.wire.unreadable import UNREADABLE
+from modelwright.serving.answering import Answering
 from modelwright.serving.door import JSON, Loaded, Receive, Scope, Send, content_length, loading, read_body, send_answer
 from modelwright.serving.external.server import MOST_BYTES, EngineServer
 from modelwright.serving.external.told import Told
-from modelwright.serving.http_openai import MODELS, models, send_error
+from modelwright.serving.http_openai import MODELS, models
 from modelwright.serving.text.counts import Load, TextCounts, load_families
 from modelwright.serving.text.gone import cancel_when_gone
 
@@ -77,9 +78,7 @@ class ExternalDoor:
         self._watching: asyncio.Task[None] | None = None
         self._ending: asyncio.Task[str] | None = None
         self._counts = TextCounts()
-        self._in_flight = 0
-        self._calls = 0
-        self._errors = 0
+        self._requests = Answering(model)
         self._refused = 0
 
     async def start(self) -> Loaded:
@@ -106,17 +105,7 @@ class ExternalDoor:
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one HTTP request on; our failures become the wire's envelope, the engine's own stay as they are."""
-        self._calls += 1
-        self._in_flight += 1
-        try:
-            await self._answer(scope, receive, send)
-        except Stopped:
-            self._errors += 1  # the client left: there is nobody to tell
-        except CallError as error:
-            self._errors += 1
-            await send_error(send, error)
-        finally:
-            self._in_flight -= 1
+        await self._requests.one(self._answer(scope, receive, send), send)
 
     async def stop(self) -> None:
         """All answers are sent: end the server."""
@@ -129,8 +118,8 @@ class ExternalDoor:
     def busy(self) -> Busy:
         """The numbers of now."""
         _, waiting = self._under_way()
-        errors = self._errors + self._counts.broken_streams
-        return Busy(in_flight=self._in_flight, calls=self._calls, errors=errors, queued=int(waiting))
+        errors = self._requests.errors + self._counts.broken_streams
+        return Busy(in_flight=self._requests.in_flight, calls=self._requests.calls, errors=errors, queued=int(waiting))
 
     def collect(self) -> Iterable[Metric]:
         """Our own numbers, and the engine's in our words."""
@@ -144,8 +133,8 @@ class ExternalDoor:
         """(running, waiting) as the engine tells it, or as it must be."""
         if self._told.running is not None and self._told.waiting is not None:
             return self._told.running, self._told.waiting
-        running = min(self._in_flight, self._bounds.max_sequences)
-        return running, self._in_flight - running
+        running = min(self._requests.in_flight, self._bounds.max_sequences)
+        return running, self._requests.in_flight - running
 
     async def _come_up(self) -> float:
         """Until it has answered a real request; when it said that it lives."""
@@ -209,10 +198,10 @@ class ExternalDoor:
                 f"{method} {path} is not answered by a text model",
                 hint="use POST /v1/chat/completions, /v1/completions or /v1/embeddings",
             )
-        if self._in_flight > self._bounds.max_sequences + self._bounds.queue:
+        if self._requests.in_flight > self._bounds.max_sequences + self._bounds.queue:
             self._refused += 1
             raise Overloaded(
-                f"{self._in_flight - 1} requests are under way, as many as may",
+                f"{self._requests.in_flight - 1} requests are under way, as many as may",
                 hint="send the request again later",
                 retry_after=1.0,
             )
@@ -241,7 +230,7 @@ class ExternalDoor:
                 answer = await response.read(MOST_BYTES)
             except CallError as error:
                 raise _lost(error) from error
-            self._errors += response.status >= 500
+            self._requests.errors += response.status >= 500
             await send_answer(send, response.status, answer, headers=headers)
         finally:
             response.close()

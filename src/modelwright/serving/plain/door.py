@@ -29,9 +29,8 @@ from modelwright.core.status import Busy
 from modelwright.core.wire import v2
 from modelwright.core.wire.openai import error_body
 from modelwright.core.wire.sse import DONE, FAILED, MACHINE, event_bytes, wants_stream
-from modelwright.core.wire.status import status_of
+from modelwright.serving.answering import Answering, send_error
 from modelwright.serving.door import (
-    JSON,
     Header,
     Loaded,
     Receive,
@@ -94,9 +93,7 @@ class CustomDoor:
         self._places: Places | None = None
         self._held = 0
         """Bytes of requests that arrive or wait."""
-        self._in_flight = 0
-        self._calls = 0
-        self._errors = 0
+        self._requests = Answering(config.model)
 
     async def start(self) -> Loaded:
         """Load the class and have it answer the check request; raises StartError."""
@@ -121,22 +118,7 @@ class CustomDoor:
         if scope["path"] != self._path or scope["method"] != "POST":
             await self._describe(scope, send)
             return
-        self._calls += 1
-        self._in_flight += 1
-        try:
-            await self._predict(scope["headers"], receive, send)
-        except Stopped:
-            self._errors += 1  # the client left: there is nobody to tell
-        except CallError as error:
-            self._errors += 1
-            await _send_error(send, error)
-            error.__traceback__ = None  # its frames hold the body
-        except Exception:  # noqa: BLE001 - one request's defect is its own
-            self._errors += 1
-            _log.exception("model %s: a request was not answered", self._name)
-            await _send_error(send, CallError("an internal error", hint="see the worker's log"))
-        finally:
-            self._in_flight -= 1
+        await self._requests.one(self._predict(scope["headers"], receive, send), send)
 
     async def stop(self) -> None:
         """All answers are sent: give the memory back."""
@@ -144,14 +126,15 @@ class CustomDoor:
 
     def busy(self) -> Busy:
         """The numbers of now."""
+        own = self._requests
         queued = self._places.waiting if self._places else 0
-        return Busy(in_flight=self._in_flight, calls=self._calls, errors=self._errors, queued=queued)
+        return Busy(in_flight=own.in_flight, calls=own.calls, errors=own.errors, queued=queued)
 
     def collect(self) -> Iterator[Metric]:
         """What `/metrics` tells."""
-        name = self._name
-        yield counter("requests", "Inference requests.", model=name, value=self._calls)
-        yield counter("request_errors", "Inference requests not answered 200.", model=name, value=self._errors)
+        name, own = self._name, self._requests
+        yield counter("requests", "Inference requests.", model=name, value=own.calls)
+        yield counter("request_errors", "Inference requests not answered 200.", model=name, value=own.errors)
         if self._places is not None:
             yield gauge("queue_rows", "Rows that wait.", model=name, value=self._places.waiting)
             yield gauge("queue_bytes", "Bytes of input that wait.", model=name, value=self._held)
@@ -233,7 +216,7 @@ class CustomDoor:
         except CallError as error:
             if not started:
                 raise
-            self._errors += 1
+            self._requests.errors += 1
             end = FAILED + event_bytes(error_body(error))
         finally:
             seat.leave(pieces.close() if pieces is not None else None)
@@ -246,7 +229,7 @@ class CustomDoor:
         try:
             await send_answer(send, 200, self._told(scope["method"], scope["path"]))
         except CallError as error:
-            await _send_error(send, error)
+            await send_error(send, error)
 
     def _told(self, method: str, path: str) -> bytes:
         if self._signature is None:
@@ -287,10 +270,3 @@ async def _cancel_when_gone(receive: Receive, task: asyncio.Task[Any] | None) ->
         pass
     if task is not None:
         task.cancel()
-
-
-async def _send_error(send: Send, error: CallError) -> None:
-    headers = [JSON]
-    if error.retry_after is not None:
-        headers.append((b"retry-after", b"%d" % max(1, math.ceil(error.retry_after))))
-    await send_answer(send, status_of(error), error_body(error), headers=headers)
