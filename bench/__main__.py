@@ -13,6 +13,7 @@ ALL = {
     "reloads": "bench.reloads",
     "soak": "bench.soak",
     "serving": "bench.serving",
+    "llm": "bench.llm",
     "grpc": "bench.grpc_door",
     "start": "bench.start",
     "http_client": "bench.http_client",
