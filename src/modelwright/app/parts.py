@@ -154,7 +154,14 @@ class PartSpec(msgspec.Struct, frozen=True, kw_only=True):
     log_level: str = "info"
     """Least level of messages; a line per request is always written."""
     model: ModelPart | None = None
+    group: tuple[ModelPart, ...] = ()
+    """Instead of `model`: those that share the process."""
     grpc: GrpcPart | None = None
+
+    @property
+    def models(self) -> tuple[ModelPart, ...]:
+        """Those that it runs."""
+        return (self.model,) if self.model is not None else self.group
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):

@@ -98,8 +98,8 @@ class RunningPart:
 
     def status(self) -> PartStatus:
         """As others see it."""
-        model = self.spec.model
-        label = f"{model.told} by {model.engine}" if model else ""
+        model, group = self.spec.model, self.spec.group
+        label = f"{model.told} by {model.engine}" if model else f"{len(group)} models" if group else ""
         if self.machine.state == "ready":
             label = label or " ".join(door.url for door in self.shared.values() if isinstance(door, TcpDoor))
         return self.machine.status(socket=str(self.own.path), label=label)

@@ -46,33 +46,45 @@ def plan_units(
     `checks` holds the JSON body of each model's check; `located` says where each model's source was found.
     """
     threads = share_threads(loaded.manifest, cores)
-    return tuple(
+    models = running(loaded.manifest)
+
+    def part(name: str) -> ModelPart:
+        check = (checks or {}).get(name, "")
+        return _model(loaded, name, threads=threads[name], check=check, located=located or {})
+
+    groups = {group: tuple(part(name) for name in names) for group, names in groups_of(models).items()}
+    alone = tuple(
         Unit(
             name=name,
-            spec=_part(
-                common,
-                "",
-                kind="serving",
-                model=_model(
-                    loaded,
-                    name,
-                    threads=threads[name],
-                    check=(checks or {}).get(name, ""),
-                    located=located or {},
-                ),
-            ),
+            spec=_part(common, "", kind="serving", model=part(name)),
             scale=scale_rule(model.scale),
             shares=not model.engine.threads,
         )
-        for name, model in running(loaded.manifest).items()
+        for name, model in models.items()
+        if not model.placement.group
     )
+    together = tuple(
+        Unit(name=group, spec=msgspec.structs.replace(_part(common, "", kind="serving"), group=members))
+        for group, members in groups.items()
+    )
+    return (*alone, *together)
+
+
+def groups_of(models: Mapping[str, ModelSection]) -> dict[str, list[str]]:
+    """Names of the models of each placement group."""
+    found: dict[str, list[str]] = {}
+    for name, model in models.items():
+        if model.placement.group:
+            found.setdefault(model.placement.group, []).append(name)
+    return found
 
 
 def part_names(manifest: Manifest) -> list[str]:
     """The names that the parts have at first."""
     models = running(manifest)
-    most = {label: scale_rule(model.scale).most for label, model in models.items()}
-    serving = [worker_name(label, number) for label in models for number in range(most[label])]
+    most = {label: scale_rule(one.scale).most for label, one in models.items() if not one.placement.group}
+    most |= dict.fromkeys(groups_of(models), 1)
+    serving = [worker_name(label, number) for label in most for number in range(most[label])]
     grpc = [] if manifest.gateway.grpc is None else [GRPC]
     return [*grpc, *gateway_names(manifest), *serving, "control"]
 
@@ -95,9 +107,11 @@ def _grpc(manifest: Manifest, common: PartSpec) -> PartSpec:
 def share_threads(manifest: Manifest, cores: int) -> dict[str, int]:
     """Compute threads of every version of a model: what it asks for, otherwise an even share of the rest."""
     models = running(manifest)
-    asked = {name: model.engine.threads for name, model in models.items()}
+    asked = {name: model.engine.threads or (1 if model.placement.group else 0) for name, model in models.items()}
     replicas = {name: scale_rule(model.scale).most for name, model in models.items()}
-    left = cores - sum(threads * replicas[name] for name, threads in asked.items())
+    together = {group: max(asked[name] for name in names) for group, names in groups_of(models).items()}
+    alone = {name: threads for name, threads in asked.items() if not models[name].placement.group}
+    left = cores - sum(together.values()) - sum(threads * replicas[name] for name, threads in alone.items())
     sharing = sum(replicas[name] for name, threads in asked.items() if threads == 0)
     share = max(1, left // sharing) if sharing else 0
     return {name: threads or share for name, threads in asked.items()}

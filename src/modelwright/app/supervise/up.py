@@ -135,7 +135,7 @@ def _prepared(
 def _in_use(supervisor: Supervisor, in_force: Configuration) -> set[str]:
     """Digests of all that is loaded, coming or leaving, and of what may be loaded again."""
     specs = [unit.spec for unit in in_force.units] + [part.spec for part in supervisor.fleet.parts]
-    return {digest for spec in specs if spec.model is not None for digest in digests_of(spec.model)}
+    return {digest for spec in specs for model in spec.models for digest in digests_of(model)}
 
 
 def _require_libraries(loaded: LoadedManifest) -> None:
@@ -208,7 +208,7 @@ def _without_credentials(loaded: LoadedManifest) -> dict[str, str]:
 
 
 def _shown(loaded: LoadedManifest, first: Configuration) -> list[Shown]:
-    wires = {unit.spec.model.model: unit.spec.model.wire for unit in first.units if unit.spec.model}
+    wires = {model.model: model.wire for unit in first.units for model in unit.spec.models}
     return [Shown(model=model, wire=wire, check=path) for model, wire in wires.items() if (path := loaded.check(model))]
 
 

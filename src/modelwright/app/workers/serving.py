@@ -9,18 +9,21 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from importlib import import_module
 
 import msgspec
 from prometheus_client import CollectorRegistry
+from prometheus_client.core import Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from modelwright.app.lifecycle import start_worker
+from modelwright.app.lifecycle import Worker, start_worker
 from modelwright.app.parts import ModelPart, Notice, PartSpec
 from modelwright.app.wiring.serving import ENVELOPES, ServingParts, check_file, check_unchanged
 from modelwright.core.contracts.events import ModelLoaded
 from modelwright.core.errors.calls import ModelUnavailable
 from modelwright.core.errors.starting import StartError
+from modelwright.core.status import Busy
 from modelwright.core.wire.status import status_of
 from modelwright.serving.door import JSON, Door, Receive, Scope, Send, loading, send_answer
 
@@ -111,9 +114,21 @@ class ServingWorker:
         self._ready = False
 
     async def stop(self) -> None:
+        await self.end()
+        self._parts.close()
+
+    async def end(self) -> None:
+        """Give thread and memory back."""
         if self._door is not None:
             await self._door.stop()
-        self._parts.close()
+
+    def busy(self) -> Busy:
+        """The numbers of now."""
+        return msgspec.structs.replace(self._parts.busy(self._door), seconds=self._seconds)
+
+    def collect(self) -> Iterable[Metric]:
+        """What `/metrics` tells of the model."""
+        return self._door.collect() if self._door is not None else ()
 
     def _lost(self, error: BaseException) -> None:
         """The engine is gone and everyone who waited was told: end, so that the supervisor starts anew."""
@@ -132,14 +147,18 @@ class ServingWorker:
         await send_answer(send, 503, b'{"status":"%b"}' % state, headers=[JSON, (b"retry-after", b"1")])
 
     async def _status(self, send: Send) -> None:
-        busy = self._parts.busy(self._door)
-        await send_answer(send, 200, msgspec.json.encode(msgspec.structs.replace(busy, seconds=self._seconds)))
+        await send_answer(send, 200, msgspec.json.encode(self.busy()))
 
     async def _metrics(self, send: Send) -> None:
         await send_answer(send, 200, generate_latest(self._registry), headers=_METRICS)
 
 
-def _make(spec: PartSpec) -> ServingWorker:
+def _make(spec: PartSpec) -> Worker:
+    if spec.group:
+        group: Worker = import_module("modelwright.app.workers.serving_group").GroupWorker(
+            spec.group, ServingParts(spec)
+        )
+        return group
     if spec.model is None:
         raise StartError(f"the spec of {spec.name} names no model", hint="a serving worker loads exactly one")
     return ServingWorker(spec.model, ServingParts(spec))

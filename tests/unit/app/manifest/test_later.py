@@ -13,14 +13,13 @@ from tests.unit.app.manifest.conftest import Write
 
 DESIGN = """
 models:
-  digits: {source: ./digits.onnx, check: ./check.json}
+  digits: {source: ./digits.onnx, check: ./check.json, placement: {group: small}}
   small-chat:
     source: ./chat.gguf
     engine: {kind: openvino-llm, context: 2048, threads: 2}
     batching: {max_rows: 32, queue_rows: 256}
     resources: {cpu: 2, memory: 2Gi, gpu: 0}
     scale: {min: 1, max: 4, on: {in_flight: 8}, idle: 10m}
-    placement: {group: small}
 providers:
   openai: {kind: openai, keys: ["${secret:OPENAI_API_KEY}"], optional: true}
   pool: {kind: vllm, base_url: "http://10.0.0.7:8000/v1", optional: true}

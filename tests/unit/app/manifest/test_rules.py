@@ -91,6 +91,9 @@ models: {m: {source: ./digits.onnx, versions: {v2: {source: ./chat.gguf}}}} | mo
 models: {m: {source: ./digits.onnx, scale: {min: 3, max: 2}}} | models.m.scale.max | 2 is less than `min`, 3
 models: {m: {source: ./digits.onnx, scale: {min: 2, idle: 1m}}} | models.m.scale.idle | nothing is scaled
 models: {m: {source: ./digits.onnx, scale: {on: {in_flight: 0}, max: 2}}} | models.m.scale.on.in_flight | is below 1
+models: {m: {source: ./chat.gguf, placement: {group: g}}} | models.m.placement.group | is no tensor model
+models: {m: {source: ./digits.onnx, placement: {group: m}}} | models.m.placement.group | a model is called 'm', too
+models: {m: {source: ./digits.onnx, placement: {group: g}, scale: {min: 2}}} | models.m.scale | a process of their own
 models: {m: {source: ./digits.onnx, versions: {1: {source: ./digits.onnx}}}} | models.m.versions.1 | two versions are
 models: {m: {source: ./digits.onnx, versions: {a/b: {source: ./digits.onnx}}}} | models.m.versions.a/b | a/b
 endpoints: {e: {variants: {a: {serve: digits@v3}}}} | endpoints.e.variants.a.serve | has no version 'v3'

@@ -119,3 +119,14 @@ def test_the_rule_of_a_model_is_the_manifests() -> None:
 def test_replicas_count_in_the_share_also_those_that_may_come(scale: dict[str, int]) -> None:
     models = {"a": {"source": "x", "scale": scale}, "b": {"source": "x"}}
     assert share_threads(manifest(models=models), 8) == {"a": 2, "b": 2}
+
+
+def test_models_of_a_group_share_a_part_and_a_thread_of_the_machine() -> None:
+    small = {"source": "x", "placement": {"group": "small"}}
+    found = manifest(models={"a": small, "b": small, "c": {"source": "x"}})
+    parts = plan(found, {"a": "onnxruntime", "b": "onnxruntime", "c": "onnxruntime"})
+    assert [part.name for part in parts if part.kind == "serving"] == ["serving-c-0", "serving-small-0"]
+    group = next(part for part in parts if part.group)
+    assert [(model.model, model.threads) for model in group.models] == [("a", 1), ("b", 1)]
+    assert share_threads(found, 4) == {"a": 1, "b": 1, "c": 3}
+    assert part_names(found) == ["gateway-0", "serving-c-0", "serving-small-0", "control"]

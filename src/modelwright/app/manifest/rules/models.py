@@ -116,6 +116,23 @@ def _scales(case: Case) -> Iterator[Finding]:
                 yield Finding((*here, key), problem, "set `max` above `min`, or remove it", on_key=True)
 
 
+def _placements(case: Case) -> Iterator[Finding]:
+    """A group is one process of tensor models, each in one version."""
+    for name, model in case.manifest.models.items():
+        group, here = model.placement.group, ("models", name, "placement", "group")
+        if not group:
+            continue
+        engine = case.engine(name)
+        if (engine and engine_row(engine).wire == TEXT_WIRE) or model.pipeline is not None:
+            yield Finding(here, f"{name} is no tensor model of its own", "remove it: it has its own process")
+        if group in case.manifest.models:
+            yield Finding(here, f"a model is called {group!r}, too", "give the group another name")
+        for key in ("scale", "versions"):
+            if key in model.model_fields_set:
+                problem = f"`{key}` is for models with a process of their own"
+                yield Finding(("models", name, key), problem, "remove it, or `placement`", on_key=True)
+
+
 def _versions(case: Case) -> Iterator[Finding]:
     for name, model in case.manifest.models.items():
         here: Path = ("models", name, "versions")
@@ -148,6 +165,7 @@ RULES: Rules = (
     _something_runs,
     _model_files,
     _scales,
+    _placements,
     _versions,
     _fitting_keys,
     _devices,

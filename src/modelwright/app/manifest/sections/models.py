@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import Field, StringConstraints, ValidatorFunctionWrapHandler, WithJsonSchema, WrapValidator
 
 from modelwright.app.manifest.sections.prices import MachinePriceSection
-from modelwright.app.manifest.sections.section import Duration, Section, Size
+from modelwright.app.manifest.sections.section import Duration, Name, Section, Size
 from modelwright.app.pipelines.section import PipelineSection
 from modelwright.app.plugins import PYTHON
 
@@ -165,6 +165,14 @@ class ScaleSection(Section):
     idle: Duration = Field(default="10m", description="Time without a call after which there are as few as `min`.")
 
 
+class PlacementSection(Section):
+    """With whom a model shares a process."""
+
+    group: Name | Literal[""] = Field(
+        default="", description="Small tensor models of one group share a process; left out, it has its own."
+    )
+
+
 class VersionSection(Section):
     """One version of a model: what is loaded, and how it is tried."""
 
@@ -205,6 +213,7 @@ class ModelSection(VersionSection):
     batching: BatchingSection = Field(
         default_factory=BatchingSection, description="How requests are joined and how many may wait."
     )
+    placement: PlacementSection = Field(default_factory=PlacementSection, description="With whom it shares a process.")
     scale: ScaleSection = Field(default_factory=ScaleSection, description="How many processes serve the model.")
     price: MachinePriceSection | None = Field(
         default=None, description="What a second of it costs; left out, its calls are unpriced."

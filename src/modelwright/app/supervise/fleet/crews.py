@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -28,11 +28,19 @@ def members(crews: dict[str, list[RunningPart]]) -> list[RunningPart]:
     return [part for crew in crews.values() for part in crew]
 
 
-def addressed(provider: ProviderEntry, crews: dict[str, list[RunningPart]], bells: dict[str, Bell]) -> ProviderEntry:
+def homes(units: Mapping[str, Unit]) -> dict[str, str]:
+    """The unit of each model and version."""
+    return {label: unit.name for unit in units.values() for label in unit.labels}
+
+
+def addressed(
+    provider: ProviderEntry, crews: dict[str, list[RunningPart]], bells: dict[str, Bell], *, home: Mapping[str, str]
+) -> ProviderEntry:
     """A provider entry of ours with the sockets of those who answer, or why nobody does."""
     if provider.kind != SERVING:
         return provider
-    name = provider.name.removeprefix(f"{SERVING}:")
+    label = provider.name.removeprefix(f"{SERVING}:")
+    name = home.get(label, label)
     crew = crews.get(name, [])
     if name in bells:
         return msgspec.structs.replace(provider, base_urls=(f"unix:{bells[name].door.path}",), on_demand=True, off="")
@@ -57,10 +65,12 @@ def unknown(name: str, units: Collection[str]) -> str:
     return f"there is no model {name[:80]!r}; there is {', '.join(units) or 'none'}"
 
 
-def as_loaded(unit: Unit, crew: Sequence[RunningPart], *, off: str, waking: bool) -> Loaded:
-    """A unit in the words of the repository extension; `off` says why it has no process, when it has none."""
-    model = unit.spec.model
-    name, version = (model.model, model.version) if model is not None else (unit.name, "")
+def as_loaded(unit: Unit, crew: Sequence[RunningPart], *, off: str, waking: bool) -> list[Loaded]:
+    """A unit's models in the repository extension's words; `off` says why it has no process, when it has none."""
+    return [_as_loaded(model.model, model.version, crew, off=off, waking=waking) for model in unit.spec.models]
+
+
+def _as_loaded(name: str, version: str, crew: Sequence[RunningPart], *, off: str, waking: bool) -> Loaded:
     states = {part.machine.state: part.machine.detail for part in crew}
     if "ready" in states:
         return Loaded(name=name, version=version, state="READY")

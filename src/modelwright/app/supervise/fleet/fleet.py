@@ -12,7 +12,7 @@ import msgspec
 from modelwright.app.parts import PartSpec
 from modelwright.app.supervise.devices.doors import Door
 from modelwright.app.supervise.fleet.bell import Bell
-from modelwright.app.supervise.fleet.crews import Coming, addressed, as_loaded, as_refused, members, off, unknown
+from modelwright.app.supervise.fleet.crews import Coming, addressed, as_loaded, as_refused, homes, members, off, unknown
 from modelwright.app.supervise.fleet.leaving import busy_of, until_idle
 from modelwright.app.supervise.fleet.talk import Loaded
 from modelwright.app.supervise.fleet.units import Unit
@@ -119,13 +119,14 @@ class Fleet:
     def models(self) -> list[Loaded]:
         """What there is, and whether it can be asked."""
         return [
-            as_loaded(
+            loaded
+            for name, unit in self._units.items()
+            for loaded in as_loaded(
                 unit,
                 self._crews[name],
                 off="unloaded" if name in self._unloaded else self._failed.get(name, ASLEEP),
                 waking=name in self._waking,
             )
-            for name, unit in self._units.items()
         ]
 
     def scaled(self) -> dict[str, ScaleRule]:
@@ -145,7 +146,8 @@ class Fleet:
         crews = self._coming.crews if self._coming is not None else self._crews
         bells = self._coming.bells if self._coming is not None else self._bells
         awake = {name: bell for name, bell in bells.items() if name not in self._unloaded}
-        providers = tuple(addressed(provider, crews, awake) for provider in snapshot.providers)
+        home = homes(self._coming.units if self._coming is not None else self._units)
+        providers = tuple(addressed(provider, crews, awake, home=home) for provider in snapshot.providers)
         return msgspec.structs.replace(snapshot, providers=providers)
 
     async def prepare(self, units: Sequence[Unit]) -> str:

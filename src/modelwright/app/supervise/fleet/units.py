@@ -23,6 +23,11 @@ class Unit(msgspec.Struct, frozen=True, kw_only=True):
     """Its threads are its share of what the machine has."""
 
     @property
+    def labels(self) -> tuple[str, ...]:
+        """What it answers for: itself, or the models of a group."""
+        return tuple(one.model for one in self.spec.group) or (self.name,)
+
+    @property
     def on_demand(self) -> bool:
         """Its first call starts it."""
         return self.scale.least == 0
@@ -45,5 +50,6 @@ class Unit(msgspec.Struct, frozen=True, kw_only=True):
         model = self.spec.model
         if model is not None:
             model = msgspec.structs.replace(model, marks="", threads=0 if self.shares else model.threads)
-        spec = msgspec.structs.replace(self.spec, release="", log_level="", model=model)
+        group = tuple(msgspec.structs.replace(one, marks="") for one in self.spec.group)
+        spec = msgspec.structs.replace(self.spec, release="", log_level="", model=model, group=group)
         return msgspec.structs.replace(self, spec=spec, scale=ScaleRule(least=min(1, self.scale.least)))
