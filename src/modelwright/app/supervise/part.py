@@ -11,7 +11,7 @@ from typing import assert_never
 import msgspec
 
 from modelwright.app.parts import Notice, PartSpec
-from modelwright.app.supervise.budget import within_budget
+from modelwright.app.supervise.budget import with_heap, within_budget
 from modelwright.app.supervise.devices.child import Child, Ears, start_child
 from modelwright.app.supervise.devices.doors import Door, TcpDoor, UnixDoor
 from modelwright.app.supervise.devices.held_port import HeldPort
@@ -195,8 +195,8 @@ class RunningPart:
 
     def _variables(self, spec: PartSpec) -> Mapping[str, str] | None:
         if spec.kind not in STRANGERS:
-            return self._world.own_env
-        return within_budget(self._world.env, spec.model.threads if spec.model else 1)
+            return with_heap(self._world.own_env) if self._world.own_env is not None else None
+        return within_budget(with_heap(self._world.env), spec.model.threads if spec.model else 1)
 
     def _heard(self, notice: Notice) -> None:
         self.machine.told(notice)
