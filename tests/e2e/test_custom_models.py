@@ -70,7 +70,7 @@ def test_the_ledger_holds_calls_and_streams_with_the_models_time(site: Site) -> 
         ("greeter", b"{", 400, None, "not valid JSON"),
         ("faulty", {"how": "refuse"}, 422, "how", "not this one"),
         ("faulty", {"how": "fail"}, 500, None, "model 'faulty' failed on this request"),
-        ("picture", {"photo": "aGk="}, 422, "photo", "no image that Pillow knows"),
+        ("picture", {"photo": "aGk="}, 422, "photo", "none of PNG, JPEG"),
         ("toy", {"x": [1, 2]}, 400, "x", "has size 2 in dimension 1"),
         ("toy", {"y": [1, 2]}, 400, "y", "not one of the model's"),
         ("nobody", {}, 404, "model", "not served"),
@@ -112,6 +112,12 @@ def test_every_tensor_model_takes_one_item_or_a_list_of_items(site: Site) -> Non
     assert predict(site, "picky", {"x": [1, 2, 3, 4]}).json() == {"y": [2, 4, 6, 8]}
     assert first_column(site.call("POST", "/v2/models/picky/infer", request([[1, 2, 3, 4]]))) == [2]
     assert site.call("GET", "/v2/models/picky").json()["platform"] == "python"
+
+
+@pytest.mark.parametrize("what", ["config", "stats"])
+def test_a_class_without_tensors_says_so_to_clients_of_v2(site: Site, what: str) -> None:
+    reply = site.call("GET", f"/v2/models/greeter/{what}")
+    assert (reply.status, "takes no tensors" in reply.body.decode()) == (422, True)
 
 
 def together(calls: list[Callable[[], Reply]]) -> list[Reply]:

@@ -29,6 +29,12 @@ def plain(*specs: tuple[str, str, tuple[int, ...]], outputs: Any = ()) -> PlainT
     return PlainTensors(signature, TensorsReader(signature, max_rows=8, max_bytes=1 << 20), decode=pixels)
 
 
+def test_a_text_that_is_not_utf8_is_the_caller_s_fault() -> None:
+    with pytest.raises(Malformed, match="'t' is not UTF-8") as caught:
+        plain(("t", "BYTES", (-1,))).read(b'{"t": ["abc", "\xe9"]}', [])
+    assert caught.value.param == "t"
+
+
 def form(*parts: tuple[str, str, bytes], end: bool = True) -> tuple[bytes, list[tuple[bytes, bytes]]]:
     lines = [
         b'--X\r\nContent-Disposition: form-data; name="%b"%b\r\nContent-Type: image/png\r\n\r\n%b\r\n'
@@ -120,7 +126,8 @@ def test_pictures_and_files_come_as_parts_of_a_form() -> None:
 @pytest.mark.parametrize(
     ("parts", "words"),
     [
-        ([("p", "p.png", b"no image")], "no image that Pillow knows"),
+        ([("p", "p.eps", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")], "none of PNG, JPEG"),
+        ([("p", "p.png", b"no image")], "none of PNG, JPEG"),
         ([("p", "p.png", b"\x89PNG\r\n\x1a\n" + bytes(20))], "image"),
         ([("q", "q", b"")], "'q' is not one"),
         ([("p", "", b"[1"), ("p", "", b"[1")], "given twice"),

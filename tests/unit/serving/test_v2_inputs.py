@@ -195,12 +195,19 @@ def test_rows_of_texts_are_of_equal_length() -> None:
         (b"\xff\xff\xff\xff", "ends inside an element"),
         (b"\x01\0\0\0a", "has 1 elements, its shape needs 2"),
         (b"\x00\0\0\0" * 3, "has 3 elements, its shape needs 2"),
+        (b"\x00\0\0\0" * 4, "has more than 2 elements, its shape needs 2"),
     ],
 )
 def test_elements_of_bytes_must_fit(rest: bytes, words: str) -> None:
     with pytest.raises(Malformed) as caught:
         read(binary(len(rest), datatype="BYTES"), datatype="BYTES", rest=rest)
     assert words in caught.value.message
+
+
+def test_texts_in_json_must_be_utf8() -> None:
+    item = RequestInput("x", [1], "BYTES", data=msgspec.Raw(b'["\xe9"]'))
+    with pytest.raises(Malformed, match="'x' is not UTF-8"):
+        read(item, shape=(-1,), datatype="BYTES")
 
 
 def test_boolean_bytes_are_zero_or_one() -> None:

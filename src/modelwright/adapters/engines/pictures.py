@@ -14,6 +14,8 @@ from modelwright.core.ports.engines import Array
 
 MOST_PIXELS = 64 << 20
 """Of one image; a small file can hold many."""
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
+"""Pillow would take others, too, such as EPS, which is a program that it hands to Ghostscript."""
 
 
 def opened(data: bytes) -> Any:
@@ -21,13 +23,13 @@ def opened(data: bytes) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            image = Image.open(io.BytesIO(data))
+            image = Image.open(io.BytesIO(data), formats=FORMATS)
             if image.width * image.height > MOST_PIXELS:
                 raise ValueError(f"the image has {image.width} × {image.height} pixels, more than {MOST_PIXELS}")
             image.load()
             return image
     except UnidentifiedImageError:
-        raise ValueError("the file is no image that Pillow knows") from None
+        raise ValueError(f"the image is none of {', '.join(FORMATS)}") from None
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(f"the image cannot be read: {error}") from None
 

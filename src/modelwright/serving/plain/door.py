@@ -250,7 +250,7 @@ class CustomDoor:
             case "metadata":
                 content: dict[str, Any] = {"name": self._name, "versions": [self._version], "platform": "python"}
                 return msgspec.json.encode({**content, "inputs": [], "outputs": []})
-            case "infer":
+            case "infer" | "config" | "stats":
                 raise Unprocessable(f"model {self._name!r} takes no tensors", hint=f"use POST {self._path}")
             case _:
                 return b'{"ready":true}'

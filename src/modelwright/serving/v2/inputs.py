@@ -13,6 +13,7 @@ import numpy as np
 
 from modelwright.core.errors.calls import Malformed, TooLarge, Unprocessable
 from modelwright.core.ports.engines import Array, Signature, TensorSpec
+from modelwright.core.wire.unreadable import UNREADABLE
 from modelwright.core.wire.v2 import ITEM_BYTES, RequestInput
 from modelwright.serving.execution import Tensors
 
@@ -144,8 +145,8 @@ class InputReader:
             if not depth:  # one value for an input without dimensions
                 return self.whole(self._array(self._decoded(memoryview(b"[%b]" % data), 1)).reshape(()))
             return self.whole(self._array(self._decoded(data, depth)))
-        except msgspec.DecodeError as error:
-            raise self._wrong(f"cannot be read: {error}", self._elements_are) from None
+        except UNREADABLE as error:
+            raise self._unreadable(error) from None
 
     def whole(self, array: Array) -> Array:
         """An array of a shape that the model takes; raises Malformed for another one."""
@@ -197,14 +198,15 @@ class InputReader:
     def _elements(self, data: memoryview, count: int) -> Array:
         elements: list[bytes] = []
         place = 0
-        while place < len(data):
+        while place < len(data) and len(elements) <= count:
             start = place + 4
             place = start + int.from_bytes(data[place:start], "little")
             if place > len(data):
                 raise self._wrong("ends inside an element", "send each element as 4 bytes of length and its bytes")
             elements.append(bytes(data[start:place]))
         if len(elements) != count:
-            raise self._wrong(f"has {len(elements)} elements, its shape needs {count}", _ALIKE)
+            found = f"more than {count}" if place < len(data) else str(len(elements))
+            raise self._wrong(f"has {found} elements, its shape needs {count}", _ALIKE)
         return _objects(elements)
 
     def _from_json(self, shape: list[int], raw: msgspec.Raw) -> Array:
@@ -217,7 +219,10 @@ class InputReader:
         if depth not in (1, len(shape)):
             how = "is not an array" if depth == 0 else f"is nested {depth} deep"
             raise self._wrong(f"has data that {how}", "send it flat, row by row, or nested as its shape says")
-        array = self._array(self._decoded(data, depth))
+        try:
+            array = self._array(self._decoded(data, depth))
+        except UNREADABLE as error:
+            raise self._unreadable(error) from None
         if array.shape != tuple(shape) and (depth > 1 or array.size != math.prod(shape)):
             found = f"{array.size} elements" if depth == 1 else f"shape {list(array.shape)}"
             raise self._wrong(f"has data of {found}, but states shape {shape}", _ALIKE)
@@ -229,6 +234,11 @@ class InputReader:
         except msgspec.ValidationError as error:
             problem, _, place = str(error).partition(" - at `$")
             raise self._wrong(f"holds a wrong element: {problem} at data{place[:-1]}", self._elements_are) from None
+
+    def _unreadable(self, error: Exception) -> Malformed:
+        if isinstance(error, UnicodeDecodeError):
+            return self._wrong(f"is not UTF-8: {error.reason}", "send JSON in UTF-8")
+        return self._wrong(f"cannot be read: {error}", self._elements_are)
 
     def _array(self, values: list[Any]) -> Array:
         try:
