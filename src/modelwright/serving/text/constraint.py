@@ -9,6 +9,7 @@ import msgspec
 
 from modelwright.core.errors.calls import Malformed, Unprocessable
 from modelwright.core.ports.engines import Constraint
+from modelwright.serving.text.expanded import MOST, expanded
 
 MOST_GRAMMAR = 64 << 10
 """Characters of a grammar."""
@@ -76,6 +77,13 @@ def constraint_of(body: Guided) -> Constraint | None:
             raise Unprocessable(
                 f"`{name}` has {len(grammar.text)} characters, at most {MOST_GRAMMAR} are taken",
                 hint="send a shorter one",
+                param=name,
+            )
+        if (signs := expanded(grammar)) > MOST:
+            raise Unprocessable(
+                f"`{name}` has {signs if signs < 10**9 else 'more than 10^9'} signs with its repetitions written out, "
+                f"at most {MOST} are taken",
+                hint="repeat less, or without a number: `*` or `+`",
                 param=name,
             )
         return grammar
