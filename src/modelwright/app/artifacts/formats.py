@@ -33,6 +33,8 @@ _LONGEST = 100_000_000
 _GRAPH = 7
 _ONNX_FIELDS = {1, 2, 3, 4, 5, 6, _GRAPH, 8, 14, 20, 25, 26}
 """Field numbers of ModelProto (onnx/onnx.proto, IR version 13)."""
+_MOST_FIELDS = 100_000
+"""Of a model: what has more is read no further, so that no file keeps who looks at it for minutes."""
 
 
 class Format(NamedTuple):
@@ -112,7 +114,9 @@ def is_onnx(file: BinaryIO) -> bool:
     size = file.seek(0, 2)
     file.seek(0)
     seen: set[int] = set()
-    while file.tell() < size:
+    for _ in range(_MOST_FIELDS):
+        if file.tell() >= size:
+            break
         tag = _varint(file)
         number, wire = tag >> 3, tag & 7
         if number not in _ONNX_FIELDS or (not seen and number != 1):

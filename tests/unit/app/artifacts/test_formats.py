@@ -75,6 +75,11 @@ def test_models_that_onnx_wrote_are_onnx(tmp_path: Path, make: Callable[[Path], 
     assert format_of(make(tmp_path / "model")) == ONNX
 
 
+def test_a_file_of_endless_fields_keeps_nobody() -> None:
+    assert not is_onnx(BytesIO(b"\x08\x07" * 100_000 + b"\x3a\x01\x00"))
+    assert is_onnx(BytesIO(b"\x08\x07" * 100 + b"\x3a\x01\x00"))
+
+
 def test_the_quickstart_s_models() -> None:
     models = ROOT / "examples" / "quickstart" / "models"
     assert format_of(models / "digits.onnx") == ONNX
