@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from modelwright.access.keys import is_live
+from modelwright.access.keys import live_keys
 from modelwright.app.keys.table import find_table, open_table, write_table
 from modelwright.core.contracts.snapshot import Key
 from modelwright.core.errors.starting import StartError
@@ -52,7 +52,7 @@ class KeySet:
         if changed is None:
             await self._write()
             changed = await self._changed(self._inline * SLACK) or []
-        live = tuple(row.key for row in changed if is_live(row, now=now))
+        live = live_keys(changed, now=now)
         if self._table is None:
             return Known(live=live, count=len(live))
         if len(changed) > self._inline and (self._writing is None or self._writing.done()):

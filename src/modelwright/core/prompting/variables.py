@@ -16,7 +16,6 @@ FIELD = "prompt_variables"
 ROLES = ("system", "user", "assistant")
 LENGTHS = {"string": (10_000, 100_000), "list": (100, 1_000)}
 """Most characters or items: by default, and at all."""
-TYPES = ("string", "integer", "number", "boolean", "list")
 MAX_ITEM = 1_000
 """Characters of an item of a list."""
 MAX_VARIABLES = 50

@@ -3,7 +3,7 @@ import pytest
 
 from modelwright.core.contracts.snapshot import Prompt, PromptMessage, PromptVariable
 from modelwright.core.errors.calls import Malformed
-from modelwright.core.prompting.variables import TYPES, label, messages_of, problem_of, told, values_of
+from modelwright.core.prompting.variables import label, messages_of, problem_of, told, values_of
 
 
 def variable(kind: str, **changes: object) -> PromptVariable:
@@ -64,7 +64,7 @@ def test_a_long_name_is_shown_in_part() -> None:
     assert len(str(refused.value)) < 200
 
 
-@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("kind", ["string", "integer", "number", "boolean", "list"])
 def test_every_type_has_words(kind: str) -> None:
     assert told(variable(kind)).startswith(("a ", "an "))
 
