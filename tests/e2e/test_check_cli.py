@@ -10,7 +10,7 @@ import pytest
 pytestmark = pytest.mark.e2e
 
 PROGRAM = Path(sys.executable).with_name("modelwright")
-BAD = "schema: 1\nname: demo\nmodles:\n  chat: {sorce: ./chat.gguf, scale: {min: 0}}\n"
+BAD = "schema: 1\nname: demo\nmodles:\n  chat: {sorce: ./chat.gguf, scale: {min: -1}}\n"
 
 
 def run(folder: Path, *arguments: str, **env: str) -> "subprocess.CompletedProcess[str]":
@@ -47,11 +47,11 @@ def test_all_faults_then_mending_then_none(folder: Path) -> None:
         {"line": 4, "from": "sorce", "to": "source"},
     ]
     assert [(fault["line"], fault["key"], fault["problem"]) for fault in facts["faults"]] == [
-        (4, "models.chat.scale.min", "0 is below 1")
+        (4, "models.chat.scale.min", "-1 is below 0")
     ]
 
     text = (folder / "modelwright.yaml").read_text("utf-8")
-    (folder / "modelwright.yaml").write_text(text.replace("min: 0", "min: 1"), "utf-8")
+    (folder / "modelwright.yaml").write_text(text.replace("min: -1", "min: 1"), "utf-8")
     right = run(folder, "check")
     assert (right.returncode, right.stderr) == (0, "")
     assert right.stdout == "modelwright.yaml: no faults (variables and secrets looked up for development)\n"

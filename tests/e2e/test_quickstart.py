@@ -14,6 +14,7 @@ from tests.e2e.running import QUICKSTART, ROOT, Site, modelwright
 
 pytestmark = pytest.mark.e2e
 
+TOOLS = [{"type": "function", "function": {"name": "add"}}]
 SUM: list[ChatCompletionMessageParam] = [{"role": "user", "content": "What is 12 plus 30?"}]
 
 
@@ -131,7 +132,7 @@ def test_logprobs_and_seed(client: openai.OpenAI) -> None:
         ({"model": "nobody"}, openai.NotFoundError, "unknown_endpoint"),
         ({"model": "digits"}, openai.UnprocessableEntityError, "unprocessable"),
         ({"model": "chat", "temperature": 9}, openai.BadRequestError, "malformed"),
-        ({"model": "chat", "n": 3}, openai.UnprocessableEntityError, "unprocessable"),
+        ({"model": "chat", "tools": TOOLS}, openai.UnprocessableEntityError, "unprocessable"),
         ({"model": "chat", "max_tokens": 100_000}, openai.BadRequestError, "context_length_exceeded"),
         ({"model": "remote"}, openai.InternalServerError, "provider_off"),
     ],
