@@ -48,9 +48,14 @@ def reload_again_and_again(folder: Path, *, reloads: int) -> Found:
                 asyncio.run(desk.load("again"))
                 reply = site.call("POST", "/v2/models/again/infer", INFER)
                 assert reply.status == 200, reply.body
-                patient(lambda: len(_serving(site)) == 2, waiting_for="the one before to end")
+                patient(lambda: _are_two(site), waiting_for="the one before to end")
                 weights.append({name: _bytes(pid) for name, pid in _processes(site).items()})
     return Found(weights, hammer.answered, hammer.lost)
+
+
+def _are_two(site: Site) -> bool:
+    """The one that is loaded anew and the one that stays; nobody who leaves."""
+    return [part.state for part in site.watch().parts if part.kind == "serving"] == ["ready", "ready"]
 
 
 def _serving(site: Site) -> dict[str, int]:
