@@ -175,6 +175,8 @@ def test_a_damaged_file_is_not_served(alone: Site) -> None:
 
 def test_a_push_that_is_killed_registers_nothing(tmp_path: Path) -> None:
     folder = filled(tmp_path)
+    told = modelwright("models", "list", "-f", str(folder / "modelwright.yaml")).stdout
+    assert told == "No model is registered yet; `modelwright models push` does it.\n"
     big = tmp_path / "big.bin"
     big.write_bytes(os.urandom(1 << 20) * 24)
     words = ["models", "push", "big", "v1", str(big), "--why", "new", "-f", str(folder / "modelwright.yaml")]

@@ -40,6 +40,8 @@ def list_models(*, file: File = MANIFEST, env: Environment = None, as_json: Json
     if as_json:
         _facts(found)
         return
+    if not found:
+        print("No model is registered yet; `modelwright models push` does it.")
     for line in found:
         aliases = ", ".join(f"{alias} is {version}" for alias, version in line.aliases.items())
         print(f"{line.name}: {', '.join(line.versions) or 'no version'}" + (f" ({aliases})" if aliases else ""))
