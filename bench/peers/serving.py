@@ -9,6 +9,8 @@ Every engine has one thread. Requests are JSON, one row each. CPU time and memor
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -124,7 +126,12 @@ def _litserve(folder: Path, model: Path, x: np.ndarray, *, python: Path, cpu: in
     command = [str(python), str(HERE / "litserve_onnx.py"), str(model), str(port)]
     with running(command, cpu=cpu, log=folder / f"{model.stem}-litserve.log") as process:
         body = msgspec.json.encode({"x": [round(float(value), 4) for value in x.ravel()]})
-        yield _ready("LitServe", f"http://127.0.0.1:{port}/predict", body, pid=process.pid, since=start)
+        server = _ready("LitServe", f"http://127.0.0.1:{port}/predict", body, pid=process.pid, since=start)
+        try:
+            yield server
+        finally:
+            for pid in reversed(server.processes):  # ended by SIGTERM alone, it leaves some behind
+                os.kill(pid, signal.SIGKILL)
 
 
 def _v2(x: np.ndarray) -> bytes:
