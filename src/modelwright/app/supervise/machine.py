@@ -61,6 +61,8 @@ class PartMachine:
         self._ready_at = 0.0
         self._draining = False
         self._words = ""
+        self._early: list[Notice] = []
+        """What a process said before we knew that it runs: on a busy machine it may be ready by then."""
 
     @property
     def stopped(self) -> bool:
@@ -78,10 +80,22 @@ class PartMachine:
         self._starts += 1
         self._words = ""
         self._become("draining" if self._draining else "starting")
+        self._take_early()
         return (Terminate(),) if self._draining else ()
 
     def told(self, notice: Notice) -> None:
         """The process said something about itself; a dead or draining one is not heard any more, but its reason is."""
+        if self.pid:
+            self._take(notice)
+        else:
+            self._early.append(notice)
+
+    def _take_early(self) -> None:
+        early, self._early = self._early, []
+        for notice in early:
+            self._take(notice)
+
+    def _take(self, notice: Notice) -> None:
         if notice.state == "failed":
             self._words = notice.detail or "failed"
             if notice.fatal and not self._draining:
@@ -98,6 +112,7 @@ class PartMachine:
     def exited(self, status: int) -> tuple[Step, ...]:
         """The process has ended with `status` (negative: the signal's number), or could not be started at all."""
         self.pid = 0
+        self._take_early()
         if self._draining:
             self._become("stopped", "" if status in {0, -signal.SIGTERM} else _reason(status))
             return ()

@@ -222,3 +222,27 @@ def test_never_two_processes_never_one_after_broken_or_drained_and_never_forgott
         # A part without a process is started again some day, unless it is broken or at its end.
         assert world.alive or world.machine.state in {"broken", "stopped", "waiting"}
         assert world.machine.state != "waiting" or not world.alive
+
+
+def test_what_a_process_says_before_its_start_is_known_is_not_lost() -> None:
+    """On a busy machine it is ready before we have been told that it runs."""
+    clock = ManualClock()
+    machine = PartMachine("serving-digits-0", "serving", clock=clock)
+    machine.start()
+    machine.told(READY)
+    assert not machine.settled
+    machine.spawned(11)
+    assert (machine.state, machine.settled) == ("ready", True)
+    machine.exited(-9)
+    machine.told(Notice(state="failed", detail="no such file", fatal=True))
+    machine.spawned(12)
+    assert machine.state == "broken"
+    assert machine.exited(1) == (Refuse(),)
+
+
+def test_a_process_that_could_not_be_started_says_why() -> None:
+    machine = PartMachine("serving-digits-0", "serving", clock=ManualClock())
+    machine.start()
+    machine.told(Notice(state="failed", detail="too many open files"))
+    machine.exited(1)
+    assert "too many open files" in machine.detail
