@@ -27,18 +27,18 @@ name: engine
 models:
   tiny:
     source: ./tiny.gguf
-    engine: {context: 256, cache: 64MiB, threads: 1}
+    engine: {context: 2048, cache: 64MiB, threads: 1}
     batching: {max_sequences: 4, queue_rows: 4}
   folder: {source: ./exported, engine: {cache: 64MiB, threads: 1}}
 """
 HELLO: Any = [{"role": "user", "content": "hello"}]
-ENDLESS = {"max_tokens": 200, "min_tokens": 200}
+ENDLESS = {"max_tokens": 1900, "min_tokens": 1900}
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("site")
-    write_openvino_folder(folder / "exported", context=512)  # tiny.gguf stays beside it
+    write_openvino_folder(folder / "exported", context=2048)  # tiny.gguf stays beside it
     with running(MANIFEST, folder=folder) as started:
         patient(lambda: started.call("GET", "/readyz").status == 200, waiting_for="the gateway to see its workers")
         yield started
