@@ -12,7 +12,7 @@ import numpy as np
 
 from modelwright.core.errors.calls import CallError, EngineFailed, Overloaded
 from modelwright.core.ports.clock import Clock
-from modelwright.core.ports.engines import Array, TensorEngine
+from modelwright.core.ports.engines import Array, Predictor
 from modelwright.serving.batching import Ticket, halves
 
 Arrays = dict[str, Array]
@@ -69,7 +69,7 @@ class Executed(msgspec.Struct, frozen=True, kw_only=True):
 class Execution:
     """An engine with a clock beside it; used by one thread at a time."""
 
-    def __init__(self, engine: TensorEngine, clock: Clock) -> None:
+    def __init__(self, engine: Predictor, clock: Clock) -> None:
         self._engine = engine
         self._clock = clock
         self._seconds = self._joining = self._cutting = 0.0

@@ -17,7 +17,7 @@ import numpy as np
 from modelwright.core.contracts.events import BatchFailed
 from modelwright.core.errors.calls import Overloaded
 from modelwright.core.ports.clock import Clock
-from modelwright.core.ports.engines import TensorEngine
+from modelwright.core.ports.engines import Predictor
 from modelwright.serving.batching import UNBOUNDED, BatchQueue, Limits, Slice, Ticket
 from modelwright.serving.execution import Arrays, Executed, Execution, Outcome, Part, Tensors
 from modelwright.serving.levels import LevelQueue, Levels
@@ -61,7 +61,7 @@ class Runner:
 
     def __init__(
         self,
-        engine: TensorEngine,
+        engine: Predictor,
         limits: Limits,
         *,
         model: str,
@@ -111,7 +111,7 @@ class Runner:
 
     def submit(self, tensors: Tensors, *, deadline: float = math.inf, priority: int = 0) -> Pending:
         """Let a request wait for the engine; raises Overloaded. `deadline` is on the clock's monotonic scale."""
-        level = 0 if self.levels is None else self.levels.of(priority)
+        level = self.level_of(priority)
         if not self.queue.fits(rows=tensors.rows, nbytes=tensors.nbytes, level=level):
             raise self.overloaded()
         pending = Pending(tensors, result=self._loop.create_future(), deadline=deadline, level=level)
@@ -122,6 +122,10 @@ class Runner:
         elif not self._running:
             self._advance_soon()
         return pending
+
+    def level_of(self, priority: int) -> int:
+        """The level at which a request of this priority waits; 0 where there are none."""
+        return 0 if self.levels is None else self.levels.of(priority)
 
     def abandon(self, pending: Pending) -> None:
         """Nobody waits for it any more: what is not in the engine by now is never computed."""

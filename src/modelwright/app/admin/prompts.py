@@ -7,7 +7,6 @@ from fastapi import FastAPI, Request, Response
 
 from modelwright.app.admin.door import who_asks
 from modelwright.app.prompts.desk import (
-    AliasWish,
     PromptChanged,
     PromptDesk,
     PromptLine,
@@ -15,6 +14,7 @@ from modelwright.app.prompts.desk import (
     PushWish,
     RenderWish,
 )
+from modelwright.app.wishes import AliasWish
 
 
 def add_prompts(api: FastAPI, desk: PromptDesk) -> None:

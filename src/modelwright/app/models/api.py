@@ -10,7 +10,8 @@ from fastapi import FastAPI, Request, Response
 
 from modelwright.app.admin.door import who_asks
 from modelwright.app.models.desk import ModelDesk
-from modelwright.app.models.types import AliasWish, ModelWish, RemoveWish
+from modelwright.app.models.types import ModelWish, RemoveWish
+from modelwright.app.wishes import AliasWish
 
 
 def add_models(api: FastAPI, desk: ModelDesk, *, moved: Callable[[str, str], Awaitable[None]]) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from modelwright.app.models.types import AliasWish, ModelLine, ModelShown, ModelWish, RemoveWish
+from modelwright.app.models.types import ModelLine, ModelShown, ModelWish, RemoveWish
+from modelwright.app.wishes import AliasWish
 from modelwright.core.contracts.model import MODEL_VERSION, ModelVersion
 from modelwright.core.errors.registry import RegistryError
 from modelwright.core.ports.clock import Clock

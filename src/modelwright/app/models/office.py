@@ -14,8 +14,9 @@ from urllib.parse import quote
 
 import msgspec
 
-from modelwright.app.models.types import AliasWish, ModelLine, ModelShown, ModelWish, RemoveWish
+from modelwright.app.models.types import ModelLine, ModelShown, ModelWish, RemoveWish
 from modelwright.app.supervise.control import Control
+from modelwright.app.wishes import AliasWish
 from modelwright.core.contracts.model import ModelVersion
 from modelwright.core.errors.registry import AliasHasMoved, NotRegistered, RegistryError, VersionInUse, VersionTaken
 from modelwright.core.errors.starting import NotRunning

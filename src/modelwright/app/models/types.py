@@ -7,9 +7,8 @@ from typing import Any
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
+from modelwright.app.wishes import WHO
 from modelwright.core.contracts.model import ModelVersion
-
-WHO = "Over the Unix socket: who asks. Over TCP the key says so."
 
 
 class ModelWish(BaseModel):
@@ -18,17 +17,6 @@ class ModelWish(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     document: dict[str, Any] = Field(description="What it is made of (core/contracts/model.py).")
-    why: str = Field(description="One line for the history.")
-    who: str = Field(default="", description=WHO)
-
-
-class AliasWish(BaseModel):
-    """What an alias shall mean."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    version: str
-    expect: str | None = Field(default=None, description="Only if it means this until now; empty: only a new alias.")
     why: str = Field(description="One line for the history.")
     who: str = Field(default="", description=WHO)
 

@@ -10,12 +10,11 @@ from modelwright.app.keys.desk import Tell
 from modelwright.app.keys.types import Spread
 from modelwright.app.prompts.language import compile_prompt
 from modelwright.app.prompts.source import read_prompt
+from modelwright.app.wishes import WHO, AliasWish
 from modelwright.core.errors.registry import NotRegistered
 from modelwright.core.ports.registry import Entry
 from modelwright.core.prompting.variables import messages_of, values_of
 from modelwright.registry.registry import By, Registry
-
-WHO = "Over the Unix socket: who asks. Over TCP the key says so."
 
 
 class PushWish(BaseModel):
@@ -24,17 +23,6 @@ class PushWish(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     source: str = Field(description="The whole file.")
-    why: str = Field(description="One line for the history.")
-    who: str = Field(default="", description=WHO)
-
-
-class AliasWish(BaseModel):
-    """What an alias shall mean."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    version: str
-    expect: str | None = Field(default=None, description="Only if it means this until now; empty: only a new alias.")
     why: str = Field(description="One line for the history.")
     who: str = Field(default="", description=WHO)
 

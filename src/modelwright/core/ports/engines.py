@@ -67,12 +67,8 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
         return self.rows and bool(self.inputs) and all(spec.shape and spec.shape[0] == -1 for spec in specs)
 
 
-class TensorEngine(Protocol):
-    """Executes a tensor model; called from one thread at a time."""
-
-    def load(self, config: EngineConfig) -> Signature:
-        """Read the model; raises BadModelFile or MissingExtra."""
-        ...
+class Predictor(Protocol):
+    """Executes what is loaded; called from one thread at a time."""
 
     def predict(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Run one batch: inputs by name, each [rows, …] of its spec's dtype (BYTES: object array of bytes).
@@ -84,6 +80,14 @@ class TensorEngine(Protocol):
 
     def close(self) -> None:
         """Give the memory back."""
+        ...
+
+
+class TensorEngine(Predictor, Protocol):
+    """Reads a tensor model and executes it; called from one thread at a time."""
+
+    def load(self, config: EngineConfig) -> Signature:
+        """Read the model; raises BadModelFile or MissingExtra."""
         ...
 
 

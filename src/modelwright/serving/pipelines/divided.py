@@ -87,6 +87,7 @@ class TextRunner(Runner):
         others = _without(tensors.arrays, self._rest.text)
         if sum(map(len, texts.ravel().tolist())) <= INLINE_BYTES:
             return self._submitted(self.front.encode(texts), others, deadline=deadline, priority=priority)
+        # The bound of all levels; that of its own is looked at when it comes to the queue.
         if not self.queue.fits(rows=tensors.rows + self._preparing, nbytes=tensors.nbytes):
             raise self.overloaded()
         whole = Divided(tensors, result=self._loop.create_future(), deadline=deadline, priority=priority)
@@ -152,7 +153,7 @@ class TextRunner(Runner):
     def _place(self, whole: Divided, shares: Sequence[Share]) -> None:
         """All shares or none go into the queue; raises Overloaded."""
         total = _sum(shares)
-        level = 0 if self.levels is None else self.levels.of(whole.priority)
+        level = self.level_of(whole.priority)
         if not self.queue.fits(rows=total.rows, nbytes=total.nbytes, level=level):
             raise self.overloaded()
         asked = functools.partial(Runner.submit, self, deadline=whole.deadline, priority=whole.priority)

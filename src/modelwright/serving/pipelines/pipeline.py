@@ -115,7 +115,7 @@ class Pipeline:
 
 
 class AfterFront:
-    """A pipeline without its front, as an engine; inputs go by the graph's keys, not by names."""
+    """A loaded pipeline without its front; inputs go by the graph's keys, not by names."""
 
     def __init__(self, graph: Graph, *, close: Callable[[], None]) -> None:
         front, *self._rest = graph.nodes
@@ -125,10 +125,6 @@ class AfterFront:
         """The input of the whole that the front makes tokens of."""
         self.keys = dict(front.gives)
         """Of the front's own names."""
-
-    def load(self, config: EngineConfig) -> Signature:
-        """The whole is loaded."""
-        raise NotImplementedError
 
     def predict(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         return _run(self._graph, self._rest, inputs)

@@ -15,8 +15,9 @@ from modelwright.app.models.desk import ModelDesk
 from modelwright.app.models.office import FRESH, ModelOffice, differing
 from modelwright.app.models.push import Told, pack, send
 from modelwright.app.models.signature import read_signature
-from modelwright.app.models.types import AliasWish, ModelWish, RemoveWish
+from modelwright.app.models.types import ModelWish, RemoveWish
 from modelwright.app.models.verbs import ModelVerbs
+from modelwright.app.wishes import AliasWish
 from modelwright.core.contracts.model import Lineage, ModelVersion
 from modelwright.core.errors.artifacts import ArtifactDamaged, ArtifactError
 from modelwright.core.errors.registry import NotRegistered, RegistryError, VersionInUse
