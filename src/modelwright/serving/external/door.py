@@ -99,6 +99,7 @@ class ExternalDoor:
                 hint="see the part's log, and `engine.arguments`" if done else "raise `engine.load_timeout`",
             )
         alive = starting.result()
+        await self._look()
         self._ready = True
         self._watching = asyncio.create_task(self._watch(self._ending))
         return Loaded(load_ms=1000 * (alive - begun), warmup_ms=1000 * (self._now() - alive))
@@ -178,13 +179,17 @@ class ExternalDoor:
             await asyncio.wait((ending,), timeout=LOOK)
             if ending.done():
                 break
-            told = await self._server.told()
-            self._told = told or self._told
-            misses = 0 if told or await self._server.alive() else misses + 1
+            misses = 0 if await self._look() or await self._server.alive() else misses + 1
         self._ready = False
         if not self._stopping:
             words = ending.result() if ending.done() else "says no more that it lives"
             self._on_lost(EngineEnded(f"the server of {self._model} {words}", hint="see the part's log"))
+
+    async def _look(self) -> bool:
+        """Read its numbers; whether it told them."""
+        told = await self._server.told()
+        self._told = told or self._told
+        return told is not None
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         path, method = scope["path"], scope["method"]
