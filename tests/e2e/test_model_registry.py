@@ -96,6 +96,10 @@ def test_what_serves_is_not_removed(site: Site) -> None:
     folder = site.manifest.parent
     models(folder, "push", "digits", "v2", str(folder / "double.onnx"), "--why", "other", env=secrets_of(site))
     models(folder, "alias", "digits", "next", "v2", "--expect", "", "--why", "try it")
+    told = modelwright("models", "diff", "digits", "v1", "next", "-f", str(site.manifest)).stdout
+    assert told.splitlines()[0].split() == ["v1", "v2", "change"]
+    assert "files.double.onnx" in told
+    assert "{" not in told
     assert "the alias next" in models(folder, "remove", "digits", "v2", "--why", "x", status=1, env=secrets_of(site))
     refused = models(folder, "remove", "digits", "v1", "--why", "x", status=1, env=secrets_of(site))
     assert "held by the alias champion, the model digits, which is served, the model far, which is served" in refused

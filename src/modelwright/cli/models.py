@@ -3,32 +3,39 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from modelwright.cli.changes import who_asks
+from modelwright.cli.versions import (
+    MANIFEST,
+    Alias,
+    Expected,
+    File,
+    Json,
+    Meant,
+    Named,
+    Why,
+    print_facts,
+    print_history,
+    print_line,
+)
 
 if TYPE_CHECKING:
     from modelwright.app.models.office import ModelOffice
     from modelwright.app.models.push import Told
-    from modelwright.app.models.types import ModelShown
     from modelwright.app.models.verbs import ModelVerbs
     from modelwright.app.repository.office import RepositoryOffice
     from modelwright.app.supervise.fleet.talk import Loaded
 
-File = Annotated[Path, typer.Option("--file", "-f", help="The manifest.")]
 Environment = Annotated[
     str | None, typer.Option("--env", help="Environment: development, test or production.", metavar="NAME")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print facts for programs.")]
 Name = Annotated[str, typer.Argument(help="Name of the model in the registry.", metavar="NAME")]
 Word = Annotated[str, typer.Argument(help="A version, an alias or a document's digest.", metavar="VERSION")]
-Why = Annotated[str, typer.Option(help="Why, in one line: it stands in the history.")]
 Running = Annotated[str, typer.Argument(help="Name of the model, or one version of it.", metavar="NAME[@VERSION]")]
 Pairs = list[str] | None
-
-MANIFEST = Path("modelwright.yaml")
 
 app = typer.Typer(help="Keep versions of models; see which are loaded, load and unload them.", no_args_is_help=True)
 
@@ -38,13 +45,12 @@ def list_models(*, file: File = MANIFEST, env: Environment = None, as_json: Json
     """List all models with their versions and aliases."""
     found = _office(file, env).list()
     if as_json:
-        _facts(found)
+        print_facts(found)
         return
     if not found:
         print("No model is registered yet; `modelwright models push` does it.")
     for line in found:
-        aliases = ", ".join(f"{alias} is {version}" for alias, version in line.aliases.items())
-        print(f"{line.name}: {', '.join(line.versions) or 'no version'}" + (f" ({aliases})" if aliases else ""))
+        print_line(line.name, line.versions, line.aliases)
 
 
 @app.command()
@@ -52,15 +58,17 @@ def show(name: Name, version: Word, *, file: File = MANIFEST, env: Environment =
     """Tell what a version is made of and where it came from."""
     shown = _office(file, env).show(name, version)
     if as_json:
-        _facts(shown)
+        print_facts(shown)
         return
-    _print(shown)
+    from modelwright.cli.model_view import lines_of
+
+    print("\n".join(lines_of(shown)))
 
 
 @app.command()
 def push(
     name: Name,
-    version: Annotated[str, typer.Argument(help="What it shall be called, such as v3.", metavar="VERSION")],
+    version: Named,
     path: Annotated[Path, typer.Argument(help="Its file or folder.", metavar="PATH", exists=True)],
     *,
     why: Why,
@@ -97,7 +105,7 @@ def push(
 def _push(name: str, version: str, path: Path, *, told: Told, why: str, verbs: ModelVerbs, as_json: bool) -> None:
     shown = verbs.push(name, version, path, told=told, why=why)
     if as_json:
-        _facts(shown)
+        print_facts(shown)
         return
     print(f"{name}@{version} is registered ({shown.model.digest}).")
 
@@ -105,13 +113,11 @@ def _push(name: str, version: str, path: Path, *, told: Told, why: str, verbs: M
 @app.command()
 def alias(
     name: Name,
-    word: Annotated[str, typer.Argument(help="The alias.", metavar="ALIAS")],
-    version: Annotated[str, typer.Argument(help="What it shall mean.", metavar="VERSION")],
+    word: Alias,
+    version: Meant,
     *,
     why: Why,
-    expect: Annotated[
-        str | None, typer.Option(help="Move it only if it means this version until now; empty: if it is new.")
-    ] = None,
+    expect: Expected = None,
     file: File = MANIFEST,
     env: Environment = None,
     as_json: Json = False,
@@ -119,7 +125,7 @@ def alias(
     """Let an alias mean a version."""
     found = _office(file, env).alias(name, word, version=version, expect=expect, why=why)
     if as_json:
-        _facts(found)
+        print_facts(found)
         return
     print(f"{name}@{word} is {version}.")
 
@@ -127,16 +133,11 @@ def alias(
 @app.command()
 def history(name: Name, *, file: File = MANIFEST, env: Environment = None, as_json: Json = False) -> None:
     """Tell who registered, moved or removed what, when and why; the oldest first."""
-    from datetime import UTC, datetime
-
     found = _office(file, env).history(name)
     if as_json:
-        _facts(found)
+        print_facts(found)
         return
-    for entry in found:
-        at = datetime.fromtimestamp(entry.at, UTC).strftime("%Y-%m-%d %H:%M UTC")
-        was = f" (was {entry.was})" if entry.was else ""
-        print(f"{at}  {entry.who}  {entry.act} {entry.name}: {entry.to or 'nothing'}{was}  {entry.why}")
+    print_history(found)
 
 
 @app.command()
@@ -151,16 +152,20 @@ def diff(
 ) -> None:
     """Show in what two versions differ: files, tensors, metrics and where they came from."""
     from modelwright.app.models.office import differing
+    from modelwright.cli.model_view import diff_table
+    from modelwright.cli.status import WIDE, console_for
 
     office = _office(file, env)
     one, other = office.show(name, old), office.show(name, new)
     found = differing(one.model, other.model)
     if as_json:
         rows = [{"what": what, "old": before, "new": after} for what, before, after in found]
-        _facts({"old": one.version, "new": other.version, "differences": rows})
+        print_facts({"old": one.version, "new": other.version, "differences": rows})
         return
-    for what, before, after in found:
-        print(f"{what}: {_text(before)} -> {_text(after)}")
+    if not found:
+        print(f"{name}@{one.version} and {name}@{other.version} are the same.")
+        return
+    console_for(WIDE).print(diff_table(one, other))
 
 
 @app.command()
@@ -178,7 +183,7 @@ def pull(
     where = to or Path(_office(file, env).show(name, version).model.name)
     shown = verbs.pull(name, version, where)
     if as_json:
-        _facts({"path": str(where.absolute()), "version": shown.version, "digest": shown.model.digest})
+        print_facts({"path": str(where.absolute()), "version": shown.version, "digest": shown.model.digest})
         return
     print(f"{name}@{shown.version} is {where} ({shown.model.digest}).")
 
@@ -198,7 +203,7 @@ def remove(
 
     done = _verbs(file, env, quiet=as_json).remove(name, version, why=why)
     if as_json:
-        _facts(done)
+        print_facts(done)
         return
     swept = done.swept
     print(
@@ -264,36 +269,6 @@ def _verbs(file: Path, env: str | None, *, quiet: bool) -> ModelVerbs:
     return ModelVerbs(_office(file, env), blobs, say=(lambda _: None) if quiet else print)
 
 
-def _print(shown: ModelShown) -> None:
-    from modelwright.core.quantities import told_size
-
-    model, lineage = shown.model, shown.model.lineage
-    facts: dict[str, str] = {
-        "digest": model.digest,
-        "format": model.format,
-        "size": f"{told_size(model.size)} in {len(model.files)} files" if model.folder else told_size(model.size),
-        "aliases": ", ".join(shown.aliases),
-        "licence": model.licence,
-        "source": model.source,
-        "metrics": ", ".join(f"{name} {value:g}" for name, value in model.metrics.items()),
-        "tags": ", ".join(f"{name}={value}" for name, value in model.tags.items()),
-        "parent": lineage.parent,
-        "recipe": lineage.recipe,
-        "data": lineage.data,
-        "machine": lineage.machine,
-        "libraries": ", ".join(f"{name} {value}" for name, value in lineage.libraries.items()),
-    }
-    print(f"{shown.name}@{shown.version} ({model.name})")
-    for name, value in facts.items():
-        if value:
-            print(f"  {name}: {value}")
-    for word, tensors in (
-        (("takes", model.signature.inputs), ("gives", model.signature.outputs)) if model.signature else ()
-    ):
-        for tensor in tensors:
-            print(f"  {word}: {tensor.name} {tensor.datatype} {list(tensor.shape)}")
-
-
 def _pairs(given: Pairs, *, hint: str) -> dict[str, str]:
     pairs: dict[str, str] = {}
     for text in given or []:
@@ -316,13 +291,3 @@ def _metrics(given: Pairs) -> dict[str, float]:
         if not isfinite(metrics[name]):
             raise typer.BadParameter(f"{text!r} is no number", param_hint="--metric")
     return metrics
-
-
-def _text(value: Any) -> str:
-    return str(value) if value or value == 0 else "nothing"
-
-
-def _facts(found: Any) -> None:
-    import msgspec
-
-    print(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())

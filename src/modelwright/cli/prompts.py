@@ -8,17 +8,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from modelwright.cli.changes import tell_spread, who_asks
+from modelwright.cli.versions import (
+    MANIFEST,
+    Alias,
+    Expected,
+    File,
+    Json,
+    Meant,
+    Named,
+    Why,
+    print_facts,
+    print_history,
+    print_line,
+)
 
 if TYPE_CHECKING:
     from modelwright.app.prompts.office import PromptOffice
 
-File = Annotated[Path, typer.Option("--file", "-f", help="The manifest.")]
-Json = Annotated[bool, typer.Option("--json", help="Print facts for programs.")]
 Name = Annotated[str, typer.Argument(help="Name of the prompt.", metavar="NAME")]
 Word = Annotated[str, typer.Argument(help="A version, an alias or a digest.", metavar="VERSION")]
-Why = Annotated[str, typer.Option(help="Why, in one line: it stands in the history.")]
-
-MANIFEST = Path("modelwright.yaml")
 
 app = typer.Typer(help="Look at versions of prompts and move aliases.", no_args_is_help=True)
 
@@ -28,11 +36,10 @@ def list_prompts(*, file: File = MANIFEST, as_json: Json = False) -> None:
     """List all prompts with their versions and aliases."""
     found = _office(file).list()
     if as_json:
-        _facts(found)
+        print_facts(found)
         return
     for line in found:
-        aliases = ", ".join(f"{alias} is {version}" for alias, version in line["aliases"].items())
-        print(f"{line['name']}: {', '.join(line['versions'])}" + (f" ({aliases})" if aliases else ""))
+        print_line(line["name"], line["versions"], line["aliases"])
 
 
 @app.command()
@@ -40,7 +47,7 @@ def show(name: Name, version: Word, *, file: File = MANIFEST, as_json: Json = Fa
     """Print a version's file."""
     found = _office(file).show(name, version)
     if as_json:
-        _facts(found)
+        print_facts(found)
         return
     print(found["source"], end="" if found["source"].endswith("\n") else "\n")
 
@@ -48,7 +55,7 @@ def show(name: Name, version: Word, *, file: File = MANIFEST, as_json: Json = Fa
 @app.command()
 def push(
     name: Name,
-    version: Annotated[str, typer.Argument(help="What it shall be called, such as v3.", metavar="VERSION")],
+    version: Named,
     source: Annotated[Path, typer.Argument(help="Its file.", metavar="FILE", exists=True, dir_okay=False)],
     *,
     why: Why,
@@ -58,7 +65,7 @@ def push(
     """Register a version; it is used as soon as an alias means it."""
     found = _office(file).push(name, version, source=source.read_text("utf-8"), why=why)
     if as_json:
-        _facts(found)
+        print_facts(found)
         return
     print(f"{name}@{version} is registered ({found['versions'][version]}).")
 
@@ -66,11 +73,11 @@ def push(
 @app.command()
 def alias(
     name: Name,
-    word: Annotated[str, typer.Argument(help="The alias.", metavar="ALIAS")],
-    version: Annotated[str, typer.Argument(help="What it shall mean.", metavar="VERSION")],
+    word: Alias,
+    version: Meant,
     *,
     why: Why,
-    expect: Annotated[str | None, typer.Option(help="Move it only if it means this version until now.")] = None,
+    expect: Expected = None,
     file: File = MANIFEST,
     as_json: Json = False,
 ) -> None:
@@ -81,7 +88,7 @@ def alias(
 
     found = _office(file).alias(name, word, version=version, expect=expect, why=why)
     if as_json:
-        _facts(found)
+        print_facts(found)
         return
     print(f"{name}@{word} is {version}.")
     tell_spread(None if found["spread"] is None else msgspec.convert(found["spread"], Spread))
@@ -90,16 +97,15 @@ def alias(
 @app.command()
 def history(name: Name, *, file: File = MANIFEST, as_json: Json = False) -> None:
     """Tell who registered or moved what, when and why; the oldest first."""
-    from datetime import UTC, datetime
+    import msgspec
+
+    from modelwright.core.ports.registry import Entry
 
     found = _office(file).history(name)
     if as_json:
-        _facts(found)
+        print_facts(found)
         return
-    for entry in found:
-        at = datetime.fromtimestamp(entry["at"], UTC).strftime("%Y-%m-%d %H:%M UTC")
-        was = f" (was {entry['was']})" if entry["was"] else ""
-        print(f"{at}  {entry['who']}  {entry['act']} {entry['name']}: {entry['to']}{was}  {entry['why']}")
+    print_history(msgspec.convert(found, list[Entry]))
 
 
 @app.command()
@@ -119,7 +125,7 @@ def diff(
     before, after = (f"{name}@{found['version']}" for found in (one, other))
     lines = list(unified_diff(one["source"].splitlines(), other["source"].splitlines(), before, after, lineterm=""))
     if as_json:
-        _facts({"old": one["digest"], "new": other["digest"], "diff": lines})
+        print_facts({"old": one["digest"], "new": other["digest"], "diff": lines})
         return
     for line in lines:
         print(line)
@@ -137,7 +143,7 @@ def render(
     """Print the messages that a call with these values would get; values are JSON, or text as it is."""
     messages = _office(file).render(name, version, variables=_variables(values or []))
     if as_json:
-        _facts(messages)
+        print_facts(messages)
         return
     for message in messages:
         print(f"[{message['role']}]\n{message['content']}\n")
@@ -163,9 +169,3 @@ def _variables(given: list[str]) -> dict[str, Any]:
         except msgspec.DecodeError:
             variables[name] = value
     return variables
-
-
-def _facts(found: Any) -> None:
-    import msgspec
-
-    print(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())

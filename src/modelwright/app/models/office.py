@@ -135,13 +135,17 @@ def _flat(model: ModelVersion) -> dict[str, Any]:
     facts: dict[str, Any] = msgspec.to_builtins(model)
     files: Sequence[dict[str, Any]] = facts.pop("files")
     signature = facts.pop("signature") or {}
-    found: dict[str, Any] = {}
-    for name, value in facts.items():
-        within = value if isinstance(value, dict) else None
-        found.update({name: value} if within is None else {f"{name}.{key}": each for key, each in within.items()})
+    found = _leaves(facts)
     for side, tensors in signature.items():
         found |= {f"{side}.{each['name']}": f"{each['datatype']} {list(each['shape'])}" for each in tensors}
     return found | {f"files.{file['path']}": f"{file['digest']} ({file['size']} bytes)" for file in files}
+
+
+def _leaves(facts: dict[str, Any], above: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in facts.items():
+        found |= _leaves(value, f"{above}{name}.") if isinstance(value, dict) else {f"{above}{name}": value}
+    return found
 
 
 def _path(name: str) -> str:
