@@ -19,6 +19,7 @@ run: ## start the quickstart: a model and an LLM behind one gateway (PORT=8000 A
 test: ## run the tests (LANE=unit, contracts, house or e2e; WORKERS=0 in one process; ARGS="-k name" for pytest)
 	@sh requirements/install.sh dev
 	@case " $(LANE) " in *" contracts "* | *" e2e "*) sh requirements/install-torch.sh;; esac
+	@case " $(LANE) " in *" e2e "*) sh requirements/install-kserve.sh;; esac
 	@sh tests/system-packages.sh curl postgres redis-server
 	@exec $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --max-worker-restart=0 --durations=10 $(addprefix tests/,$(LANE)) $(ARGS)
 

@@ -1,4 +1,4 @@
-"""The V2 protocol over gRPC in front of a whole site: NVIDIA's clients, streams, deadlines, a killed door, a drain."""
+"""The V2 protocol over gRPC in front of a whole site: NVIDIA's and KServe's clients, streams, deadlines, a drain."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import asyncio
 import os
 import queue
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -26,13 +28,15 @@ from modelwright.app.artifacts.digests import digest_of
 from modelwright.app.supervise.ask import ask
 from modelwright.core.status import Busy
 from tests.e2e.clients import patient
-from tests.e2e.running import Site, modelwright, running
+from tests.e2e.running import ROOT, Site, modelwright, running
 from tests.e2e.serving_worker import request as json_request
 from tests.making.onnx_models import double, identity
 
 service_pb2: Any = service_messages  # its messages are made when it is imported, which no checker sees
 
 pytestmark = pytest.mark.e2e
+KSERVE = ROOT / ".venv" / "kserve-client"
+"""Made by requirements/install-kserve.sh."""
 
 MANIFEST = """
 schema: 1
@@ -103,6 +107,31 @@ def test_what_the_server_and_its_models_are(client: Any, key: dict[str, str]) ->
     config = client.get_model_config("double", headers=key).config
     assert (config.max_batch_size, list(config.input[0].dims)) == (8, [4])
     assert config.input[0].data_type == 11  # TYPE_FP32
+
+
+def test_kserves_client_over_both_wires(site: Site) -> None:
+    """In a process of its own, which finds the client's libraries; ours do not."""
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "tests" / "e2e" / "kserve_calls.py"), site.public, site.watch().grpc],
+        env={**os.environ, "PYTHONPATH": str(KSERVE), "MODELWRIGHT_TEST_KEY": site.key},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    told = msgspec.json.decode(done.stdout)
+    outputs = {"y": [2, 4, 6, 8, 1, -2, 0, 16], "total": [10, 7.5]}
+    answer = {"model": "double", "id": "mine", "outputs": outputs}
+    for wire in ("rest", "grpc"):
+        found = told[wire]
+        assert [found[name] for name in ("live", "ready", "double", "other")] == [True, True, True, False], wire
+        assert found["json"] == found["binary"] == answer, wire
+        assert found["words"]["outputs"] == {"y": ["é", "two words"]}, wire
+        assert "has size 3 in dimension 1" in found["wrong"], wire
+    assert "401" in told["rest"]["stranger"]
+    assert told["grpc"]["stranger"].startswith("UNAUTHENTICATED")
+    assert told["grpc"]["wrong"].startswith("INVALID_ARGUMENT")
 
 
 @pytest.mark.parametrize("compression", [None, "gzip", "deflate"])
