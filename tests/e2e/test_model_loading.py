@@ -72,7 +72,7 @@ def test_an_unloaded_model_ends_after_its_calls_and_answers_again_when_it_is_loa
     status = site.status()
     assert [part.detail for part in status.parts if part.state == "off"] == ["unloaded; modelwright models load sums"]
 
-    models(site, "models", "load", "sums")
+    models(site, "models", "load", "sums@1")
     assert infer(site, "sums").status == 200
     assert states(site)["sums@1"] == "READY"
     assert "there is no model" in models(site, "models", "load", "sum", status=1)
@@ -100,7 +100,8 @@ def test_the_repository_extension_is_for_admins_alone(site: Site, admin: str) ->
     assert {(model["name"], model["version"], model["state"]) for model in index} >= {("sums", "v2", "READY")}
 
     assert ask("models/sums/unload", b'{"parameters": {"version": "v2", "unload_dependents": true}}').status == 200
-    assert site.call("POST", "/v2/models/sums/versions/v2/infer", INFER).status == 503
+    refused = site.call("POST", "/v2/models/sums/versions/v2/infer", INFER)
+    assert (refused.status, b"model sums@v2 is not loaded" in refused.body) == (503, True)
     assert site.call("GET", "/v2/models/sums").json()["versions"] == ["1"]
     assert len(ask("index", b'{"ready": true}').json()) == len(index) - 1
     assert ask("models/sums/load", b'{"parameters": {"version": "v2"}}').status == 200

@@ -8,11 +8,8 @@ from pathlib import Path
 
 import msgspec
 
-from modelwright.app.supervise.fleet.talk import FLEET, FleetTold, FleetWish, Loaded
+from modelwright.app.supervise.fleet.talk import FLEET, WITHIN, FleetTold, FleetWish, Loaded
 from modelwright.core.errors.calls import ModelUnavailable, UnknownEndpoint
-
-WITHIN = 600.0
-"""Seconds that a model may take to be loaded."""
 
 
 class RepositoryDesk:
@@ -43,7 +40,7 @@ class RepositoryDesk:
         if not told.problem:
             return told.models
         if told.problem.startswith("there is no model"):
-            raise UnknownEndpoint(told.problem, hint="add it to the manifest")
+            raise UnknownEndpoint(told.problem, hint="name one of the manifest, or its group")
         raise ModelUnavailable(f"model {wish.name} could not be loaded: {told.problem}", hint="see its log")
 
     async def _asked(self, wish: FleetWish) -> FleetTold:

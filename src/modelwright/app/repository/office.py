@@ -8,11 +8,8 @@ from urllib.parse import quote
 import msgspec
 
 from modelwright.app.supervise.control import Control
-from modelwright.app.supervise.fleet.talk import Loaded
+from modelwright.app.supervise.fleet.talk import WITHIN, Loaded
 from modelwright.core.errors.calls import ModelUnavailable, UnknownEndpoint
-
-WITHIN = 600.0
-"""Seconds that a model may take to be loaded."""
 
 
 class RepositoryOffice:

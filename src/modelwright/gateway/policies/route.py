@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from modelwright.core import split
+from modelwright.core.contracts.snapshot import SERVING
 from modelwright.core.errors.calls import Forbidden, ModelUnavailable, ProviderOff, UnknownEndpoint, Unprocessable
 from modelwright.core.ports.clock import Clock
 from modelwright.gateway.call import Call, Handler, Reply
@@ -63,7 +64,8 @@ class ChooseRoute:
         if lane.preamble is not None:
             lane.preamble.note(row)
         if lane.off and lane.own:
-            raise ModelUnavailable(f"model {lane.model} is not loaded", hint=lane.off, retry_after=UNLOADED)
+            label = lane.provider.removeprefix(f"{SERVING}:")
+            raise ModelUnavailable(f"model {label} is not loaded", hint=lane.off, retry_after=UNLOADED)
         if lane.off:
             raise ProviderOff(f"provider {lane.provider} is off", hint=lane.off)
         call.deadline = call.started + lane.total

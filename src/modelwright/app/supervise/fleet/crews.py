@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -26,11 +26,6 @@ class Coming(NamedTuple):
 def members(crews: dict[str, list[RunningPart]]) -> list[RunningPart]:
     """All parts of all units."""
     return [part for crew in crews.values() for part in crew]
-
-
-def homes(units: Mapping[str, Unit]) -> dict[str, str]:
-    """The unit of each model and version."""
-    return {label: unit.name for unit in units.values() for label in unit.labels}
 
 
 def addressed(
@@ -58,11 +53,6 @@ def as_refused(status: PartStatus) -> PartStatus:
 def off(name: str, detail: str) -> PartStatus:
     """The status of a unit that nobody runs."""
     return PartStatus(name=f"{SERVING}-{name}", kind=SERVING, state="off", detail=detail)
-
-
-def unknown(name: str, units: Collection[str]) -> str:
-    """What is said of a name that no unit has."""
-    return f"there is no model {name[:80]!r}; there is {', '.join(units) or 'none'}"
 
 
 def as_loaded(unit: Unit, crew: Sequence[RunningPart], *, off: str, waking: bool) -> list[Loaded]:

@@ -12,10 +12,10 @@ import msgspec
 from modelwright.app.parts import PartSpec
 from modelwright.app.supervise.devices.doors import Door
 from modelwright.app.supervise.fleet.bell import Bell
-from modelwright.app.supervise.fleet.crews import Coming, addressed, as_loaded, as_refused, homes, members, off, unknown
+from modelwright.app.supervise.fleet.crews import Coming, addressed, as_loaded, as_refused, members, off
 from modelwright.app.supervise.fleet.leaving import busy_of, until_idle
 from modelwright.app.supervise.fleet.talk import Loaded
-from modelwright.app.supervise.fleet.units import Unit
+from modelwright.app.supervise.fleet.units import Unit, homes, meant, unknown
 from modelwright.app.supervise.part import RunningPart
 from modelwright.core.contracts.snapshot import Snapshot
 from modelwright.core.errors.starting import StartError
@@ -184,6 +184,7 @@ class Fleet:
 
     async def load(self, name: str) -> str:
         """Start a unit that was unloaded; what is in the way, empty when it is ready."""
+        name = meant(name, self._units)
         if name not in self._units:
             return unknown(name, self._units)
         was = name in self._unloaded
@@ -195,6 +196,7 @@ class Fleet:
 
     async def unload(self, name: str) -> str:
         """End a unit's processes after their last calls, until it is loaded again; what is in the way."""
+        name = meant(name, self._units)
         if name not in self._units:
             return unknown(name, self._units)
         self._unloaded.add(name)

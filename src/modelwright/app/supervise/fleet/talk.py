@@ -6,6 +6,8 @@ import msgspec
 
 FLEET = "fleet"
 """Name of the supervisor's socket in the runtime directory; no worker's, so that nobody asks it for metrics."""
+WITHIN = 600.0
+"""Seconds that a model may take to be loaded."""
 
 
 class FleetWish(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import msgspec
 
@@ -53,3 +53,23 @@ class Unit(msgspec.Struct, frozen=True, kw_only=True):
         group = tuple(msgspec.structs.replace(one, marks="") for one in self.spec.group)
         spec = msgspec.structs.replace(self.spec, release="", log_level="", model=model, group=group)
         return msgspec.structs.replace(self, spec=spec, scale=ScaleRule(least=min(1, self.scale.least)))
+
+
+def homes(units: Mapping[str, Unit]) -> dict[str, str]:
+    """The unit of each model and version."""
+    return {label: unit.name for unit in units.values() for label in unit.labels}
+
+
+def meant(name: str, units: Mapping[str, Unit]) -> str:
+    """The unit of this name; the version that stands first may be named as `name@version`, as others are."""
+    first, at, version = name.partition("@")
+    model = units[first].spec.model if at and first in units else None
+    return first if model is not None and model.version == version else name
+
+
+def unknown(name: str, units: Mapping[str, Unit]) -> str:
+    """What is said of a name that no unit has."""
+    group = homes(units).get(name)
+    if group is not None:
+        return f"there is no model {name!r} by itself: it shares the process of the group {group}"
+    return f"there is no model {name[:80]!r}; there is {', '.join(units) or 'none'}"

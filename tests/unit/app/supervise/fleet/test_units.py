@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from modelwright.app.parts import ModelPart, PartSpec
-from modelwright.app.supervise.fleet.units import Unit
+from modelwright.app.supervise.fleet.units import Unit, meant, unknown
 from modelwright.core.scaling import ScaleRule
 
 MODEL = ModelPart(
@@ -45,3 +45,16 @@ def test_a_new_process_takes_the_first_free_number() -> None:
     assert UNIT.replica(set()).name == "serving-digits-0"
     assert UNIT.replica({"serving-digits-0", "gateway-0", "control"}).name == "serving-digits-1"
     assert UNIT.replica({"serving-digits-1", "serving-digits-2"}).name == "serving-digits-0"
+
+
+def test_the_version_that_stands_first_may_be_named_like_the_others() -> None:
+    second = msgspec.structs.replace(changed(version="v2"), name="digits@v2")
+    units = {"digits": changed(version="v1"), "digits@v2": second}
+    found = [meant(name, units) for name in ("digits", "digits@v1", "digits@v2", "digits@v3", "other@v1")]
+    assert found == ["digits", "digits", "digits@v2", "digits@v3", "other@v1"]
+
+
+def test_a_model_of_a_group_is_told_from_one_that_nobody_knows() -> None:
+    group = Unit(name="small", spec=msgspec.structs.replace(SPEC, model=None, group=(MODEL,)))
+    assert "shares the process of the group small" in unknown("digits", {"small": group})
+    assert unknown("other", {"small": group}) == "there is no model 'other'; there is small"
