@@ -26,7 +26,7 @@ import numpy as np
 
 from bench.load.wrk import Load, wrk
 from bench.process import LOAD_CPU, SERVER_CPU, children, cpu_seconds, free_port, resident_mb, running, scratch
-from bench.serving import PATH, json_request, raw_loop, worker
+from bench.serving import PATH, RawLoop, json_request, worker
 from bench.serving_models import FEATURES, heavy, tiny
 
 MLSERVER, LITSERVE, ENGINE = "mlserver==1.7.1", "litserve==0.2.19", "onnxruntime==1.31.1"
@@ -76,14 +76,14 @@ def main() -> None:
             ("heavy model", heavy(folder / "heavy.onnx"), None),
         ):
             print(f"{title}; {', '.join(programs)}\n", flush=True)
-            best = 1e6 / min(raw_loop(model, x).values())
+            raw = RawLoop(model, x, cpu=cpu)
             with ExitStack() as stack:
                 servers = [
                     stack.enter_context(_ours(folder, model, x, cpu=cpu)),
                     stack.enter_context(_mlserver(folder, model, x, python=programs[MLSERVER], cpu=cpu)),
                     stack.enter_context(_litserve(folder, model, x, python=programs[LITSERVE], cpu=cpu)),
                 ]
-                _print(servers, _rounds(folder, servers), best=best)
+                _print(servers, *_rounds(folder, servers, raw))
 
 
 def _installed(folder: Path, package: str) -> Path:
@@ -153,13 +153,17 @@ def _ready(name: str, url: str, body: bytes, *, pid: int, since: float) -> Serve
             time.sleep(0.02)
 
 
-def _rounds(folder: Path, servers: Sequence[Server]) -> dict[tuple[str, int], Seen]:
-    """One after the other, again and again."""
+def _rounds(
+    folder: Path, servers: Sequence[Server], raw: RawLoop
+) -> tuple[dict[tuple[str, int], Seen], dict[int, float]]:
+    """One after the other, again and again; and what the raw loop did beside them, by connections, in rows/s."""
+    best: dict[int, list[float]] = {connections: [] for connections in CONNECTIONS}
     seen: dict[tuple[str, int], Seen] = {}
     for server in servers:
         _load(folder, server, connections=32, seconds=1.0)
     for _ in range(ROUNDS):
         for connections in CONNECTIONS:
+            best[connections].append(raw.rate())
             for server in servers:
                 processes = server.processes
                 before = cpu_seconds(processes)
@@ -167,7 +171,7 @@ def _rounds(folder: Path, servers: Sequence[Server]) -> dict[tuple[str, int], Se
                 found = seen.setdefault((server.name, connections), Seen())
                 found.loads.append(load)
                 found.cpu.append(1e6 * (cpu_seconds(processes) - before) / max(1, load.requests))
-    return seen
+    return seen, {connections: median(rates) for connections, rates in best.items()}
 
 
 def _load(folder: Path, server: Server, *, connections: int, seconds: float) -> Load:
@@ -183,7 +187,7 @@ def _load(folder: Path, server: Server, *, connections: int, seconds: float) -> 
     )
 
 
-def _print(servers: Sequence[Server], seen: dict[tuple[str, int], Seen], *, best: float) -> None:
+def _print(servers: Sequence[Server], seen: dict[tuple[str, int], Seen], best: dict[int, float]) -> None:
     names = ("rows/s", "of raw best", "CPU µs", "x ours", "p50 ms", "p99 ms", "errors")
     print(f"\n{'':18} " + " ".join(f"{name:>11}" for name in names))
     for connections in CONNECTIONS:
@@ -195,7 +199,7 @@ def _print(servers: Sequence[Server], seen: dict[tuple[str, int], Seen], *, best
             errors = sum(load.errors for load in found.loads)
             label = f"{server.name} c={connections}"
             print(
-                f"{label:18} {rate:11.0f} {rate / best:11.2f} {cpu:11.0f} {cpu / ours:11.1f} "
+                f"{label:18} {rate:11.0f} {rate / best[connections]:11.2f} {cpu:11.0f} {cpu / ours:11.1f} "
                 f"{p50:11.2f} {p99:11.2f} {errors:11}"
             )
     print()
