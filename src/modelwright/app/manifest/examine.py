@@ -185,6 +185,8 @@ def _validated(resolved: Resolved) -> tuple[Manifest | None, list[Finding]]:
                 problem, remedy, close = explained(detail, path=path, masked=masked)
                 on_key = detail["type"] == "extra_forbidden" or detail["loc"][-1:] == ("[key]",)
                 found.append(Finding(_place(path, detail["type"]), problem, remedy, close, on_key))
+            if detail["type"] not in {"missing", "extra_forbidden"}:
+                resolved.unknown.add(path)
             tree = _pruned(tree, path, detail["type"])
     return None, found
 

@@ -107,6 +107,8 @@ def _wrong_kind(kind: str, value: Any, *, path: Path, masked: bool) -> tuple[str
         remedy = f'write "{value}", in quotes'
     if kind == "string_type" and isinstance(value, dict | list):
         remedy = "write one value"
+    if kind.startswith("model_") and isinstance(value, str) and "kind" in keys_at(path):
+        remedy = f"write `{field}: {{kind: …}}`" if masked else f'write `{field}: {{kind: "{value}"}}`'
     if value is None:
         return "has no value", f"give it {wanted}, or leave `{field}` out", ""
     return f"{shown(value, masked=masked)} is not {wanted}", remedy, ""

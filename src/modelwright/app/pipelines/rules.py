@@ -22,8 +22,10 @@ def _source_or_pipeline(case: Case) -> Iterator[Finding]:
         here: Path = ("models", name)
         if model.pipeline is None:
             is_class = (model.engine.kind or "").startswith(PYTHON)  # its code may be all that it has
-            if not model.source and not is_class and (*here, "source") not in case.unknown:
-                remedy = "write `source: ./path/of/the/model/file`, or `pipeline: …`"
+            if not model.source and not is_class and not {(*here, "source"), (*here, "engine")} & {*case.unknown}:
+                remedy = (
+                    "write `source: ./path/of/the/model/file`, `engine: {kind: python:module:Class}` or `pipeline: …`"
+                )
                 yield Finding(here, "`source` is missing", remedy)
             if model.engine.kind == PIPELINE:
                 yield Finding((*here, "engine", "kind"), "there are no steps", "write `pipeline: {steps: …}`")

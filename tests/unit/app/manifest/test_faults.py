@@ -38,6 +38,8 @@ models:
   tensors: {source: ./digits.onnx, engine: {cache: 1MiB}, batching: {max_sequences: 3}}
   chat: {source: ./chat.gguf, labels: ./names.txt}
   later: {source: ./chat.gguf, engine: {kind: vllm}}
+  own: {source: "python:models:Greeter"}
+  mine: {engine: "python:models:Greeter"}
 providers:
   openai: {kind: openai}
   typo: {kind: opennai, keys: sk-topsecret}

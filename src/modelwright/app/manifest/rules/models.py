@@ -34,7 +34,9 @@ def _model_files(case: Case) -> Iterator[Finding]:
         if facts.awaited:
             pass
         elif facts.source_problem:
-            yield Finding((*here, "source"), f"{model.source!r} {facts.source_problem}", "name the model file")
+            is_class = str(model.source).startswith(PYTHON)
+            remedy = f'write `engine: {{kind: "{model.source}"}}` instead' if is_class else "name the model file"
+            yield Finding((*here, "source"), f"{model.source!r} {facts.source_problem}", remedy)
         elif model.source:
             yield from _format(here, model, facts)
         if facts.check_problem:
