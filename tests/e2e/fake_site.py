@@ -50,7 +50,7 @@ class Silent:
     async def prepare(self) -> None:
         return
 
-    def lines(self, status: Status) -> Sequence[str]:
+    async def lines(self, status: Status) -> Sequence[str]:
         return (f"see {status.public}",)
 
 

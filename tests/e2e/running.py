@@ -203,6 +203,27 @@ def modelwright(*arguments: str, **options: Any) -> subprocess.CompletedProcess[
     return subprocess.run([*program(), *arguments], capture_output=True, text=True, check=False, timeout=120, **options)
 
 
+def pasted(site: Site, command: str) -> str:
+    """Run a printed command as a user would: in a shell, in the repository's folder, after the export."""
+    script = ["/bin/sh", "-c", f"{site.commands[0]}\n{command}"]
+    ran = subprocess.run(script, capture_output=True, text=True, cwd=ROOT, timeout=60, check=False)
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+def paste_calls(site: Site) -> dict[str, str]:
+    """Paste every call that it has printed: what each path answered, every time with 200."""
+    answers: dict[str, str] = {}
+    for line in site.commands:
+        if "curl " in line:
+            answer = pasted(site, line.replace("curl ", "curl -sS -w '\\n%{http_code} %{url_effective}' ", 1))
+            body, _, told = answer.rpartition("\n")
+            status, _, url = told.partition(" ")
+            assert status == "200", (line, answer)
+            answers[urlsplit(url).path] = body
+    return answers
+
+
 def alive(pid: int) -> bool:
     """Whether a process runs; one that has ended but was not waited for does not."""
     try:

@@ -12,7 +12,7 @@ import tritonclient.http as triton
 
 from tests.e2e.clients import patient
 from tests.e2e.gateway_site import DevProvider
-from tests.e2e.running import Reply, Site, running
+from tests.e2e.running import Reply, Site, paste_calls, running
 from tests.making.text_models import SIZE, Reference, classifier, encoder, text_of, tokenizer
 
 pytestmark = pytest.mark.e2e
@@ -80,6 +80,14 @@ def test_models_that_are_steps_only_have_no_process_and_no_endpoint(site: Site, 
     assert sorted(model.id for model in client.models.list().data) == ["about", "chat", "sentences"]
     names = {part.name for part in site.status().parts if part.kind == "serving"}
     assert names == {"serving-about-0", "serving-sentences-0"}
+
+
+@pytest.mark.usefixtures("client")
+def test_the_calls_that_are_printed_answer(site: Site) -> None:
+    answers = paste_calls(site)
+    assert list(answers) == ["/v1/chat/completions", "/v1/embeddings", "/predict/about"]
+    assert len(json.loads(answers["/v1/embeddings"])["data"][0]["embedding"]) == SIZE
+    assert "label" in json.loads(answers["/predict/about"])
 
 
 @pytest.mark.parametrize("form", ["float", "base64"])

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import subprocess
 
 import numpy as np
 import openai
@@ -10,21 +9,12 @@ import pytest
 import tritonclient.http as triton
 from openai.types.chat import ChatCompletionMessageParam
 
-from tests.e2e.running import QUICKSTART, ROOT, Site, modelwright
+from tests.e2e.running import QUICKSTART, Site, modelwright, pasted
 
 pytestmark = pytest.mark.e2e
 
 TOOLS = [{"type": "function", "function": {"name": "add"}}]
 SUM: list[ChatCompletionMessageParam] = [{"role": "user", "content": "What is 12 plus 30?"}]
-
-
-def _pasted(site: Site, command: str) -> str:
-    """Run a printed command as a user would: in a shell, in the repository's folder, after the export."""
-    export = site.commands[0]
-    script = ["/bin/sh", "-c", f"{export}\n{command}"]
-    ran = subprocess.run(script, capture_output=True, text=True, cwd=ROOT, timeout=60, check=False)
-    assert ran.returncode == 0, ran.stderr
-    return ran.stdout
 
 
 @pytest.fixture
@@ -38,7 +28,7 @@ def test_the_printed_chat_command_streams_a_right_sum(quickstart_site: Site) -> 
     assert chat.startswith(
         f'curl -N {quickstart_site.public}/v1/chat/completions -H "Authorization: Bearer $KEY" -d \''
     )
-    events = [line.removeprefix("data: ") for line in _pasted(quickstart_site, chat).splitlines() if line]
+    events = [line.removeprefix("data: ") for line in pasted(quickstart_site, chat).splitlines() if line]
     assert events[-1] == "[DONE]"
     pieces = [json.loads(event)["choices"][0]["delta"].get("content", "") for event in events[:-1]]
     assert "".join(pieces) == "3 plus 4 is 7."
@@ -48,7 +38,7 @@ def test_the_printed_chat_command_streams_a_right_sum(quickstart_site: Site) -> 
 def test_the_printed_infer_command_gives_the_right_digit(quickstart_site: Site) -> None:
     infer = quickstart_site.commands[2]
     assert infer.startswith(f'curl {quickstart_site.public}/v2/models/digits/infer -H "X-API-Key: $KEY" -d @')
-    outputs = {output["name"]: output for output in json.loads(_pasted(quickstart_site, infer))["outputs"]}
+    outputs = {output["name"]: output for output in json.loads(pasted(quickstart_site, infer))["outputs"]}
     assert outputs["label"]["data"] == [7]
     assert outputs["probabilities"]["shape"] == [1, 10]
 
@@ -56,7 +46,7 @@ def test_the_printed_infer_command_gives_the_right_digit(quickstart_site: Site) 
 def test_the_printed_status_command_shows_a_table(quickstart_site: Site) -> None:
     command = quickstart_site.commands[3]
     assert " status -f " in command
-    table = _pasted(quickstart_site, command)
+    table = pasted(quickstart_site, command)
     for part in ("gateway-0", "serving-digits-0", "serving-chat-0", "control"):
         assert part in table
     assert "set OPENAI_API_KEY" in table

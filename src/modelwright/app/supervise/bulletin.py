@@ -23,7 +23,7 @@ class Greeter(Protocol):
         """Control answers now."""
         ...
 
-    def lines(self, status: Status) -> Sequence[str]:
+    async def lines(self, status: Status) -> Sequence[str]:
         """What to print when everything has settled."""
         ...
 
@@ -56,6 +56,7 @@ class Bulletin:
         self._since = since
         self._told: dict[str, PartStatus] = {}
         self._prepared: asyncio.Task[None] | None = None
+        self._greeting: asyncio.Task[None] | None = None
         self._over = False
         self.verdict: Verdict | None = None
         """Why the start came to nothing, once that is known."""
@@ -93,8 +94,9 @@ class Bulletin:
     def end_of_start(self) -> None:
         """Whatever the start was about to become, it is over: the site stops."""
         self._over = True
-        if self._prepared is not None:
-            self._prepared.cancel()
+        for task in (self._prepared, self._greeting):
+            if task is not None:
+                task.cancel()
 
     def _status(self, parts: Sequence[PartStatus]) -> Status:
         everything = (*parts, *self._off)
@@ -136,8 +138,12 @@ class Bulletin:
             return
         self._over = True
         if self.verdict is None:
-            with suppress(OSError):
-                self._audience.settled(status, self._greeter.lines(status))
+            self._greeting = asyncio.create_task(self._greet(status))
+
+    async def _greet(self, status: Status) -> None:
+        lines = await self._greeter.lines(status)
+        with suppress(OSError):
+            self._audience.settled(status, lines)
 
     def _status_again(self) -> Status:
         """As it was last told."""

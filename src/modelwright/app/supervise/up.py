@@ -18,6 +18,7 @@ from modelwright.app.plugins import TOKENIZE, require, require_engine, require_g
 from modelwright.app.secret_stores.stores import SecretStores
 from modelwright.app.settings.settings import Settings, process_environment, without_secrets
 from modelwright.app.settings.shared_database import host_of
+from modelwright.app.snapshot import worker_name
 from modelwright.app.sources.located import Located
 from modelwright.app.sources.reference import PATH, form_of
 from modelwright.app.sources.sources import Sources
@@ -208,8 +209,14 @@ def _without_credentials(loaded: LoadedManifest) -> dict[str, str]:
 
 
 def _shown(loaded: LoadedManifest, first: Configuration) -> list[Shown]:
-    wires = {model.model: model.wire for unit in first.units for model in unit.spec.models}
-    return [Shown(model=model, wire=wire, check=path) for model, wire in wires.items() if (path := loaded.check(model))]
+    found: dict[str, Shown] = {}
+    for unit in first.units:
+        for model in unit.spec.models:
+            shown = Shown(
+                model=model.model, wire=model.wire, part=worker_name(unit.name, 0), check=loaded.check(model.model)
+            )
+            found.setdefault(model.model, shown)
+    return list(found.values())
 
 
 def _door(address: str, port: int | None, *, place: str) -> TcpDoor:

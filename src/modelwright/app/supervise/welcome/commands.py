@@ -5,15 +5,22 @@ from __future__ import annotations
 import json
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from modelwright.app.snapshot import provider_of
+from modelwright.app.supervise.welcome.examples import WORD, Told, binary_request, plain_body
 from modelwright.core.contracts.snapshot import Snapshot
 
+_EMBEDDINGS = "embeddings"
+_KINDS = ("openai", _EMBEDDINGS, "v2", "plain")
+"""In their order."""
+_DESCRIBED = ("v2", "plain")
+"""Those that have to say what they take."""
+_HEADERS = (' -H "Authorization: Bearer $KEY"', ' -H "X-API-Key: $KEY"')
 _HELLO: dict[str, Any] = {"messages": [{"role": "user", "content": "Say hello."}]}
 
 
@@ -34,15 +41,27 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
-    """A model with a request that it can answer."""
+    """A model that can be asked."""
 
     model: str
     wire: str
-    check: Path
+    part: str = ""
+    """The process that knows what it takes."""
+    check: Path | None = None
+    """A request that it can answer; None: one is made of what the model says of itself."""
 
 
-def commands(snapshot: Snapshot, models: Sequence[Shown], *, public: str, key: str, place: Place) -> list[str]:
-    """Lines for a shell: the key, a call of the first text model, of the first tensor model and class, the status.
+def commands(
+    snapshot: Snapshot,
+    models: Sequence[Shown],
+    *,
+    public: str,
+    key: str,
+    place: Place,
+    told: Mapping[str, Told] | None = None,
+) -> list[str]:
+    """Lines for a shell: the key, a call of the first text model, of the first of vectors, of tensors and class, the
+    status. `told` is what models without a check say of themselves.
 
     Without a text model of ours, an endpoint that chats elsewhere is called. Without a key the first line says how to
     make one.
@@ -50,15 +69,34 @@ def commands(snapshot: Snapshot, models: Sequence[Shown], *, public: str, key: s
     lines: list[str] = []
     if snapshot.auth != "none":
         lines.append(f"export KEY={key}" if key else f"export KEY=…    # from: {place.command('keys create NAME')}")
-    reached = [(model, _endpoint_of(snapshot, model.model)) for model in models]
-    for wire in ("openai", "v2", "plain"):
-        found = next(((model, name) for model, name in reached if model.wire == wire and name), None)
-        elsewhere = _chats_elsewhere(snapshot) if wire == "openai" and found is None else ""
-        if found is not None:
-            lines.append(_curl(public, found[0], endpoint=found[1], auth=snapshot.auth, folder=place.folder))
-        elif elsewhere:
-            lines.append(_curl_of_text(public, _HELLO, endpoint=elsewhere, auth=snapshot.auth))
+    shell = _Shell(public, auth=snapshot.auth, folder=place.folder, told=told or {})
+    chosen = asked(snapshot, models, known=shell.told)
+    elsewhere = "" if "openai" in chosen else _chats_elsewhere(snapshot)
+    if elsewhere:
+        lines.append(shell.chat(_HELLO, elsewhere))
+    lines.extend(shell.call(kind, model, endpoint) for kind, (model, endpoint) in chosen.items())
     return [*lines, place.command("status")]
+
+
+def asked(
+    snapshot: Snapshot, models: Sequence[Shown], *, known: Mapping[str, Told] | None = None
+) -> dict[str, tuple[Shown, str]]:
+    """Which models are shown, one of each kind, with the endpoint that is called; those with a check come first.
+
+    `known`: whose requests can be made by now; None: all of them.
+    """
+    found: dict[str, tuple[Shown, str]] = {}
+    endpoints = {endpoint.name: endpoint for endpoint in snapshot.endpoints}
+    for model in sorted(models, key=lambda one: one.check is None):
+        endpoint = _endpoint_of(snapshot, model.model)
+        if not endpoint:
+            continue
+        kind = model.wire
+        if kind == "v2" and model.check is None and _EMBEDDINGS in endpoints[endpoint].operations:
+            kind = _EMBEDDINGS
+        if model.check is not None or kind not in _DESCRIBED or known is None or model.model in known:
+            found.setdefault(kind, (model, endpoint))
+    return {kind: found[kind] for kind in _KINDS if kind in found}
 
 
 def program_name(argument: str, folder: Path) -> str:
@@ -96,25 +134,50 @@ def _chats_elsewhere(snapshot: Snapshot) -> str:
     return next(names, "")
 
 
-def _curl(public: str, model: Shown, *, endpoint: str, auth: str, folder: Path) -> str:
-    if model.wire != "openai":
-        header = "" if auth == "none" else ' -H "X-API-Key: $KEY"'
-        file = shlex.quote(seen_from(model.check, folder))
-        is_plain = model.wire == "plain" and not _is_v2(json.loads(model.check.read_bytes()))
-        path = f"/predict/{endpoint}" if is_plain else f"/v2/models/{endpoint}/infer"
-        return f"curl {public}{path}{header} -d @{file}"
-    return _curl_of_text(public, json.loads(model.check.read_bytes()), endpoint=endpoint, auth=auth)
+class _Shell:
+    """Writes calls as a shell takes them."""
+
+    def __init__(self, public: str, *, auth: str, folder: Path, told: Mapping[str, Told]) -> None:
+        self.told = told
+        self._public = public
+        self._folder = folder
+        self._bearer, self._key = ("", "") if auth == "none" else _HEADERS
+
+    def call(self, kind: str, model: Shown, endpoint: str) -> str:
+        """Of a model of ours."""
+        asked = json.loads(model.check.read_bytes()) if model.check is not None else None
+        if kind == "openai":
+            return self.chat(asked or _HELLO, endpoint)
+        if kind == _EMBEDDINGS:
+            body = _compact({"model": endpoint, "input": WORD})
+            return f"curl {self._public}/v1/embeddings{self._bearer} -d {shlex.quote(body)}"
+        if model.check is not None:
+            file = shlex.quote(seen_from(model.check, self._folder))
+            path = f"/predict/{endpoint}" if kind == "plain" and not _is_v2(asked) else f"/v2/models/{endpoint}/infer"
+            return f"curl {self._public}{path}{self._key} -d @{file}"
+        return self._made(self.told[model.model], endpoint)
+
+    def chat(self, asked: dict[str, Any], endpoint: str) -> str:
+        """A stream of text."""
+        rest = {name: value for name, value in asked.items() if name not in {"model", "stream"}}
+        body = _compact({"model": endpoint, "stream": True, **rest})
+        path = "/v1/chat/completions" if "messages" in asked else "/v1/completions"
+        return f"curl -N {self._public}{path}{self._bearer} -d {shlex.quote(body)}"
+
+    def _made(self, told: Told, endpoint: str) -> str:
+        body = plain_body(told)
+        if body:
+            return f"curl {self._public}/predict/{endpoint}{self._key} -d {shlex.quote(body)}"
+        zeros, header = binary_request(told.inputs)
+        target = f"{self._public}/v2/models/{endpoint}/infer{self._key}"
+        return f'{zeros} | curl {target} -H "{header}" --data-binary @-'
 
 
-def _is_v2(asked: dict[str, Any]) -> bool:
+def _is_v2(asked: Any) -> bool:
     """A class that declares tensors is tried by a V2 request."""
-    inputs = asked.get("inputs")
+    inputs = asked.get("inputs") if isinstance(asked, dict) else None
     return isinstance(inputs, list) and all(isinstance(one, dict) and "shape" in one for one in inputs)
 
 
-def _curl_of_text(public: str, asked: dict[str, Any], *, endpoint: str, auth: str) -> str:
-    rest = {name: value for name, value in asked.items() if name not in {"model", "stream"}}
-    body = json.dumps({"model": endpoint, "stream": True, **rest}, ensure_ascii=False, separators=(",", ":"))
-    path = "/v1/chat/completions" if "messages" in asked else "/v1/completions"
-    header = "" if auth == "none" else ' -H "Authorization: Bearer $KEY"'
-    return f"curl -N {public}{path}{header} -d {shlex.quote(body)}"
+def _compact(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from http import HTTPStatus
 from pathlib import Path
 
 import msgspec
 
 from modelwright.app.supervise.ask import Answer, ask
 from modelwright.app.supervise.devices.runtime import Claim
-from modelwright.app.supervise.welcome.commands import Place, Shown, commands
+from modelwright.app.supervise.welcome.commands import Place, Shown, asked, commands
+from modelwright.app.supervise.welcome.examples import TensorTold, Told
 from modelwright.app.supervise.welcome.key import NAME, development_key
 from modelwright.core.contracts.snapshot import Snapshot
 from modelwright.core.errors.tree import ModelwrightError
@@ -18,6 +21,12 @@ from modelwright.core.status import Status
 
 WITHIN = 30.0
 """Seconds that control may take: it may be busy with what an earlier run left to it."""
+DESCRIBED_WITHIN = 2.0
+"""Seconds that a model may take to say what it takes."""
+
+
+class _Metadata(msgspec.Struct):
+    inputs: tuple[TensorTold, ...] = ()
 
 
 class SiteGreeter:
@@ -45,10 +54,35 @@ class SiteGreeter:
         except (OSError, ModelwrightError, msgspec.MsgspecError) as error:
             self._problem = f"# no development key: {error}"
 
-    def lines(self, status: Status) -> Sequence[str]:
+    async def lines(self, status: Status) -> Sequence[str]:
         """Commands to paste, and what went wrong with the key."""
-        lines = commands(self._snapshot, self._shown, public=status.public, key=self._key, place=self._place)
+        states = {part.name: part.state for part in status.parts}
+        shown = [model for model in self._shown if states.get(model.part) != "broken"]
+        silent = [model for model in shown if model.check is None and states.get(model.part) == "ready"]
+        told = await asyncio.to_thread(self._told_by, silent)
+        lines = commands(self._snapshot, shown, public=status.public, key=self._key, place=self._place, told=told)
         return [self._problem, *lines] if self._problem else lines
+
+    def _told_by(self, models: Sequence[Shown]) -> Mapping[str, Told]:
+        """What these models say of themselves, as far as it is shown; one that does not say it is left out."""
+        found: dict[str, Told] = {}
+        for model, _ in asked(self._snapshot, models).values():
+            socket = self._control.with_name(f"{model.part}.sock")
+            with suppress(OSError, msgspec.MsgspecError):
+                found[model.model] = told_by(socket, model.model)
+        return found
 
     def _ask(self, method: str, target: str, body: bytes) -> Answer:
         return ask(Path(self._control), target, method=method, body=body, within=WITHIN)
+
+
+def told_by(socket: Path, model: str) -> Told:
+    """Raises OSError or MsgspecError."""
+    metadata = ask(socket, f"/v2/models/{model}", within=DESCRIBED_WITHIN)
+    tensors = msgspec.json.decode(metadata.body, type=_Metadata).inputs if metadata.status == HTTPStatus.OK else ()
+    if tensors:
+        return Told(inputs=tensors)
+    described = ask(socket, f"/predict/{model}/openapi.json", within=DESCRIBED_WITHIN)
+    if described.status != HTTPStatus.OK:
+        raise ConnectionError(f"{model} answered {described.status}")
+    return Told(document=msgspec.json.decode(described.body))

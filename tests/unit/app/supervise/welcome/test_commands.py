@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from modelwright.app.supervise.welcome.commands import Place, Shown, commands, program_name
+from modelwright.app.supervise.welcome.examples import TensorTold, Told
 from modelwright.core.contracts.snapshot import Endpoint, ProviderEntry, Snapshot, Variant
 
 PUBLIC = "http://127.0.0.1:8000"
@@ -143,3 +144,33 @@ def test_program_is_called_as_it_was(argument: str, name: str, tmp_path: Path) -
 
 def test_program_in_the_folder_below_is_named_relatively(tmp_path: Path) -> None:
     assert program_name(str(tmp_path / ".venv/bin/modelwright"), tmp_path) == ".venv/bin/modelwright"
+
+
+def told(name: str) -> dict[str, Told]:
+    return {name: Told(inputs=(TensorTold(name="x", datatype="FP32", shape=(-1, 2)),))}
+
+
+def test_a_model_without_a_check_is_called_by_what_it_says_of_itself(folder: Path) -> None:
+    site = snapshot(endpoint("digits", "digits"), endpoint("chat", "chat"))
+    models = [Shown(model="digits", wire="v2"), Shown(model="chat", wire="openai")]
+    lines = commands(site, models, public=PUBLIC, key="k", place=place(folder), told=told("digits"))
+    assert json.loads(shlex.split(lines[1])[-1])["messages"]
+    assert lines[2] == f"""curl {PUBLIC}/predict/digits -H "X-API-Key: $KEY" -d '{{"x":[[0,0]]}}'"""
+    silent = commands(site, models, public=PUBLIC, key="k", place=place(folder))
+    assert [line for line in silent if "digits" in line] == []
+
+
+def test_a_model_with_a_check_comes_before_one_without(folder: Path) -> None:
+    site = snapshot(endpoint("other", "other"), endpoint("digits", "digits"))
+    models = [Shown(model="other", wire="v2"), *shown(folder)]
+    lines = commands(site, models, public=PUBLIC, key="k", place=place(folder), told=told("other"))
+    assert [line for line in lines if "/other" in line] == []
+    assert any("/digits/infer" in line for line in lines)
+
+
+def test_an_endpoint_of_vectors_is_asked_for_vectors(folder: Path) -> None:
+    site = snapshot(msgspec.structs.replace(endpoint("texts", "texts"), operations=("infer", "predict", "embeddings")))
+    models = [Shown(model="texts", wire="v2")]
+    line = commands(site, models, public=PUBLIC, key="k", place=place(folder))[1]
+    assert shlex.split(line)[1] == f"{PUBLIC}/v1/embeddings"
+    assert json.loads(shlex.split(line)[-1]) == {"model": "texts", "input": "hello"}
