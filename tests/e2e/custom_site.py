@@ -125,7 +125,7 @@ def custom_site(folder: Path) -> Iterator[Site]:
     (folder / "faults.py").write_text(FAULTS)
     (folder / "edited.py").write_text("class Model:\n    def predict(self) -> int:\n        return 1\n")
     (folder / "toy.json").write_text('{"toy": 1, "columns": 4}')
-    manifest = MANIFEST.replace("GUIDED\n", block("yaml").removeprefix("models:\n"))
+    manifest = MANIFEST.replace("GUIDED\n", block("yaml").partition("models:\n")[2])
     with running(manifest, folder=folder, env={"TOKEN": "sk-canary"}) as started:
         patient(lambda: started.call("GET", "/v2/health/ready").status == 200)
         yield started

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -130,23 +131,56 @@ def test_the_guide_to_embeddings_works_as_written(tmp_path: Path) -> None:
             return site.call("POST", "/v1/embeddings", b'{"model": "sentences", "input": "a"}').status == 200
 
         patient(answered, waiting_for="the gateway to see its workers")
-        (code,) = _blocks(ROOT / "docs" / "guide" / "embeddings.md", "python")
-        told = code.replace("http://127.0.0.1:8000", site.public).replace("KEY", repr(site.key))
-        found = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=False)
-        assert (found.stdout, found.stderr) == ("2 32 15\n", "")
-        (command,) = _commands("embeddings.md")
-        local = ["/bin/sh", "-c", command.replace("http://127.0.0.1:8000", site.public)]
-        environment = {"PATH": os.environ["PATH"], "KEY": site.key}
-        reply = subprocess.run(local, capture_output=True, text=True, check=False, env=environment)
-        assert json.loads(reply.stdout)["outputs"][0]["shape"] == [1, 32]
+        assert _program(site, "embeddings.md") == "2 32 15\n"
+        (reply,) = _in_a_shell(site, "embeddings.md")
+        assert json.loads(reply)["outputs"][0]["shape"] == [1, 32]
 
 
 def test_the_program_in_the_guide_to_tuning_works_as_written(quickstart_site: Site) -> None:
-    (code,) = _blocks(ROOT / "docs" / "guide" / "tune.md", "python")
-    told = code.replace("127.0.0.1:8000", quickstart_site.public.removeprefix("http://"))
-    told = told.replace("KEY}", f"{quickstart_site.key!r}}}")
-    found = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=False)
-    assert found.stdout == "(1, 10)\n", found.stderr
+    assert _program(quickstart_site, "tune.md") == "(1, 10)\n"
+
+
+def test_the_commands_of_the_guide_to_models_work_as_written(quickstart_site: Site) -> None:
+    told, seven, written, black = map(_json, _in_a_shell(quickstart_site, "serve-a-model.md"))
+    assert told["inputs"] == [{"name": "image", "datatype": "FP32", "shape": [-1, 64]}]
+    assert seven["outputs"][0] == {"name": "label", "datatype": "INT64", "shape": [1], "data": [7]}
+    assert written is None
+    assert (type(black["label"]), len(black["probabilities"])) == (int, 10)
+
+
+def test_the_guide_to_language_models_works_as_written(quickstart_site: Site) -> None:
+    stream, choice = _in_a_shell(quickstart_site, "llm.md")
+    events = [json.loads(line[6:]) for line in stream.splitlines() if line.startswith("data: {")]
+    assert "".join(event["choices"][0]["delta"].get("content", "") for event in events) == "3 plus 4 is 7."
+    assert json.loads(choice)["choices"][0]["message"]["content"] in {"A", "B"}
+    assert re.fullmatch(r"\['[0-9]+', '[0-9]+'\]\n", _program(quickstart_site, "llm.md"))
+
+
+def _program(site: Site, page: str) -> str:
+    """What the page's Python says when it is run."""
+    (code,) = _blocks(ROOT / "docs" / "guide" / page, "python")
+    told = code.replace("127.0.0.1:8000", f"127.0.0.1:{site.port}")
+    env = {**os.environ, "KEY": site.key}
+    found = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=False, env=env)
+    assert (found.returncode, found.stderr) == (0, "")
+    return found.stdout
+
+
+def _in_a_shell(site: Site, page: str) -> list[str]:
+    """What each of the page's commands says, in the manifest's folder."""
+    env = {**os.environ, "KEY": site.key}
+    said: list[str] = []
+    for command in _commands(page):
+        local = ["/bin/sh", "-c", command.replace("127.0.0.1:8000", f"127.0.0.1:{site.port}")]
+        folder = site.manifest.parent
+        found = subprocess.run(local, capture_output=True, text=True, check=False, env=env, cwd=folder)
+        assert found.returncode == 0, f"{command}: {found.stderr}"
+        said.append(found.stdout)
+    return said
+
+
+def _json(text: str) -> Any:
+    return json.loads(text) if text else None
 
 
 def test_the_ledger_command_of_the_operators_guide_works(quickstart_site: Site) -> None:

@@ -40,6 +40,9 @@ _NARROWED = {"INT64": np.iinfo(np.int32), "UINT64": np.iinfo(np.uint32)}
 _SHAPES = "/shape_inference/"
 """Part of the source's path in what the library's own checks of shapes say."""
 _REMEDY = "fetch or convert the model again; an IR is an .xml file with its .bin beside it"
+_LACKS = "No conversion rule found"
+"""What the library says of operations that it does not have, such as those of classical models (`ai.onnx.ml`)."""
+_ELSEWHERE = "serve it with onnxruntime, which has these operations: leave engine.kind out"
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -223,7 +226,8 @@ def _guarded(work: Callable[[], Any], config: EngineConfig) -> Any:
     try:
         return work()
     except Exception as error:  # its exceptions are of several kinds
-        raise unreadable(config, "a model", problem=_words(error), remedy=_REMEDY) from error
+        remedy = _ELSEWHERE if _LACKS in str(error) else _REMEDY
+        raise unreadable(config, "a model", problem=_words(error), remedy=remedy) from error
 
 
 def _words(error: Exception) -> str:

@@ -16,6 +16,7 @@ from modelwright.core.ports.engines import EngineConfig, Signature
 from tests.making.onnx_models import beside, double, identity, product, reshape, weights_of
 from tests.making.openvino_models import converted
 
+ROOT = Path(__file__).resolve().parents[4]
 TYPES = onnx.TensorProto
 CAPABLE: list[str] = ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 NAMES = {"FP16": "f16", "BF16": "bf16"}
@@ -93,6 +94,12 @@ def test_weights_that_are_missing_or_cut_short_are_named(tmp_path: Path, weights
     with pytest.raises(BadModelFile, match="bin file") as caught:
         load(path)
     assert ".bin beside it" in caught.value.hint
+
+
+def test_operations_that_the_library_lacks_are_named_with_the_engine_that_has_them() -> None:
+    with pytest.raises(BadModelFile, match=r"ai\.onnx\.ml\.ArrayFeatureExtractor") as caught:
+        load(ROOT / "examples" / "quickstart" / "models" / "digits.onnx")
+    assert "serve it with onnxruntime" in str(caught.value.hint)
 
 
 def test_entities_that_grow_without_end_are_not_expanded(tmp_path: Path) -> None:
