@@ -15,7 +15,7 @@ settings.load_profile("everywhere")
 # Programs that tests start keep what they compile: each start would read every module anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-CLEAN_UP_SECONDS = 120
+CLEAN_UP_SECONDS = 240
 STDERR = pytest.StashKey[int]()
 NO_SKIPS = os.environ.get("MODELWRIGHT_NO_SKIPS") == "1"
 

@@ -33,6 +33,9 @@ KEY_ID, KEY = compose_key(bytes(range(29)))
 CHAT = "/v1/chat/completions"
 QUESTION = {"model": "chat", "messages": [{"role": "user", "content": "What is 3 plus 4?"}]}
 QUICK = Timeouts(connect=1.0, first_token=1.0, idle=0.6, total=20.0)
+"""For those who wait until they have passed."""
+PATIENT = Timeouts(connect=30.0, first_token=60.0, idle=60.0, total=120.0)
+"""For all others: no machine is so slow that they pass."""
 
 
 class DevProvider:
@@ -62,6 +65,10 @@ class DevProvider:
         self._ask("POST", "/dev/reset")
         self._ask("POST", "/dev/faults", {"faults": list(faults)})
 
+    def release(self) -> None:
+        """What `hold` keeps goes on, and nothing fails any more; what has arrived stays known."""
+        self._ask("POST", "/dev/faults", {"faults": []})
+
     def seen(self, *, secrets: bool = False, after: int = 0) -> dict[str, Any]:
         """What has arrived since; the requests after one of this number."""
         return self._ask("GET", f"/dev/requests?after={after}" + ("&authorization=show" if secrets else ""))
@@ -90,7 +97,7 @@ def chat_endpoint(*, provider: str = "dev", **changes: Any) -> Endpoint:
         name="chat",
         operations=("chat", "completions", "embeddings"),
         variants=(Variant(name="main", provider=provider, model="vendor-model"),),
-        timeouts=QUICK,
+        timeouts=PATIENT,
     )
     return msgspec.structs.replace(endpoint, **changes)
 
@@ -129,7 +136,7 @@ class GatewayWorker:
         self.runtime = Path(tempfile.mkdtemp(prefix="mw-gw-"))  # short: a Unix socket's path has 108 bytes
         self.spool = folder / "state" / "spool"
         self.log = folder / "gateway.log"
-        self.latest = first
+        self.latest = self._first = first
         self._grace = grace
         (self.runtime / "base.json").write_bytes(msgspec.json.encode(first))
         self.publish(first)
@@ -208,6 +215,12 @@ class GatewayWorker:
         part.replace(self.runtime / "snapshot.json")
         self.latest = new
 
+    def restore(self) -> None:
+        """Put the first snapshot in force again, if a test has left another one."""
+        first = msgspec.structs.replace(self._first, serial=self.latest.serial)
+        if self.latest != first:
+            self.change(**{name: getattr(first, name) for name in first.__struct_fields__ if name != "serial"})
+
     def change(self, **changes: Any) -> int:
         """Publish a changed snapshot and poke the worker; the serial in force then."""
         self.publish(msgspec.structs.replace(self.latest, serial=self.latest.serial + 1, **changes))
@@ -266,13 +279,13 @@ class GatewayWorker:
 
     def row(self, call: str) -> LedgerRow:
         """The outcome of a call; fails unless there is exactly one."""
-        patient(lambda: any(line.call == call and line.outcome != "intent" for line in self.lines()), seconds=10)
+        patient(lambda: any(line.call == call and line.outcome != "intent" for line in self.lines()))
         (found,) = [line for line in self.lines() if line.call == call and line.outcome != "intent"]
         return found
 
     def only_row(self) -> LedgerRow:
         """The outcome of the only call that was made since `forget`."""
-        patient(lambda: bool(self.outcomes()), seconds=10, waiting_for="an outcome")
+        patient(lambda: bool(self.outcomes()), waiting_for="an outcome")
         (found,) = self.outcomes()
         return found
 

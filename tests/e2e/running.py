@@ -6,6 +6,7 @@ with running(manifest, folder=tmp_path) as site:
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import shutil
@@ -15,12 +16,14 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
 import msgspec
 
+from modelwright.app.supervise.ask import ask
 from modelwright.core.status import PartStatus, Status
 from tests.e2e.clients import patient
 
@@ -140,6 +143,13 @@ class Site:
         patient(lambda: bool(self._settled) or self.process.poll() is not None, waiting_for="the start")
         assert self._settled, f"it ended with {self.process.poll()}: {self.lines[-20:]}"
 
+    def wait_until_known(self) -> None:
+        """Until every gateway worker has seen every model's worker; fails when not all is ready."""
+        assert self.watch().ready, self.watch().parts
+        for part in self.watch().parts:
+            if part.kind == "gateway":
+                patient(partial(_sees_all, self.runtime / f"{part.name}.sock"), waiting_for=f"{part.name} to see all")
+
     def _read(self, out: IO[str]) -> None:
         with out:
             for line in out:
@@ -170,7 +180,8 @@ def running(
     site = Site(path, process, process.stdout)
     try:
         site.wait_until_settled()
-        assert not ready or site.watch().ready, site.watch().parts
+        if ready:
+            site.wait_until_known()
         yield site
     finally:
         if process.poll() is None:
@@ -235,6 +246,23 @@ def alive(pid: int) -> bool:
         return stat.read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return not Path("/proc/self/stat").exists()
+
+
+def kept(*folders: Path) -> dict[Path, bytes]:
+    """What files of a running site hold; one that goes while they are read holds nothing."""
+    found: dict[Path, bytes] = {}
+    for path in (path for folder in folders for path in folder.rglob("*")):
+        with contextlib.suppress(FileNotFoundError):
+            if path.is_file():
+                found[path] = path.read_bytes()
+    return found
+
+
+def _sees_all(own: Path) -> bool:
+    """Whether a gateway worker takes every model for ready."""
+    with contextlib.suppress(OSError):
+        return ask(own, "/v2/health/ready", within=30).status == 200
+    return False
 
 
 def _written(text: str, folder: Path | None) -> Path:

@@ -121,7 +121,7 @@ def test_the_official_client_gets_the_same_answer_again(
         rows[:] = [row for row in ledger(site) if row["call"] == call]
         return bool(rows)
 
-    patient(written, seconds=10, waiting_for="the row of the hit")
+    patient(written, waiting_for="the row of the hit")
     usage = first.parse().usage
     assert (rows[0]["cache"], rows[0]["input_tokens"], rows[0]["attempts"]) == ("hit", 0, 0)
     assert rows[0]["saved_tokens"] == usage.total_tokens
@@ -240,7 +240,7 @@ def test_a_stream_whose_client_left_is_not_kept(provider: DevProvider, worker: G
         with worker.streaming(question) as wire:
             wire.head()
             next(wire.chunks())
-        patient(lambda: worker.busy().in_flight == 0, seconds=10)
+        patient(lambda: worker.busy().in_flight == 0)
         assert mark(worker.stream(question)[1]) == "miss"
         _, headers, body = worker.stream(question)
         assert mark(headers) == "hit"
@@ -257,7 +257,7 @@ def test_equal_calls_at_once_share_one_request(provider: DevProvider, worker: Ga
     assert len(provider.requests) == 1
     assert len({one.body for one in answers}) == 1
     assert sorted(mark(one.headers) for one in answers) == ["miss", *["shared"] * 19]
-    patient(lambda: len(worker.outcomes()) == 20, seconds=10)
+    patient(lambda: len(worker.outcomes()) == 20)
     assert sorted((row.cache, row.attempts) for row in worker.outcomes()) == [("miss", 1), *[("shared", 0)] * 19]
 
 
@@ -268,9 +268,9 @@ def test_the_request_goes_on_when_the_first_client_leaves(provider: DevProvider,
     with ThreadPoolExecutor(1) as pool:
         with Wire(worker.port) as first:
             first.send(head_of(length=len(content)) + content)
-            patient(lambda: len(provider.requests) == 1, seconds=10)
+            patient(lambda: len(provider.requests) == 1)
             second = pool.submit(worker.post, question)
-            patient(lambda: worker.busy().in_flight == 2, seconds=10)
+            patient(lambda: worker.busy().in_flight == 2)
         answer = second.result(timeout=20)
     assert (answer.status, mark(answer.headers)) == (200, "shared")
     (request,) = provider.requests

@@ -54,7 +54,7 @@ def in_touch(server: RedisServer, *workers: GatewayWorker) -> None:
     with Redis.from_url(server.url) as client:
         for worker in workers:
             client.flushall()
-            patient(lambda one=worker: bool(ask_something(one) and client.dbsize()), seconds=20, waiting_for="Redis")
+            patient(lambda one=worker: bool(ask_something(one) and client.dbsize()), waiting_for="Redis")
 
 
 def ask_something(worker: GatewayWorker) -> bool:
@@ -83,7 +83,7 @@ def test_what_one_worker_keeps_every_worker_gives(
     with Redis.from_url(server.url) as client:
         kept = client.dbsize()
         first = one.post(question)
-        patient(lambda: client.dbsize() > kept, seconds=10, waiting_for="the answer to be kept")
+        patient(lambda: client.dbsize() > kept, waiting_for="the answer to be kept")
     again = two.post(question)
     assert (mark(first), mark(again)) == ("miss", "hit")
     assert again.body == first.body
@@ -104,10 +104,10 @@ def test_a_stopped_redis_is_a_miss_and_nobody_waits_for_it(
         answers = [two.post(asked(f"stopped {number}")) for number in range(30)]
         assert [(one.status, mark(one)) for one in answers] == [(200, "miss")] * 30
         assert two.get("/healthz").status == 200
-        patient(lambda: "modelwright_cache_away 1.0" in two.metrics(), seconds=10)
+        patient(lambda: "modelwright_cache_away 1.0" in two.metrics())
         assert mark(two.post(asked("stopped 1"))) == "hit"
     finally:
         server.resume()
-    patient(lambda: "modelwright_cache_away 0.0" in two.metrics(), seconds=10, waiting_for="Redis")
+    patient(lambda: "modelwright_cache_away 0.0" in two.metrics(), waiting_for="Redis")
     in_touch(server, one, two)
     assert not [line for line in two.logged() if "redis://" in str(line)]

@@ -110,7 +110,7 @@ def test_a_question_in_nearly_the_same_words_gets_the_same_answer(provider: DevP
     assert near.body == first.body
     assert 0.9 <= float(near.headers["x-modelwright-similarity"]) < 1
     assert len(provider.requests) == 2
-    patient(lambda: len(worker.outcomes()) == 7, seconds=10)
+    patient(lambda: len(worker.outcomes()) == 7)
     rows = {row.call: row for row in worker.outcomes()}
     call = near.headers["x-modelwright-call"]
     assert (rows[call].cache, rows[call].attempts, rows[call].saved_tokens is not None) == ("semantic", 0, True)
@@ -132,7 +132,7 @@ def test_another_tenant_or_another_prompt_gets_no_answer_of_that(provider: DevPr
 
 def test_wrong_answers_raise_the_threshold(worker: GatewayWorker) -> None:
     def counted(line: str) -> None:
-        patient(lambda: line in worker.metrics(), seconds=10, waiting_for=line)
+        patient(lambda: line in worker.metrics(), waiting_for=line)
 
     before = worker.latest
     chat, vectors = endpoints(check=1.0, wrong=0.01)

@@ -76,13 +76,13 @@ def test_no_acknowledged_call_is_lost_when_the_worker_is_killed(provider: DevPro
     crowd = Crowd(worker, clients)
     for round_ in range(6):
         target = len(crowd.acknowledged) + 60
-        patient(lambda target=target: len(crowd.acknowledged) >= target, seconds=60)
+        patient(lambda target=target: len(crowd.acknowledged) >= target)
         worker.kill()
         torn = [line for line in _raw_lines(worker) if not line.endswith(b"}")]
         assert len(torn) <= round_ + 1
         worker.start()
     crowd.finish()
-    patient(lambda: worker.busy().in_flight == 0, seconds=20)
+    patient(lambda: worker.busy().in_flight == 0)
     rows = by_call(worker.lines())
     unresolved = {call for call, lines in rows.items() if lines[-1].outcome == "intent"}
     assert crowd.acknowledged <= {call for call, lines in rows.items() if lines[-1].outcome == "ok"}
@@ -95,9 +95,9 @@ def test_no_acknowledged_call_is_lost_when_the_worker_is_killed(provider: DevPro
 
 def test_sums_equal_the_upstreams_when_nothing_breaks(provider: DevProvider, worker: GatewayWorker) -> None:
     crowd = Crowd(worker, 8)
-    patient(lambda: len(crowd.acknowledged) >= 200, seconds=60)
+    patient(lambda: len(crowd.acknowledged) >= 200)
     crowd.finish()
-    patient(lambda: worker.busy().in_flight == 0, seconds=20)
+    patient(lambda: worker.busy().in_flight == 0)
     outcomes = worker.outcomes()
     assert provider.seen()["received"] == len(outcomes) == len({row.call for row in outcomes})
     served = [row for row in outcomes if row.outcome == "ok"]
@@ -143,7 +143,7 @@ def test_without_a_ledger_nothing_is_dispatched(provider: DevProvider, tmp_path:
         (tmp_path / "state" / "spool").unlink()
         answer = worker.post()
         assert answer.status == 200
-        patient(lambda: len(worker.outcomes()) == 3, seconds=10, waiting_for="the refusals' rows too")
+        patient(lambda: len(worker.outcomes()) == 3, waiting_for="the refusals' rows too")
         assert sorted(row.outcome for row in worker.outcomes()) == ["ok", "refused", "refused"]
 
 
@@ -172,7 +172,7 @@ def test_a_spool_that_is_deleted_under_the_worker_is_begun_again(worker: Gateway
     worker.post()
     for path in worker.spool.glob("*.jsonl"):
         path.unlink()
-    patient(lambda: any("deleted" in line.get("message", "") for line in worker.logged()), seconds=10)
+    patient(lambda: any("deleted" in line.get("message", "") for line in worker.logged()))
     call = worker.post().headers["x-modelwright-call"]
     assert worker.row(call).outcome == "ok"
 

@@ -64,7 +64,7 @@ def test_a_revoked_key_is_dead_when_the_snapshot_says_so(worker: GatewayWorker) 
     worker.change(keys=worker.latest.keys[:-1])
     assert worker.post(secret=secret).status == 401
     worker.publish(msgspec.structs.replace(worker.latest, serial=9, keys=(*worker.latest.keys, known)))
-    patient(lambda: worker.post(secret=secret).status == 200, seconds=5, waiting_for="the worker to look by itself")
+    patient(lambda: worker.post(secret=secret).status == 200, waiting_for="the worker to look by itself")
 
 
 def test_a_snapshot_that_cannot_be_used_is_refused_and_the_one_before_stays(worker: GatewayWorker) -> None:
@@ -84,7 +84,7 @@ def test_a_snapshot_that_cannot_be_used_is_refused_and_the_one_before_stays(work
         part.replace(worker.runtime / "snapshot.json")
         assert worker.own("POST", "/reload").json() == {"serial": 1}
         assert worker.post().status == 200
-    patient(lambda: len(refusals(worker)) == len(bad) + 3, seconds=5)
+    patient(lambda: len(refusals(worker)) == len(bad) + 3)
     assert all(line["problem"] and line["level"] == "error" for line in refusals(worker))
 
 
@@ -104,7 +104,7 @@ def test_before_its_first_snapshot_a_worker_answers_503(provider: DevProvider, t
         (worker.runtime / "snapshot.json").rename(worker.runtime / "later.json")
         starting = threading.Thread(target=worker.start)
         starting.start()
-        patient(lambda: worker.get("/readyz").status == 503, seconds=20)
+        patient(lambda: worker.get("/readyz").status == 503)
         assert worker.get("/healthz").status == 200
         answer = worker.post()
         assert (answer.status, answer.json()["error"]["code"]) == (503, "model_unavailable")
@@ -151,7 +151,7 @@ def test_what_passes_the_grace_is_cut_and_told(tmp_path: Path) -> None:
         assert b"[DONE]" not in wire.until_closed()
         row = worker.row(headers["x-modelwright-call"])
         assert (row.outcome, row.error) == ("failed", "draining")
-        patient(lambda: endless.requests[0]["client_gone"], seconds=5)
+        patient(lambda: endless.requests[0]["client_gone"])
 
 
 def test_while_draining_a_worker_is_not_ready(worker: GatewayWorker) -> None:
@@ -170,7 +170,7 @@ def test_while_draining_a_worker_is_not_ready(worker: GatewayWorker) -> None:
 def test_every_request_has_a_line_with_its_call(worker: GatewayWorker) -> None:
     call = worker.post(x_request_id="line-1").headers["x-modelwright-call"]
     worker.ask("GET", "/nothing")
-    patient(lambda: len([line for line in worker.logged() if line["event"] == "request_finished"]) >= 3, seconds=5)
+    patient(lambda: len([line for line in worker.logged() if line["event"] == "request_finished"]) >= 3)
     lines = [line for line in worker.logged() if line["event"] == "request_finished"]
     (line,) = [line for line in lines if line["request_id"] == "line-1"]
     assert (line["part"], line["level"], line["path"], line["status"]) == ("gateway-0", "info", CHAT, 200)

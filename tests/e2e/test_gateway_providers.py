@@ -62,7 +62,7 @@ def test_the_key_reaches_the_provider_and_nobody_else(provider: DevProvider, wor
     assert len(answers) == 22
     told = b"".join(answer.body + str(answer.headers).encode() for answer in answers)
     kept = b"".join(path.read_bytes() for path in worker.spool.glob("*"))
-    patient(lambda: len(worker.logged()) > 22, seconds=5)
+    patient(lambda: len(worker.logged()) > 22)
     for place in (told, kept, worker.log.read_bytes(), worker.metrics().encode(), worker.own("GET", "/status").body):
         assert PROVIDER_KEY.encode() not in place
         assert KEY.encode() not in place
@@ -130,7 +130,7 @@ def test_one_provider_that_hangs_does_not_hold_up_the_others(provider: DevProvid
         )
         with ThreadPoolExecutor(120) as pool:
             slow = [pool.submit(worker.post, {**QUESTION, "model": "hung"}) for _ in range(100)]
-            patient(lambda: worker.busy().in_flight >= 100, seconds=10)
+            patient(lambda: worker.busy().in_flight >= 100)
             assert all(worker.post().status == 200 for _ in range(50))
             assert {answer.result().status for answer in slow} == {504}
     worker.change(endpoints=(chat_endpoint(),), providers=(remote(provider.base_url),))

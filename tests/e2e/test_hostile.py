@@ -233,10 +233,10 @@ def test_a_thousand_clients_leave_and_the_next_are_served(site: Site) -> None:
         answers = list(many.map(lambda _: _as_clients_do(site, stream), range(100)))
     assert Counter(answer.status for answer in answers) == {200: 100}
     assert all(answer.body.endswith(b"data: [DONE]\n\n") for answer in answers)
-    patient(lambda: _in_flight(site) == 0, seconds=10, waiting_for="all places to be free")
+    patient(lambda: _in_flight(site) == 0, waiting_for="all places to be free")
     mine = {answer.headers["x-modelwright-call"] for answer in answers}
-    patient(lambda: mine <= {call for call, _ in _rows(site)}, seconds=10, waiting_for="the rows")
-    patient(lambda: "intent" not in {outcome for _, outcome in _rows(site)}, seconds=10, waiting_for="every outcome")
+    patient(lambda: mine <= {call for call, _ in _rows(site)}, waiting_for="the rows")
+    patient(lambda: "intent" not in {outcome for _, outcome in _rows(site)}, waiting_for="every outcome")
     ends = Counter(outcome for call, outcome in _rows(site) if call not in before and call not in mine)
     assert set(ends) <= {"ok", "client_disconnect", "overloaded", "refused"}
 
@@ -282,7 +282,7 @@ def test_without_descriptors_clients_are_turned_away_until_there_are_some(site: 
             wire.close()
         for pid, limit in zip(workers, limits, strict=True):
             resource.prlimit(pid, resource.RLIMIT_NOFILE, limit)
-    patient(lambda: _answers(site), seconds=10, waiting_for="an answer")
+    patient(lambda: _answers(site), waiting_for="an answer")
 
 
 def _is_closed(wire: socket.socket) -> bool:

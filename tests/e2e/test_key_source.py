@@ -47,7 +47,7 @@ def becomes(site: Site, status: int) -> None:
         assert statuses(site, site.key) == {200}
         return statuses(site, UNKNOWN) == {status}
 
-    patient(everywhere, seconds=60, waiting_for=f"{status} for an unknown key")
+    patient(everywhere, waiting_for=f"{status} for an unknown key")
 
 
 def create(site: Site, name: str) -> str:

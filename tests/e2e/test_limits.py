@@ -203,7 +203,7 @@ def test_the_place_of_a_client_that_leaves_is_free_at_once(worker: GatewayWorker
         assert status(asking) == 429
         assert worker.busy().in_flight == 4
         asking.close()  # all four clients leave in mid-stream
-        patient(lambda: worker.busy().in_flight == 0, seconds=10, waiting_for="the clients to be gone")
+        patient(lambda: worker.busy().in_flight == 0, waiting_for="the clients to be gone")
     provider.fails()
     with limited(worker, Limit(by="endpoint", of="concurrency", amount=4)) as asking, ThreadPoolExecutor(4) as pool:
         assert list(pool.map(lambda _: status(asking), range(4))) == [200] * 4

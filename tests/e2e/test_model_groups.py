@@ -25,7 +25,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("groups")
     double(folder / "double.onnx")
     (folder / "cut-short.json").write_text('{"toy": 1, "col')
-    with running(TEXT + ALONE + BAD, folder=folder) as found:
+    with running(TEXT + ALONE + BAD, folder=folder, ready=False) as found:
+        assert found.watch().ready
+        patient(lambda: {infer(found, f"m{number}") for number in range(MODELS)} == {200}, waiting_for="all good ones")
         yield found
 
 
@@ -35,6 +37,7 @@ def infer(site: Site, model: str) -> int:
 
 def test_fifty_models_share_a_process_and_its_memory(site: Site) -> None:
     assert {infer(site, f"m{number}") for number in range(MODELS)} == {200}
+    patient(lambda: all(part.busy for part in site.status().parts), waiting_for="the numbers of all")
     assert sorted(part.name for part in site.watch().parts if part.kind == "serving") == [
         "serving-alone-0",
         "serving-small-0",

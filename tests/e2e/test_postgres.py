@@ -86,10 +86,10 @@ def ask(site: Site, key: str) -> int:
 def test_a_key_of_one_host_works_and_dies_on_the_other(hosts: Hosts, url: str) -> None:
     made = keys(hosts.one, "create", "app", url=url)
     assert ask(hosts.one, made["key"]) == 200
-    patient(lambda: ask(hosts.two, made["key"]) == 200, seconds=5, waiting_for="the other host to know the key")
+    patient(lambda: ask(hosts.two, made["key"]) == 200, waiting_for="the other host to know the key")
     keys(hosts.one, "revoke", made["id"], url=url)
     assert ask(hosts.one, made["key"]) == 401
-    patient(lambda: ask(hosts.two, made["key"]) == 401, seconds=5, waiting_for="the other host to refuse the key")
+    patient(lambda: ask(hosts.two, made["key"]) == 401, waiting_for="the other host to refuse the key")
     for site in (hosts.one, hosts.two):
         assert ask(site, site.key) == 200, "each host has a development key of its own"
 
@@ -109,7 +109,7 @@ def test_rows_of_both_hosts_are_there_once(hosts: Hosts, postgres: PostgresServe
 
 def test_hosts_share_tasks_and_each_is_run_by_one_of_them(hosts: Hosts, provider: DevProvider, url: str) -> None:
     made = keys(hosts.one, "create", "tasks", url=url)
-    patient(lambda: ask(hosts.two, made["key"]) == 200, seconds=5)
+    patient(lambda: ask(hosts.two, made["key"]) == 200)
     provider.fails()
     tasks = [leave(hosts.one, made["key"]) for _ in range(12)]
     seen = [wait(hosts.two, made["key"], task) for task in tasks]
@@ -151,7 +151,7 @@ def test_live_weights_hold_on_both_hosts(hosts: Hosts) -> None:
     done = modelwright("variants", "weigh", "chat", "a=0", "b=1", "--why", "a test", "-f", str(hosts.one.manifest))
     assert done.returncode == 0, done.stderr
     assert variant(hosts.one) == "b"
-    patient(lambda: variant(hosts.two) == "b", seconds=5, waiting_for="the other host to follow")
+    patient(lambda: variant(hosts.two) == "b", waiting_for="the other host to follow")
 
 
 def test_nothing_that_is_printed_or_kept_holds_the_password(hosts: Hosts) -> None:
@@ -170,7 +170,7 @@ def test_commands_use_the_database_while_nothing_runs(
     made = modelwright("keys", "create", "elsewhere", "-f", str(away), "--json", env=env)
     assert made.returncode == 0, made.stderr
     key = json.loads(made.stdout)["key"]
-    patient(lambda: ask(hosts.two, key) == 200, seconds=5, waiting_for="a key that was made without control")
+    patient(lambda: ask(hosts.two, key) == 200, waiting_for="a key that was made without control")
     assert not (away.parent / ".modelwright" / "modelwright.db").exists()
     other = modelwright(
         "keys", "list", "-f", str(away), env={**env, "MODELWRIGHT_PEPPER": "another-pepper-than-theirs"}

@@ -109,13 +109,13 @@ def test_a_new_text_reaches_every_worker_and_a_hostile_one_nobody(site: Site, pr
     folder = site.manifest.parent / "prompts" / "support"
     before = (folder / "v1.md").read_text()
     (folder / "v1.md").write_text("Be brief.\n")
-    patient(lambda: told_by_all(site, provider, "fixed") == {"Be brief."}, seconds=10)
+    patient(lambda: told_by_all(site, provider, "fixed") == {"Be brief."})
     since = len(site.lines)
     (folder / "v1.md").write_text("{{ ''.__class__.__mro__ }}\n")
     patient(lambda: any("v1.md, line 1: an attribute cannot stand" in line for line in site.lines[since:]))
     assert told_by_all(site, provider, "fixed") == {"Be brief."}
     (folder / "v1.md").write_text(before)
-    patient(lambda: told_by_all(site, provider, "fixed") == {V1}, seconds=10)
+    patient(lambda: told_by_all(site, provider, "fixed") == {V1})
 
 
 def control(site: Site, method: str, path: str) -> bytes:

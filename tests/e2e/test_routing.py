@@ -142,7 +142,7 @@ def rows(site: Site, answer: Reply) -> list[LedgerRow]:
         )
         return bool(found) and found[-1].outcome != "intent" and len(found) >= found[-1].attempts
 
-    patient(there, seconds=20, waiting_for="the ledger")
+    patient(there, waiting_for="the ledger")
     return found
 
 
@@ -272,7 +272,7 @@ def test_a_provider_that_is_ill_is_left_alone_until_it_is_well(site: Site, first
     metrics = ask(site.runtime / "control.sock", "/metrics").body.decode()
     assert 'modelwright_breakers_open{provider="ill"} 1.0' in metrics
     first.fails()
-    patient(lambda: call(site, "guarded").status == 200, seconds=10)
+    patient(lambda: call(site, "guarded").status == 200)
     assert call(site, "plain").status == 200
     for state in ("open", "half_open", "closed"):
         told = f'"state":"{state}"'
@@ -381,8 +381,8 @@ def test_hundreds_of_streams_that_break_off_leave_nothing_behind(tmp_path: Path)
                         wire = streams.enter_context(worker.streaming())
                         if number % 2:
                             wire.head()
-            patient(lambda: worker.busy().in_flight == 0, seconds=20)
-            patient(lambda: endless.seen()["open_connections"] < 10, seconds=10)
+            patient(lambda: worker.busy().in_flight == 0)
+            patient(lambda: endless.seen()["open_connections"] < 10)
             few = {**QUESTION, "max_tokens": 3}
             assert all(events(worker.stream(few)[2])[-1] == "[DONE]" for _ in range(20))
             assert all(worker.post().status == 200 for _ in range(80))

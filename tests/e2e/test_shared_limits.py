@@ -132,7 +132,7 @@ def test_the_places_of_a_killed_worker_are_free(tmp_path: Path, provider: DevPro
         assert status(asking) == 429
         one.kill()
         one.start()
-        patient(lambda: status(asking) == 200, seconds=20, waiting_for="the killed worker's places")
+        patient(lambda: status(asking) == 200, waiting_for="the killed worker's places")
         with ThreadPoolExecutor(3) as pool:
             provider.fails("slow@300ms")
             assert list(pool.map(lambda _: status(asking), range(3))) == [200] * 3
@@ -144,7 +144,7 @@ def test_the_places_of_a_killed_worker_are_free(tmp_path: Path, provider: DevPro
         provider.fails()
         with client(one.port, KEY) as other:
             assert status(other) == 429
-            patient(lambda: status(other) == 200, seconds=20, waiting_for="the lease to run out")
+            patient(lambda: status(other) == 200, waiting_for="the lease to run out")
 
 
 def test_calls_and_liveness_go_on_while_redis_is_stopped(

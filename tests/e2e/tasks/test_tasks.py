@@ -133,7 +133,7 @@ def test_the_same_idempotency_key_is_the_same_task(site: Site, provider: DevProv
     again = client.call("POST", TASKS, {"url": CHAT, "body": {**QUESTION, "user": "x"}}, **key)
     assert (again.status, again.json()["error"]["code"]) == (409, "task_conflict")
     assert other.leave(headers=key) != first, "somebody else's key is another one"
-    patient(lambda: len(provider.requests) == 2, seconds=10)
+    patient(lambda: len(provider.requests) == 2)
 
 
 def test_a_task_is_there_for_its_own_caller_alone(site: Site) -> None:
@@ -154,9 +154,9 @@ def test_cancelling_a_task_that_runs_cuts_the_call_to_the_provider(site: Site, p
     client = Client(site, "cancelling")
     provider.fails("slow@60s")
     task = client.leave()
-    patient(lambda: len(provider.requests) == 1, seconds=20)
+    patient(lambda: len(provider.requests) == 1)
     assert client.cancel(task)["status"] == "cancelled"
-    patient(lambda: provider.requests[0]["client_gone"], seconds=10, waiting_for="the upstream to be left")
+    patient(lambda: provider.requests[0]["client_gone"], waiting_for="the upstream to be left")
     cancelled = client.look(task)
     assert (cancelled["status"], cancelled["error"]["code"], cancelled["response"]) == ("cancelled", "cancelled", None)
     (row,) = rows(site, cancelled["calls"])
@@ -197,9 +197,9 @@ def test_a_task_whose_key_is_revoked_meanwhile_fails(site: Site, provider: DevPr
     client = Client(site, "doomed")
     provider.fails("429@2sx1")
     task = client.leave()
-    patient(lambda: client.look(task)["attempts"] == 1 and client.look(task)["status"] == "queued", seconds=20)
+    patient(lambda: client.look(task)["attempts"] == 1 and client.look(task)["status"] == "queued")
     control(site, f"/keys/{client.id}", method="DELETE")
-    patient(lambda: control(site, f"/tasks/{task}")["status"] == "failed", seconds=20)
+    patient(lambda: control(site, f"/tasks/{task}")["status"] == "failed")
     seen = control(site, f"/tasks/{task}")
     assert (seen["error"]["code"], seen["response"]["status_code"]) == ("unauthenticated", 401)
     assert len(provider.requests) == 1
@@ -210,7 +210,7 @@ def test_a_task_that_is_not_answered_in_its_time_is_expired(site: Site, provider
     provider.fails("slow@60sx1")
     done = client.wait(client.leave(completion_window="700ms"))
     assert (done["status"], done["error"]["code"]) == ("expired", "expired")
-    patient(lambda: provider.requests[0]["client_gone"], seconds=10)
+    patient(lambda: provider.requests[0]["client_gone"])
 
 
 def test_a_tenant_may_have_so_many_waiting(site: Site, provider: DevProvider) -> None:
@@ -219,7 +219,7 @@ def test_a_tenant_may_have_so_many_waiting(site: Site, provider: DevProvider) ->
     tasks = [client.leave() for _ in range(4)]
     full = client.call("POST", TASKS, {"url": CHAT, "body": QUESTION})
     assert (full.status, full.headers["retry-after"]) == (429, "5")
-    patient(lambda: len(provider.requests) >= 2, seconds=20)
+    patient(lambda: len(provider.requests) >= 2)
     provider.fails()
     assert other.wait(other.leave())["status"] == "succeeded"
     for task in tasks:
@@ -249,7 +249,7 @@ def test_the_end_is_told_signed_with_both_secrets_until_somebody_hears_it(site: 
     with Receiver(500, 302) as receiver:
         task = client.leave(webhook=receiver.url, custom_id="mine")
         receiver.wait(3)
-        patient(lambda: client.look(task)["webhook"]["status"] == "delivered", seconds=10)
+        patient(lambda: client.look(task)["webhook"]["status"] == "delivered")
         done = client.look(task)
     assert done["webhook"] == {"url": receiver.url, "status": "delivered", "attempts": 3}
     assert receiver.paths == ["/hook?for=tests"] * 3, "a redirect is not followed"
@@ -266,11 +266,11 @@ def test_the_end_is_told_signed_with_both_secrets_until_somebody_hears_it(site: 
     with Receiver(410) as receiver:
         task = client.leave(webhook=receiver.url)
         receiver.wait()
-        patient(lambda: client.look(task)["webhook"]["status"] == "failed", seconds=10)
+        patient(lambda: client.look(task)["webhook"]["status"] == "failed")
     assert json.loads(receiver.heard[0][1])["type"] == "task.failed"
     assert "410" in client.look(task)["webhook"]["problem"]
     inside = client.leave(webhook="http://[::1]:9/")
-    patient(lambda: bool(client.look(inside)["webhook"].get("problem")), seconds=10)
+    patient(lambda: bool(client.look(inside)["webhook"].get("problem")))
     assert "tasks.webhook.allow" in client.look(inside)["webhook"]["problem"]
 
 

@@ -50,7 +50,7 @@ def row(site: Site, call: str) -> LedgerRow:
         found[:] = msgspec.json.decode(body, type=list[LedgerRow])
         return bool(found) and found[0].outcome != "intent"
 
-    patient(there, seconds=20, waiting_for="the ledger")
+    patient(there, waiting_for="the ledger")
     return found[0]
 
 

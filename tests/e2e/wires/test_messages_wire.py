@@ -268,6 +268,6 @@ def test_translated_events_leave_as_they_arrive_and_a_client_that_leaves_closes_
         if seen == 2:
             break
     stream.close()
-    patient(lambda: provider.requests[0]["client_gone"], seconds=10, waiting_for="the upstream to be closed")
+    patient(lambda: provider.requests[0]["client_gone"], waiting_for="the upstream to be closed")
     one = row(site, stream.response.headers["x-modelwright-call"])
     assert (one.outcome, one.input_tokens is not None) == ("client_disconnect", lane == "claude")

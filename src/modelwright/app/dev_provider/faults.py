@@ -25,6 +25,11 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
 KINDS: dict[str, Kind] = {
     "cut": Kind(argument="tokens", says="close the connection after that many tokens; without stream: in mid-body"),
     "stall": Kind(argument="tokens", says="send nothing more after that many tokens, and keep the connection open"),
+    "hold": Kind(
+        argument="tokens",
+        default=0,
+        says="wait after that many tokens until the faults are set anew, then go on; without stream: before the head",
+    ),
     "error": Kind(argument="tokens", says="an error event after that many tokens, then the end; without stream: 500"),
     "slow": Kind(argument="seconds", joins=True, says="wait before the head of the answer"),
     "split": Kind(argument="bytes", default=3, joins=True, says="send pieces of so many bytes, one HTTP chunk each"),
@@ -66,6 +71,11 @@ class Effects(msgspec.Struct, frozen=True, kw_only=True):
     fault: Fault | None = None
     """The one fault that does not join others."""
     specs: tuple[str, ...] = ()
+
+    @property
+    def hold(self) -> int | None:
+        """After so many tokens the answer waits until it is let go."""
+        return int(self.fault.argument) if self.fault and self.fault.kind == "hold" else None
 
     @property
     def stop(self) -> int | None:

@@ -17,7 +17,7 @@ import uvloop
 from modelwright.app.dev_provider import steps
 from modelwright.app.dev_provider.journal import Entry
 from modelwright.app.dev_provider.service import Options, Service
-from modelwright.app.dev_provider.steps import End, Step
+from modelwright.app.dev_provider.steps import End, Pause, Step
 from modelwright.core.addresses import join_address
 from modelwright.core.errors.starting import PortInUse, StartError
 
@@ -103,6 +103,7 @@ class DevConnection(asyncio.Protocol):
         self._service.open_connections -= 1
         if self._slot is not None:
             self._slot.discard(self)
+        self._service.held.discard(self)
         for entry in (self._entry, *(waiting[0] for waiting in self._waiting)):
             if entry is not None:
                 entry.client_gone = True
@@ -158,6 +159,12 @@ class DevConnection(asyncio.Protocol):
 
     # Performing
 
+    def release(self) -> None:
+        """Go on from a pause, as if no time had passed."""
+        self._service.held.discard(self)
+        self._due = self._loop.time()
+        self.go_on()
+
     def go_on(self) -> None:
         """Perform what is due, answer after answer."""
         self._slot = None
@@ -180,6 +187,10 @@ class DevConnection(asyncio.Protocol):
                     return False
             elif isinstance(step, End):
                 self._end(step)
+                return False
+            elif isinstance(step, Pause):
+                self._slot = _NEXT_TURN
+                self._service.held.add(self)
                 return False
             elif self._wait(step):
                 return False

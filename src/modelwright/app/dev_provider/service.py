@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qs
 
 import msgspec
@@ -58,6 +58,14 @@ class _Faults(msgspec.Struct, forbid_unknown_fields=True):
     faults: list[str]
 
 
+class Held(Protocol):
+    """An answer that waits until the faults are set anew."""
+
+    def release(self) -> None:
+        """Go on."""
+        ...
+
+
 class Service:
     """The state of one dev provider."""
 
@@ -69,6 +77,7 @@ class Service:
         self.open_connections = 0
         self.connections = 0
         """All that were ever accepted."""
+        self.held: set[Held] = set()
 
     def receive(
         self, method: str, target: str, *, connection: int, headers: list[tuple[bytes, bytes]], body: bytes
@@ -137,12 +146,18 @@ class Service:
         if path == "/dev/reset":
             self._journal.clear()
             self._script = FaultScript(self._options.faults)
+            self._let_go()
         elif method == "POST":
             try:
                 self._script = FaultScript(parse_faults(msgspec.json.decode(body, type=_Faults).faults))
             except ValueError as error:  # msgspec's errors are ValueErrors too
                 return steps.failure(f"{error}", status=400)
+            self._let_go()
         return _json({"faults": self._script.left()})
+
+    def _let_go(self) -> None:
+        for answer in tuple(self.held):
+            answer.release()
 
     def _seen(self, *, secrets: bool, after: int) -> dict[str, Any]:
         return {

@@ -18,8 +18,14 @@ class End(enum.Enum):
     HANG = "keep the connection open and send nothing more"
 
 
-Step = bytes | float | End
-"""Bytes are written, a float is waited (from the moment the step before was due), an End ends."""
+class Pause(enum.Enum):
+    """Where an answer waits without an end of its own."""
+
+    HOLD = "go on when the faults are set anew"
+
+
+Step = bytes | float | End | Pause
+"""Bytes are written, a float is waited (from the moment the step before was due), an End ends, a Pause is held."""
 
 _REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 405: "Method Not Allowed"}
 _TYPES = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
@@ -72,6 +78,9 @@ def _whole(body: bytes, effects: Effects, entry: Entry) -> Iterator[Step]:
     if effects.wait:
         yield effects.wait
     kind = effects.fault.kind if effects.fault else ""
+    if kind == "hold":
+        yield Pause.HOLD
+        kind = ""
     entry.status = 500 if kind == "error" else 200
     if kind in {"cut", "stall"}:
         message = whole(body)
@@ -88,8 +97,10 @@ def _whole(body: bytes, effects: Effects, entry: Entry) -> Iterator[Step]:
 def _stream(answer: Telling, effects: Effects, *, delay: float, entry: Entry) -> Iterator[Step]:
     if effects.wait:
         yield effects.wait
-    stop = effects.stop
-    if effects.fault and stop is None:
+    stop, hold = effects.stop, effects.hold
+    if hold == 0:
+        yield Pause.HOLD
+    if effects.fault and stop is None and hold is None:
         yield from _instead(effects, entry)
         return
     entry.status = 200
@@ -104,6 +115,8 @@ def _stream(answer: Telling, effects: Effects, *, delay: float, entry: Entry) ->
             yield delay
         entry.tokens += 1
         yield _chunks(event, effects.split)
+        if entry.tokens == hold:
+            yield Pause.HOLD
     if stop is None:
         yield _chunks(answer.closing(), effects.split) + _LAST_CHUNK
     else:
@@ -157,16 +170,20 @@ def _sent(steps: Iterator[Step], effects: Effects) -> Iterator[Step]:
 
 def _lumped(steps: Iterable[Step]) -> Iterator[Step]:
     """All waits, then all bytes at once."""
-    waits, data, end = 0.0, [], None
+    waits, data, hold, end = 0.0, [], None, None
     for step in steps:
         match step:
             case bytes():
                 data.append(step)
             case End():
                 end = step
+            case Pause():
+                hold = step
             case _:
                 waits += step
     yield waits
+    if hold:
+        yield hold
     yield b"".join(data)
     if end:
         yield end

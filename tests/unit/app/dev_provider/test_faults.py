@@ -13,6 +13,8 @@ from modelwright.app.dev_provider.faults import CALM, KINDS, FaultScript, parse_
         ("cut@3", "cut", 3, 0, None),
         ("cut@3x2", "cut", 3, 0, 2),
         ("stall@0", "stall", 0, 0, None),
+        ("hold", "hold", 0, 0, None),
+        ("hold@3x2", "hold", 3, 0, 2),
         ("error@2", "error", 2, 0, None),
         ("slow@2s", "slow", 2.0, 0, None),
         ("slow@20msx3", "slow", 0.02, 0, 3),

@@ -12,7 +12,7 @@ from modelwright.app.dev_provider import steps
 from modelwright.app.dev_provider.answers import Answer, Ask
 from modelwright.app.dev_provider.faults import Effects, FaultScript, parse_faults
 from modelwright.app.dev_provider.journal import Entry, Journal
-from modelwright.app.dev_provider.steps import End, Step
+from modelwright.app.dev_provider.steps import End, Pause, Step
 
 DELAY = 0.5
 
@@ -56,6 +56,25 @@ def test_stream_ends_after_so_many_tokens(spec: str, end: End) -> None:
     assert noted.tokens == 3
     assert b"0\r\n\r\n" not in taken
     assert body_of(taken).count(b'"content":"') == 4, "three tokens and the opening"
+
+
+@pytest.mark.parametrize("tokens", [0, 3, 5])
+def test_a_held_stream_pauses_after_so_many_tokens_and_is_whole(tokens: int) -> None:
+    taken = stream(f"hold@{tokens}")
+    before = taken[: taken.index(Pause.HOLD)]
+    assert before.count(DELAY) == tokens
+    assert bool(before) == bool(tokens), "not even the head goes out before the first"
+    assert body_of([step for step in taken if step is not Pause.HOLD]) == body_of(stream())
+    lump = stream("lump", f"hold@{tokens}")
+    assert lump[-2:] == [Pause.HOLD, stream("lump")[-1]]
+
+
+def test_a_held_answer_pauses_before_its_head() -> None:
+    assert list(steps.answered(b"{}", effects("slow@1s", "hold"), entry=entry())) == [
+        1.0,
+        Pause.HOLD,
+        steps.whole(b"{}"),
+    ]
 
 
 @pytest.mark.parametrize("spec", ["cut@0", "stall@0"])
