@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import onnxruntime
+import openvino
 import psutil
 import pytest
 import tritonclient.http as triton
@@ -71,6 +73,40 @@ def test_numbers_are_those_of_numpy(site: Site, model: str) -> None:
     np.testing.assert_allclose(outputs["total"], ROWS.sum(axis=1), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("model", ["onnx", "onnx-beside", "ir", "onnx-on-openvino", "lite"])
+def test_numbers_are_the_librarys_own(site: Site, model: str) -> None:
+    outputs = infer(site, model, x=ROWS)
+    own = by_the_library_alone(site.manifest.parent, model)
+    assert outputs.keys() == own.keys()
+    for name, array in own.items():
+        np.testing.assert_allclose(outputs[name], array, rtol=1e-6, atol=1e-6)
+
+
+def by_the_library_alone(folder: Path, model: str) -> dict[str, NDArray[Any]]:
+    """What the runtime makes of ROWS without anything of ours around it."""
+    match model:
+        case "onnx" | "onnx-beside":
+            session = onnxruntime.InferenceSession(folder / {"onnx": "double.onnx"}.get(model, "beside.onnx"))
+            names = [output.name for output in session.get_outputs()]
+            return dict(zip(names, map(np.asarray, session.run(names, {"x": ROWS})), strict=True))
+        case "ir" | "onnx-on-openvino":
+            file = folder / ("double.onnx" if model == "onnx-on-openvino" else "folder/model.xml")
+            compiled = openvino.Core().compile_model(file, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+            return {port.get_any_name(): array for port, array in compiled(ROWS).items()}
+        case _:
+            return run_lite(folder / "double.tflite", ROWS)
+
+
+def run_lite(path: Path, x: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """Outputs by name, by LiteRT alone."""
+    runtime = Interpreter(model_path=str(path), num_threads=1)
+    runtime.resize_tensor_input(0, x.shape)
+    runtime.allocate_tensors()
+    runtime.set_tensor(0, x)
+    runtime.invoke()
+    return {output["name"]: runtime.get_tensor(output["index"]) for output in runtime.get_output_details()}
+
+
 def test_weights_in_a_file_of_their_own_are_read_and_are_part_of_the_artifact(site: Site) -> None:
     folder = site.manifest.parent
     expected = ROWS @ weights_of(folder / "product.onnx")
@@ -81,12 +117,8 @@ def test_weights_in_a_file_of_their_own_are_read_and_are_part_of_the_artifact(si
 
 def test_whole_numbers_are_the_runtimes_own(site: Site) -> None:
     x = np.random.default_rng(2).integers(-128, 128, (20, 16)).astype(np.int8)
-    runtime = Interpreter(model_path=str(site.manifest.parent / "dense.tflite"), num_threads=1)
-    runtime.resize_tensor_input(0, x.shape)
-    runtime.allocate_tensors()
-    runtime.set_tensor(0, x)
-    runtime.invoke()
-    np.testing.assert_array_equal(infer(site, "lite-int8", x=x)["y"], runtime.get_tensor(3))
+    own = run_lite(site.manifest.parent / "dense.tflite", x)
+    np.testing.assert_array_equal(infer(site, "lite-int8", x=x)["y"], own["y"])
     told = metadata(site, "lite-int8")["parameters"]
     assert (told["precision"], told["x.zero_point"], round(told["x.scale"], 6)) == ("int8", 3, 0.05)
 

@@ -6,14 +6,19 @@ import asyncio
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import openai
+import openvino as ov
+import openvino_genai as genai
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
+from modelwright.adapters.engines.gguf_codec import gguf_codec
 from modelwright.app.supervise.ask import ask
 from tests.e2e.clients import patient
 from tests.e2e.running import Reply, Site, running
@@ -32,6 +37,8 @@ models:
   folder: {source: ./exported, engine: {cache: 64MiB, threads: 1}}
 """
 HELLO: Any = [{"role": "user", "content": "hello"}]
+PROMPTS = [[101, 102], [70, 80, 90, 100], list(range(10, 60))]
+"""Ids of tokens."""
 ENDLESS = {"max_tokens": 1900, "min_tokens": 1900}
 
 
@@ -155,6 +162,44 @@ def test_a_folder_answers_as_the_same_model_as_gguf(client: openai.OpenAI) -> No
         for model in ("tiny", "folder")
     }
     assert len(answers) == 1
+
+
+@pytest.mark.parametrize(("model", "file"), [("tiny", "tiny.gguf"), ("folder", "exported")])
+def test_ids_are_the_librarys_own(client: openai.OpenAI, site: Site, model: str, file: str) -> None:
+    """Compared with a pipeline of the library without anything of ours around it."""
+    folder = site.manifest.parent
+    codec = gguf_codec(str(folder / "tiny.gguf"))
+    for prompt, (ids, probabilities) in zip(PROMPTS, greedy(folder / file, PROMPTS), strict=True):
+        answer = client.completions.create(model=model, prompt=prompt, max_tokens=24, temperature=0, logprobs=1)
+        told = answer.choices[0].logprobs
+        assert told
+        assert told.tokens == [codec.text(token).decode("utf-8", "replace") for token in ids]
+        assert told.token_logprobs == pytest.approx(probabilities, abs=1e-4)
+
+
+def greedy(path: Path, prompts: list[list[int]]) -> list[tuple[list[int], list[float]]]:
+    """Ids and natural log-probabilities by OpenVINO GenAI alone, in 32 bits."""
+    scheduler = genai.SchedulerConfig()
+    scheduler.num_kv_blocks = 64
+    exact = {"INFERENCE_PRECISION_HINT": "f32", "KV_CACHE_PRECISION": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0}
+    pipeline = genai.ContinuousBatchingPipeline(str(path), scheduler, "CPU", {**exact, "INFERENCE_NUM_THREADS": 1})
+    wanted = genai.GenerationConfig(max_new_tokens=24, do_sample=False, logprobs=1, stop_token_ids={0})
+    handles = [
+        pipeline.add_request(number, ov.Tensor(np.array([prompt], np.int64)), wanted)
+        for number, prompt in enumerate(prompts)
+    ]
+    found: list[tuple[list[int], list[float]]] = [([], []) for _ in prompts]
+    while pipeline.has_non_finished_requests():
+        pipeline.step()
+        for (ids, probabilities), handle in zip(found, handles, strict=True):
+            while handle.can_read():
+                (output,) = handle.read().values()
+                ids.extend(output.generated_ids)
+                probabilities.extend(output.generated_log_probs)
+    return [
+        (ids[:-1], probabilities[: len(ids) - 1]) if ids[-1] == 0 else (ids, probabilities)
+        for ids, probabilities in found
+    ]
 
 
 @pytest.mark.parametrize(
