@@ -20,11 +20,17 @@ schema: 1
 name: measured
 models:
   digits: {{source: {digits}}}
+  shout: {{engine: {{kind: "python:shout:Shout"}}}}
 providers:
   dev: {{kind: openai, base_url: "{url}", keys: [none], prices: {{m: {{input: 0, output: 0, request: 0.01}}}}}}
 endpoints:
   chat: {{variants: {{main: {{provider: dev, model: m}}}}}}
   vectors: {{variants: {{main: {{provider: dev, model: e}}}}}}
+"""
+SHOUT = """
+class Shout:
+    def predict(self, prompt: str, times: int) -> str:
+        return prompt.upper() * times
 """
 
 
@@ -37,6 +43,7 @@ def provider() -> Iterator[DevProvider]:
 @pytest.fixture(scope="module")
 def site(provider: DevProvider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("site")
+    (folder / "shout.py").write_text(SHOUT)
     text = MANIFEST.format(digits=QUICKSTART / "models" / "digits.onnx", url=provider.base_url)
     with running(text, folder=folder) as running_one:
         yield running_one
@@ -56,6 +63,15 @@ def test_tensors_are_made_and_a_picture_is_drawn(site: Site, tmp_path: Path) -> 
         assert found["ok"] > 0
         assert 0 < found["latency_ms"]["p50"] <= found["latency_ms"]["max"]
     assert len(ET.parse(picture).findall("{*}circle")) == 4  # noqa: S314 - our own
+
+
+def test_a_class_is_asked_in_plain_json(site: Site, tmp_path: Path) -> None:
+    own = tmp_path / "own.json"
+    own.write_text('{"prompt": "hey", "times": 2}')
+    for arguments in ((), ("--data", str(own))):
+        (found,) = bench(site, "shout", "--concurrency", "2", *arguments)
+        assert found["errors"] == {}
+        assert found["ok"] > 0
 
 
 def test_a_stream_has_a_first_token_tokens_and_a_cost(site: Site, provider: DevProvider) -> None:

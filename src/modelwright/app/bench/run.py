@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import quote, urlencode, urlsplit
 from uuid import uuid4
@@ -17,10 +18,11 @@ from modelwright.adapters.http.pool import Limits, Pool
 from modelwright.app.bench.client import Client
 from modelwright.app.bench.figures import Figures, Load
 from modelwright.app.bench.load import MOST, under
-from modelwright.app.bench.shot import Shot, chat_shot, own_shot, tensor_shot, vectors_shot
+from modelwright.app.bench.shot import Shot, chat_shot, own_shot, plain_shot, tensor_shot, vectors_shot
 from modelwright.app.settings.settings import process_environment
 from modelwright.app.supervise.control import Control
 from modelwright.app.supervise.look import look, state_of
+from modelwright.app.supervise.welcome.examples import TensorTold, Told, plain_body
 from modelwright.app.supervise.welcome.key import NAME
 from modelwright.app.system import SystemClock
 from modelwright.core.errors.calls import CallError, Malformed
@@ -115,22 +117,32 @@ async def _put(load: Load, client: Client, shot: Shot, *, seconds: float) -> Fig
     return await under(load, lambda planned: client.send(shot, planned), seconds=seconds, clock=SystemClock())
 
 
+class _Metadata(msgspec.Struct):
+    inputs: tuple[TensorTold, ...]
+
+
 async def _shot(wish: Wish, client: Client) -> Shot:
-    """The user's request, or one that the endpoint takes: tensors, a conversation, a text to embed."""
-    if wish.data is not None:
-        try:
-            return own_shot(wish.endpoint, wish.data.read_bytes())
-        except Malformed as error:
-            raise StartError(error.message, hint=error.hint, place=str(wish.data)) from None
+    """The user's request, or one that the endpoint takes: tensors, plain JSON, a conversation, a text to embed."""
+    name = quote(wish.endpoint, safe="")
     try:
-        status, metadata = await client.get(f"/v2/models/{quote(wish.endpoint, safe='')}")
-        if status == 200:
-            return tensor_shot(wish.endpoint, metadata, rows=wish.rows)
+        status, metadata = await client.get(f"/v2/models/{name}")
+        tensors = msgspec.json.decode(metadata, type=_Metadata).inputs if status == HTTPStatus.OK else ()
+        plain = status == HTTPStatus.OK and not tensors
+        if wish.data is not None:
+            return own_shot(wish.endpoint, wish.data.read_bytes(), plain=plain)
+        if tensors:
+            return tensor_shot(wish.endpoint, tensors, rows=wish.rows)
+        if plain:
+            _, document = await client.get(f"/predict/{name}/openapi.json")
+            told = Told(document=msgspec.json.decode(document))
+            return plain_shot(wish.endpoint, plain_body(told).encode())
         chat = chat_shot(wish.endpoint, stream=wish.stream)
         tried = await client.send(chat, SystemClock.monotonic())
         vectors = vectors_shot(wish.endpoint)
         if tried.error and not (await client.send(vectors, SystemClock.monotonic())).error:
             return vectors
+    except Malformed as error:
+        raise StartError(error.message, hint=error.hint, place=str(wish.data)) from None
     except CallError as error:
         raise StartError(error.message, hint=error.hint, place=wish.endpoint) from error
     return chat

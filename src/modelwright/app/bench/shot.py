@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from modelwright.app.supervise.welcome.examples import TensorTold
 from modelwright.core.errors.calls import Malformed
 from modelwright.core.wire.unreadable import UNREADABLE
 from modelwright.core.wire.v2 import BINARY_HEADER, ITEM_BYTES
@@ -19,7 +20,7 @@ _PATHS = {
     "prompt": "/v1/completions",
     "input": "/v1/embeddings",
 }
-"""By the field that tells what a body is; what has `inputs` is for `/v2`."""
+"""By the field that tells what a body is; what has `inputs` is for `/v2`, and the rest for `/predict`."""
 
 
 class Shot(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,32 +34,29 @@ class Shot(msgspec.Struct, frozen=True, kw_only=True):
     """Of a tensor request."""
 
 
-class _Tensor(msgspec.Struct):
-    name: str
-    datatype: str
-    shape: list[int]
+def own_shot(endpoint: str, content: bytes, *, plain: bool = False) -> Shot:
+    """The user's body; the endpoint's name is put in where the wire has it in the body. Raises Malformed.
 
-
-class _Metadata(msgspec.Struct):
-    inputs: list[_Tensor]
-
-
-def own_shot(endpoint: str, content: bytes) -> Shot:
-    """The user's body; the endpoint's name is put in where the wire has it in the body. Raises Malformed."""
+    `plain`: the endpoint takes plain JSON alone, whatever its fields are called.
+    """
     try:
         body = msgspec.json.decode(content, type=dict[str, Any])
     except (*UNREADABLE, msgspec.ValidationError) as error:
         raise Malformed(f"it is no JSON object: {error}", hint="give the JSON body of one request") from None
-    if "inputs" in body:
+    if "inputs" in body and not plain:
         first = next(iter(body["inputs"]), {}) if isinstance(body["inputs"], list) else {}
         shape = first.get("shape") if isinstance(first, dict) else None
         rows = shape[0] if isinstance(shape, list) and shape and isinstance(shape[0], int) else 1
         return Shot(target=f"/v2/models/{endpoint}/infer", body=content, rows=max(1, rows))
     path = next((path for field, path in _PATHS.items() if field in body), "")
-    if not path:
-        fields = ", ".join((*_PATHS, "inputs"))
-        raise Malformed(f"it has none of {fields}", hint="give the JSON body of one request")
+    if plain or not path:
+        return plain_shot(endpoint, content)
     return Shot(target=path, body=msgspec.json.encode({**body, "model": endpoint}), stream=body.get("stream") is True)
+
+
+def plain_shot(endpoint: str, content: bytes) -> Shot:
+    """Plain JSON."""
+    return Shot(target=f"/predict/{endpoint}", body=content)
 
 
 def chat_shot(endpoint: str, *, stream: bool, max_tokens: int = MAX_TOKENS) -> Shot:
@@ -78,9 +76,8 @@ def vectors_shot(endpoint: str) -> Shot:
     return Shot(target=_PATHS["input"], body=msgspec.json.encode({"model": endpoint, "input": HELLO}))
 
 
-def tensor_shot(endpoint: str, metadata: bytes, *, rows: int) -> Shot:
-    """Binary tensors of zeros by a model's V2 metadata: a free first dimension is `rows`, the others are 1."""
-    tensors = msgspec.json.decode(metadata, type=_Metadata).inputs
+def tensor_shot(endpoint: str, tensors: Sequence[TensorTold], *, rows: int) -> Shot:
+    """Binary tensors of zeros by what a model says of itself: a free first dimension is `rows`, the others are 1."""
     inputs: list[Mapping[str, Any]] = []
     size = 0
     for tensor in tensors:
@@ -91,7 +88,7 @@ def tensor_shot(endpoint: str, metadata: bytes, *, rows: int) -> Shot:
         inputs.append({"name": tensor.name, "datatype": tensor.datatype, "shape": shape, "parameters": parameters})
     head = msgspec.json.encode({"inputs": inputs, "parameters": {"binary_data_output": True}})
     length = (BINARY_HEADER, b"%d" % len(head))
-    batched = any(tensor.shape[:1] == [-1] for tensor in tensors)
+    batched = any(tensor.shape[:1] == (-1,) for tensor in tensors)
     return Shot(
         target=f"/v2/models/{endpoint}/infer",
         body=head + bytes(size),
