@@ -94,7 +94,15 @@ def test_no_worker_is_handed_what_opens_the_store(site: Site) -> None:
 
 def test_what_serves_is_not_removed(site: Site) -> None:
     folder = site.manifest.parent
-    models(folder, "push", "digits", "v2", str(folder / "double.onnx"), "--why", "other", env=secrets_of(site))
+    hostile = ("--licence", "\x1b[31mMIT", "--tag", "a\x9b=b\nc", "--recipe", "x" * 60_000)
+    models(
+        folder, "push", "digits", "v2", str(folder / "double.onnx"), "--why", "other", *hostile, env=secrets_of(site)
+    )
+    told = modelwright("models", "show", "digits", "v2", "-f", str(site.manifest)).stdout
+    assert "licence: \\x1b[31mMIT\n  tags: a\\x9b=b\\nc\n" in told
+    assert "characters more" in told
+    assert len(told) < 2000
+    assert "has no version and no alias 'a/b'" in models(folder, "show", "digits", "a/b", status=1)
     models(folder, "alias", "digits", "next", "v2", "--expect", "", "--why", "try it")
     told = modelwright("models", "diff", "digits", "v1", "next", "-f", str(site.manifest)).stdout
     assert told.splitlines()[0].split() == ["v1", "v2", "change"]

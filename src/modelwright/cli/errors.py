@@ -6,11 +6,12 @@ import sys
 
 from modelwright.cli.exit_codes import exit_code
 from modelwright.core.errors.tree import Fault, ManifestError, ModelwrightError
+from modelwright.core.words.printable import visible
 
 
 def report(error: ModelwrightError) -> int:
-    """Print the error; the exit status that goes with it."""
-    print(text_of(error), file=sys.stderr)
+    """Print the error, whoever has written its words; the exit status that goes with it."""
+    print(visible(text_of(error)), file=sys.stderr)
     return exit_code(error)
 
 

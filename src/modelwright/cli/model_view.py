@@ -21,6 +21,7 @@ _FILES, _METRICS = "files.", "metrics."
 def lines_of(shown: ModelShown) -> Iterator[str]:
     """What a version is made of and where it came from."""
     from modelwright.core.quantities import told_size
+    from modelwright.core.words.printable import in_short
 
     model, lineage = shown.model, shown.model.lineage
     facts: dict[str, str] = {
@@ -38,11 +39,13 @@ def lines_of(shown: ModelShown) -> Iterator[str]:
         "machine": lineage.machine,
         "libraries": ", ".join(f"{name} {value}" for name, value in lineage.libraries.items()),
     }
-    yield f"{shown.name}@{shown.version} ({model.name})"
-    yield from (f"  {name}: {value}" for name, value in facts.items() if value)
+    yield in_short(f"{shown.name}@{shown.version} ({model.name})")
+    yield from (f"  {name}: {in_short(value)}" for name, value in facts.items() if value)
     if model.signature is not None:
         for word, tensors in (("takes", model.signature.inputs), ("gives", model.signature.outputs)):
-            yield from (f"  {word}: {tensor.name} {tensor.datatype} {list(tensor.shape)}" for tensor in tensors)
+            yield from (
+                f"  {word}: {in_short(tensor.name)} {tensor.datatype} {list(tensor.shape)}" for tensor in tensors
+            )
 
 
 def differences(one: ModelShown, other: ModelShown) -> list[tuple[str, str, str, str]]:
@@ -65,12 +68,14 @@ def diff_table(one: ModelShown, other: ModelShown) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
+    from modelwright.core.words.printable import in_short
+
     rows = differences(one, other)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for name in ("", one.version, other.version, "change"):
         table.add_column(Text(name), overflow="fold")
     for row in rows:
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(in_short(text)) for text in row))
     return table
 
 

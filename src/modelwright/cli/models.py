@@ -20,6 +20,7 @@ from modelwright.cli.versions import (
     print_facts,
     print_history,
     print_line,
+    say,
 )
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def show(name: Name, version: Word, *, file: File = MANIFEST, env: Environment =
         return
     from modelwright.cli.model_view import lines_of
 
-    print("\n".join(lines_of(shown)))
+    say("\n".join(lines_of(shown)))
 
 
 @app.command()
@@ -107,7 +108,7 @@ def _push(name: str, version: str, path: Path, *, told: Told, why: str, verbs: M
     if as_json:
         print_facts(shown)
         return
-    print(f"{name}@{version} is registered ({shown.model.digest}).")
+    say(f"{name}@{version} is registered ({shown.model.digest}).")
 
 
 @app.command()
@@ -127,7 +128,7 @@ def alias(
     if as_json:
         print_facts(found)
         return
-    print(f"{name}@{word} is {version}.")
+    say(f"{name}@{word} is {version}.")
 
 
 @app.command()
@@ -179,13 +180,12 @@ def pull(
     as_json: Json = False,
 ) -> None:
     """Bring a version's file or folder here."""
-    verbs = _verbs(file, env, quiet=as_json)
-    where = to or Path(_office(file, env).show(name, version).model.name)
-    shown = verbs.pull(name, version, where)
+    pulled = _verbs(file, env, quiet=as_json).pull(name, version, to)
+    shown = pulled.shown
     if as_json:
-        print_facts({"path": str(where.absolute()), "version": shown.version, "digest": shown.model.digest})
+        print_facts({"path": str(pulled.path), "version": shown.version, "digest": shown.model.digest})
         return
-    print(f"{name}@{shown.version} is {where} ({shown.model.digest}).")
+    say(f"{name}@{shown.version} is {pulled.path} ({shown.model.digest}).")
 
 
 @app.command()
@@ -241,12 +241,14 @@ def _repository(file: Path) -> RepositoryOffice:
 def _tell(models: list[Loaded], *, as_json: bool) -> None:
     import msgspec
 
+    from modelwright.core.words.printable import in_json
+
     if as_json:
-        print(msgspec.json.encode(models).decode())
+        print(in_json(msgspec.json.encode(models).decode()))
         return
     for model in models:
         reason = f"  {model.reason}" if model.reason else ""
-        print(f"{model.name}  {model.version}  {model.state.lower()}{reason}")
+        say(f"{model.name}  {model.version}  {model.state.lower()}{reason}")
 
 
 def _office(file: Path, env: str | None) -> ModelOffice:
@@ -266,7 +268,7 @@ def _verbs(file: Path, env: str | None, *, quiet: bool) -> ModelVerbs:
 
     section = artifacts_of(file, environment=env)
     blobs = open_blobs(section, state=state_of(file), base=file.absolute().parent)
-    return ModelVerbs(_office(file, env), blobs, say=(lambda _: None) if quiet else print)
+    return ModelVerbs(_office(file, env), blobs, say=(lambda _: None) if quiet else say)
 
 
 def _pairs(given: Pairs, *, hint: str) -> dict[str, str]:

@@ -20,6 +20,7 @@ from modelwright.cli.versions import (
     print_facts,
     print_history,
     print_line,
+    say,
 )
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def show(name: Name, version: Word, *, file: File = MANIFEST, as_json: Json = Fa
     if as_json:
         print_facts(found)
         return
-    print(found["source"], end="" if found["source"].endswith("\n") else "\n")
+    say(found["source"].removesuffix("\n"))
 
 
 @app.command()
@@ -128,7 +129,7 @@ def diff(
         print_facts({"old": one["digest"], "new": other["digest"], "diff": lines})
         return
     for line in lines:
-        print(line)
+        say(line)
 
 
 @app.command()
@@ -146,7 +147,7 @@ def render(
         print_facts(messages)
         return
     for message in messages:
-        print(f"[{message['role']}]\n{message['content']}\n")
+        say(f"[{message['role']}]\n{message['content']}\n")
 
 
 def _office(file: Path) -> PromptOffice:

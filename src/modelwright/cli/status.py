@@ -35,7 +35,9 @@ def status(
     if as_json:
         import msgspec
 
-        print(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+        from modelwright.core.words.printable import in_json
+
+        print(in_json(msgspec.json.format(msgspec.json.encode(found), indent=2).decode()))
         return
     console = console_for(WIDE)
     console.print(headline(found, time.time()), soft_wrap=True, highlight=False)
@@ -109,9 +111,11 @@ def secret_line(secret: SecretStatus, now: float) -> str:
 
 def detail(part: PartStatus) -> str:
     """What it serves or why it does not, and which providers it leaves alone."""
+    from modelwright.core.words.printable import one_line
+
     alone = part.busy.left_alone if part.busy is not None else ()
     told = f"leaves {', '.join(alone)} alone, which failed too often" if alone else ""
-    return "; ".join(text for text in (part.detail, told) if text)
+    return one_line("; ".join(text for text in (part.detail, told) if text))
 
 
 def _cells(part: PartStatus, now: float) -> list[str]:

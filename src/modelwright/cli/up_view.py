@@ -13,6 +13,7 @@ import msgspec
 from modelwright.cli.status import STYLES, duration
 from modelwright.core.contracts.events import PartChanged
 from modelwright.core.status import PartStatus, Status
+from modelwright.core.words.printable import in_json, one_line, visible
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -47,7 +48,7 @@ class Plain:
         """Nothing is held back."""
 
     def _write(self, text: str) -> None:
-        write_line(self._out, text)
+        write_line(self._out, visible(text))
 
 
 class JsonLines:
@@ -76,7 +77,7 @@ class JsonLines:
         """Nothing is held back."""
 
     def _write(self, encoded: bytes) -> None:
-        write_line(self._out, encoded.decode())
+        write_line(self._out, in_json(encoded.decode()))
 
 
 class Terminal:
@@ -130,6 +131,7 @@ class Terminal:
         self._live.start()
 
     def _print(self, text: str) -> None:
+        text = visible(text)
         if self._console is None:
             print(text, flush=True)
         else:
@@ -151,7 +153,9 @@ class Terminal:
             busy = part.state in {"starting", "draining"}
             mark = Spinner("dots", style=style) if busy else Text(_MARKS.get(part.state, "…"), style=style)
             took = f"{duration(now - self._began)}  " if busy else ""
-            grid.add_row(mark, part.name, Text(part.state, style=style), Text(f"{took}{part.detail}", style="dim"))
+            grid.add_row(
+                mark, part.name, Text(part.state, style=style), Text(f"{took}{one_line(part.detail)}", style="dim")
+            )
         return grid
 
 

@@ -28,13 +28,22 @@ def print_facts(found: Any) -> None:
     """As JSON, for programs."""
     import msgspec
 
-    print(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+    from modelwright.core.words.printable import in_json
+
+    print(in_json(msgspec.json.format(msgspec.json.encode(found), indent=2).decode()))
+
+
+def say(text: str) -> None:
+    """Words that others may have written."""
+    from modelwright.core.words.printable import visible
+
+    print(visible(text))
 
 
 def print_line(name: str, versions: Iterable[str], aliases: Mapping[str, str]) -> None:
     """One model or prompt with all that means a version of it."""
     told = ", ".join(f"{alias} is {version}" for alias, version in aliases.items())
-    print(f"{name}: {', '.join(versions) or 'no version'}" + (f" ({told})" if told else ""))
+    say(f"{name}: {', '.join(versions) or 'no version'}" + (f" ({told})" if told else ""))
 
 
 def print_history(entries: Iterable[Entry]) -> None:
@@ -44,4 +53,4 @@ def print_history(entries: Iterable[Entry]) -> None:
     for entry in entries:
         at = datetime.fromtimestamp(entry.at, UTC).strftime("%Y-%m-%d %H:%M UTC")
         was = f" (was {entry.was})" if entry.was else ""
-        print(f"{at}  {entry.who}  {entry.act} {entry.name}: {entry.to or 'nothing'}{was}  {entry.why}")
+        say(f"{at}  {entry.who}  {entry.act} {entry.name}: {entry.to or 'nothing'}{was}  {entry.why}")

@@ -18,6 +18,7 @@ from modelwright.core.errors.registry import (
 from modelwright.core.nearest import nearest
 from modelwright.core.ports.clock import Clock
 from modelwright.core.ports.registry import ALIAS, REMOVED, VERSION, Entry, RegistryStore
+from modelwright.core.words.printable import in_short
 from modelwright.registry.line import DIGEST, Line, Version, line_of
 
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -29,6 +30,8 @@ LARGEST = 1 << 20
 _TRIES = 20
 _LONGEST = 1000
 """Characters of a reason."""
+_WHO = 200
+"""Characters of who asks."""
 
 Decide = Callable[[Line], Entry | None]
 Holders = Callable[[str], Iterable[str]]
@@ -85,8 +88,7 @@ class Registry:
         With other content it raises VersionTaken, unless `revise`: then the name means the new content from now on,
         and the history keeps both.
         """
-        _check(NAME, name, what="name")
-        _check(WORD, version, what="version")
+        check_words(name, version, why=by.why)
         if len(content) > LARGEST:
             raise RegistryError(f"{name}@{version} is larger than {LARGEST >> 20} MiB", hint="shorten it")
         digest = digest_of(content)
@@ -117,7 +119,7 @@ class Registry:
         `expect` is the version that it must mean until now, empty for an alias that must be new; None takes any.
         Raises AliasHasMoved when that is not so, NotRegistered for an unknown name or version.
         """
-        _check(WORD, alias, what="alias")
+        check_words(name, alias, why=by.why, what="alias")
         await self.line(name)
 
         def decide(line: Line) -> Entry | None:
@@ -161,10 +163,8 @@ class Registry:
         return line_of(name, await self._store.read(self._kind, name))
 
     def _entry(self, act: str, name: str, *, to: str, was: str, by: By) -> Entry:
-        why = by.why.strip()
-        if not why or len(why) > _LONGEST or not why.isprintable():
-            raise RegistryError(f"the reason must be one line of 1 to {_LONGEST} characters", hint="say why")
-        return Entry(act=act, name=name, to=to, was=was, who=by.who, why=why, at=self._clock.now())
+        why = _reason(by.why)
+        return Entry(act=act, name=name, to=to, was=was, who=in_short(by.who, _WHO), why=why, at=self._clock.now())
 
     async def _change(self, name: str, decide: Decide, content: bytes | None = None) -> Entry | None:
         """Decide by what stands there, and again when others came first."""
@@ -178,6 +178,13 @@ class Registry:
         raise RegistryError(f"{name} is changed by others all the time", hint="try again")
 
 
+def check_words(name: str, word: str, *, why: str, what: str = "version") -> None:
+    """Raise RegistryError unless a line can have this name, a version or an alias this word, a history this reason."""
+    _check(NAME, name, what="name")
+    _check(WORD, word, what=what)
+    _reason(why)
+
+
 def digest_of(content: bytes) -> str:
     """`sha256:` and 64 hex digits."""
     return DIGEST + hashlib.sha256(content).hexdigest()
@@ -188,6 +195,13 @@ def _check(pattern: re.Pattern[str], word: str, *, what: str) -> None:
         raise RegistryError(
             f"{word!r} cannot be a {what}", hint="use letters, digits and hyphens, such as v1", place=what
         )
+
+
+def _reason(why: str) -> str:
+    why = why.strip()
+    if not why or len(why) > _LONGEST or not why.isprintable():
+        raise RegistryError(f"the reason must be one line of 1 to {_LONGEST} characters", hint="say why")
+    return why
 
 
 def _short(digest: str) -> str:

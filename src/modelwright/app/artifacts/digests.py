@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from modelwright.app.artifacts.companions import companions
+from modelwright.app.artifacts.files import files_in, open_file
 from modelwright.app.whole_file import write_whole
 from modelwright.core.errors.starting import BadModelFile
 
@@ -50,13 +51,13 @@ def digest_of(path: Path) -> str:
     """`sha256:` and 64 hex digits of a file's content, or of a folder's; raises OSError."""
     if path.is_dir():
         return digest_of_folder({file: digest_of(path / file) for file in files_in(path)})
-    with path.open("rb") as file:
+    with open_file(path) as file:
         return PREFIX + hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def digest_of_folder(files: Mapping[str, str]) -> str:
     """That of a folder, by the digests of its files under their relative paths."""
-    lines = (f"{digest.removeprefix(PREFIX)}  {file}\n" for file, digest in sorted(files.items()))
+    lines = (_line(file, digest.removeprefix(PREFIX)) for file, digest in sorted(files.items()))
     return PREFIX + hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 
@@ -71,9 +72,10 @@ def marks_of(path: Path) -> str:
     return hashlib.sha256(repr(found).encode()).hexdigest()
 
 
-def files_in(folder: Path) -> list[str]:
-    """Relative paths of all files in a folder and below, with `/`, sorted; links are followed. Raises OSError."""
-    return sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
+def _line(file: str, digits: str) -> str:
+    """As `sha256sum` writes it, so that no name looks like two lines."""
+    told = file.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
+    return f"{'' if told == file else chr(92)}{digits}  {told}\n"
 
 
 def _digest(path: Path, known: Mapping[str, _Seen], seen: dict[str, _Seen]) -> str:
@@ -107,7 +109,7 @@ def _names(path: Path) -> list[str]:
 
 
 def _unreadable(path: Path, error: OSError) -> BadModelFile:
-    return BadModelFile(f"cannot be read: {error.strerror}", place=str(path), hint="check the path")
+    return BadModelFile(f"cannot be read: {error.strerror}", place=str(error.filename or path), hint="check the path")
 
 
 def _known(file: Path) -> dict[str, _Seen]:

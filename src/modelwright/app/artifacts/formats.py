@@ -17,6 +17,7 @@ from modelwright.app.artifacts.archives import (
     is_torch_checkpoint,
     is_torchscript,
 )
+from modelwright.app.artifacts.files import open_file
 from modelwright.app.artifacts.llm_folders import HF_LLM, OPENVINO_LLM, is_hf_llm, is_openvino_llm
 from modelwright.app.artifacts.pickles import is_array_of_objects, is_old_torch, is_pickle
 from modelwright.app.artifacts.trees import is_catboost, is_lightgbm, is_xgboost
@@ -56,7 +57,7 @@ def format_of(path: Path) -> str:
     """The name of a file's or a folder's format, UNKNOWN when it has none of the table; raises OSError."""
     if path.is_dir():
         return next((row.name for row in FORMATS if row.in_folder and row.in_folder(path)), UNKNOWN)
-    with path.open("rb") as file:
+    with open_file(path) as file:
         for row in FORMATS:
             file.seek(0)
             if row.in_file and row.in_file(file):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from modelwright.app.artifacts.files import open_file
+
 MOST = 4 << 20
 """Bytes of such a file."""
 
@@ -11,7 +13,7 @@ MOST = 4 << 20
 def read_labels(path: Path) -> tuple[str, ...]:
     """The names; blank lines at the end do not count. Raises ValueError with what is wrong with the file."""
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             content = file.read(MOST + 1)
     except FileNotFoundError:
         raise ValueError("does not exist") from None

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from modelwright.app.artifacts.files import open_file
 from modelwright.app.artifacts.formats import UNKNOWN, format_of
 from modelwright.app.artifacts.labels import read_labels
 
@@ -44,7 +45,7 @@ def _unreadable(path: Path) -> str:
     try:
         if path.is_dir():
             return "" if any(path.iterdir()) else "is an empty folder"
-        with path.open("rb") as file:
+        with open_file(path) as file:
             return "" if file.read(1) else "is empty"
     except FileNotFoundError:
         return "does not exist"

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from modelwright.app.artifacts.digests import digest_of
+from modelwright.app.models.examine import problem_of
 from modelwright.core.contracts.model import ModelVersion
 from modelwright.core.errors.artifacts import ArtifactDamaged
 from modelwright.core.ports.registry import BlobStore
@@ -13,6 +14,8 @@ from modelwright.core.ports.registry import BlobStore
 
 def bring(model: ModelVersion, blobs: BlobStore, to: Path, *, lasting: bool = False) -> None:
     """Put a version's file or folder together at `to`; raises ArtifactError and OSError."""
+    if problem := problem_of(model):
+        raise ArtifactDamaged(f"its document cannot be right: {problem}", hint="the version is not to be trusted")
     if not model.folder:
         to.unlink(missing_ok=True)
         blobs.fetch(model.digest, to, lasting=lasting)
@@ -20,8 +23,6 @@ def bring(model: ModelVersion, blobs: BlobStore, to: Path, *, lasting: bool = Fa
     shutil.rmtree(to, ignore_errors=True)
     for file in model.files:
         place = to / file.path
-        if not place.resolve().is_relative_to(to.resolve()):
-            raise ArtifactDamaged(f"{file.path!r} leads out of its folder", hint="the version is not to be trusted")
         place.parent.mkdir(parents=True, exist_ok=True)
         blobs.fetch(file.digest, place, lasting=lasting)
     found = digest_of(to)

@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
+from modelwright.app.models.examine import problem_of
 from modelwright.app.models.types import ModelLine, ModelShown, ModelWish, RemoveWish
 from modelwright.app.wishes import AliasWish
-from modelwright.core.contracts.model import MODEL_VERSION, ModelVersion
+from modelwright.core.contracts.model import ModelVersion
 from modelwright.core.errors.registry import RegistryError
 from modelwright.core.ports.clock import Clock
 from modelwright.core.ports.registry import Entry, RegistryStore
@@ -108,10 +109,14 @@ def _document(content: dict[str, object]) -> ModelVersion:
     try:
         document = msgspec.convert(content, ModelVersion)
     except msgspec.ValidationError as error:
-        raise RegistryError(f"this is no model's document: {error}", hint="use `modelwright models push`") from error
-    if document.v != MODEL_VERSION or not document.files:
-        raise RegistryError("this is no model's document", hint="use `modelwright models push`")
+        raise _no_document(str(error)) from error
+    if problem := problem_of(document):
+        raise _no_document(problem)
     return document
+
+
+def _no_document(problem: str) -> RegistryError:
+    return RegistryError(f"this is no model's document: {problem}", hint="use `modelwright models push`")
 
 
 def _aliases(line: Line, version: str) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ Their files go straight to the store of blobs, whose credentials are the caller'
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from importlib import import_module
@@ -21,6 +22,7 @@ from modelwright.core.contracts.model import ModelVersion
 from modelwright.core.errors.registry import AliasHasMoved, NotRegistered, RegistryError, VersionInUse, VersionTaken
 from modelwright.core.errors.starting import NotRunning
 from modelwright.core.ports.registry import BlobStore, Entry
+from modelwright.registry.registry import NAME, WORD, check_words
 
 if TYPE_CHECKING:
     from modelwright.app.models.desk import ModelDesk
@@ -29,6 +31,7 @@ PATIENCE = 20.0
 """Seconds to wait for another command that holds the database."""
 FRESH = 24 * 3600.0
 """Seconds in which a file that no version needs is kept: somebody may be about to register one."""
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _REFUSALS = (AliasHasMoved, NotRegistered, RegistryError, VersionInUse, VersionTaken)
 _Got = TypeVar("_Got")
 
@@ -66,6 +69,7 @@ class ModelOffice:
 
     def register(self, name: str, version: str, document: ModelVersion, *, why: str) -> ModelShown:
         """Register a version whose files are kept."""
+        check_words(name, version, why=why)
         wish = ModelWish(document=msgspec.to_builtins(document), why=why, who=self._who)
         return self._do(
             f"PUT {_version(name, version)}",
@@ -76,6 +80,7 @@ class ModelOffice:
 
     def alias(self, name: str, alias: str, *, version: str, expect: str | None, why: str) -> ModelLine:
         """Move an alias."""
+        check_words(name, alias, why=why, what="alias")
         wish = AliasWish(version=version, expect=expect, why=why, who=self._who)
         return self._do(
             f"PUT {_path(name)}/aliases/{quote(alias, safe='')}",
@@ -149,8 +154,16 @@ def _leaves(facts: dict[str, Any], above: str = "") -> dict[str, Any]:
 
 
 def _path(name: str) -> str:
+    """Only for what can be a name: anything else would be another path."""
+    if not NAME.fullmatch(name):
+        hint = "a name has small letters, digits and hyphens"
+        raise NotRegistered(f"there is no model {name!r}", hint=hint, place="name")
     return f"/models/{quote(name, safe='')}"
 
 
 def _version(name: str, word: str) -> str:
-    return f"{_path(name)}/versions/{quote(word, safe='')}"
+    path = _path(name)
+    if not WORD.fullmatch(word) and not _DIGEST.fullmatch(word):
+        hint = "a version has letters, digits, hyphens, dots and underscores"
+        raise NotRegistered(f"{name} has no version and no alias {word!r}", hint=hint)
+    return f"{path}/versions/{quote(word, safe='')}"

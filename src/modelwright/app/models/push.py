@@ -8,14 +8,14 @@ from pathlib import Path
 import msgspec
 
 from modelwright.app.artifacts.companions import companions
-from modelwright.app.artifacts.digests import digest_of, digest_of_folder, files_in
+from modelwright.app.artifacts.digests import digest_of, digest_of_folder
+from modelwright.app.artifacts.files import files_in, odd_in
 from modelwright.app.artifacts.formats import BY_NAME, format_of
+from modelwright.app.models.examine import MOST_BYTES, MOST_FILES, problem_of, problem_of_path
 from modelwright.core.contracts.model import Lineage, ModelFile, ModelVersion, Tensors
 from modelwright.core.errors.artifacts import ArtifactError
 from modelwright.core.ports.registry import BlobStore
 from modelwright.core.quantities import told_size
-
-MOST_FILES = 2000
 
 Read = Callable[[Path, str], Tensors | None]
 """(path, format) → what it takes and gives; None when that cannot be read."""
@@ -40,7 +40,10 @@ class Parcel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def pack(path: Path, told: Told, *, read: Read) -> Parcel:
-    """Look at all of a file or folder; raises ArtifactError for what is never served, and OSError."""
+    """Look at all of a file or folder; raises ArtifactError for what is never served or cannot be kept, and OSError.
+
+    What a link in a folder leads to is taken as if it lay there.
+    """
     found = format_of(path)
     row = BY_NAME.get(found)
     if row is not None and row.danger:
@@ -51,12 +54,13 @@ def pack(path: Path, told: Told, *, read: Read) -> Parcel:
     if not names or len(names) > MOST_FILES:
         hint = "name the folder that holds the model, and nothing else"
         raise ArtifactError(f"holds {len(names)} files, not 1 to {MOST_FILES}", hint=hint, place=str(path))
+    _check_names(path, names)
     places = {name: (path if path.is_dir() else path.parent) / name for name in names}
     files = tuple(_file(name, places[name]) for name in names)
     digests = {file.path: file.digest for file in files}
     document = ModelVersion(
         digest=digest_of_folder(digests) if is_folder else files[0].digest,
-        name=path.resolve().name,
+        name=path.name if path.name not in {"", ".."} else path.resolve().name,
         folder=is_folder,
         main=path.name if beside else "",
         files=files,
@@ -68,6 +72,7 @@ def pack(path: Path, told: Told, *, read: Read) -> Parcel:
         lineage=told.lineage,
         tags=told.tags,
     )
+    _check(document, place=str(path))
     return Parcel(document=document, files={file.digest: places[file.path] for file in files})
 
 
@@ -79,9 +84,24 @@ def send(parcel: Parcel, blobs: BlobStore, *, say: Callable[[str], None]) -> Non
         say(f"{path}: {told_size(sizes[digest])} {'kept' if is_new else 'is there already'}")
 
 
+def _check_names(path: Path, names: list[str]) -> None:
+    odd = odd_in(path) if path.is_dir() else []
+    if odd:
+        problem = "is a link that leads nowhere, or a pipe, a socket or a device"
+        raise ArtifactError(problem, hint="remove it from the folder", place=repr(str(path / odd[0])))
+    for name in names:
+        if problem := problem_of_path(name):
+            raise ArtifactError(problem, hint="give it another name", place=repr(name))
+
+
+def _check(document: ModelVersion, *, place: str) -> None:
+    if problem := problem_of(document):
+        raise ArtifactError(f"this can be no version: {problem}", hint="correct that", place=place)
+    size = len(msgspec.json.encode(document))
+    if size > MOST_BYTES:
+        problem = f"what is told of it takes {told_size(size)}, which is more than {told_size(MOST_BYTES)}"
+        raise ArtifactError(problem, hint="tell less: keep long texts in a file of the model", place=place)
+
+
 def _file(name: str, path: Path) -> ModelFile:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        raise ArtifactError("its name is not UTF-8", hint="give it another name", place=repr(name)) from None
     return ModelFile(path=name, digest=digest_of(path), size=path.stat().st_size)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from modelwright.app.artifacts.digests import FILE, digest_of, model_digests
+from modelwright.app.artifacts.digests import FILE, PREFIX, digest_of, digest_of_folder, model_digests
 from modelwright.core.errors.starting import BadModelFile
 
 
@@ -56,3 +56,14 @@ def test_digest_of_a_folder_is_that_of_its_sums(tmp_path: Path) -> None:
     assert model_digests(tmp_path, {"folder": folder}) == {"folder": found}
     (folder / "below" / "größe.json").rename(folder / "grösse.json")
     assert model_digests(tmp_path, {"folder": folder})["folder"] == digest_of(folder) != found
+
+
+def test_no_name_makes_two_files_of_one(tmp_path: Path) -> None:
+    two = {"a": PREFIX + "1" * 64, "b": PREFIX + "2" * 64}
+    one = {f"a\n{'2' * 64}  b": PREFIX + "1" * 64}
+    assert digest_of_folder(one) != digest_of_folder(two)
+    for name in ("a\nb", "a\\b", "a\rb", "größe"):
+        (tmp_path / name).write_bytes(name.encode())
+    words = ["sha256sum", "--", *sorted(path.name for path in tmp_path.iterdir())]
+    sums = subprocess.run(words, cwd=tmp_path, capture_output=True, check=True, env={"LC_ALL": "C"}).stdout
+    assert digest_of(tmp_path) == PREFIX + hashlib.sha256(sums).hexdigest()

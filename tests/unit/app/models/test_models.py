@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -112,6 +113,59 @@ def test_a_pickle_is_not_kept(tmp_path: Path) -> None:
         packed(tmp_path / "empty")
 
 
+def test_links_are_taken_as_what_they_lead_to_and_nothing_is_left_out_unsaid(tmp_path: Path) -> None:
+    folder, other = tmp_path / "m", tmp_path / "other"
+    for each in (folder, other):
+        each.mkdir()
+    (folder / "a").write_bytes(b"a")
+    (other / "b").write_bytes(b"b")
+    (folder / "folder").symlink_to("../other")
+    (folder / "file").symlink_to("../other/b")
+    document = packed(folder)
+    assert [file.path for file in document.files] == ["a", "file", "folder/b"]
+    assert document.digest == digest_of(folder)
+    (other / "b").write_bytes(b"changed")
+    assert digest_of(folder) != document.digest
+    (folder / "nowhere").symlink_to("gone")
+    with pytest.raises(ArtifactError, match=r"nowhere': is a link that leads nowhere, or a pipe, .*remove it"):
+        packed(folder)
+    (folder / "nowhere").unlink()
+    os.mkfifo(folder / "pipe")
+    with pytest.raises(ArtifactError, match=r"pipe': is a link that leads nowhere, or a pipe"):
+        packed(folder)
+    (folder / "pipe").unlink()
+    (folder / "back").symlink_to("..")
+    with pytest.raises(OSError, match="leads back to a folder in which it stands"):
+        packed(folder)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_what_is_no_file_keeps_nobody_waiting(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(tmp_path / "model")
+    for look_at in (packed, digest_of):
+        with pytest.raises(OSError, match="it is neither a file nor a folder"):
+            look_at(tmp_path / "model")
+
+
+@pytest.mark.parametrize("name", ["a\nb", "\x1b[31mred", "\x9b31m", "\u202egpj"])
+def test_a_name_that_cannot_be_shown_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"a")
+    for path in (tmp_path, tmp_path / name):
+        with pytest.raises(ArtifactError, match=r"its name has characters that cannot be shown .give it another"):
+            packed(path)
+
+
+def test_too_much_is_refused_before_anything_is_sent(tmp_path: Path, file: Path) -> None:
+    with pytest.raises(ArtifactError, match=r"what is told of it takes .* MiB, which is more than 977 KiB"):
+        packed(file, metrics={"accuracy" * 100 + str(number): 0.5 for number in range(12_000)})
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for number in range(2001):
+        (folder / str(number)).touch()
+    with pytest.raises(ArtifactError, match=r"holds 2001 files, not 1 to 2000 .name the folder that holds the model"):
+        packed(folder)
+
+
 def test_a_document_that_leads_out_of_its_folder_is_not_followed(tmp_path: Path) -> None:
     blobs, folder = MemoryBlobs(), tmp_path / "m"
     folder.mkdir()
@@ -124,7 +178,7 @@ def test_a_document_that_leads_out_of_its_folder_is_not_followed(tmp_path: Path)
         with pytest.raises(ArtifactDamaged, match="leads out of its folder"):
             bring(evil, blobs, tmp_path / "to")
     other = msgspec.structs.replace(parcel.document, digest="sha256:" + "0" * 64)
-    with pytest.raises(ArtifactDamaged, match="the folder has the digest"):
+    with pytest.raises(ArtifactDamaged, match=f"its digest is not that of its files, {parcel.document.digest}"):
         bring(other, blobs, tmp_path / "to")
     bring(parcel.document, blobs, tmp_path / "to")
     assert digest_of(tmp_path / "to") == parcel.document.digest
@@ -149,7 +203,10 @@ async def test_versions_are_registered_found_and_removed(desk: ModelDesk, file: 
 
 
 async def test_what_serves_is_not_removed(desk: ModelDesk, file: Path) -> None:
-    served = msgspec.structs.replace(packed(file), digest="sha256:5e" + "0" * 62)
+    digest = "sha256:5e" + "0" * 62
+    document = packed(file)
+    files = (msgspec.structs.replace(document.files[0], digest=digest),)
+    served = msgspec.structs.replace(document, digest=digest, files=files)
     await desk.push("double", "v1", wish(served), who="me")
     with pytest.raises(VersionInUse, match="double@v1 is held by the model chat, which is served"):
         await desk.remove("double", "v1", RemoveWish(**WHY), who="me")
@@ -157,9 +214,20 @@ async def test_what_serves_is_not_removed(desk: ModelDesk, file: Path) -> None:
 
 async def test_what_is_no_document_is_refused(desk: ModelDesk, file: Path) -> None:
     document = msgspec.to_builtins(packed(file))
-    for change in ({"files": []}, {"v": 2}, {"digest": 7}, {"metrics": {"a": "b"}}):
+    (held,) = document["files"]
+    for change in (
+        *({"files": []}, {"v": 2}, {"digest": 7}, {"metrics": {"a": "b"}}, {"digest": "sha256:" + "0" * 64}),
+        *({"metrics": {"a": number}} for number in (float("nan"), float("inf"))),
+        *({"name": name} for name in ("../../x", "..", "", "a/b", "\x1b[31m", "x" * 300)),
+        *({"licence": "\ud800"}, {"main": "../x"}, {"folder": True}, {"files": [held, held]}),
+        *(
+            {"files": [{**held, **other}]}
+            for other in ({"path": "../x"}, {"path": "/x"}, {"digest": "x"}, {"size": -1})
+        ),
+    ):
         with pytest.raises(RegistryError, match="this is no model's document"):
             await desk.push("m", "v1", ModelWish.model_validate({"document": {**document, **change}, **WHY}), who="me")
+    assert await desk.list() == [], "what could not be read again is not registered"
     orphan = packed(file, lineage=Lineage(parent="double@v9"))
     with pytest.raises(NotRegistered, match="there is no model 'double'"):
         await desk.push("m", "v1", wish(orphan), who="me")
@@ -191,6 +259,10 @@ def test_files_without_a_version_go_when_they_are_old(tmp_path: Path, file: Path
     said: list[str] = []
     verbs = ModelVerbs(office, blobs, say=said.append)
     (tmp_path / "other.bin").write_bytes(b"other")
+    for name, version, why in (("Double", "v1", "x"), ("double", "v 1", "x"), ("double", "v1", ""), ("..", "v1", "x")):
+        with pytest.raises(RegistryError):
+            verbs.push(name, version, file, told=Told(), why=why)
+    assert not list(blobs.held()), "nothing is sent of what could not be registered"
     verbs.push("double", "v1", file, told=Told(), why="first")
     verbs.push("double", "v2", tmp_path / "other.bin", told=Told(), why="second")
     verbs.push("double", "v2", tmp_path / "other.bin", told=Told(), why="again")
@@ -222,4 +294,7 @@ def test_a_pulled_copy_is_the_caller_s_own(tmp_path: Path, file: Path) -> None:
         verbs.pull("m", "v1", tmp_path / "pulled-v1")
     with pytest.raises(NotRegistered):
         verbs.pull("m", "v3", tmp_path / "nothing")
+    for name, word in (("a/b", "v1"), ("..", "v1"), ("", "v1"), ("m", "../v1"), ("m", "a b")):
+        with pytest.raises(NotRegistered):
+            verbs.pull(name, word, None)
     assert not list(tmp_path.glob(".*part"))

@@ -1,0 +1,1 @@
+"""How words come to people: what of them is shown."""
