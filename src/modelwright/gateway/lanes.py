@@ -69,6 +69,7 @@ class Lane:
     __slots__ = (
         "__weakref__",
         "answer",
+        "asleep",
         "ceiling",
         "deadlines",
         "header",
@@ -99,6 +100,8 @@ class Lane:
         self.provider = provider.name
         self.own = provider.kind == SERVING
         self.off = provider.off
+        self.asleep = provider.asleep
+        """Nobody runs our model now; what is asked of it starts it."""
         self.replicas = replicas
         self.standing = Standing()
         self.load = Load()
@@ -237,7 +240,7 @@ class Replicas:
 
     def of(self, provider: ProviderEntry) -> tuple[Replica, ...]:
         """One per base URL; the same objects as long as the entry, its keys aside, stays the same."""
-        entry = msgspec.structs.replace(provider, keys=(), off="", base_urls=())
+        entry = msgspec.structs.replace(provider, keys=(), off="", asleep=False, base_urls=())
         return tuple(self._one(entry, url) for url in provider.base_urls or ("",))
 
     def standing(self, provider: str, keys: tuple[str, ...]) -> Standing:

@@ -63,6 +63,8 @@ class ProviderEntry(msgspec.Struct, frozen=True, kw_only=True):
     """What the row's dialect asks for, such as Azure's `api_version`."""
     on_demand: bool = False
     """Of our own workers: a call starts one, so it is not asked beforehand whether one is there."""
+    asleep: bool = False
+    """Of these: nobody runs it now, and what is asked there starts it."""
     off: str = ""
     """Why an optional provider is off, such as `set OPENAI_API_KEY`; empty when on."""
     breaker: BreakerRule | None = None

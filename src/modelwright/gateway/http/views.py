@@ -22,6 +22,8 @@ from modelwright.gateway.policies.route import out_of_scope, unknown_endpoint, v
 
 _ASK = Deadlines(connect=0.5, first_byte=1.0, idle=1.0)
 """A worker that does not answer such a question at once is not ready."""
+_WORTH_WAITING = frozenset({"metadata", "config", "schema"})
+"""Questions that wait for a model that they wake, as a call does."""
 _MAX_METADATA = 1 << 20
 
 
@@ -95,7 +97,12 @@ class Views:
         return await self._asked(lane, found, lane.pick(self._gateway.parts.clock.monotonic()))
 
     async def _counts(self, lane: Lane, found: Match) -> Reply:
-        """What all replicas of one of our models have counted; the refusal of all of them is passed on."""
+        """What all replicas of one of our models have counted; the refusal of all of them is passed on.
+
+        Of one that sleeps there is nothing: whoever watches models must not keep them all awake.
+        """
+        if lane.asleep:
+            return _json(Statistics(model_stats=[]))
         replicas = [replica for replica in lane.replicas if replica.up] or list(lane.replicas)
         asked = await asyncio.gather(
             *(self._asked(lane, found, replica) for replica in replicas), return_exceptions=True
@@ -119,7 +126,8 @@ class Views:
     async def _asked(self, lane: Lane, found: Match, replica: Replica) -> Reply:
         question = Outbound(operation=found.view, model=lane.model, version=found.version)
         try:
-            response = await self._gateway.parts.transport.send(replica.dialect.request(question), _ASK)
+            within = lane.deadlines if lane.asleep and found.view in _WORTH_WAITING else _ASK
+            response = await self._gateway.parts.transport.send(replica.dialect.request(question), within)
             body = await response.read(_MAX_METADATA)
         except ProviderError:
             raise lost_model(lane.model) from None

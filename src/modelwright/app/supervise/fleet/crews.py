@@ -29,16 +29,24 @@ def members(crews: dict[str, list[RunningPart]]) -> list[RunningPart]:
 
 
 def addressed(
-    provider: ProviderEntry, crews: dict[str, list[RunningPart]], bells: dict[str, Bell], *, home: Mapping[str, str]
+    provider: ProviderEntry,
+    crews: dict[str, list[RunningPart]],
+    bells: dict[str, Bell],
+    *,
+    home: Mapping[str, str],
+    off: Mapping[str, str],
 ) -> ProviderEntry:
-    """A provider entry of ours with the sockets of those who answer, or why nobody does."""
+    """A provider entry of ours with the sockets of those who answer, or why nobody does, which `off` may say."""
     if provider.kind != SERVING:
         return provider
     label = provider.name.removeprefix(f"{SERVING}:")
     name = home.get(label, label)
     crew = crews.get(name, [])
+    if not crew and name in off:
+        return msgspec.structs.replace(provider, base_urls=(), off=off[name])
     if name in bells:
-        return msgspec.structs.replace(provider, base_urls=(f"unix:{bells[name].door.path}",), on_demand=True, off="")
+        at = f"unix:{bells[name].door.path}"
+        return msgspec.structs.replace(provider, base_urls=(at,), on_demand=True, asleep=not crew, off="")
     if not crew:
         return msgspec.structs.replace(provider, base_urls=(), off=f"load it: modelwright models load {name}")
     return msgspec.structs.replace(provider, base_urls=tuple(f"unix:{part.own.path}" for part in crew))

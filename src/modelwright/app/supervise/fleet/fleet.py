@@ -14,6 +14,7 @@ from modelwright.app.supervise.devices.doors import Door
 from modelwright.app.supervise.fleet.bell import Bell
 from modelwright.app.supervise.fleet.crews import Coming, addressed, as_loaded, as_refused, members, off
 from modelwright.app.supervise.fleet.leaving import busy_of, until_idle
+from modelwright.app.supervise.fleet.sleepers import Sleepers
 from modelwright.app.supervise.fleet.talk import Loaded
 from modelwright.app.supervise.fleet.units import Unit, homes, meant, unknown
 from modelwright.app.supervise.part import RunningPart
@@ -21,10 +22,6 @@ from modelwright.core.contracts.snapshot import Snapshot
 from modelwright.core.errors.starting import StartError
 from modelwright.core.scaling import ScaleRule
 from modelwright.core.status import PartStatus
-
-ASLEEP = "asleep; its first call starts it"
-FIRST_REST, LONGEST_REST = 2.0, 300.0
-"""Seconds for which callers of a model that could not be started are refused; twice as long each time."""
 
 
 class Yard(Protocol):
@@ -62,18 +59,13 @@ class Fleet:
         self._yard = yard
         self._units = {unit.name: unit for unit in units}
         self._crews: dict[str, list[RunningPart]] = {}
-        self._bells: dict[str, Bell] = {}
-        """Sockets of units that their first call starts."""
+        self._sleepers = Sleepers(wake=self._wake, is_away=self._is_away, told=self._told, spawn=self._spawn)
+        """Units that their first call starts."""
         self._coming: Coming | None = None
         """What takes over when the change is in force."""
         self._leaving: list[RunningPart] = []
         self._retiring: set[RunningPart] = set()
         """Of these, whose end is under way."""
-        self._old_bells: list[Bell] = []
-        self._waking: set[str] = set()
-        self._failed: dict[str, str] = {}
-        """Units that a call could not start, and why."""
-        self._attempts: dict[str, int] = {}
         self._refused: tuple[PartStatus, ...] = ()
         """What should have taken over and could not be started, as it was last."""
         self._rising: list[RunningPart] = []
@@ -83,21 +75,22 @@ class Fleet:
         """Units that an operator wants to have no process."""
         self.turn = asyncio.Lock()
         """Held by whoever changes which parts are in force."""
+        self._turns: dict[str, asyncio.Lock] = {}
+        """Likewise how many of a unit there are: one that takes its time to load keeps no other one waiting."""
         self._tasks: set[asyncio.Task[None]] = set()
         for unit in units:
             if unit.on_demand:
-                self._bells[unit.name] = yard.bell(f"{unit.name}-0")
+                self._sleepers.bells[unit.name] = yard.bell(f"{unit.name}-0")
             self._crews[unit.name] = self._grown(unit, [], to=unit.replicas)
 
     def open_doors(self) -> None:
         """Of units that their first call starts; raises StartError."""
-        for bell in self._bells.values():
+        for bell in self._sleepers.bells.values():
             bell.door.open()
 
     def begin(self) -> None:
         """From now on calls start what sleeps."""
-        for name in self._bells:
-            self._sleep(name)
+        self._sleepers.listen()
 
     @property
     def parts(self) -> list[RunningPart]:
@@ -109,11 +102,12 @@ class Fleet:
     @property
     def notes(self) -> tuple[PartStatus, ...]:
         """What is to be told beside the parts: versions that could not be started, and units that have no process."""
-        asleep = [name for name in self._bells if not self._crews[name] and name not in self._unloaded]
+        sleepers = self._sleepers
+        asleep = [name for name in sleepers.bells if not self._crews[name] and name not in self._unloaded]
         return (
             *self._refused,
             *(off(name, f"unloaded; modelwright models load {name}") for name in sorted(self._unloaded)),
-            *(off(name, self._failed.get(name, ASLEEP)) for name in asleep if name not in self._waking),
+            *(off(name, sleepers.why(name)) for name in asleep if name not in sleepers.waking),
         )
 
     def models(self) -> list[Loaded]:
@@ -124,8 +118,8 @@ class Fleet:
             for loaded in as_loaded(
                 unit,
                 self._crews[name],
-                off="unloaded" if name in self._unloaded else self._failed.get(name, ASLEEP),
-                waking=name in self._waking,
+                off="unloaded" if name in self._unloaded else self._sleepers.why(name),
+                waking=name in self._sleepers.waking,
             )
         ]
 
@@ -144,10 +138,13 @@ class Fleet:
     def addressed(self, snapshot: Snapshot) -> Snapshot:
         """The snapshot with the sockets of those who answer from now on."""
         crews = self._coming.crews if self._coming is not None else self._crews
-        bells = self._coming.bells if self._coming is not None else self._bells
+        bells = self._coming.bells if self._coming is not None else self._sleepers.bells
+        units = self._coming.units if self._coming is not None else self._units
         awake = {name: bell for name, bell in bells.items() if name not in self._unloaded}
-        home = homes(self._coming.units if self._coming is not None else self._units)
-        providers = tuple(addressed(provider, crews, awake, home=home) for provider in snapshot.providers)
+        off = {name: why for name, why in self._sleepers.refused().items() if name in self._same(units)}
+        providers = tuple(
+            addressed(provider, crews, awake, home=homes(units), off=off) for provider in snapshot.providers
+        )
         return msgspec.structs.replace(snapshot, providers=providers)
 
     async def prepare(self, units: Sequence[Unit]) -> str:
@@ -205,43 +202,60 @@ class Fleet:
 
     async def resize(self, name: str, to: int) -> str:
         """Have so many replicas of a unit; why there are not. Those that go finish their calls."""
-        async with self.turn:
-            unit, crew = self._units.get(name), self._crews.get(name, [])
+        async with self._turns.setdefault(name, asyncio.Lock()):
+            unit = await self._as_it_will_be(name)
             if unit is None or (to and name in self._unloaded):
                 return f"{name} is gone"
-            if to < len(crew):
-                await self._shrink(name, to)
-            elif to > len(crew):
-                problem = await self._grow(unit, to)
-                if problem:
-                    return problem
+            if to > len(self._crews[name]):
+                return await self._grow(unit, to)
+            async with self.turn:
+                if to < len(self._crews.get(name, ())):
+                    await self._shrink(name, to)
+                self._yard.changed()
+                await self._yard.publish()
+        return ""
+
+    async def _as_it_will_be(self, name: str) -> Unit | None:
+        """A unit that is about to change is started as what it becomes: its bell may stay, and no two answer there."""
+        if self._coming is not None and name not in self._same(self._coming.units):
+            async with self.turn:
+                pass
+        return self._units.get(name)
+
+    async def _grow(self, unit: Unit, to: int) -> str:
+        crew = self._crews[unit.name]
+        bell = self._sleepers.bells.get(unit.name)
+        fresh = self._grown(unit, crew, to=to, bell=bell)[len(crew) :]
+        self._rising += fresh
+        if bell is not None:
+            bell.rest()
+        try:
+            for part in fresh:
+                self._yard.set_off(part)
+            await self._settled(fresh)
+            failed = [part for part in fresh if part.machine.state != "ready"]
+            problem = failed[0].machine.detail or failed[0].machine.state if failed else ""
+        except StartError as error:
+            problem = str(error)
+        if problem:
+            self._rise(fresh)
+            self._leave(fresh)
+            return problem
+        async with self.turn:
+            self._rise(fresh)
+            now = self._units.get(unit.name)
+            if now is not None and now.is_as(unit):
+                self._crews[unit.name] = [*self._crews[unit.name], *fresh]
+                self._sleepers.recovered(unit.name)
+            else:
+                self._leaving += fresh  # after the calls that it has: whoever called it meant what was there then
             self._yard.changed()
             await self._yard.publish()
         return ""
 
-    async def _grow(self, unit: Unit, to: int) -> str:
-        crew = self._crews[unit.name]
-        bell = self._bells.get(unit.name)
-        fresh = self._grown(unit, crew, to=to, bell=bell)[len(crew) :]
-        self._rising += fresh
-        try:
-            if bell is not None:
-                bell.rest()
-            for part in fresh:
-                self._yard.set_off(part)
-            await self._settled(fresh)
-        except StartError as error:
-            self._leave(fresh)
-            return str(error)
-        finally:
-            self._rising = [part for part in self._rising if part not in fresh]
-        failed = [part for part in fresh if part.machine.state != "ready"]
-        if failed:
-            problem = failed[0].machine.detail or failed[0].machine.state
-            self._leave(fresh)
-            return problem
-        self._crews[unit.name] = [*crew, *fresh]
-        return ""
+    def _rise(self, parts: Sequence[RunningPart]) -> None:
+        """They are started no more: they are, or cannot be."""
+        self._rising = [part for part in self._rising if part not in parts]
 
     async def _shrink(self, name: str, to: int) -> None:
         """The least busy go."""
@@ -252,44 +266,32 @@ class Fleet:
         self._crews[name] = [part for part in crew if part not in going]
         self._leaving += going
 
-    def _sleep(self, name: str) -> None:
-        """Wait for a call, unless somebody is there to take it."""
-        bell = self._bells.get(name)
-        if bell is None or self._crews.get(name) or name in self._unloaded:
-            return
-        if any(bell.door in part.shared.values() for part in self._leaving):
-            return  # its end is seen to, and this again then
-        bell.listen(lambda: self._called(name))
+    async def _wake(self, name: str) -> str:
+        """For a call; what is in the way."""
+        return await self.resize(name, max(1, len(self._crews.get(name, ()))))
 
-    def _called(self, name: str) -> None:
-        self._waking.add(name)
-        self._spawn(self._wake(name))
+    def _is_away(self, name: str, bell: Bell) -> bool:
+        """Whether nobody answers at a bell, and somebody may be started there."""
+        if self._crews.get(name) or name in self._unloaded:
+            return False
+        return not any(bell.door in part.shared.values() for part in (*self._leaving, *self._rising))
 
-    async def _wake(self, name: str) -> None:
-        """Start what a call has asked for; in vain, callers are refused for a while."""
-        problem = await self.resize(name, max(1, len(self._crews.get(name, ()))))
-        self._waking.discard(name)
-        bell = self._bells.get(name)
-        if not problem or bell is None:
-            self._failed.pop(name, None)
-            self._attempts.pop(name, None)
-            self._sleep(name)
-            self._yard.changed()
-            return
-        attempt = self._attempts[name] = self._attempts.get(name, 0) + 1
-        rest = min(LONGEST_REST, FIRST_REST * 2 ** (attempt - 1))
-        self._failed[name] = f"could not be started, the next call after {rest:g} s tries it again: {problem}"
-        bell.close()
+    async def _told(self) -> None:
+        """What sleepers do is news for all."""
         self._yard.changed()
-        await asyncio.sleep(rest)
-        self._sleep(name)
+        async with self.turn:
+            await self._yard.publish()
+
+    def _same(self, units: Mapping[str, Unit]) -> set[str]:
+        """Names of those that are in force as they are among these."""
+        return {name for name, unit in units.items() if name in self._units and self._units[name].is_as(unit)}
 
     def give_up(self) -> None:
         """What was prepared shall not take over after all."""
         coming = members(self._coming.crews) if self._coming is not None else []
         bells = self._coming.bells.values() if self._coming is not None else ()
         for bell in bells:
-            if bell not in self._bells.values():
+            if bell not in self._sleepers.bells.values():
                 bell.close()
         self._coming = None
         in_force = members(self._crews)
@@ -300,19 +302,18 @@ class Fleet:
         """What was prepared is in force; those before go on answering until `retire`."""
         if self._coming is None:
             return
-        before, bells = members(self._crews), self._bells
-        self._units, self._crews, self._bells = self._coming.units, self._coming.crews, self._coming.bells
+        before, same = members(self._crews), self._same(self._coming.units)
+        self._units, self._crews = self._coming.units, self._coming.crews
         self._unloaded &= self._units.keys()
-        self._old_bells += [bell for bell in bells.values() if bell not in self._bells.values()]
+        self._sleepers.take_over(self._coming.bells, same=same)
         self._coming = None
         now = members(self._crews)
         self._leaving += [part for part in before if part not in now]
 
     def retire(self, heard: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Let those go that nobody is sent to any more, once `heard` returns: all who send know it."""
-        for name in self._bells:
-            self._sleep(name)
-        old, self._old_bells = self._old_bells, []
+        self._sleepers.listen()
+        old, self._sleepers.old = self._sleepers.old, []
         leaving = [part for part in self._leaving if part not in self._retiring]
         self._retiring |= {*leaving}
         if leaving or old:
@@ -322,20 +323,20 @@ class Fleet:
         """Everything is drained by the supervisor now."""
         for task in self._tasks:
             task.cancel()
-        for bell in (*self._bells.values(), *self._old_bells):
-            bell.rest()
+        self._sleepers.hush()
 
     def close_doors(self) -> None:
         """Callers are refused."""
-        for bell in (*self._bells.values(), *self._old_bells):
-            bell.door.close()
+        self._sleepers.close()
 
     def _bell(self, unit: Unit) -> Bell:
-        """The socket of a unit that stays as it is, or one of its own: calls must not meet two versions there."""
-        known, bell = self._units.get(unit.name), self._bells.get(unit.name)
-        if bell is not None and known is not None and known.is_as(unit):
+        """The socket of a unit that stays as it is or sleeps, or one of its own: no call meets two versions there."""
+        sleepers, name = self._sleepers, unit.name
+        bell = sleepers.bells.get(name)
+        asleep = bell is not None and name not in sleepers.waking and self._is_away(name, bell)
+        if bell is not None and (asleep or name in self._same({name: unit})):
             return bell
-        taken = {other.door.path.stem for other in (*self._bells.values(), *self._old_bells)}
+        taken = {other.door.path.stem for other in (*sleepers.bells.values(), *sleepers.old)}
         return self._yard.bell(next(name for n in range(len(taken) + 1) if (name := f"{unit.name}-{n}") not in taken))
 
     def _crew(self, unit: Unit, bell: Bell | None) -> list[RunningPart]:
@@ -390,8 +391,7 @@ class Fleet:
             if part in self._leaving:
                 self._leaving.remove(part)
             self._retiring.discard(part)
-            for name in self._bells:
-                self._sleep(name)
+            self._sleepers.listen()
             self._yard.changed()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
