@@ -45,7 +45,10 @@ class Echo:
     def _answer(self, client: socket.socket) -> None:
         heard = b""
         while b"\r\n\r\n" not in heard:
-            heard += client.recv(65536)
+            data = client.recv(65536)
+            if not data:
+                return
+            heard += data
         words = heard.decode("latin-1")
         self.heard.append(words)
         secret = words.partition("authorization: Bearer ")[2].partition("\r\n")[0]

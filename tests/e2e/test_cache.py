@@ -110,7 +110,8 @@ def test_the_official_client_gets_the_same_answer_again(
         )
 
     first, again = ask(), ask()
-    assert (mark(first.headers), mark(again.headers), again.headers["age"]) == ("miss", "hit", "0")
+    assert (mark(first.headers), mark(again.headers)) == ("miss", "hit")
+    assert 0 <= int(again.headers["age"]) < 600
     assert again.parse() == first.parse()
     assert again.headers["x-modelwright-call"] != first.headers["x-modelwright-call"]
     assert len(provider.requests) == 1
@@ -234,26 +235,27 @@ def test_an_answer_stands_under_what_has_answered_and_not_under_what_was_asked(
 
 def test_a_stream_whose_client_left_is_not_kept(provider: DevProvider, worker: GatewayWorker) -> None:
     question = asked("leaving")
-    with DevProvider("--tokens", "200", "--delay", "5ms") as slow:
-        entry = worker.latest.providers[0]
-        worker.change(providers=(msgspec.structs.replace(entry, base_urls=(slow.base_url,)),))
-        with worker.streaming(question) as wire:
-            wire.head()
-            next(wire.chunks())
-        patient(lambda: worker.busy().in_flight == 0)
-        assert mark(worker.stream(question)[1]) == "miss"
-        _, headers, body = worker.stream(question)
-        assert mark(headers) == "hit"
-        assert events(body)[-1] == "[DONE]"
-        worker.change(providers=(msgspec.structs.replace(entry, base_urls=(provider.base_url,)),))
+    provider.fails("hold@3x1")
+    with worker.streaming(question) as wire:
+        wire.head()
+        next(wire.chunks())
+    patient(lambda: worker.busy().in_flight == 0)
+    provider.release()
+    assert mark(worker.stream(question)[1]) == "miss"
+    _, headers, body = worker.stream(question)
+    assert mark(headers) == "hit"
+    assert events(body)[-1] == "[DONE]"
 
 
 def test_equal_calls_at_once_share_one_request(provider: DevProvider, worker: GatewayWorker) -> None:
     question = asked("at once")
-    provider.fails("slow@500msx1")
+    provider.fails("holdx1")
     worker.forget()
     with ThreadPoolExecutor(20) as pool:
-        answers = list(pool.map(lambda _: worker.post(question), range(20)))
+        asking = [pool.submit(worker.post, question) for _ in range(20)]
+        patient(lambda: worker.busy().in_flight == 20)
+        provider.release()
+        answers = [one.result() for one in asking]
     assert len(provider.requests) == 1
     assert len({one.body for one in answers}) == 1
     assert sorted(mark(one.headers) for one in answers) == ["miss", *["shared"] * 19]
@@ -264,14 +266,15 @@ def test_equal_calls_at_once_share_one_request(provider: DevProvider, worker: Ga
 def test_the_request_goes_on_when_the_first_client_leaves(provider: DevProvider, worker: GatewayWorker) -> None:
     question = asked("first leaves")
     content = json.dumps(question).encode()
-    provider.fails("slow@900msx1")
+    provider.fails("holdx1")
     with ThreadPoolExecutor(1) as pool:
         with Wire(worker.port) as first:
             first.send(head_of(length=len(content)) + content)
             patient(lambda: len(provider.requests) == 1)
             second = pool.submit(worker.post, question)
             patient(lambda: worker.busy().in_flight == 2)
-        answer = second.result(timeout=20)
+        provider.release()
+        answer = second.result(timeout=60)
     assert (answer.status, mark(answer.headers)) == (200, "shared")
     (request,) = provider.requests
     assert not request["client_gone"]
@@ -331,7 +334,7 @@ def test_metrics_count_what_was_saved(provider: DevProvider, worker: GatewayWork
 
     before = value(hits), value(saved)
     worker.post(question)
-    assert (value(hits), value(saved)) == (before[0] + 1, before[1] + tokens)
+    patient(lambda: (value(hits), value(saved)) == (before[0] + 1, before[1] + tokens), waiting_for="the numbers")
     assert value("modelwright_cache_entries") > 0
     assert value("modelwright_cache_bytes") > 0
     assert provider.requests

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -45,6 +46,12 @@ class Crowd:
         for number in range(clients):
             self._pool.submit(self._call, stream=bool(number % 2))
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.finish()
+
     def finish(self) -> None:
         """Until every client has stopped."""
         self._stop.set()
@@ -73,15 +80,14 @@ def by_call(lines: list[LedgerRow]) -> dict[str, list[LedgerRow]]:
 
 def test_no_acknowledged_call_is_lost_when_the_worker_is_killed(provider: DevProvider, worker: GatewayWorker) -> None:
     clients = 12
-    crowd = Crowd(worker, clients)
-    for round_ in range(6):
-        target = len(crowd.acknowledged) + 60
-        patient(lambda target=target: len(crowd.acknowledged) >= target)
-        worker.kill()
-        torn = [line for line in _raw_lines(worker) if not line.endswith(b"}")]
-        assert len(torn) <= round_ + 1
-        worker.start()
-    crowd.finish()
+    with Crowd(worker, clients) as crowd:
+        for round_ in range(6):
+            target = len(crowd.acknowledged) + 60
+            patient(lambda target=target: len(crowd.acknowledged) >= target, waiting_for=f"{target} answers")
+            worker.kill()
+            torn = [line for line in _raw_lines(worker) if not line.endswith(b"}")]
+            assert len(torn) <= round_ + 1
+            worker.start()
     patient(lambda: worker.busy().in_flight == 0)
     rows = by_call(worker.lines())
     unresolved = {call for call, lines in rows.items() if lines[-1].outcome == "intent"}
@@ -94,9 +100,8 @@ def test_no_acknowledged_call_is_lost_when_the_worker_is_killed(provider: DevPro
 
 
 def test_sums_equal_the_upstreams_when_nothing_breaks(provider: DevProvider, worker: GatewayWorker) -> None:
-    crowd = Crowd(worker, 8)
-    patient(lambda: len(crowd.acknowledged) >= 200)
-    crowd.finish()
+    with Crowd(worker, 8) as crowd:
+        patient(lambda: len(crowd.acknowledged) >= 200, waiting_for="200 answers")
     patient(lambda: worker.busy().in_flight == 0)
     outcomes = worker.outcomes()
     assert provider.seen()["received"] == len(outcomes) == len({row.call for row in outcomes})
@@ -150,6 +155,7 @@ def test_without_a_ledger_nothing_is_dispatched(provider: DevProvider, tmp_path:
 def test_a_full_disk_refuses_new_calls_and_keeps_the_outcomes_of_those_under_way(
     provider: DevProvider, worker: GatewayWorker
 ) -> None:
+    provider.fails("hold@3x1")
     with worker.streaming() as wire:
         _, headers = wire.head()
         (path,) = worker.spool.glob("*.jsonl")
@@ -157,14 +163,15 @@ def test_a_full_disk_refuses_new_calls_and_keeps_the_outcomes_of_those_under_way
         limit = path.stat().st_size + 100
         resource.prlimit(worker.process.pid, resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
         assert worker.post().status == 503
+        provider.release()
         assert events(b"".join(wire.chunks()))[-1] == "[DONE]"
     assert provider.seen()["received"] == 1
-    assert "modelwright_ledger_waiting 2.0" in worker.metrics()
+    patient(lambda: "modelwright_ledger_waiting 2.0" in worker.metrics(), waiting_for="two rows that wait")
     assert path.read_bytes().endswith(b"\n")
     resource.prlimit(worker.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     assert worker.row(headers["x-modelwright-call"]).outcome == "ok"
     assert worker.post().status == 200
-    assert "modelwright_ledger_waiting 0.0" in worker.metrics()
+    patient(lambda: "modelwright_ledger_waiting 0.0" in worker.metrics(), waiting_for="every row to be written")
     assert "modelwright_ledger_outcome_failures_total 2.0" in worker.metrics()
 
 

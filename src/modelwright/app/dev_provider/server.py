@@ -62,9 +62,10 @@ class DevConnection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", None)
         self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
         self._number = 0
-        self._waiting: deque[tuple[Entry | None, Iterator[Step], bool]] = deque()
+        self._waiting: deque[tuple[Entry | None, Iterator[Step], bool, int]] = deque()
         self._entry: Entry | None = None
         self._keep = True
+        self._told = 0
         self._ended = False
         self._steps: Iterator[Step] | None = None
         self._slot: set[DevConnection] | None = None
@@ -146,7 +147,7 @@ class DevConnection(asyncio.Protocol):
             headers=self._headers,
             body=b"".join(self._body),
         )
-        self._waiting.append((entry, answer, parser.should_keep_alive()))
+        self._waiting.append((entry, answer, parser.should_keep_alive(), self._service.told))
         self._begin()
         if self._steps is None:
             self.go_on()
@@ -172,7 +173,7 @@ class DevConnection(asyncio.Protocol):
             if self._steps is None:
                 if not self._waiting:
                     return
-                self._entry, self._steps, self._keep = self._waiting.popleft()
+                self._entry, self._steps, self._keep, self._told = self._waiting.popleft()
                 self._due = self._loop.time()
             if not self._perform(self._steps):
                 return
@@ -188,11 +189,7 @@ class DevConnection(asyncio.Protocol):
             elif isinstance(step, End):
                 self._end(step)
                 return False
-            elif isinstance(step, Pause):
-                self._slot = _NEXT_TURN
-                self._service.held.add(self)
-                return False
-            elif self._wait(step):
+            elif self._hold() if isinstance(step, Pause) else self._wait(step):
                 return False
         return True
 
@@ -203,6 +200,14 @@ class DevConnection(asyncio.Protocol):
         if not self._keep:
             self._ended = True
             self._transport.close()
+
+    def _hold(self) -> bool:
+        """Wait until the faults are set anew, unless they were since this was asked; whether it is held."""
+        if self._told != self._service.told:
+            return False
+        self._slot = _NEXT_TURN
+        self._service.held.add(self)
+        return True
 
     def _wait(self, seconds: float) -> bool:
         """Have oneself woken; whether there is anything to wait for. Nothing is waited by coming last in this turn."""

@@ -78,6 +78,8 @@ class Service:
         self.connections = 0
         """All that were ever accepted."""
         self.held: set[Held] = set()
+        self.told = 0
+        """How often the faults were set anew: what was asked before is held no longer."""
 
     def receive(
         self, method: str, target: str, *, connection: int, headers: list[tuple[bytes, bytes]], body: bytes
@@ -156,6 +158,7 @@ class Service:
         return _json({"faults": self._script.left()})
 
     def _let_go(self) -> None:
+        self.told += 1
         for answer in tuple(self.held):
             answer.release()
 
