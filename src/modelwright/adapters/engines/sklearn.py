@@ -7,6 +7,7 @@ them, and nothing is made of the file before all of them are known.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,6 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from modelwright.adapters.engines.checked import one_line, only_on, only_stored_precision, options_of, unreadable
 from modelwright.adapters.engines.sklearn_answers import sklearn_answers
+from modelwright.adapters.engines.skops_file import check_skops
 from modelwright.core.errors.calls import EngineFailed, Unprocessable
 from modelwright.core.errors.starting import BadModelFile, StartError
 from modelwright.core.ports.engines import Array, EngineConfig, Signature, TensorSpec
@@ -98,6 +100,7 @@ class SklearnEngine:
 
 def _read(config: EngineConfig, options: SklearnOptions) -> Any:
     try:
+        check_skops(Path(config.path))
         found = skops.io.get_untrusted_types(file=config.path)
         unknown = [name for name in found if name not in options.trusted]
         if not unknown:

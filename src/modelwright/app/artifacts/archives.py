@@ -1,79 +1,100 @@
-"""What a zip archive is: PyTorch's three kinds, skops, Keras, numpy; its directory is read, and nothing is unpacked."""
+"""What a zip archive is: PyTorch's three kinds, skops, Keras, numpy; its directory is read once, nothing unpacked."""
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable
 from typing import BinaryIO
 
+import msgspec
+
+from modelwright.adapters.engines.zip_bounds import CrowdedArchive, open_zip, read_member
 from modelwright.app.artifacts.pickles import HEAD, holds_objects
 
 _ZIP = b"PK\x03\x04"
 _PICKLES = (".pkl", ".pickle", ".joblib")
 _HDF5 = b"\x89HDF\r\n\x1a\n"
+_MOST_ARRAYS = 1000
+"""Of an archive, whose heads are looked at."""
 
 
-def is_exported_program(file: BinaryIO) -> bool:
+class Archive(msgspec.Struct, frozen=True):
+    """What its directory says."""
+
+    names: tuple[str, ...] = ()
+    heads: Callable[[], list[bytes]] = list
+    """The first bytes of its arrays; while the file is open."""
+    crowded: bool = False
+    """It has more members than anybody looks at; none is named."""
+
+
+def read_archive(file: BinaryIO) -> Archive | None:
+    """None when the file is no zip archive, or one whose directory cannot be read."""
+    file.seek(0)
+    if file.read(len(_ZIP)) != _ZIP:
+        return None
+    try:
+        archive = open_zip(file)
+    except CrowdedArchive:
+        return Archive(crowded=True)
+    except ValueError:
+        return None
+    names = tuple(archive.namelist())
+    arrays = [name for name in names if name.endswith(".npy")][:_MOST_ARRAYS]
+
+    def heads() -> list[bytes]:
+        try:
+            return [read_member(archive, name, most=HEAD) for name in arrays]
+        except ValueError:
+            return []
+
+    return Archive(names, heads)
+
+
+def is_crowded(archive: Archive) -> bool:
+    """An archive that nobody lists to its end."""
+    return archive.crowded
+
+
+def is_exported_program(archive: Archive) -> bool:
     """What `torch.export.save` writes, of today or of its first years."""
-    names = _names(file)
-    return any(_below(name) in {"archive_format", "serialized_exported_program.json"} for name in names)
+    return any(_below(name) in {"archive_format", "serialized_exported_program.json"} for name in archive.names)
 
 
-def is_torchscript(file: BinaryIO) -> bool:
+def is_torchscript(archive: Archive) -> bool:
     """What `torch.jit.save` writes: a program beside its tensors."""
-    names = [_below(name) for name in _names(file)]
+    names = [_below(name) for name in archive.names]
     return "constants.pkl" in names and any(name.startswith("code/") for name in names)
 
 
-def is_skops(file: BinaryIO) -> bool:
+def is_skops(archive: Archive) -> bool:
     """What `skops.io.dump` writes."""
-    return "schema.json" in _names(file)
+    return "schema.json" in archive.names
 
 
-def is_torch_checkpoint(file: BinaryIO) -> bool:
-    """What `torch.save` writes: a pickle beside its tensors; or any archive that holds a pickle, though cut short."""
-    if any(name.endswith(_PICKLES) for name in _names(file)):
-        return True
-    file.seek(0)
+def is_torch_checkpoint(archive: Archive) -> bool:
+    """What `torch.save` writes: a pickle beside its tensors."""
+    return any(name.endswith(_PICKLES) for name in archive.names)
+
+
+def is_cut_torch(file: BinaryIO) -> bool:
+    """The beginning of an archive that holds a pickle."""
     head = file.read(HEAD)
     return head.startswith(_ZIP) and b".pkl" in head
 
 
-def holds_arrays_of_objects(file: BinaryIO) -> bool:
+def holds_arrays_of_objects(archive: Archive) -> bool:
     """What `numpy.savez` writes, if an array's elements are pickled."""
-    return _looks(file, lambda archive: any(holds_objects(_head(archive, name)) for name in archive.namelist()))
+    return any(map(holds_objects, archive.heads()))
 
 
-def is_keras(file: BinaryIO) -> bool:
-    """A .keras archive, or HDF5, which Keras wrote before."""
-    if {"config.json", "metadata.json"} <= set(_names(file)):
-        return True
-    file.seek(0)
+def is_keras(archive: Archive) -> bool:
+    """A .keras archive."""
+    return {"config.json", "metadata.json"} <= set(archive.names)
+
+
+def is_hdf5(file: BinaryIO) -> bool:
+    """What Keras wrote before."""
     return file.read(len(_HDF5)) == _HDF5
-
-
-def _names(file: BinaryIO) -> list[str]:
-    found: list[str] = []
-    _looks(file, lambda archive: bool(found.extend(archive.namelist())))
-    return found
-
-
-def _looks(file: BinaryIO, test: Callable[[zipfile.ZipFile], bool]) -> bool:
-    file.seek(0)
-    if file.read(len(_ZIP)) != _ZIP:
-        return False
-    try:
-        with zipfile.ZipFile(file) as archive:
-            return test(archive)
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, ValueError, RuntimeError):
-        return False
-
-
-def _head(archive: zipfile.ZipFile, name: str) -> bytes:
-    if not name.endswith(".npy"):
-        return b""
-    with archive.open(name) as member:
-        return member.read(HEAD)
 
 
 def _below(name: str) -> str:

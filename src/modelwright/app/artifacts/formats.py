@@ -9,13 +9,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from modelwright.adapters.engines.zip_bounds import MOST_MEMBERS
 from modelwright.app.artifacts.archives import (
+    Archive,
     holds_arrays_of_objects,
+    is_crowded,
+    is_cut_torch,
     is_exported_program,
+    is_hdf5,
     is_keras,
     is_skops,
     is_torch_checkpoint,
     is_torchscript,
+    read_archive,
 )
 from modelwright.app.artifacts.files import open_file
 from modelwright.app.artifacts.llm_folders import HF_LLM, OPENVINO_LLM, is_hf_llm, is_openvino_llm
@@ -26,6 +32,7 @@ GGUF, ONNX, OPENVINO, PICKLE, TFLITE, UNKNOWN = "gguf", "onnx", "openvino-ir", "
 XGBOOST, LIGHTGBM, SKOPS, TENSORRT = "xgboost", "lightgbm", "skops", "tensorrt"
 PT2, TORCHSCRIPT, SAFETENSORS = "pt2", "torchscript", "safetensors"
 TORCH_CHECKPOINT, OBJECTS, KERAS, CATBOOST = "torch-checkpoint", "numpy-objects", "keras", "catboost"
+CROWDED = "crowded-archive"
 _HEAD = 4096
 """Bytes in which a format without a length of its own has to show itself."""
 _LONGEST = 100_000_000
@@ -46,6 +53,8 @@ class Format(NamedTuple):
     """As people write it."""
     in_file: Callable[[BinaryIO], bool] | None = None
     """Whether a file, at its start, is that."""
+    in_zip: Callable[[Archive], bool] | None = None
+    """Whether a zip archive is that."""
     in_folder: Callable[[Path], bool] | None = None
     danger: str = ""
     """Why it is never loaded, as the end of a sentence that begins with the file."""
@@ -58,7 +67,10 @@ def format_of(path: Path) -> str:
     if path.is_dir():
         return next((row.name for row in FORMATS if row.in_folder and row.in_folder(path)), UNKNOWN)
     with open_file(path) as file:
+        archive = read_archive(file)
         for row in FORMATS:
+            if archive is not None and row.in_zip and row.in_zip(archive):
+                return row.name
             file.seek(0)
             if row.in_file and row.in_file(file):
                 return row.name
@@ -154,9 +166,16 @@ FORMATS: tuple[Format, ...] = (
     Format(GGUF, "GGUF", is_gguf),
     Format(LIGHTGBM, "LightGBM", is_lightgbm),
     Format(XGBOOST, "XGBoost", is_xgboost),
-    Format(SKOPS, "skops", is_skops),
-    Format(PT2, "torch.export archive", is_exported_program),
-    Format(TORCHSCRIPT, "TorchScript", is_torchscript),
+    Format(
+        CROWDED,
+        "crowded zip archive",
+        in_zip=is_crowded,
+        danger=f"is a zip archive of more than {MOST_MEMBERS} members, which nobody lists",
+        remedy="save the model anew: an archive of a model has some thousand members at most",
+    ),
+    Format(SKOPS, "skops", in_zip=is_skops),
+    Format(PT2, "torch.export archive", in_zip=is_exported_program),
+    Format(TORCHSCRIPT, "TorchScript", in_zip=is_torchscript),
     Format(
         SAFETENSORS,
         "safetensors file, weights alone",
@@ -174,6 +193,7 @@ FORMATS: tuple[Format, ...] = (
     Format(
         KERAS,
         "Keras",
+        is_hdf5,
         is_keras,
         danger=f"is a Keras model, whose layers may hold pickled code, {_RUNS}",
         remedy="export it to ONNX: model.export('model.onnx', format='onnx')",
@@ -181,14 +201,16 @@ FORMATS: tuple[Format, ...] = (
     Format(
         TORCH_CHECKPOINT,
         "PyTorch checkpoint",
-        lambda file: is_torch_checkpoint(file) or (file.seek(0) == 0 and is_old_torch(file)),
+        lambda file: is_cut_torch(file) or (file.seek(0) == 0 and is_old_torch(file)),
+        is_torch_checkpoint,
         danger=f"is a checkpoint of PyTorch (or cut short), a pickle, {_RUNS}",
         remedy="export the model: torch.export.save(torch.export.export(model, (sample,)), 'model.pt2')",
     ),
     Format(
         OBJECTS,
         "numpy objects",
-        lambda file: holds_arrays_of_objects(file) or (file.seek(0) == 0 and is_array_of_objects(file)),
+        is_array_of_objects,
+        holds_arrays_of_objects,
         danger=f"holds numpy arrays of objects, which are pickles, {_RUNS}",
         remedy="save arrays of numbers, and export the model to ONNX",
     ),
@@ -200,8 +222,8 @@ FORMATS: tuple[Format, ...] = (
         remedy="save it anew where it was trained: modelwright.save_sklearn for scikit-learn, "
         "save_model for XGBoost and LightGBM, torch.export.save for PyTorch, otherwise as ONNX",
     ),
-    Format(TENSORRT, "TensorRT", is_tensorrt, has_one(".plan", is_tensorrt)),
-    Format(TFLITE, "TensorFlow Lite", is_tflite, has_one(".tflite", is_tflite)),
+    Format(TENSORRT, "TensorRT", is_tensorrt, in_folder=has_one(".plan", is_tensorrt)),
+    Format(TFLITE, "TensorFlow Lite", is_tflite, in_folder=has_one(".tflite", is_tflite)),
     Format(OPENVINO_LLM, "OpenVINO LLM", in_folder=is_openvino_llm),
     Format(
         HF_LLM,
@@ -210,8 +232,8 @@ FORMATS: tuple[Format, ...] = (
         remedy="convert it: optimum-cli export openvino --model FOLDER --task text-generation-with-past OTHER, or "
         "llama.cpp's convert_hf_to_gguf.py; or name an engine that reads it: vllm, tgi or ollama",
     ),
-    Format(OPENVINO, "OpenVINO IR", is_openvino, has_one(".xml", is_openvino)),
-    Format(ONNX, "ONNX", is_onnx, has_one(".onnx", is_onnx)),
+    Format(OPENVINO, "OpenVINO IR", is_openvino, in_folder=has_one(".xml", is_openvino)),
+    Format(ONNX, "ONNX", is_onnx, in_folder=has_one(".onnx", is_onnx)),
 )
 """The first row that says yes wins: those with a magic number stand before those that are guessed."""
 BY_NAME = {row.name: row for row in FORMATS}

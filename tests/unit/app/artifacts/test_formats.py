@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelwright.app.artifacts.formats import (
+    BY_NAME,
+    CROWDED,
     GGUF,
     KERAS,
     ONNX,
@@ -26,6 +28,7 @@ from modelwright.app.artifacts.formats import (
 from tests.making import tflite_models
 from tests.making.onnx_models import double, pick
 from tests.making.openvino_models import converted
+from tests.unit.adapters.engines.test_zip_bounds import crowded
 from tests.unit.app.manifest.conftest import ONNX as SMALL
 
 ROOT = Path(__file__).parents[4]
@@ -78,6 +81,13 @@ def test_models_that_onnx_wrote_are_onnx(tmp_path: Path, make: Callable[[Path], 
 def test_a_file_of_endless_fields_keeps_nobody() -> None:
     assert not is_onnx(BytesIO(b"\x08\x07" * 100_000 + b"\x3a\x01\x00"))
     assert is_onnx(BytesIO(b"\x08\x07" * 100 + b"\x3a\x01\x00"))
+
+
+def test_an_archive_of_endless_members_keeps_nobody(tmp_path: Path) -> None:
+    path = tmp_path / "model.skops"
+    path.write_bytes(crowded(300_000, stated=300, wide=False))
+    assert format_of(path) == CROWDED
+    assert "more than 50000 members" in BY_NAME[CROWDED].danger
 
 
 def test_the_quickstart_s_models() -> None:
