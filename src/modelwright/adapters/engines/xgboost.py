@@ -11,6 +11,7 @@ import xgboost
 
 from modelwright.adapters.engines.checked import one_line, only_on, only_stored_precision, options_of, unreadable
 from modelwright.adapters.engines.tree_answers import INPUT, classified, classifies, predicted, predicts, rows_of
+from modelwright.adapters.engines.xgboost_file import check_xgboost
 from modelwright.core.errors.calls import EngineFailed, Unprocessable
 from modelwright.core.ports.engines import Array, EngineConfig, Signature
 
@@ -78,12 +79,13 @@ class XGBoostEngine:
 
 def _read(config: EngineConfig) -> xgboost.Booster:
     try:
-        content = bytearray(Path(config.path).read_bytes())
+        content = Path(config.path).read_bytes()
         if not content:  # the library would end the process
             raise unreadable(config, "an XGBoost model", problem="it is empty", remedy=_REMEDY)
+        check_xgboost(content)
         booster = xgboost.Booster()
-        booster.load_model(content)
-    except (OSError, xgboost.core.XGBoostError) as error:
+        booster.load_model(bytearray(content))
+    except (OSError, ValueError, xgboost.core.XGBoostError) as error:
         raise unreadable(config, "an XGBoost model", problem=_words(error), remedy=_REMEDY) from error
     return booster
 

@@ -1,7 +1,10 @@
 """What the engines of trees read from files: kinds of models, early stopping, files that are cut anywhere."""
 
+import json
+import struct
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -153,3 +156,89 @@ def test_the_library_s_words_come_without_its_frames(tmp_path: Path) -> None:
     with pytest.raises(Unprocessable, match="Number of columns") as caught:
         engine.predict({"x": np.ones((2, 3), np.float32)})
     assert "bt" not in caught.value.message
+
+
+def ubjson_length(count: int) -> bytes:
+    return b"L" + struct.pack(">q", count)
+
+
+LEARNER = b"{" + ubjson_length(7) + b"learner"
+NESTED = {
+    "JSON lists": b'{"learner":' + b"[" * 200_000,
+    "JSON objects": b'{"learner":' + b'{"a":' * 200_000,
+    "JSON that ends": b'{"learner":' + b"[" * 200_000 + b"]" * 200_000 + b"}",
+    "UBJSON lists": LEARNER + b"[" * 200_000,
+    "UBJSON objects": LEARNER + (b"{" + ubjson_length(1) + b"a") * 200_000,
+    "UBJSON counted lists": LEARNER + (b"[#" + ubjson_length(1)) * 200_000,
+}
+LYING = {
+    f"{what} {count}": LEARNER + before + ubjson_length(count)
+    for count in (2**62, 2**40, -1)
+    for what, before in (("numbers", b"[$d#"), ("elements", b"[#"), ("text", b"S"), ("key", b"{"))
+}
+
+
+@pytest.mark.parametrize("content", NESTED.values(), ids=NESTED)
+def test_xgboost_s_files_of_endless_depth_are_refused_before_the_library_sees_them(
+    tmp_path: Path, content: bytes
+) -> None:
+    """The library ends the process."""
+    path = tmp_path / "m"
+    path.write_bytes(content)
+    with pytest.raises(BadModelFile, match="more than 64 objects and lists are in each other") as caught:
+        XGBoostEngine().load(config(path))
+    assert str(path) in caught.value.message
+    assert "save_model" in caught.value.hint
+
+
+@pytest.mark.parametrize("content", LYING.values(), ids=LYING)
+def test_xgboost_s_files_that_lie_of_lengths_are_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "m").write_bytes(content)
+    with pytest.raises(BadModelFile, match=r"at byte \d+ stands the length"):
+        XGBoostEngine().load(config(tmp_path / "m"))
+
+
+@pytest.mark.parametrize("suffix", ["json", "ubj"])
+def test_xgboost_s_files_cut_at_every_tenth_are_refused(tmp_path: Path, suffix: str) -> None:
+    """The library would hang at some, and end the process at others."""
+    path = xgboost_patients(tmp_path / f"m.{suffix}").path
+    whole = path.read_bytes()
+    for tenth in range(10):
+        path.write_bytes(whole[: len(whole) * tenth // 10])
+        with pytest.raises(BadModelFile, match="cannot be read as an XGBoost model"):
+            XGBoostEngine().load(config(path))
+
+
+LEADING_ASTRAY: dict[str, Callable[[Any, Any], None]] = {
+    "child beyond the tree": lambda tree, _: tree["left_children"].__setitem__(0, 10**8),
+    "child that is its parent": lambda tree, _: tree["right_children"].__setitem__(0, 0),
+    "child before the tree": lambda tree, _: tree["left_children"].__setitem__(0, -7),
+    "parent beyond the tree": lambda tree, _: tree["parents"].__setitem__(1, 10**8),
+    "feature that there is not": lambda tree, _: tree["split_indices"].__setitem__(0, 10**8),
+    "fewer parents": lambda tree, _: tree["parents"].pop(),
+    "class that there is not": lambda _, model: model["tree_info"].__setitem__(0, 10**6),
+    "category that there is not": lambda tree, _: tree.update(
+        categories=[1], categories_nodes=[0], categories_segments=[0], categories_sizes=[9]
+    ),
+    "number that is none": lambda tree, _: tree["left_children"].__setitem__(0, "x"),
+}
+
+
+@pytest.mark.parametrize("change", LEADING_ASTRAY.values(), ids=LEADING_ASTRAY)
+def test_xgboost_s_trees_that_lead_astray_are_refused(tmp_path: Path, change: Callable[[Any, Any], None]) -> None:
+    """The library would end the process, at once or with the first rows."""
+    path = xgboost_patients(tmp_path / "m.json").path
+    document = json.loads(path.read_bytes())
+    model = document["learner"]["gradient_booster"]["model"]
+    change(model["trees"][3], model)
+    path.write_text(json.dumps(document))
+    with pytest.raises(BadModelFile, match="cannot be read as an XGBoost model"):
+        XGBoostEngine().load(config(path))
+
+
+def test_xgboost_s_numbers_that_json_does_not_know_are_read(tmp_path: Path) -> None:
+    path = xgboost_patients(tmp_path / "m.json").path
+    document = json.loads(path.read_bytes())
+    document["learner"]["gradient_booster"]["model"]["trees"][0]["loss_changes"][0] = float("nan")
+    path.write_text(json.dumps(document))
+    assert XGBoostEngine().load(config(path)).outputs[0].name == "prediction"
