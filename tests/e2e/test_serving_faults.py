@@ -68,6 +68,38 @@ def test_poison_fails_alone_in_every_place_of_a_batch(slow: Worker, place: int) 
             assert first_column(reply) == [2 * value]
 
 
+WRONG: list[tuple[dict[str, Any], int, str]] = [
+    ({"datatype": "FP64"}, 400, "has datatype 'FP64' (the model takes FP32"),
+    ({"datatype": "INT32"}, 400, "has datatype 'INT32' (the model takes FP32"),
+    ({"datatype": "BYTES", "data": ["a"] * 4}, 400, "has datatype 'BYTES' (the model takes FP32"),
+    ({"shape": [-1, 4]}, 400, "has size -1 in dimension 0"),
+    ({"shape": [-1, -4]}, 400, "has size -1 in dimension 0"),
+    ({"shape": [2, 4]}, 400, "has data of 4 elements, but states shape [2, 4]"),
+    ({"shape": [4]}, 400, "has 1 dimension ("),
+    ({"shape": [1, 2**62]}, 400, "in dimension 1"),
+    ({"shape": [2**62, 4]}, 413, "by its shape"),
+]
+"""What is wrong with one row of four, and what is said of it."""
+
+
+def test_a_wrong_type_or_a_lying_shape_is_refused_beside_good_ones_that_wait(slow: Worker) -> None:
+    rows, left = slow.metric("rows_total"), slow.metric("split_batches_total")
+    with ThreadPoolExecutor(8) as threads:
+        first = threads.submit(slow.infer, row(-1) * 32)
+        patient(lambda: slow.busy().in_flight == 1)
+        good = [threads.submit(slow.infer, row(value)) for value in (20, 21, 22)]
+        patient(lambda: slow.busy().queued == 3 or first.done())
+        for wrong, status, words in WRONG:
+            tensor = {"name": "x", "shape": [1, 4], "datatype": "FP32", "data": [1, 2, 3, 4]} | wrong
+            reply = slow.call("POST", INFER, msgspec.json.encode({"inputs": [tensor]}))
+            assert reply.status == status, (wrong, reply)
+            assert words in reply.json()["error"]
+        assert [first_column(reply.result()) for reply in good] == [[40], [42], [44]]
+        assert first_column(first.result()) == [-2] * 32
+    assert slow.metric("rows_total") == rows + 35, "nothing that was refused came to the engine"
+    assert slow.metric("split_batches_total") == left, "none of it was in a batch"
+
+
 def test_poison_of_a_real_engine_fails_alone(tmp_path: Path) -> None:
     part = ModelPart(model="m", engine="onnxruntime", wire="v2", path=str(pick(tmp_path / "pick.onnx")))
 

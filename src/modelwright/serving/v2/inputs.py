@@ -158,7 +158,7 @@ class InputReader:
         if given.datatype != spec.datatype:
             raise self._wrong(f"has datatype {given.datatype[:20]!r}", f"{self._takes}: convert it")
         if len(shape) != len(spec.shape):
-            raise self._wrong(f"has {len(shape)} dimensions", self._takes)
+            raise self._wrong(f"has {len(shape)} dimension{'s' * (len(shape) != 1)}", self._takes)
         for index, (size, wanted) in enumerate(zip(shape, spec.shape, strict=True)):
             if size < 1:
                 raise self._wrong(f"has size {_brief(size)} in dimension {index}", "every dimension is at least 1")
