@@ -6,8 +6,10 @@ move, and is never written again.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+import sys
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
@@ -18,6 +20,7 @@ from modelwright.core.errors.artifacts import ArtifactError
 from modelwright.core.quantities import told_size
 
 INCOMING = "incoming"
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 STALE = 7 * 24 * 3600.0
 """Seconds after which what was never completed is thrown away."""
 
@@ -46,8 +49,11 @@ class Cache:
         """These are in use now, and no others."""
         self._held = {*digests}
 
-    def make_room(self, size: int, *, place: str = "") -> None:
-        """Let what was used longest ago go until so many bytes more fit; raises ArtifactError when they never do."""
+    def make_room(self, size: int, *, more: int = 0, place: str = "") -> None:
+        """Let what was used longest ago go until a file of so many bytes fits, of which `more` have to be written yet.
+
+        Raises ArtifactError when they never fit.
+        """
         found = sorted((entry.stat().st_mtime, entry.name, _size(entry)) for entry in self._entries())
         used = sum(bytes_there for _, _, bytes_there in found)
         held = sum(bytes_there for _, name, bytes_there in found if PREFIX + name in self._held)
@@ -59,20 +65,36 @@ class Cache:
                 place=place,
             )
         for _, name, bytes_there in found:
-            if used + size <= self._most:
+            if used + size <= self._most and more <= self._free():
                 return
             if PREFIX + name not in self._held:
                 self.drop(PREFIX + name)
                 used -= bytes_there
+        if more > self._free():
+            problem = f"{told_size(more)} have to be written yet, and the disk has {told_size(self._free())}"
+            raise ArtifactError(problem, hint=f"free some of the disk of {self._folder}", place=place)
+
+    def _free(self) -> int:
+        return shutil.disk_usage(self._folder).free if self._folder.exists() else sys.maxsize
 
     @contextmanager
     def incoming(self, digest: str) -> Iterator[Path]:
-        """A folder to put it together in; it stays after a failure, so that another try can go on from there."""
-        self._sweep()
+        """A folder to put it together in; it stays after a failure, so that another try can go on from there.
+
+        Unless the disk is full: what nobody can complete must not keep it full.
+        """
         folder = self._folder / INCOMING / digest.removeprefix(PREFIX)
-        folder.mkdir(parents=True, exist_ok=True)
-        os.utime(folder)
-        yield folder
+        self._sweep(folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            os.utime(folder)
+            yield folder
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            shutil.rmtree(folder, ignore_errors=True)
+            hint = "free some of the disk, or of what this user may write"
+            raise ArtifactError(f"cannot be written: {error.strerror}", hint=hint, place=str(self._folder)) from error
 
     def admit(self, digest: str, made: Path) -> Path:
         """Take what was put together; where it is from now on."""
@@ -103,12 +125,17 @@ class Cache:
             return []
         return [path for path in self._folder.iterdir() if path.name != INCOMING and path.is_dir()]
 
-    def _sweep(self) -> None:
+    def _sweep(self, keep: Path) -> None:
+        """What was never completed: after a time, and sooner when so much of it is there that it passes the bound."""
         folder = self._folder / INCOMING
-        if folder.exists():
-            for left in folder.iterdir():
-                if left.name.startswith("gone-") or left.stat().st_mtime < time.time() - STALE:
-                    shutil.rmtree(left, ignore_errors=True)
+        if not folder.exists():
+            return
+        used = 0
+        for left in sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True):
+            used += _size(left)
+            is_old = left.name.startswith("gone-") or left.stat().st_mtime < time.time() - STALE
+            if left != keep and (is_old or used > self._most):
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def _size(entry: Path) -> int:

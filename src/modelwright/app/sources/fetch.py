@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from modelwright.adapters.http.dial import Address, system_resolve
-from modelwright.adapters.http.download import Progress, download
+from modelwright.adapters.http.download import Came, Progress, download
 from modelwright.adapters.http.pool import Pool
 from modelwright.app.sources.section import ArtifactsSection
 from modelwright.core.addresses import may_be_reached
@@ -31,8 +31,8 @@ _EVERY = 2.0
 class Told:
     """Says how far a file has come."""
 
-    def __init__(self, place: str, say: Callable[[str], None], make_room: Callable[[int], None]) -> None:
-        """`make_room` is called with the whole size, or with what has come when nobody knows; it may refuse."""
+    def __init__(self, place: str, say: Callable[[str], None], make_room: Callable[[int, int], None]) -> None:
+        """`make_room` gets the whole size, or what has come when nobody knows, and what is to come; it may refuse."""
         self._place = place
         self._say = say
         self._make_room = make_room
@@ -40,17 +40,17 @@ class Told:
         self._room = 0
         self._last = time.monotonic()
 
-    def whole(self, size: int) -> None:
-        """This much in all."""
+    def whole(self, size: int, here: int) -> None:
+        """This much in all, of which so much is here."""
         if size != self._whole:
-            self._make_room(size)
+            self._make_room(size, max(0, size - here))
             self._say(f"fetching {self._place}: {told_size(size)}")
         self._whole = self._room = size
 
     def got(self, size: int) -> None:
         """This much is here."""
         if size > self._room:
-            self._make_room(size)
+            self._make_room(size, 0)
             self._room = size + (64 << 20)
         now = time.monotonic()
         if now - self._last < _EVERY:
@@ -62,7 +62,7 @@ class Told:
 
 def fetch_https(
     url: str, part: Path, *, section: ArtifactsSection, tls: Callable[[], ssl.SSLContext], told: Told
-) -> None:
+) -> Came:
     """Raises ArtifactError and OSError; blocks, in a loop of its own."""
     networks = [ipaddress.ip_network(network) for network in section.allow]
 
@@ -73,20 +73,20 @@ def fetch_https(
             raise OSError(f"{host} is in no public network (see store.artifacts.allow)")
         return found
 
-    async def run() -> None:
+    async def run() -> Came:
         pool = Pool(tls=tls, resolve=open_only)
         try:
             progress = Progress(told.whole, told.got)
-            await download(url, part, transport=pool, progress=progress, deadlines=DEADLINES, within=WITHIN)
+            return await download(url, part, transport=pool, progress=progress, deadlines=DEADLINES, within=WITHIN)
         finally:
             await pool.close()
 
-    asyncio.run(run())
+    return asyncio.run(run())
 
 
 def fetch_object(bucket: Any, key: str, part: Path, *, told: Told, size: int) -> None:
     """Likewise, of a bucket."""
-    told.whole(size)
+    told.whole(size, part.stat().st_size if part.exists() else 0)
     until = time.monotonic() + WITHIN
     for left in reversed(range(TRIES)):
         start = part.stat().st_size if part.exists() else 0

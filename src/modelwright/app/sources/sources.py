@@ -120,15 +120,14 @@ class Sources:
         with self._cache.incoming(digest) as folder:
             part = folder / file_name(source)
             for is_last in (False, True):
-                was_there = part.exists()
-                fetch_https(source, part, section=self._section, tls=self._tls, told=self._told(place))
+                came = fetch_https(source, part, section=self._section, tls=self._tls, told=self._told(place))
                 found = digest_of(part)
                 if found == digest:
                     part.chmod(0o444)
                     return self._cache.admit(digest, part)
                 part.unlink()
-                if is_last or not was_there:  # what was continued may have been begun with something else
-                    raise _not_promised(place, found, digest)
+                if is_last or came.pieces == 1:  # what was continued may have been begun with something else
+                    raise _not_promised(place, found, digest, encoding=came.encoding)
         raise AssertionError
 
     def _from_s3(self, source: str, digest: str) -> Located:
@@ -196,7 +195,7 @@ class Sources:
         return Located(source=source, path=str(here), digest=digest, version=version, promised=True)
 
     def _told(self, place: str) -> Told:
-        return Told(place, self.say, lambda size: self._cache.make_room(size, place=place))
+        return Told(place, self.say, lambda size, more: self._cache.make_room(size, more=more, place=place))
 
 
 def _address(source: str, mark: str) -> str:
@@ -204,6 +203,8 @@ def _address(source: str, mark: str) -> str:
     return "sha256:" + hashlib.sha256(f"{source}\n{mark}".encode()).hexdigest()
 
 
-def _not_promised(place: str, found: str, digest: str) -> ArtifactDamaged:
+def _not_promised(place: str, found: str, digest: str, *, encoding: str = "") -> ArtifactDamaged:
     hint = "correct the digest if the new content is meant, otherwise see who changed it"
+    if encoding not in {"", "identity"}:
+        hint = f"its server packs it as {encoding}, which nobody asked for: have it send the file as it is"
     return ArtifactDamaged(f"its content has the digest {found}, not {digest}", hint=hint, place=place)

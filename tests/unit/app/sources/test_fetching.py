@@ -3,21 +3,17 @@
 import hashlib
 import os
 import stat
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from modelwright.adapters.blobs.local import LocalBlobs
-from modelwright.adapters.http.dial import tls_context
 from modelwright.adapters.stores.memory_registry import MemoryRegistryStore
 from modelwright.app.manifest.sections.models import ModelSection
 from modelwright.app.models.desk import ModelDesk
 from modelwright.app.models.push import Told, pack, send
 from modelwright.app.models.types import ModelShown, ModelWish
-from modelwright.app.sources.section import ArtifactsSection
-from modelwright.app.sources.sources import Sources
 from modelwright.core.contracts.model import ModelVersion
 from modelwright.core.errors.artifacts import ArtifactDamaged, ArtifactError, ArtifactMissing, SourceUnavailable
 from modelwright.core.errors.registry import NotRegistered
@@ -25,34 +21,7 @@ from modelwright.core.errors.starting import StartError
 from modelwright.core.ports.clock import ManualClock
 from tests.making.file_server import FileServer
 from tests.making.s3_server import REGION, S3Server
-
-CONTENT = os.urandom(3 << 20)
-DIGEST = f"sha256:{hashlib.sha256(CONTENT).hexdigest()}"
-OTHER = f"sha256:{hashlib.sha256(b'other').hexdigest()}"
-Make = Callable[..., Sources]
-
-
-@pytest.fixture
-def said() -> list[str]:
-    return []
-
-
-@pytest.fixture
-def make(tmp_path: Path, certificates: Path, said: list[str]) -> Make:
-    (tmp_path / "state").mkdir()
-
-    def _make(look_up: Callable[[str, str], ModelShown] | None = None, **section: object) -> Sources:
-        known = {} if look_up is None else {"look_up": look_up}
-        return Sources(
-            tmp_path / "state",
-            tmp_path,
-            section=ArtifactsSection.model_validate({"allow": ["127.0.0.0/8", "::1/128"], **section}),
-            tls=lambda: tls_context(ca_bundle=str(certificates / "authority.pem")),
-            say=said.append,
-            **known,
-        )
-
-    return _make
+from tests.unit.app.sources.fetching import CONTENT, DIGEST, OTHER, Make
 
 
 def test_a_file_is_fetched_once_and_is_there_while_its_source_is_away(
