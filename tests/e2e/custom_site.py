@@ -45,6 +45,11 @@ class Faulty:
         return {"seen": len(Faulty.seen), "secret": os.environ.get("TOKEN"), "pid": os.getpid()}
 
 
+class Holder:
+    def predict(self, name: str) -> str | None:
+        return os.environ.get(name)
+
+
 class Slow:
     closed = 0
     made = 0
@@ -101,6 +106,10 @@ models:
 GUIDED
   faulty: {engine: {kind: "python:faults:Faulty", timeout: 1s}, batching: {queue_rows: 4}}
   slow: {engine: {kind: "python:faults:Slow"}}
+  holder:
+    engine:
+      kind: "python:faults:Holder"
+      env: {MODE: fast, AUTHORIZATION: "Bearer ${secret:HELD}", BOTH: "${secret:TOKEN}"}
   picky: {engine: {kind: "python:faults:Picky"}, batching: {max_rows: 32}}
   picture: {engine: {kind: "python:faults:Picture"}}
   blob: {engine: {kind: "python:faults:Blob"}}
@@ -126,7 +135,7 @@ def custom_site(folder: Path) -> Iterator[Site]:
     (folder / "edited.py").write_text("class Model:\n    def predict(self) -> int:\n        return 1\n")
     (folder / "toy.json").write_text('{"toy": 1, "columns": 4}')
     manifest = MANIFEST.replace("GUIDED\n", block("yaml").partition("models:\n")[2])
-    with running(manifest, folder=folder, env={"TOKEN": "sk-canary"}) as started:
+    with running(manifest, folder=folder, env={"TOKEN": "sk-canary", "HELD": "held-canary"}) as started:
         patient(lambda: started.call("GET", "/v2/health/ready").status == 200)
         yield started
 

@@ -1,6 +1,7 @@
 """Classes of the user's own behind a whole `modelwright up`: the guide's ten lines, streams, faults, hostile bodies."""
 
 import io
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -92,6 +93,39 @@ def test_the_traceback_stands_in_the_log_alone(site: Site) -> None:
 
 def test_a_class_sees_no_secret(site: Site) -> None:
     assert predict(site, "faulty", {"how": "well"}).json()["secret"] is None
+
+
+def holds(site: Site, name: str) -> str | None:
+    return predict(site, "holder", {"name": name}).json()
+
+
+def test_a_class_has_the_variables_that_the_manifest_gives_it_and_nobody_else_sees_them(site: Site) -> None:
+    found = {name: holds(site, name) for name in ("MODE", "AUTHORIZATION", "BOTH", "HELD", "TOKEN")}
+    assert found == {
+        "MODE": "fast", "AUTHORIZATION": "Bearer held-canary", "BOTH": "sk-canary", "HELD": None, "TOKEN": None
+    }  # fmt: skip
+    environments = {part.name: Path(f"/proc/{part.pid}/environ").read_bytes() for part in site.watch().parts}
+    assert [name for name, found in environments.items() if b"held-canary" in found] == ["serving-holder-0"]
+    written = [file for folder in (site.runtime, site.state) for file in folder.rglob("*") if file.is_file()]
+    assert [file for file in written if b"held-canary" in file.read_bytes()] == []
+    told = [*site.lines, modelwright("status", "-f", str(site.manifest)).stdout]
+    told.append(modelwright("check", "-f", str(site.manifest), env={**os.environ, "TOKEN": "a", "HELD": "b"}).stdout)
+    assert [line for line in told if "held-canary" in line] == []
+
+
+def test_other_variables_start_the_class_anew(site: Site) -> None:
+    before = site.part("serving-slow-0").pid
+    secrets = site.manifest.with_name(".env.development")
+    text = site.manifest.read_text()
+    site.manifest.write_text(text.replace("MODE: fast", "MODE: slow, LATER: '${secret:LATER}'"))
+    patient(lambda: any("`${secret:LATER}` is missing or empty" in line for line in site.lines))
+    assert holds(site, "MODE") == "fast"
+    secrets.write_text("LATER=first\n")
+    patient(lambda: holds(site, "LATER") == "first", waiting_for="the variables of the manifest")
+    assert holds(site, "MODE") == "slow"
+    secrets.write_text("LATER=second\n")
+    patient(lambda: holds(site, "LATER") == "second", waiting_for="the secret as it is now")
+    assert site.part("serving-slow-0").pid == before
 
 
 def test_files_and_images_come_as_parts_and_go_back(site: Site) -> None:

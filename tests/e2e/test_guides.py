@@ -23,6 +23,7 @@ SECRETS = {
     **dict.fromkeys(("OPENAI_API_KEY", "OPENAI_API_KEY_2", "DEEPSEEK_API_KEY", "ANTHROPIC_API_KEY"), "sk-example"),
     "WEBHOOK_SECRET": "whsec_" + "A" * 32,
     "VAULT_SECRET_ID": "example",
+    "API_TOKEN": "example",
     "DATABASE_URL": "postgresql://user:password@host/database",
 }
 

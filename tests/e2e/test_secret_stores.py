@@ -122,6 +122,45 @@ def keep(folder: Path, name: str, value: str) -> None:
     )
 
 
+CLASS = """
+import os
+
+
+class Holder:
+    def predict(self) -> str | None:
+        return os.environ.get("TOKEN")
+"""
+HOLDER = """
+schema: 1
+name: holder
+secrets:
+  team: {kind: age, source: ./secrets.age, identity: '${file:./age.key}', refresh: 200ms}
+models:
+  holder: {engine: {kind: "python:holder:Holder", env: {TOKEN: "${secret:TOKEN}"}}}
+"""
+
+
+def test_a_class_is_started_anew_when_its_secret_is_exchanged(tmp_path: Path) -> None:
+    make_identity(tmp_path / "age.key")
+    (tmp_path / "holder.py").write_text(CLASS)
+    (tmp_path / "modelwright.yaml").write_text(HOLDER)
+    Editor(load_manifest(tmp_path / "modelwright.yaml", env={})).set("TOKEN", FIRST)
+    with running(HOLDER, folder=tmp_path) as site:
+
+        def holds(value: str) -> None:
+            patient(lambda: site.call("POST", "/predict/holder", b"{}").body == f'"{value}"'.encode())
+
+        holds(FIRST)
+        keep(tmp_path, "TOKEN", SECOND)
+        holds(SECOND)
+
+        def workers() -> list[int]:
+            return [part.pid for part in site.watch().parts if part.kind == "serving"]
+
+        patient(lambda: len(workers()) == 1, waiting_for="the end of the process before")
+        assert leaks(site, [FIRST, SECOND], verbs=VERBS[:2]) == [f"/proc/{workers()[0]}/environ"]
+
+
 def test_a_key_from_an_encrypted_file_is_exchanged_under_load_and_shown_nowhere(tmp_path: Path) -> None:
     make_identity(tmp_path / "age.key")
     identity = (tmp_path / "age.key").read_text().splitlines()[-1]

@@ -63,6 +63,8 @@ class ModelPart(msgspec.Struct, frozen=True, kw_only=True):
     """Of a class of the user's: calls that run at once; 0 lets it choose."""
     timeout: float = 60.0
     """Likewise: seconds that a call, or one piece of a stream, may take."""
+    env: dict[str, str] = {}
+    """Variables of its process; the supervisor alone knows them, and writes them nowhere."""
 
     @property
     def told(self) -> str:

@@ -301,6 +301,8 @@ def _digest(manifest: Manifest) -> str:
     content = manifest.model_dump(mode="json", by_alias=True)
     for name, provider in manifest.providers.items():
         content["providers"][name]["keys"] = [key.shown for key in provider.keys]
+    for name, model in manifest.models.items():
+        content["models"][name]["engine"]["env"] = {key: value.shown for key, value in model.engine.env.items()}
     if manifest.tasks is not None:
         content["tasks"]["webhook"]["secrets"] = [secret.shown for secret in manifest.tasks.webhook.secrets]
     return "sha256:" + hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()

@@ -16,6 +16,8 @@ from modelwright.core.nearest import nearest
 
 MAX_FILE = 64 << 10
 """Bytes of a file that stands for one value."""
+_VARIABLE = 5
+"""Steps to models.NAME.engine.env.VARIABLE."""
 _FILE_WORD = "the file "
 _STORES = "secrets"
 _OPTIONAL = {"providers": "provider", _STORES: "store"}
@@ -104,7 +106,7 @@ class Resolver:
                 values.append(piece)
                 continue
             if piece.kind == "secret":
-                places = "a provider's key, `store.database` or `store.redis`"
+                places = "a provider's key, a variable of a model's `engine.env`, `store.database` or `store.redis`"
                 problem = f"`{piece}` cannot stand here; a secret may be {places}"
                 remedy = f"write `${{env:{store_of(piece.name)[1]}}}` if the value is no secret"
                 if path[0] == _STORES:
@@ -236,9 +238,13 @@ class Resolver:
 
 
 def is_key(path: Path) -> bool:
-    """Whether a secret may stand here: a provider's API key, a store's address, or what webhooks are signed with."""
+    """Whether a secret may stand here: a provider's API key, a store's address, what webhooks are signed with, or a
+    variable of a model's process.
+    """
     if path in {("store", "database"), ("store", "redis")} or path[:3] == ("tasks", "webhook", "secrets"):
         return True
+    if path[0] == "models":
+        return len(path) == _VARIABLE and path[2:4] == ("engine", "env")
     return len(path) == 4 and (path[0], path[2]) == ("providers", "keys")
 
 

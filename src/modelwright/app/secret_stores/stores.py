@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import msgspec
@@ -29,6 +29,8 @@ class SecretStores:
     ) -> None:
         self.say = say
         """Something that whoever watches should read."""
+        self.moved: Callable[[Collection[str]], None] = lambda _: None
+        """These secrets have another value than before."""
         self._runtime = runtime
         self._clock = clock
         self._open = open_one
@@ -89,16 +91,23 @@ class SecretStores:
 
     async def _again(self, store: StoreInUse) -> None:
         troubled = store.trouble is not None
+        before = self._values()
         await asyncio.to_thread(store.refresh, self._clock)
         if store.trouble is not None and not troubled:
             self.say(f"{store.trouble}; its secrets stay as they were read last")
         elif store.trouble is None and troubled:
             self.say(f"secrets.{store.name} is read again")
         self._hand_over()
+        changed = {name for name, value in self._values().items() if before.get(name) != value}
+        if changed:
+            self.moved(changed)
+
+    def _values(self) -> dict[str, str]:
+        return self._in_force.values() if self._in_force is not None else {}
 
     def _hand_over(self) -> None:
         if self._in_force is None:
             return
-        self._hand.give(self._in_force.values())
+        self._hand.give(self._values())
         with contextlib.suppress(OSError):
             write_whole(self._runtime / TOLD, msgspec.json.encode(self._in_force.told()))

@@ -18,6 +18,7 @@ from modelwright.app.supervise.devices.held_port import HeldPort
 from modelwright.app.supervise.devices.lifelines import Lifelines
 from modelwright.app.supervise.devices.pulse import MISSES, feel
 from modelwright.app.supervise.devices.runtime import Claim
+from modelwright.app.supervise.fleet.variables import given_to, without_variables
 from modelwright.app.supervise.machine import Kill, PartMachine, Refuse, Start, Step, Terminate, Wait
 from modelwright.app.whole_file import write_whole
 from modelwright.core.errors.starting import StartError
@@ -184,7 +185,7 @@ class RunningPart:
             self.spec, sockets=sockets, addresses=addresses, lifeline=lifeline, notify=ears.mouth, secrets=secrets
         )
         file = self._world.claim.runtime / f"{spec.name}.json"
-        write_whole(file, msgspec.json.encode(spec))
+        write_whole(file, msgspec.json.encode(without_variables(spec)))
         return await start_child(
             self._world.command(spec, file),
             env=self._variables(spec),
@@ -196,7 +197,8 @@ class RunningPart:
     def _variables(self, spec: PartSpec) -> Mapping[str, str] | None:
         if spec.kind not in STRANGERS:
             return with_heap(self._world.own_env) if self._world.own_env is not None else None
-        return within_budget(with_heap(self._world.env), spec.model.threads if spec.model else 1)
+        shared = within_budget(with_heap(self._world.env), spec.model.threads if spec.model else 1)
+        return {**shared, **given_to(spec)}
 
     def _heard(self, notice: Notice) -> None:
         self.machine.told(notice)

@@ -13,10 +13,11 @@ from modelwright.app.manifest.schema import Manifest
 from modelwright.app.manifest.sections.models import FIRST, ModelSection, PrioritiesSection, ScaleSection, in_versions
 from modelwright.app.parts import GrpcPart, LevelsPart, ModelPart, PartSpec
 from modelwright.app.pipelines.plan import pipeline_part
-from modelwright.app.plugins import engine_row
+from modelwright.app.plugins import EngineRow, engine_row
 from modelwright.app.snapshot import worker_name
 from modelwright.app.sources.located import Located
 from modelwright.app.supervise.fleet.units import Unit
+from modelwright.app.supervise.fleet.variables import Resolve, resolved
 from modelwright.core.quantities import parse_duration, parse_size
 from modelwright.core.scaling import ScaleRule
 
@@ -40,17 +41,19 @@ def plan_units(
     cores: int,
     checks: Mapping[str, str] | None = None,
     located: Mapping[str, Located] | None = None,
+    resolve: Resolve = str,
 ) -> tuple[Unit, ...]:
     """The models with what their processes are handed; they share `cores`.
 
-    `checks` holds the JSON body of each model's check; `located` says where each model's source was found.
+    `checks` holds the JSON body of each model's check; `located` says where each model's source was found; `resolve`
+    knows secrets, and raises StartError for one that is missing.
     """
     threads = share_threads(loaded.manifest, cores)
     models = running(loaded.manifest)
 
     def part(name: str) -> ModelPart:
         check = (checks or {}).get(name, "")
-        return _model(loaded, name, threads=threads[name], check=check, located=located or {})
+        return _model(loaded, name, threads=threads[name], check=check, located=located or {}, resolve=resolve)
 
     groups = {group: tuple(part(name) for name in names) for group, names in groups_of(models).items()}
     alone = tuple(
@@ -132,16 +135,17 @@ def _part(common: PartSpec, name: str, *, kind: str, model: ModelPart | None = N
     return msgspec.structs.replace(common, name=name, kind=kind, model=model)
 
 
-def _model(loaded: LoadedManifest, name: str, *, threads: int, check: str, located: Mapping[str, Located]) -> ModelPart:
+def _model(
+    loaded: LoadedManifest,
+    name: str,
+    *,
+    threads: int,
+    check: str,
+    located: Mapping[str, Located],
+    resolve: Resolve,
+) -> ModelPart:
     section = in_versions(loaded.manifest.models)[name]
     row, found = engine_row(loaded.engines[name]), located.get(name)
-    options: dict[str, Any] = dict(section.engine.options)
-    if row.wire == "openai":
-        options["context"] = section.engine.context
-        options["cache"] = parse_size(section.engine.cache)
-        options["max_sequences"] = section.batching.max_sequences
-    if row.server:
-        options |= _server_options(section)
     part = ModelPart(
         model=name.partition("@")[0],
         version=section.version or FIRST,
@@ -155,7 +159,7 @@ def _model(loaded: LoadedManifest, name: str, *, threads: int, check: str, locat
         threads=threads,
         precision=section.engine.precision,
         device=section.engine.device,
-        options=options,
+        options=_options(section, row),
         check=check,
         labels=str(loaded.labels(name) or ""),
         max_rows=section.batching.max_rows,
@@ -167,16 +171,27 @@ def _model(loaded: LoadedManifest, name: str, *, threads: int, check: str, locat
         max_body=parse_size(loaded.manifest.gateway.max_body),
         concurrency=section.engine.concurrency,
         timeout=parse_duration(section.engine.timeout),
+        env=resolved(section.engine.env, place=f"models.{name.partition('@')[0]}", resolve=resolve),
     )
     if section.pipeline is None:
         return part
 
     def step(model: str) -> ModelPart:
         own = loaded.manifest.models[model].engine.threads
-        return _model(loaded, model, threads=own or threads, check="", located=located)
+        return _model(loaded, model, threads=own or threads, check="", located=located, resolve=resolve)
 
     pipeline = pipeline_part(name, section.pipeline, located=located, model=step)
     return msgspec.structs.replace(part, path="", pipeline=pipeline)
+
+
+def _options(section: ModelSection, row: EngineRow) -> dict[str, Any]:
+    """The manifest's, with what engines of this kind are told beside."""
+    options: dict[str, Any] = dict(section.engine.options)
+    if row.wire == "openai":
+        options["context"] = section.engine.context
+        options["cache"] = parse_size(section.engine.cache)
+        options["max_sequences"] = section.batching.max_sequences
+    return options | _server_options(section) if row.server else options
 
 
 def _levels(section: PrioritiesSection | None) -> LevelsPart | None:

@@ -28,6 +28,7 @@ from modelwright.app.supervise.devices.runtime import Claim, claim
 from modelwright.app.supervise.fleet.door import FleetDoor
 from modelwright.app.supervise.fleet.shepherd import Shepherd
 from modelwright.app.supervise.fleet.talk import FLEET
+from modelwright.app.supervise.fleet.variables import only_of_models
 from modelwright.app.supervise.plan import part_names
 from modelwright.app.supervise.renewal.configuration import Configuration, configure
 from modelwright.app.supervise.renewal.publishing import Publishing
@@ -128,6 +129,7 @@ def _prepared(
     renewal = Renewal(publishing, read=read, site=supervisor)
     _look_after(supervisor, publishing, renewal, runtime=held.runtime)
     if wish.watch:
+        stores.moved = renewal.follow_secrets
         supervisor.beside(renewal.run)
     supervisor.open_doors()
     return supervisor
@@ -203,8 +205,10 @@ def _key_name(loaded: LoadedManifest) -> str:
 
 
 def _without_credentials(loaded: LoadedManifest) -> dict[str, str]:
-    """What opens stores stays with the supervisor, unless the manifest names it as a secret, too."""
-    hidden = {*loaded.credentials} - {*loaded.secrets}
+    """What opens stores stays with the supervisor, unless the manifest names it as a secret, too; and what is of models
+    alone goes to their processes alone.
+    """
+    hidden = {*loaded.credentials} - {*loaded.secrets} | only_of_models(loaded.manifest)
     return {name: value for name, value in process_environment().items() if name not in hidden}
 
 

@@ -21,6 +21,8 @@ def problems(write: Write, text: str) -> list[tuple[str, str]]:
         f"{{engine: {{kind: {KIND}, concurrency: 4, timeout: 5m, options: {{word: Hi}}}}, check: ./check.json}}",
         f"{{source: ./digits.onnx, engine: {{kind: {KIND}}}}}",
         '{engine: {kind: "python:models:Outer.Inner"}}',
+        f"{{engine: {{kind: {KIND}, env: {{MODE: fast, SHELL: '$${{HOME}}'}}}}}}",
+        "{source: ./chat.gguf, engine: {kind: llama-server, env: {MODE: fast}}}",
     ],
 )
 def test_what_is_right(write: Write, model: str) -> None:
@@ -38,10 +40,27 @@ def test_what_is_right(write: Write, model: str) -> None:
         (f"{{engine: {{kind: {KIND}, context: 3}}}}", "models.m.engine.context", "is for text models"),
         ("{source: ./digits.onnx, engine: {concurrency: 2}}", "models.m.engine.concurrency", "classes of your own"),
         ("{source: ./chat.gguf, engine: {timeout: 2s}}", "models.m.engine.timeout", "classes of your own"),
+        ("{source: ./digits.onnx, engine: {env: {A: b}}}", "models.m.engine.env", "engines with a server"),
+        (f"{{engine: {{kind: {KIND}, env: {{A: b}}}}, placement: {{group: g}}}}", "models.m.engine.env", "the group g"),
+        (f"{{engine: {{kind: {KIND}, env: {{A-B: c}}}}}}", "models.m.engine.env.A-B", ""),
+        (f"{{engine: {{kind: {KIND}, env: {{A: '${{secret:T}}'}}}}}}", "models.m.engine.env.A", "is missing or empty"),
+        (f"{{engine: {{kind: {KIND}, options: {{A: '${{secret:T}}'}}}}}}", "models.m.engine.options.A", "`engine.env`"),
     ],
 )
 def test_what_is_wrong_is_told_at_its_place(write: Write, model: str, place: str, words: str) -> None:
     assert any(key == place and words in problem for key, problem in problems(write, f"models: {{m: {model}}}"))
+
+
+def test_no_value_of_its_variables_is_shown(write: Write) -> None:
+    text = f"models: {{m: {{engine: {{kind: {KIND}, env: {{A: canary-1, B: '${{env:B}}', C: '${{secret:C}}'}}}}}}}}"
+    loaded = load_manifest(write(text), env={"B": "canary-2", "C": "canary-3"})
+    dumped = loaded.manifest.model_dump_json()
+    assert "canary" not in dumped + repr(loaded) + repr(loaded.manifest)
+    assert "***" in dumped
+    assert loaded.secrets == ("C",)
+    faults = problems(write, f"models: {{m: {{engine: {{kind: {KIND}, env: {{A: [canary-4]}}}}}}}}")
+    assert faults
+    assert "canary" not in str(faults)
 
 
 def test_a_class_is_no_step(write: Write) -> None:

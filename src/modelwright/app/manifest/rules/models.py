@@ -159,6 +159,20 @@ def _own_class_only(case: Case) -> Iterator[Finding]:
             yield Finding(("models", name, "engine", known), problem, "remove it", on_key=True)
 
 
+def _variables(case: Case) -> Iterator[Finding]:
+    """Of a process that is the model's own, and of an engine that reads some."""
+    for name, model in case.manifest.models.items():
+        here, engine = ("models", name, "engine", "env"), case.engine(name)
+        if not model.engine.env or not engine or model.pipeline is not None:
+            continue
+        if not engine.startswith(PYTHON) and not engine_row(engine).server:
+            problem = f"`env` is for classes of your own and for engines with a server, and {name} is run by {engine}"
+            yield Finding(here, problem, "remove it, and set variables where you start Modelwright", on_key=True)
+        elif model.placement.group:
+            problem = f"{name} shares its process with the group {model.placement.group}"
+            yield Finding(here, problem, "remove it, or `placement`", on_key=True)
+
+
 def _is_own_class(model: ModelSection) -> bool:
     return bool(model.engine.kind) and str(model.engine.kind).startswith(PYTHON)
 
@@ -172,5 +186,6 @@ RULES: Rules = (
     _fitting_keys,
     _devices,
     _own_class_only,
+    _variables,
     _precisions,
 )

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, StringConstraints, ValidatorFunctionWrapHandler, WithJsonSchema, WrapValidator
 
+from modelwright.app.manifest.secret import Secret
 from modelwright.app.manifest.sections.prices import MachinePriceSection
 from modelwright.app.manifest.sections.section import Duration, Name, Section, Size
 from modelwright.app.pipelines.section import PipelineSection
@@ -17,6 +18,8 @@ VERSION_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}"
 Version = Annotated[str, StringConstraints(pattern=rf"^{VERSION_PATTERN}$")]
 """As it stands in paths and after an @."""
 Level = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]?$")]
+Variable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
+"""A name in a process's environment."""
 FIRST = "1"
 """What a version is called that has no name."""
 
@@ -111,6 +114,11 @@ class EngineSection(Section):
         default="10m", description="Engines with a server of their own: time until it must have answered."
     )
     options: dict[str, Any] = Field(default_factory=dict, description="Settings handed to the engine as they are.")
+    env: dict[Variable, Secret] = Field(
+        default_factory=dict,
+        description="Your own class, or an engine with a server of its own: variables of its process alone, as text "
+        "or ${secret:NAME}. Never shown.",
+    )
 
 
 class PrioritiesSection(Section):

@@ -14,10 +14,12 @@ from modelwright.app.parts import PartSpec
 from modelwright.app.prices.book import PriceBook
 from modelwright.app.secret_stores.reading import Reading
 from modelwright.app.settings.own_secrets import salt
+from modelwright.app.settings.settings import Settings
 from modelwright.app.snapshot import base_snapshot, release_record
 from modelwright.app.sources.located import Located
 from modelwright.app.supervise.devices.runtime import Claim
 from modelwright.app.supervise.fleet.units import Unit
+from modelwright.app.supervise.fleet.variables import Resolve, only_of_models
 from modelwright.app.supervise.plan import plan_parts, plan_units
 from modelwright.app.system import SystemClock
 from modelwright.app.whole_file import write_whole
@@ -88,7 +90,7 @@ def configure(
     return Configuration(
         loaded=loaded,
         specs=plan_parts(loaded, common=common),
-        units=_units(loaded, common, located),
+        units=_units(loaded, common, located, resolve=_resolve(loaded, secrets)),
         snapshot=snapshot,
         release=release,
         secrets=secrets,
@@ -99,7 +101,14 @@ def fixed_changes(old: Configuration, new: Configuration) -> tuple[str, ...]:
     """Places of the manifest whose change a running site cannot follow; empty when it can follow all of them."""
     before, after = old.loaded.manifest, new.loaded.manifest
     places = [place for place in FIXED if _at(before, place) != _at(after, place)]
-    return (*places, *_changed_prompts(old, new))
+    return (*places, *_changed_prompts(old, new), *_unhidden(old, new))
+
+
+def _unhidden(old: Configuration, new: Configuration) -> tuple[str, ...]:
+    """Secrets of the environment that were models' alone, which is why gateways and control were started without."""
+    hidden = only_of_models(old.loaded.manifest) - only_of_models(new.loaded.manifest)
+    sources = new.loaded.sources
+    return tuple(f"the use of the secret {name}" for name in sorted(hidden) if sources.get(name) == "environment")
 
 
 def _changed_prompts(old: Configuration, new: Configuration) -> tuple[str, ...]:
@@ -132,7 +141,14 @@ def _common(loaded: LoadedManifest, claim: Claim, *, release: str, grace: float)
     )
 
 
-def _units(loaded: LoadedManifest, common: PartSpec, located: Mapping[str, Located]) -> tuple[Unit, ...]:
+def _resolve(loaded: LoadedManifest, secrets: Reading | None) -> Resolve:
+    handed = secrets.values() if secrets is not None else {}
+    return Settings(loaded.base_dir, environment=loaded.environment, handed=handed.get).resolve
+
+
+def _units(
+    loaded: LoadedManifest, common: PartSpec, located: Mapping[str, Located], *, resolve: Resolve
+) -> tuple[Unit, ...]:
     checks = {model: path.read_text("utf-8") for model in loaded.engines if (path := loaded.check(model))}
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return plan_units(loaded, common=common, cores=cores, checks=checks, located=located)
+    return plan_units(loaded, common=common, cores=cores, checks=checks, located=located, resolve=resolve)

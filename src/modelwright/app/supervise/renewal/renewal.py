@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from modelwright.app.manifest.sections.models import in_versions
+from modelwright.app.supervise.fleet.variables import of_models
 from modelwright.app.supervise.renewal.configuration import Configuration, fixed_changes
 from modelwright.app.supervise.renewal.publishing import Publishing
 from modelwright.core.errors.tree import ManifestError, ModelwrightError
@@ -67,9 +68,17 @@ class Renewal:
         """An alias of the registry, `name@alias`, leads elsewhere: take what it means now where a model has it."""
         models = in_versions(self._publishing.in_force.loaded.manifest.models).values()
         if any(model.source == f"{REGISTRY}{reference}" for model in models):
-            task = asyncio.get_running_loop().create_task(self.renew())
-            self._following.add(task)
-            task.add_done_callback(self._following.discard)
+            self._follow()
+
+    def follow_secrets(self, names: Collection[str]) -> None:
+        """These secrets have other values: start the models anew whose variables they are."""
+        if of_models(self._publishing.in_force.loaded.manifest) & set(names):
+            self._follow()
+
+    def _follow(self) -> None:
+        task = asyncio.get_running_loop().create_task(self.renew())
+        self._following.add(task)
+        task.add_done_callback(self._following.discard)
 
     async def run(self) -> None:
         """Until cancelled."""

@@ -34,7 +34,7 @@ def read(tmp_path: Path):
     def _read(text: str) -> Configuration:
         path = tmp_path / "modelwright.yaml"
         path.write_text(text)
-        loaded = load_manifest(path, environment="development", env={})
+        loaded = load_manifest(path, environment="development", env={"HELD": "here"})
         located = {"sums": Located(source="./sums.json", path=str(tmp_path / "sums.json"), digest="sha256:1")}
         return configure(loaded, claim, located=located, grace=1.0)
 
@@ -57,6 +57,16 @@ def read(tmp_path: Path):
 )
 def test_what_a_running_site_cannot_follow(read, change: tuple[str, str], places: tuple[str, ...]) -> None:
     assert fixed_changes(read(TEXT), read(TEXT.replace(*change, 1))) == places
+
+
+def test_a_secret_of_a_model_alone_cannot_become_that_of_a_provider(read, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("HELD=here\n")
+    held = 'models: {own: {engine: {kind: "python:a:B", env: {TOKEN: "${secret:HELD}"}}}, sums'
+    before = TEXT.replace("models: {sums", held)
+    assert fixed_changes(read(before), read(TEXT)) == ()
+    shared = read(before.replace("VENDOR_KEY", "HELD"))
+    assert fixed_changes(read(before), shared) == ("the use of the secret HELD",)
+    assert fixed_changes(shared, read(before)) == ()
 
 
 def test_release_is_kept_and_the_base_is_written(read, tmp_path: Path) -> None:
