@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from modelwright.app.sources.located import Located
+from modelwright.core.resources.wants import Given, Wants
 
 
 class ModelPart(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +43,12 @@ class ModelPart(msgspec.Struct, frozen=True, kw_only=True):
     precision: str = "f32"
     device: str = "cpu"
     """cpu | cuda:0 and so on."""
+    gpus: tuple[str, ...] = ()
+    """GPUs that its process was given; it sees no others."""
+    gpu_memory: int = 0
+    """Bytes of its one GPU that it may have; 0: all of it."""
+    gpu_share: float = 0.0
+    """The same as a share of that GPU's memory."""
     options: dict[str, Any] = {}
     check: str = ""
     """JSON body of a real request that proves readiness; empty: zeros of the signature, or a one-token answer."""
@@ -158,6 +165,10 @@ class PartSpec(msgspec.Struct, frozen=True, kw_only=True):
     model: ModelPart | None = None
     group: tuple[ModelPart, ...] = ()
     """Instead of `model`: those that share the process."""
+    wants: Wants = Wants()
+    """What the process asks of the machine."""
+    given: Given = Given()
+    """What it has of it."""
     grpc: GrpcPart | None = None
 
     @property

@@ -110,12 +110,13 @@ def secret_line(secret: SecretStatus, now: float) -> str:
 
 
 def detail(part: PartStatus) -> str:
-    """What it serves or why it does not, and which providers it leaves alone."""
+    """What it serves or why it does not, what it has of the machine, and which providers it leaves alone."""
     from modelwright.core.words.printable import one_line
 
     alone = part.busy.left_alone if part.busy is not None else ()
     told = f"leaves {', '.join(alone)} alone, which failed too often" if alone else ""
-    return one_line("; ".join(text for text in (part.detail, told) if text))
+    given = part.given.told if part.given is not None else ""
+    return one_line("; ".join(text for text in (part.detail, given, told) if text))
 
 
 def _cells(part: PartStatus, now: float) -> list[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from modelwright.core.resources.wants import Given
+
 
 class Busy(msgspec.Struct, frozen=True, kw_only=True):
     """A worker's own numbers since it started."""
@@ -45,6 +47,8 @@ class PartStatus(msgspec.Struct, frozen=True, kw_only=True):
     socket: str = ""
     """The worker's own Unix socket."""
     busy: Busy | None = None
+    given: Given | None = None
+    """What it has of the machine, where its model asks for some."""
 
 
 class SecretStatus(msgspec.Struct, frozen=True, kw_only=True):

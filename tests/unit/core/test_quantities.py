@@ -16,7 +16,15 @@ def test_a_duration_is_seconds(text: str, seconds: float) -> None:
 
 @pytest.mark.parametrize(
     ("text", "count"),
-    [("512B", 512), ("1kB", 1000), ("1KiB", 1024), ("32MiB", 32 << 20), ("1.5Gi", 3 << 29), ("2GB", 2 * 10**9)],
+    [
+        ("512B", 512),
+        ("1kB", 1000),
+        ("2GB", 2 * 10**9),
+        ("1KiB", 1024),
+        ("32MiB", 32 << 20),
+        ("1.5Gi", 3 << 29),
+        ("2G", 2 * 10**9),
+    ],
 )
 def test_a_size_is_bytes(text: str, count: int) -> None:
     assert parse_size(text) == count

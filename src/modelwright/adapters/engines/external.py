@@ -53,6 +53,8 @@ def vllm(config: EngineConfig, place: ServerPlace) -> ServerPlan:
             *("--shutdown-timeout", str(max(1, int(place.grace)))),
             *(("--max-model-len", str(context)) if context else ()),
             *(("--dtype", _DTYPES[str(precision)]) if precision else ()),
+            *(("--tensor-parallel-size", str(len(config.gpus))) if len(config.gpus) > 1 else ()),
+            *(("--gpu-memory-utilization", f"{config.gpu_share:.3f}") if config.gpu_share else ()),
             *_arguments(config),
         ),
         env=_device(config) | {"VLLM_API_KEY": place.key, "HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1"},
@@ -81,6 +83,8 @@ def tgi(config: EngineConfig, place: ServerPlace) -> ServerPlan:
             *("--max-concurrent-requests", str(most), "--max-batch-size", str(_parallel(config))),
             *(("--max-total-tokens", str(context), "--max-input-tokens", str(context - 1)) if context else ()),
             *(("--dtype", _DTYPES[str(precision)]) if precision else ()),
+            *(("--num-shard", str(len(config.gpus))) if len(config.gpus) > 1 else ()),
+            *(("--cuda-memory-fraction", f"{config.gpu_share:.3f}") if config.gpu_share else ()),
             *_arguments(config),
         ),
         env=_device(config) | {"API_KEY": place.key, "HF_HUB_OFFLINE": "1", "USAGE_STATS": "off"},
@@ -113,7 +117,8 @@ def ollama(config: EngineConfig, place: ServerPlace) -> ServerPlan:
             "OLLAMA_KEEP_ALIVE": "-1",
             "OLLAMA_LOAD_TIMEOUT": f"{int(config.options.get('load_timeout') or 600)}s",
         }
-        | ({"OLLAMA_CONTEXT_LENGTH": str(context)} if context else {}),
+        | ({"OLLAMA_CONTEXT_LENGTH": str(context)} if context else {})
+        | ({"OLLAMA_SCHED_SPREAD": "1"} if len(config.gpus) > 1 else {}),
         prepare=((*program, "create", config.model, "-f", f"{place.folder}/Modelfile"),),
         files={"Modelfile": f"FROM {config.path}\n"},
         folder=place.folder,
@@ -135,6 +140,8 @@ def _parallel(config: EngineConfig) -> int:
 
 
 def _device(config: EngineConfig) -> dict[str, str]:
-    """`cuda:1`: that GPU is the only one that the engine sees."""
+    """`cuda:1`: that GPU is the only one that the engine sees, unless it was given others."""
+    if config.gpus:
+        return {"CUDA_VISIBLE_DEVICES": ",".join(config.gpus)}
     name, _, number = config.device.partition(":")
     return {"CUDA_VISIBLE_DEVICES": number or "0"} if name == "cuda" else {}

@@ -38,6 +38,8 @@ def providers_of(config: EngineConfig, provider: str, *, cache: str = "") -> Pro
     exact = str(int(config.precision != "f32"))
     # By default the library rounds the factors of products to 19 bits: f32 would be a word only.
     cuda = (CUDA, {"device_id": number or "0", "use_tf32": exact, "arena_extend_strategy": "kSameAsRequested"})
+    if config.gpu_memory:
+        cuda[1]["gpu_mem_limit"] = str(config.gpu_memory)
     return [(TENSORRT, _tensorrt(config, number or "0", cache=cache)), cuda] if chosen == "tensorrt" else [cuda]
 
 

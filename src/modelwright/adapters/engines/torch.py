@@ -114,6 +114,8 @@ def _device(config: EngineConfig) -> str:
             hint="install a PyTorch that was built for your driver, or leave engine.device at cpu",
             place=f"model {config.model}.engine.device",
         )
+    if config.gpu_share and device != "cpu":
+        torch.cuda.set_per_process_memory_fraction(min(1.0, config.gpu_share), device)
     return device
 
 

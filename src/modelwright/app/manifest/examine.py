@@ -21,10 +21,13 @@ from modelwright.app.manifest.shape import is_secret, keys_at
 from modelwright.app.manifest.words import explained, unknown_key
 from modelwright.app.pipelines.plan import files_of
 from modelwright.app.prompts.folder import PromptFacts, look_into
+from modelwright.app.resources.look import look_at_machine
+from modelwright.app.resources.wants import any_gpu
 from modelwright.app.settings.settings import ENVIRONMENTS, Settings
 from modelwright.app.sources.reference import PATH, form_of
 from modelwright.core.errors.tree import Fault
 from modelwright.core.nearest import nearest
+from modelwright.core.resources.machine import Machine
 
 _ROUNDS = 12
 """Each round of pruning climbs at least one level."""
@@ -76,7 +79,8 @@ class Examination:
         faults.extend(self._fault(finding, tree) for finding in found)
         if manifest is None:
             return Examined(case=None, resolved=resolved, faults=in_file_order(faults))
-        case = self._case(manifest, environment=environment, resolved=resolved, here=here or {})
+        machine = look_at_machine(gpus=any_gpu(manifest.models)) if settings is not None else None
+        case = self._case(manifest, environment=environment, resolved=resolved, here=here or {}, machine=machine)
         told = {finding.path for finding in found if finding.path}
         faults.extend(self._fault(finding, tree) for finding in findings(case) if finding.path not in told)
         warned = (self._fault(finding, tree) for finding in warnings(case))
@@ -115,7 +119,15 @@ class Examination:
                     problem = f"`{key}` cannot differ between environments"
                     yield self._fault(Finding((*here, key), problem, "remove it", on_key=True), self._tree)
 
-    def _case(self, manifest: Manifest, *, environment: str, resolved: Resolved, here: Mapping[str, FilePath]) -> Case:
+    def _case(
+        self,
+        manifest: Manifest,
+        *,
+        environment: str,
+        resolved: Resolved,
+        here: Mapping[str, FilePath],
+        machine: Machine | None,
+    ) -> Case:
         return Case(
             manifest=manifest,
             environment=environment,
@@ -129,6 +141,7 @@ class Examination:
                 section: frozenset(as_mapping(resolved.tree.at((section,))))
                 for section in ("models", "providers", "prompts", "endpoints")
             },
+            machine=machine,
         )
 
     def _files(self, manifest: Manifest, unknown: Iterable[Path], here: Mapping[str, FilePath]) -> dict[str, FileFacts]:

@@ -30,7 +30,6 @@ LATER: tuple[Later, ...] = (
     Later(("notify",), "remove it and alert on /metrics"),
     Later(("backup",), "remove it and copy the state directory while Modelwright is stopped"),
     Later((*_ENDPOINT, "rollout"), "remove it and change the weights yourself"),
-    Later((*_MODEL, "resources"), "remove it and limit the whole of Modelwright by your system's means"),
     Later(("observe", "otlp"), "remove it and scrape /metrics"),
     Later(("observe", "sentry"), "remove it and read the logs"),
     Later(("observe", "content"), "remove it; content is never written down"),

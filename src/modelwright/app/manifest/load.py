@@ -27,6 +27,7 @@ from modelwright.app.sources.reference import S3, form_of
 from modelwright.app.sources.section import ArtifactsSection
 from modelwright.core.contracts.snapshot import Prompt
 from modelwright.core.errors.tree import Fault, ManifestError, ModelwrightError
+from modelwright.core.resources.machine import Machine
 from modelwright.core.wire.forms import answerable
 
 DATABASE = ("store", "database")
@@ -71,6 +72,8 @@ class LoadedManifest:
     """Every version in the prompts' folders."""
     warnings: tuple[Fault, ...] = ()
     """What works but should not stay."""
+    machine: Machine = field(default_factory=Machine)
+    """What there is here for its models."""
     faults: tuple[Fault, ...] = ()
     """Always empty: with faults there is no such value."""
     complete: Callable[[Mapping[str, Path]], LoadedManifest] | None = field(default=None, repr=False, compare=False)
@@ -277,6 +280,7 @@ def _loaded(reading: _Reading, case: Case, examined: Examined, *, settings: Sett
         ),
         prompts=tuple(prompt for facts in case.prompts.values() for prompt in facts.prompts),
         warnings=examined.warnings,
+        machine=case.machine or Machine(),
     )
 
 

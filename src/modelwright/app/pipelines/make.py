@@ -30,6 +30,9 @@ def engine_config(part: ModelPart) -> EngineConfig:
         threads=part.threads,
         precision=part.precision,
         device=part.device,
+        gpus=part.gpus,
+        gpu_memory=part.gpu_memory,
+        gpu_share=part.gpu_share,
         options=part.options,
         check=part.check,
     )

@@ -14,7 +14,7 @@ from modelwright.app.plugins import PIPELINE, PYTHON, engine_row
 
 TENSOR_WIRE = "v2"
 _OF_A_FILE = ("source", "digest", "versions")
-_OF_A_PROCESS = ("check", "batching", "scale", "price", "labels", "versions")
+_OF_A_PROCESS = ("check", "batching", "scale", "price", "labels", "versions", "resources")
 
 
 def _source_or_pipeline(case: Case) -> Iterator[Finding]:

@@ -150,6 +150,18 @@ class PartMachine:
         self._words = f"gave no answer for {seconds:g} s and was killed"
         return (Kill(),)
 
+    def over(self, words: str, *, wait: bool) -> tuple[Step, ...]:
+        """The process took more than it may, as `words` say: it ends, after its last answers if there is time to `wait`
+        and it has any, and is started again.
+        """
+        if self._draining or not self.pid:
+            return ()
+        self._words = words
+        if not wait or self.state not in {"ready", "draining"}:
+            return (Kill(),)
+        self._become("draining", words)
+        return (Terminate(),)
+
     def status(self, *, socket: str = "", label: str = "") -> PartStatus:
         """As others see it; `label` says what it is for when there is nothing else to tell."""
         return PartStatus(
@@ -165,7 +177,7 @@ class PartMachine:
 
     def _again(self, reason: str) -> tuple[Step, ...]:
         now = self._clock.monotonic()
-        steady = self.state == "ready" and now - self._ready_at >= self._rule.steady
+        steady = self.state in {"ready", "draining"} and now - self._ready_at >= self._rule.steady
         self._deaths = [death for death in self._deaths if now - death <= self._rule.window] + [now]
         restart = next_restart(self._rule, self._deaths, now, trial=self._trial and not steady)
         self._trial = restart.breaker_open

@@ -17,15 +17,20 @@ from modelwright.app.supervise.devices.doors import Door, TcpDoor, UnixDoor
 from modelwright.app.supervise.devices.held_port import HeldPort
 from modelwright.app.supervise.devices.lifelines import Lifelines
 from modelwright.app.supervise.devices.pulse import MISSES, feel
+from modelwright.app.supervise.devices.resident import hold_to
 from modelwright.app.supervise.devices.runtime import Claim
 from modelwright.app.supervise.fleet.variables import given_to, without_variables
 from modelwright.app.supervise.machine import Kill, PartMachine, Refuse, Start, Step, Terminate, Wait
 from modelwright.app.whole_file import write_whole
 from modelwright.core.errors.starting import StartError
+from modelwright.core.quantities import told_size
 from modelwright.core.status import PartStatus
 
 STARTING = 10
 """So many times as long a process may be silent that is not ready yet."""
+
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+"""The GPUs that a process sees."""
 
 STRANGERS = frozenset({"serving", "grpc"})
 """Kinds of workers that are told no secret: they run what is not ours, or need none."""
@@ -71,11 +76,12 @@ class RunningPart:
         *,
         world: World,
         shared: Mapping[str, Door],
+        lacks: str = "",
         told: Callable[[], None],
         refused: Callable[[RunningPart], None],
     ) -> None:
-        """`shared` are doors that other parts of the kind answer at too; `told` is called after each change, `refused`
-        when nobody answers at this part's doors for a while.
+        """`shared` are doors that other parts of the kind answer at too; `lacks` says why it cannot be started, as
+        things are; `told` is called after each change, `refused` when nobody answers at this part's doors for a while.
         """
         self.spec = spec
         self.machine = machine
@@ -83,6 +89,7 @@ class RunningPart:
         self.shared = shared
         self.life: asyncio.Task[None] | None = None
         self._world = world
+        self._lacks = lacks
         self._told = told
         self._refused = refused
         self._child: Child | None = None
@@ -101,15 +108,35 @@ class RunningPart:
         """As others see it."""
         model, group = self.spec.model, self.spec.group
         label = f"{model.told} by {model.engine}" if model else f"{len(group)} models" if group else ""
+        given = self.spec.given if self.spec.given.told else None
         if self.machine.state == "ready":
             label = label or " ".join(door.url for door in self.shared.values() if isinstance(door, TcpDoor))
-        return self.machine.status(socket=str(self.own.path), label=label)
+        return msgspec.structs.replace(self.machine.status(socket=str(self.own.path), label=label), given=given)
 
     def start(self) -> None:
         """The first start."""
         self.perform(self.machine.start())
 
     async def watch(self, stuck: float) -> None:
+        """See to it that it answers, unless `stuck` is 0, and that it holds no more memory than it may."""
+        async with asyncio.TaskGroup() as group:
+            if stuck:
+                group.create_task(self._watch_pulse(stuck))
+            if self.spec.wants.memory:
+                group.create_task(hold_to(self.spec.wants.memory, pid=lambda: self.machine.pid, over=self._over))
+
+    def _over(self, todo: str, held: int) -> None:
+        """It holds more memory than it may."""
+        whose = self.spec.model.told if self.spec.model else ", ".join(one.model for one in self.spec.group)
+        bound = self.spec.wants.memory
+        words = (
+            f"{whose} held {told_size(held)} of memory, and may hold {told_size(bound)} (`resources.memory`): it is "
+            "ended and started again; raise that, or find what keeps the memory"
+        )
+        self.perform(self.machine.over(words, wait=todo != "kill"))
+        self._told()
+
+    async def _watch_pulse(self, stuck: float) -> None:
         """Kill the process when it has not answered for `stuck` seconds, so that it is started again.
 
         One that starts has ten times as long: an engine that reads a large model may let nothing else run.
@@ -158,7 +185,7 @@ class RunningPart:
         try:
             self._child = await self._spawn()
         except (StartError, OSError) as error:
-            self.machine.told(Notice(state="failed", detail=str(error)))
+            self.machine.told(Notice(state="failed", detail=str(error), fatal=bool(self._lacks)))
             status = 1
         else:
             self.perform(self.machine.spawned(self._child.pid))
@@ -170,6 +197,8 @@ class RunningPart:
         self.perform(steps)
 
     async def _spawn(self) -> Child:
+        if self._lacks:
+            raise StartError(self._lacks)
         sockets = {"own": self.own.open()}
         addresses: dict[str, str] = {}
         for name, door in self.shared.items():
@@ -198,7 +227,8 @@ class RunningPart:
         if spec.kind not in STRANGERS:
             return with_heap(self._world.own_env) if self._world.own_env is not None else None
         shared = within_budget(with_heap(self._world.env), spec.model.threads if spec.model else 1)
-        return {**shared, **given_to(spec)}
+        gpus = {VISIBLE: ",".join(spec.given.gpus)} if spec.given.gpus else {}
+        return {**shared, **given_to(spec), **gpus}
 
     def _heard(self, notice: Notice) -> None:
         self.machine.told(notice)

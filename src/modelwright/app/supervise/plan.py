@@ -14,6 +14,7 @@ from modelwright.app.manifest.sections.models import FIRST, ModelSection, Priori
 from modelwright.app.parts import GrpcPart, LevelsPart, ModelPart, PartSpec
 from modelwright.app.pipelines.plan import pipeline_part
 from modelwright.app.plugins import EngineRow, engine_row
+from modelwright.app.resources.wants import wants_of, wants_together
 from modelwright.app.snapshot import worker_name
 from modelwright.app.sources.located import Located
 from modelwright.app.supervise.fleet.units import Unit
@@ -59,15 +60,24 @@ def plan_units(
     alone = tuple(
         Unit(
             name=name,
-            spec=_part(common, "", kind="serving", model=part(name)),
+            spec=msgspec.structs.replace(
+                _part(common, "", kind="serving", model=part(name)), wants=wants_of(model.resources)
+            ),
             scale=scale_rule(model.scale),
-            shares=not model.engine.threads,
+            shares=not (model.engine.threads or model.resources.cpu),
         )
         for name, model in models.items()
         if not model.placement.group
     )
     together = tuple(
-        Unit(name=group, spec=msgspec.structs.replace(_part(common, "", kind="serving"), group=members))
+        Unit(
+            name=group,
+            spec=msgspec.structs.replace(
+                _part(common, "", kind="serving"),
+                group=members,
+                wants=wants_together([models[one.model].resources for one in members]),
+            ),
+        )
         for group, members in groups.items()
     )
     return (*alone, *together)
@@ -110,7 +120,7 @@ def _grpc(manifest: Manifest, common: PartSpec) -> PartSpec:
 def share_threads(manifest: Manifest, cores: int) -> dict[str, int]:
     """Compute threads of every version of a model: what it asks for, otherwise an even share of the rest."""
     models = running(manifest)
-    asked = {name: model.engine.threads or (1 if model.placement.group else 0) for name, model in models.items()}
+    asked = {name: _threads(model) or (1 if model.placement.group else 0) for name, model in models.items()}
     replicas = {name: scale_rule(model.scale).most for name, model in models.items()}
     together = {group: max(asked[name] for name in names) for group, names in groups_of(models).items()}
     alone = {name: threads for name, threads in asked.items() if not models[name].placement.group}
@@ -118,6 +128,17 @@ def share_threads(manifest: Manifest, cores: int) -> dict[str, int]:
     sharing = sum(replicas[name] for name, threads in asked.items() if threads == 0)
     share = max(1, left // sharing) if sharing else 0
     return {name: threads or share for name, threads in asked.items()}
+
+
+def _threads(model: ModelSection) -> int:
+    """As it says itself, otherwise as many as it has processors; 0: it says neither."""
+    return model.engine.threads or wants_of(model.resources).threads
+
+
+def _device(section: ModelSection) -> str:
+    """With a GPU of its own it computes there, unless it says where."""
+    stated = "device" in section.engine.model_fields_set or section.pipeline is not None
+    return "cuda:0" if wants_of(section.resources).any_gpu and not stated else section.engine.device
 
 
 def scale_rule(section: ScaleSection) -> ScaleRule:
@@ -158,7 +179,7 @@ def _model(
         marks=found.marks if found else "",
         threads=threads,
         precision=section.engine.precision,
-        device=section.engine.device,
+        device=_device(section),
         options=_options(section, row),
         check=check,
         labels=str(loaded.labels(name) or ""),
@@ -178,7 +199,8 @@ def _model(
 
     def step(model: str) -> ModelPart:
         own = loaded.manifest.models[model].engine.threads
-        return _model(loaded, model, threads=own or threads, check="", located=located, resolve=resolve)
+        part = _model(loaded, model, threads=own or threads, check="", located=located, resolve=resolve)
+        return msgspec.structs.replace(part, device=loaded.manifest.models[model].engine.device)
 
     pipeline = pipeline_part(name, section.pipeline, located=located, model=step)
     return msgspec.structs.replace(part, path="", pipeline=pipeline)

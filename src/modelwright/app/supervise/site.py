@@ -10,6 +10,7 @@ import msgspec
 
 from modelwright.app.parts import PartSpec
 from modelwright.app.supervise.fleet.units import Unit
+from modelwright.core.resources.machine import Machine
 from modelwright.core.status import PartStatus, Status
 
 TIERS = ("grpc", "gateway", "serving", "control")
@@ -36,6 +37,8 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     """Variables of the other workers; None: the supervisor's own."""
     secrets: int = -1
     """Memory with the secrets of stores, for the other workers."""
+    machine: Machine = Machine()
+    """What there is for the models' processes."""
     logs: Path | None = None
     """Folder for the workers' output; None: they write where we write."""
 

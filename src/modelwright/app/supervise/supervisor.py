@@ -20,6 +20,7 @@ from modelwright.app.supervise.devices.runtime import Claim
 from modelwright.app.supervise.fleet.bell import Bell
 from modelwright.app.supervise.fleet.fleet import Fleet
 from modelwright.app.supervise.fleet.leaving import until_heard
+from modelwright.app.supervise.fleet.places import Places
 from modelwright.app.supervise.machine import PartMachine
 from modelwright.app.supervise.part import Command, RunningPart, World
 from modelwright.app.supervise.renewal.configuration import Configuration
@@ -80,6 +81,7 @@ class Supervisor:
             own_env=site.own_env,
             secrets=site.secrets,
         )
+        self._places = Places(site.machine)
         self._fixed = [self.hire(spec) for spec in site.specs]
         self.fleet = Fleet(site.units, self)
         """The models' processes."""
@@ -104,6 +106,7 @@ class Supervisor:
 
     async def prepare(self, configuration: Configuration) -> str:
         """Bring up whatever models it has anew; why that cannot be done, empty when they are ready."""
+        self._places.machine = configuration.loaded.machine
         return await self.fleet.prepare(configuration.units)
 
     def addressed(self, configuration: Configuration) -> Snapshot:
@@ -127,11 +130,13 @@ class Supervisor:
 
     def hire(self, spec: PartSpec, shared: Mapping[str, Door] | None = None) -> RunningPart:
         """A part that is not started yet, with the doors that it shares."""
+        spec, lacks = self._places.placed(spec)
         return RunningPart(
             spec,
             PartMachine(spec.name, spec.kind, clock=self._clock),
             world=self._world,
             shared=shared or self._shared.get(spec.kind, {}),
+            lacks=lacks,
             told=self._tell,
             refused=self._refuse,
         )
@@ -145,7 +150,7 @@ class Supervisor:
         for door in part.doors:
             door.open()
         part.start()
-        if self._stuck:
+        if self._stuck or part.spec.wants.memory:
             self._lives[part] = asyncio.get_running_loop().create_task(part.watch(self._stuck))
 
     async def dismiss(self, part: RunningPart) -> None:
@@ -153,6 +158,7 @@ class Supervisor:
         part.drain()
         self._tell()
         await self._gone([part])
+        self._places.left(part.spec.name)
         part.own.close()
         if part in self._lives:
             self._lives.pop(part).cancel()

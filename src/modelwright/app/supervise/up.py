@@ -164,6 +164,7 @@ def _site(first: Configuration, wish: Wish, stores: SecretStores) -> Site:
         env=without_secrets(process_environment(), (*loaded.secrets, *loaded.credentials)),
         own_env=_without_credentials(loaded),
         secrets=stores.descriptor,
+        machine=loaded.machine,
         logs=loaded.state_dir / "logs" if wish.to_files else None,
     )
 

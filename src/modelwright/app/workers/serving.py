@@ -23,6 +23,7 @@ from modelwright.app.wiring.serving import ENVELOPES, ServingParts, check_file, 
 from modelwright.core.contracts.events import ModelLoaded
 from modelwright.core.errors.calls import ModelUnavailable
 from modelwright.core.errors.starting import StartError
+from modelwright.core.resources.wants import told_numbers
 from modelwright.core.status import Busy
 from modelwright.core.wire.status import status_of
 from modelwright.serving.door import JSON, Door, Receive, Scope, Send, loading, send_answer
@@ -154,6 +155,7 @@ class ServingWorker:
 
 
 def _make(spec: PartSpec) -> Worker:
+    _bind(spec)
     if spec.group:
         group: Worker = import_module("modelwright.app.workers.serving_group").GroupWorker(
             spec.group, ServingParts(spec)
@@ -162,6 +164,19 @@ def _make(spec: PartSpec) -> Worker:
     if spec.model is None:
         raise StartError(f"the spec of {spec.name} names no model", hint="a serving worker loads exactly one")
     return ServingWorker(spec.model, ServingParts(spec))
+
+
+def _bind(spec: PartSpec) -> None:
+    """To the processors that it was given; every thread and process that it starts from now on has the same."""
+    if not spec.given.cpus:
+        return
+    try:
+        os.sched_setaffinity(0, spec.given.cpus)
+    except OSError as error:
+        raise StartError(
+            f"{spec.name} cannot be bound to CPU {told_numbers(spec.given.cpus)}: {error.strerror}",
+            hint="the processors have changed: start modelwright up again",
+        ) from error
 
 
 if __name__ == "__main__":

@@ -29,6 +29,12 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True):
     """f32 | bf16 | f16: never chosen silently."""
     device: str = "cpu"
     """cpu | cuda:0 and so on; an engine that cannot use it raises StartError, and never takes another one."""
+    gpus: tuple[str, ...] = ()
+    """The GPUs that its process sees, where they were given to it; `device` counts them from 0."""
+    gpu_memory: int = 0
+    """Bytes of its one GPU that it may have, of which it shares the rest; 0: all of it."""
+    gpu_share: float = 0.0
+    """The same as a share of that GPU's memory."""
     options: dict[str, Any] = {}
     """Engine's own settings from the manifest, already checked."""
     check: str = ""

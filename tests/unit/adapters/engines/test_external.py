@@ -66,3 +66,20 @@ def test_a_device_is_the_only_one_that_the_engine_sees() -> None:
         told = plan(msgspec.structs.replace(CONFIG, device="cuda:1"), PLACE)
         assert told.env["CUDA_VISIBLE_DEVICES"] == "1"
         assert "CUDA_VISIBLE_DEVICES" not in plan(CONFIG, PLACE).env
+
+
+def test_gpus_that_were_given_are_all_that_the_engine_sees_and_uses() -> None:
+    """Written by each project's documentation; not tried on GPUs."""
+    given = msgspec.structs.replace(CONFIG, device="cuda:0", gpus=("GPU-a", "GPU-b"))
+    told = {plan: plan(given, PLACE) for plan in (llama_server, vllm, tgi, ollama)}
+    assert {plan.env["CUDA_VISIBLE_DEVICES"] for plan in told.values()} == {"GPU-a,GPU-b"}
+    assert " --tensor-parallel-size 2" in " ".join(told[vllm].command)
+    assert " --num-shard 2" in " ".join(told[tgi].command)
+    assert told[ollama].env["OLLAMA_SCHED_SPREAD"] == "1"
+
+
+def test_of_a_gpu_that_is_shared_the_engine_takes_its_part() -> None:
+    part = msgspec.structs.replace(CONFIG, device="cuda:0", gpus=("GPU-a",), gpu_memory=1 << 30, gpu_share=0.25)
+    assert " --gpu-memory-utilization 0.250" in " ".join(vllm(part, PLACE).command)
+    assert " --cuda-memory-fraction 0.250" in " ".join(tgi(part, PLACE).command)
+    assert "--tensor-parallel-size" not in vllm(part, PLACE).command

@@ -35,6 +35,12 @@ def test_the_device_chooses_the_provider() -> None:
     assert settings(wanted, CUDA)["device_id"] == "2"
 
 
+def test_a_part_of_a_gpu_is_a_bound_of_its_arena() -> None:
+    wanted = providers_of(config(device="cuda:0", gpu_memory=1 << 30), "")
+    assert settings(wanted, CUDA)["gpu_mem_limit"] == str(1 << 30)
+    assert "gpu_mem_limit" not in settings(providers_of(config(device="cuda:0"), ""), CUDA)
+
+
 def test_f32_is_no_tf32() -> None:
     assert settings(providers_of(config(device="cuda"), ""), CUDA)["use_tf32"] == "0"
 

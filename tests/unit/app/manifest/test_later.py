@@ -16,9 +16,9 @@ models:
   digits: {source: ./digits.onnx, check: ./check.json, placement: {group: small}}
   small-chat:
     source: ./chat.gguf
-    engine: {kind: openvino-llm, context: 2048, threads: 2}
+    engine: {kind: openvino-llm, context: 2048, threads: 1}
     batching: {max_rows: 32, queue_rows: 256}
-    resources: {cpu: 2, memory: 2Gi, gpu: 0}
+    resources: {cpu: 1, memory: 16Mi, gpu: 0}
     scale: {min: 1, max: 4, on: {in_flight: 8}, idle: 10m}
 providers:
   openai: {kind: openai, keys: ["${secret:OPENAI_API_KEY}"], optional: true}

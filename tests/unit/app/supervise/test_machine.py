@@ -55,6 +55,47 @@ def test_first_death_is_followed_by_a_start_at_once() -> None:
     assert machine.status().restarts == 1
 
 
+def test_a_process_that_holds_too_much_answers_what_it_has_and_is_started_again() -> None:
+    machine = running(ManualClock())
+    assert machine.over("too much", wait=True) == (Terminate(),)
+    assert (machine.state, machine.detail) == ("draining", "too much")
+    assert machine.over("far too much", wait=False) == (Kill(),)
+    assert machine.exited(0) == (Start(),)
+    assert (machine.state, machine.detail) == ("died", "far too much; starting again")
+
+
+def test_one_that_holds_too_much_while_it_loads_is_not_waited_for() -> None:
+    machine = PartMachine("serving-digits-0", "serving", clock=ManualClock())
+    machine.start()
+    assert machine.over("too much", wait=True) == ()
+    machine.spawned(7)
+    assert machine.over("too much", wait=True) == (Kill(),)
+    machine.exited(-9)
+    machine.spawned(8)
+    machine.drain()
+    assert machine.over("too much", wait=True) == (), "it is about to end anyway"
+
+
+def test_a_process_that_grows_again_and_again_is_tried_less_and_less_often() -> None:
+    clock = ManualClock()
+    machine = running(clock)
+    waits: list[float] = []
+    for number in range(7):
+        clock.advance(1)
+        machine.over("too much", wait=True)
+        for step in machine.exited(0):
+            if isinstance(step, Wait):
+                waits.append(step.seconds)
+                clock.advance(step.seconds)
+                machine.due()
+        machine.spawned(100 + number)
+        machine.told(READY)
+    assert waits[:5] == [0.5, 1, 2, 4, 60]
+    clock.advance(3600)
+    machine.over("too much", wait=True)
+    assert machine.exited(0) == (Start(),), "it was well for long enough to begin anew"
+
+
 def test_a_process_that_is_stuck_is_killed_and_the_reason_is_told() -> None:
     machine = running(ManualClock())
     assert machine.stuck(30.0) == (Kill(),)

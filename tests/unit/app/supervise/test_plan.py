@@ -8,6 +8,7 @@ from modelwright.app.manifest.schema import Manifest
 from modelwright.app.manifest.sections.models import ScaleSection
 from modelwright.app.parts import GrpcPart, PartSpec
 from modelwright.app.supervise.plan import part_names, plan_parts, plan_units, scale_rule, share_threads
+from modelwright.core.resources.wants import Wants
 
 COMMON = PartSpec(
     name="", kind="", runtime="/run/mw", state="/srv/.modelwright", base="/srv", environment="test", release="sha256:1"
@@ -130,3 +131,33 @@ def test_models_of_a_group_share_a_part_and_a_thread_of_the_machine() -> None:
     assert [(model.model, model.threads) for model in group.models] == [("a", 1), ("b", 1)]
     assert share_threads(found, 4) == {"a": 1, "b": 1, "c": 3}
     assert part_names(found) == ["gateway-0", "serving-c-0", "serving-small-0", "control"]
+
+
+def test_processors_are_threads_and_what_a_process_wants_is_told() -> None:
+    resources = {"cpu": 1.5, "memory": "2Gi", "gpu": 1}
+    found = manifest(models={"a": {"source": "x", "resources": resources}, "b": {"source": "x"}})
+    assert share_threads(found, 8) == {"a": 2, "b": 6}
+    a, b = (part for part in plan(found, {"a": "onnxruntime", "b": "onnxruntime"}) if part.kind == "serving")
+    assert a.wants == Wants(cpu=1.5, memory=2 << 30, gpus=1)
+    assert b.wants == Wants()
+    assert [one.model.device for one in (a, b) if one.model] == ["cuda:0", "cpu"]
+
+
+def test_a_group_wants_what_its_models_want_together() -> None:
+    small = {"source": "x", "placement": {"group": "small"}, "resources": {"cpu": 0.5, "memory": "1Gi"}}
+    found = manifest(models={"a": small, "b": small})
+    (group,) = (part for part in plan(found, {"a": "onnxruntime", "b": "onnxruntime"}) if part.group)
+    assert group.wants == Wants(cpu=1.0, memory=2 << 30)
+    assert [model.threads for model in group.models] == [1, 1]
+
+
+def test_a_step_computes_where_its_model_says_whatever_that_has_when_it_serves_itself() -> None:
+    steps = {"pipeline": {"steps": {"one": {"model": "m"}}}}
+    own = {"source": "x", "engine": {"kind": "onnxruntime"}, "resources": {"gpu": 1}}
+    endpoint = {"variants": {"only": {"serve": "m"}}}
+    found = manifest(models={"m": own, "p": steps}, endpoints={"e": endpoint})
+    parts = {part.model.model: part.model for part in plan(found, {"m": "onnxruntime", "p": "pipeline"}) if part.model}
+    assert parts["m"].device == "cuda:0"
+    pipeline = parts["p"].pipeline
+    assert pipeline is not None
+    assert [step.model.device for step in pipeline.steps if step.model] == ["cpu"]

@@ -13,6 +13,7 @@ from modelwright.app.manifest.schema import Manifest
 from modelwright.app.plugins import PIPELINE, chosen_engine
 from modelwright.app.prompts.folder import PromptFacts
 from modelwright.core.nearest import nearest
+from modelwright.core.resources.machine import Machine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +45,8 @@ class Case:
     """Optional providers that are off."""
     declared: Mapping[str, Collection[str]] = field(default_factory=dict)
     """Names under models, providers, prompts and endpoints, those with faults of their own included."""
+    machine: Machine | None = None
+    """What there is here; None where it is another machine's matter."""
 
     def names(self, section: str) -> Collection[str]:
         """Names that may be referred to."""

@@ -21,6 +21,7 @@ from modelwright.app.manifest.rules.case import Case, Rules
 from modelwright.app.manifest.rules.policies import cache, guard
 from modelwright.app.pipelines import rules as pipelines
 from modelwright.app.prompts import rules as prompts
+from modelwright.app.resources import rules as resources
 from modelwright.app.secret_stores import rules as secret_stores
 from modelwright.app.sources import rules as sources
 from modelwright.app.tasks import rules as tasks
@@ -31,6 +32,7 @@ RULES: Rules = (
     *pipelines.RULES,
     *sources.RULES,
     *external.RULES,
+    *resources.RULES,
     *providers.RULES,
     *secret_stores.RULES,
     *prices.RULES,
@@ -55,6 +57,7 @@ def findings(case: Case) -> Iterator[Finding]:
 def warnings(case: Case) -> Iterator[Finding]:
     """What works but should not stay."""
     yield from prices.unused_prices(case)
+    yield from resources.warnings(case)
     if case.environment == "development":
         yield from providers.literal_keys(case)
         yield from secret_stores.literal_credentials(case)

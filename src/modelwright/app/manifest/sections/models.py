@@ -13,6 +13,7 @@ from modelwright.app.manifest.sections.prices import MachinePriceSection
 from modelwright.app.manifest.sections.section import Duration, Name, Section, Size
 from modelwright.app.pipelines.section import PipelineSection
 from modelwright.app.plugins import PYTHON
+from modelwright.app.resources.section import ResourcesSection
 
 VERSION_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}"
 Version = Annotated[str, StringConstraints(pattern=rf"^{VERSION_PATTERN}$")]
@@ -223,6 +224,9 @@ class ModelSection(VersionSection):
     )
     placement: PlacementSection = Field(default_factory=PlacementSection, description="With whom it shares a process.")
     scale: ScaleSection = Field(default_factory=ScaleSection, description="How many processes serve the model.")
+    resources: ResourcesSection = Field(
+        default_factory=ResourcesSection, description="What each of its processes gets of the machine."
+    )
     price: MachinePriceSection | None = Field(
         default=None, description="What a second of it costs; left out, its calls are unpriced."
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -150,5 +149,5 @@ def _units(
     loaded: LoadedManifest, common: PartSpec, located: Mapping[str, Located], *, resolve: Resolve
 ) -> tuple[Unit, ...]:
     checks = {model: path.read_text("utf-8") for model in loaded.engines if (path := loaded.check(model))}
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = loaded.machine.threads
     return plan_units(loaded, common=common, cores=cores, checks=checks, located=located, resolve=resolve)

@@ -1,0 +1,1 @@
+"""What processes get of a machine: processors, memory and GPUs; rules over values that touch none of them."""
