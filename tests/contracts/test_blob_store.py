@@ -137,9 +137,12 @@ def test_what_was_damaged_is_not_given_out(place: Place, file: Path, tmp_path: P
         assert not (tmp_path / "to").exists()
 
 
-def test_what_was_cut_short_is_mended_by_putting_it_there_again(place: Place, file: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("spoilt", [CONTENT[:10], CONTENT[:-1] + b"?"], ids=["short", "changed"])
+def test_what_was_damaged_is_mended_by_putting_it_there_again(
+    place: Place, file: Path, tmp_path: Path, spoilt: bytes
+) -> None:
     place.store.put(file, DIGEST)
-    place.spoil(CONTENT[:10])
+    place.spoil(spoilt)
     place.store.put(file, DIGEST)
     place.store.fetch(DIGEST, tmp_path / "to")
     assert (tmp_path / "to").read_bytes() == CONTENT
@@ -213,7 +216,10 @@ def test_a_folder_that_cannot_be_used_is_named(file: Path, tmp_path: Path) -> No
     [
         ("AccessDenied", "the store does not let us .allow s3:GetObject"),
         ("SignatureDoesNotMatch", "does not take the credentials"),
-        ("SlowDown", "the store answered SlowDown"),
+        ("InvalidAccessKeyId", "does not take the credentials"),
+        ("RequestTimeTooSkewed", "does not take the credentials .*this machine's clock"),
+        ("SlowDown", r"the store has too much to do .SlowDown. .try again"),
+        ("Weird\x9b", "the store answered Weird"),
     ],
 )
 def test_s3_refusals_are_told_in_words(
@@ -224,19 +230,72 @@ def test_s3_refusals_are_told_in_words(
             monkeypatch.setenv(name, value)
         server.failing = failing
         store = S3Blobs(S3Bucket("models", Site(region=REGION, endpoint=server.url)), "")
-        with pytest.raises(SourceUnavailable, match=told) as refused:
-            store.fetch(DIGEST, tmp_path / "to")
-        assert server.secret_key not in str(refused.value)
-        server.failing = ""
+        (tmp_path / "o").write_bytes(b"other")
+        for act in (lambda: store.fetch(DIGEST, tmp_path / "to"), lambda: store.put(tmp_path / "o", OTHER)):
+            with pytest.raises(SourceUnavailable, match=told) as refused:
+                act()
+            assert server.secret_key not in str(refused.value)
+
+
+def test_a_store_that_is_not_there_is_told_in_words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with S3Server() as server:
+        for name, value in server.env.items():
+            monkeypatch.setenv(name, value)
         with pytest.raises(ArtifactError, match="there is no bucket s3://elsewhere"):
             list(S3Blobs(S3Bucket("elsewhere", Site(region=REGION, endpoint=server.url)), "").held())
     with pytest.raises(SourceUnavailable, match="cannot be reached"):
         S3Blobs(S3Bucket("models", Site(region=REGION, endpoint=server.url)), "").fetch(DIGEST, tmp_path / "to")
+    with monkeypatch.context() as changed:
+        changed.setenv("AWS_ENDPOINT_URL", "not an address with a Secret")
+        with pytest.raises(SourceUnavailable, match="the request could not be made") as refused:
+            S3Blobs(S3Bucket("models", Site(region=REGION)), "").fetch(DIGEST, tmp_path / "to")
+        assert "Secret" not in str(refused.value)
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     nobody = S3Blobs(S3Bucket("models", Site(region=REGION, endpoint=server.url)), "")
     with pytest.raises(SourceUnavailable, match="credentials for S3 are not found"):
         nobody.fetch(DIGEST, tmp_path / "to")
+
+
+def test_a_bucket_elsewhere_is_told_with_its_region(
+    monkeypatch: pytest.MonkeyPatch, file: Path, tmp_path: Path
+) -> None:
+    with S3Server() as server:
+        for name, value in server.env.items():
+            monkeypatch.setenv(name, value)
+        server.region = "us-west-2"
+        store = S3Blobs(S3Bucket("models", Site(region=REGION, endpoint=server.url)), "")
+        for act in (lambda: store.fetch(DIGEST, tmp_path / "to"), lambda: store.put(file, DIGEST)):
+            with pytest.raises(ArtifactError, match=r"is in us-west-2 .set store\.artifacts\.region to us-west-2"):
+                act()
+
+
+def test_an_endpoint_of_the_environment_is_asked_by_path_and_named(
+    monkeypatch: pytest.MonkeyPatch, file: Path, tmp_path: Path
+) -> None:
+    with S3Server() as server:
+        for name, value in {**server.env, "AWS_ENDPOINT_URL_S3": server.url.replace("127.0.0.1", "localhost")}.items():
+            monkeypatch.setenv(name, value)
+        store = S3Blobs(S3Bucket("models", Site()), "")
+        assert store.put(file, DIGEST)
+        assert all(" /models/" in line for line in server.asked)
+    with pytest.raises(SourceUnavailable, match=r"http://localhost:\d+: cannot be reached"):
+        S3Blobs(S3Bucket("models", Site()), "").fetch(DIGEST, tmp_path / "to")
+
+
+def test_a_file_that_changes_while_it_is_sent_is_not_kept(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
+    with S3Server() as server:
+        for name, value in server.env.items():
+            monkeypatch.setenv(name, value)
+        store = S3Blobs(S3Bucket("models", Site(region=REGION, endpoint=server.url)), "")
+
+        def change() -> None:
+            file.write_bytes(CONTENT[::-1])
+
+        server.answered = change  # by then its digest was looked at, and it is sent next
+        with pytest.raises(ArtifactDamaged, match=r"model\.bin: it was changed while it was being sent .push it again"):
+            store.put(file, DIGEST)
+        assert not server.held
 
 
 def test_a_large_file_goes_to_s3_in_parts_and_what_breaks_off_is_not_taken(
@@ -249,8 +308,12 @@ def test_a_large_file_goes_to_s3_in_parts_and_what_breaks_off_is_not_taken(
         big = tmp_path / "big"
         big.write_bytes(bytes(65 << 20))
         digest = f"sha256:{hashlib.sha256(bytes(65 << 20)).hexdigest()}"
+        for name, since in (("old", 1.0), ("new", time.time())):
+            server.uploads[name] = (f"sha256/{digest[7:9]}/{digest[7:]}", since, {1: b"x"})
         assert store.put(big, digest)
         assert any("partNumber=2" in line for line in server.asked)
+        assert not store.put(big, digest), "it is known by the mark of its parts"
+        assert list(server.uploads) == ["new"], "what killed ones have left goes in time"
         store.fetch(digest, tmp_path / "to")
         server.break_after = 1 << 20
         with pytest.raises(SourceUnavailable):

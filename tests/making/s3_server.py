@@ -11,6 +11,7 @@ import re
 import secrets
 import threading
 import time
+from collections.abc import Callable
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple, Self
@@ -18,14 +19,23 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 from xml.sax.saxutils import escape
 
 REGION = "eu-central-1"
+PIECE = 64 << 20
+"""Bytes of a part, as our client sends them."""
+
+
+STATUS = {"AccessDenied": 403, "SignatureDoesNotMatch": 403, "InvalidAccessKeyId": 403, "RequestTimeTooSkewed": 403}
 
 
 class Held(NamedTuple):
     content: bytes
     since: float
+    parts: int = 0
 
     @property
     def mark(self) -> str:
+        if self.parts:
+            sums = [hashlib.md5(self.content[at : at + PIECE]).digest() for at in range(0, len(self.content), PIECE)]  # noqa: S324
+            return f'"{hashlib.md5(b"".join(sums)).hexdigest()}-{self.parts}"'  # noqa: S324
         return f'"{hashlib.md5(self.content).hexdigest()}"'  # noqa: S324 - as S3 has it
 
 
@@ -48,8 +58,13 @@ class S3Server:
         """A code that every answer fails with."""
         self.break_after = -1
         """Bytes of a body after which the next answers break off; -1: none does."""
+        self.region = ""
+        """Where the bucket is, when it is not here."""
+        self.answered: Callable[[], None] = lambda: None
+        """Called after each answer."""
         self.asked: list[str] = []
-        self._parts: dict[str, dict[int, bytes]] = {}
+        self.uploads: dict[str, tuple[str, float, dict[int, bytes]]] = {}
+        """Those in parts that are not complete: key, Unix seconds of their begin, parts."""
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"s3": self}))
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
@@ -82,34 +97,43 @@ class S3Server:
     def answer(self, method: str, target: str, headers: Any, body: bytes) -> Reply:
         self.asked.append(f"{method} {target}")
         if self.failing:
-            return _error(403 if self.failing == "AccessDenied" else 503, self.failing)
+            return _error(STATUS.get(self.failing, 503), self.failing)
+        if self.region:
+            return _error(301, "PermanentRedirect", ("x-amz-bucket-region", self.region))
         if not self._is_signed(method, target, headers, body):
             return _error(403, "SignatureDoesNotMatch")
+        return self._answer(method, target, headers, body)
+
+    def _answer(self, method: str, target: str, headers: Any, body: bytes) -> Reply:
         parts = urlsplit(target)
         bucket, _, key = unquote(parts.path)[1:].partition("/")
         asked = dict(parse_qsl(parts.query, keep_blank_values=True))
         if bucket != self.bucket:
             return _error(404, "NoSuchBucket")
+        if not key and "uploads" in asked:
+            return self._list_uploads(asked)
         if not key:
             return self._list(asked)
         match method:
             case "PUT" if "partNumber" in asked:
-                self._parts[asked["uploadId"]][int(asked["partNumber"])] = body
+                self.uploads[asked["uploadId"]][2][int(asked["partNumber"])] = body
                 return Reply(200, headers=(("etag", Held(body, 0).mark),))
             case "PUT":
                 self.hold(key, body)
                 return Reply(200, headers=(("etag", self.held[key].mark),))
             case "POST" if "uploads" in asked:
                 upload = secrets.token_hex(8)
-                self._parts[upload] = {}
+                self.uploads[upload] = (key, time.time(), {})
                 return _xml("InitiateMultipartUploadResult", f"<UploadId>{upload}</UploadId>")
             case "POST":
-                found = self._parts.pop(asked["uploadId"])
-                self.hold(key, b"".join(found[number] for number in sorted(found)))
+                _, _, found = self.uploads.pop(asked["uploadId"])
+                self.held[key] = Held(b"".join(found[number] for number in sorted(found)), time.time(), len(found))
                 return _xml("CompleteMultipartUploadResult", f"<Key>{escape(key)}</Key>")
             case "DELETE":
-                self._parts.pop(asked.get("uploadId", ""), None)
-                self.held.pop(key, None)
+                if "uploadId" in asked:
+                    self.uploads.pop(asked["uploadId"], None)
+                else:
+                    self.held.pop(key, None)
                 return Reply(204)
         return self._object(method, key, headers)
 
@@ -117,12 +141,22 @@ class S3Server:
         held = self.held.get(key)
         if held is None:
             return _error(404, "NoSuchKey") if method == "GET" else Reply(404)
+        if headers.get("If-Match") not in {None, held.mark}:
+            return _error(412, "PreconditionFailed")
         facts = (("etag", held.mark), ("last-modified", formatdate(held.since, usegmt=True)))
         span = re.fullmatch(r"bytes=(\d+)-", headers.get("Range") or "")
         if span is None:
             return Reply(200, held.content, facts)
         start, whole = int(span[1]), len(held.content)
         return Reply(206, held.content[start:], (*facts, ("content-range", f"bytes {start}-{whole - 1}/{whole}")))
+
+    def _list_uploads(self, asked: dict[str, str]) -> Reply:
+        rows = "".join(
+            f"<Upload><Key>{escape(key)}</Key><UploadId>{upload}</UploadId><Initiated>{_date(since)}</Initiated></Upload>"
+            for upload, (key, since, _) in self.uploads.items()
+            if key.startswith(asked.get("prefix", ""))
+        )
+        return _xml("ListMultipartUploadsResult", f"<IsTruncated>false</IsTruncated>{rows}")
 
     def _list(self, asked: dict[str, str]) -> Reply:
         after, prefix = asked.get("continuation-token", ""), asked.get("prefix", "")
@@ -131,7 +165,7 @@ class S3Server:
         rows = "".join(
             f"<Contents><Key>{escape(key)}</Key><Size>{len(self.held[key].content)}</Size>"
             f"<ETag>{escape(self.held[key].mark)}</ETag>"
-            f"<LastModified>{time.strftime('%Y-%m-%dT%H:%M:%S.000Z', time.gmtime(self.held[key].since))}</LastModified>"
+            f"<LastModified>{_date(self.held[key].since)}</LastModified>"
             "</Contents>"
             for key in shown
         )
@@ -164,13 +198,18 @@ class S3Server:
         return place and "host" in names and hmac.compare_digest(wanted, fields["Signature"])
 
 
+def _date(at: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(at))
+
+
 def _xml(name: str, inside: str, status: int = 200) -> Reply:
     text = f'<?xml version="1.0" encoding="UTF-8"?><{name}>{inside}</{name}>'
     return Reply(status, text.encode(), (("content-type", "application/xml"),))
 
 
-def _error(status: int, code: str) -> Reply:
-    return _xml("Error", f"<Code>{code}</Code><Message>refused</Message>", status)
+def _error(status: int, code: str, *headers: tuple[str, str]) -> Reply:
+    reply = _xml("Error", f"<Code>{code}</Code><Message>refused</Message>", status)
+    return reply._replace(headers=(*reply.headers, *headers))
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -199,6 +238,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(reply.body)
         except OSError:
             self.close_connection = True
+        finally:
+            self.s3.answered()
 
     do_PUT = do_POST = do_HEAD = do_DELETE = do_GET  # noqa: N815 - as the class above has it
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import time
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from modelwright.adapters.blobs.local import write_checked
 from modelwright.adapters.blobs.names import check_file, digest_from, missing, name_of
-from modelwright.adapters.blobs.s3_bucket import S3Bucket
+from modelwright.adapters.blobs.s3_bucket import PIECE, S3Bucket
 from modelwright.core.errors.artifacts import ArtifactDamaged, ArtifactMissing
 from modelwright.core.ports.registry import Blob
 
@@ -28,15 +29,16 @@ class S3Blobs:
 
     def put(self, file: Path, digest: str) -> bool:
         key = self._prefix + name_of(digest)
-        size = file.stat().st_size
+        before = _marks(file)
         check_file(file, digest)
         held = self._bucket.look(key)
-        is_whole = held is not None and held.size == size
+        is_whole = held is not None and held.size == before[0] and held.mark in mark_of(file)
         if is_whole and held is not None and held.since > time.time() - AGED:
             return False
         self._bucket.write(key, file)
         sent = self._bucket.look(key)
-        if sent is None or sent.size != size:
+        if sent is None or sent.size != before[0] or _marks(file) != before:
+            self._bucket.remove(key)
             raise ArtifactDamaged("it was changed while it was being sent", hint="push it again", place=str(file))
         return not is_whole
 
@@ -57,6 +59,26 @@ class S3Blobs:
 
     def drop(self, digest: str) -> None:
         self._bucket.remove(self._prefix + name_of(digest))
+
+
+def mark_of(file: Path) -> tuple[str, ...]:
+    """What S3 calls a content that it was sent: its MD5, or that of its parts' MD5s; another name is no harm.
+
+    Buckets with keys of their own say something else: what is pushed there again is sent again.
+    """
+    whole, parts = hashlib.md5(usedforsecurity=False), []
+    with file.open("rb") as source:
+        while piece := source.read(PIECE):
+            whole.update(piece)
+            parts.append(hashlib.md5(piece, usedforsecurity=False).digest())
+    joined = hashlib.md5(b"".join(parts), usedforsecurity=False).hexdigest()
+    return f'"{whole.hexdigest()}"', f'"{joined}-{len(parts)}"'
+
+
+def _marks(file: Path) -> tuple[int, int, int, int]:
+    """Others as soon as somebody has written it."""
+    found = file.stat()
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
 
 
 class _Stream(io.RawIOBase):

@@ -84,8 +84,8 @@ def fetch_https(
     return asyncio.run(run())
 
 
-def fetch_object(bucket: Any, key: str, part: Path, *, told: Told, size: int) -> None:
-    """Likewise, of a bucket."""
+def fetch_object(bucket: Any, key: str, part: Path, *, told: Told, size: int, mark: str) -> None:
+    """Likewise, of a bucket, the object that has this mark."""
     told.whole(size, part.stat().st_size if part.exists() else 0)
     until = time.monotonic() + WITHIN
     for left in reversed(range(TRIES)):
@@ -97,7 +97,7 @@ def fetch_object(bucket: Any, key: str, part: Path, *, told: Told, size: int) ->
             return
         try:
             with part.open("ab") as file:
-                for chunk in bucket.read(key, start=start):
+                for chunk in bucket.read(key, start=start, mark=mark):
                     file.write(chunk)
                     told.got(file.tell())
                     if time.monotonic() > until:

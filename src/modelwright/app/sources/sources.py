@@ -7,6 +7,7 @@ import os
 import ssl
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 from modelwright.adapters.http.dial import tls_context
 from modelwright.adapters.http.download import shown
@@ -27,6 +28,9 @@ from modelwright.core.errors.artifacts import ArtifactDamaged, ArtifactMissing, 
 from modelwright.core.errors.registry import RegistryError
 from modelwright.core.errors.starting import StartError
 from modelwright.core.quantities import parse_size, told_size
+
+_CHANGES = 3
+"""Times that an object is begun anew that changes while it is fetched."""
 
 LookUp = Callable[[str, str], ModelShown]
 """(name, word) → what it means in the registry now; raises NotRegistered, and StartError when nobody can tell."""
@@ -137,25 +141,36 @@ class Sources:
         where, key = in_bucket(source)
         bucket, before = open_bucket(self._section, where), self._remembered.get(source)
         try:
-            found = bucket.look(key)
-            if found is None:
-                raise ArtifactMissing("there is no such object", hint="see the key", place=source)
-            here = self._cache.find(before.digest) if before and before.mark == found.mark else None
-            if here is not None and before is not None and digest in {"", before.digest}:
-                return self._at(source, here, before.digest)
-            with self._cache.incoming(_address(source, found.mark)) as folder:
-                part = folder / file_name(source)
-                fetch_object(bucket, key, part, told=self._told(source), size=found.size)
-                meant = digest_of(part)
-                if digest not in {"", meant}:
-                    part.unlink()
-                    raise _not_promised(source, meant, digest)
-                part.chmod(0o444)
-                here = self._cache.admit(meant, part)
+            for left in reversed(range(_CHANGES)):
+                found = bucket.look(key)
+                if found is None:
+                    raise ArtifactMissing("there is no such object", hint="see the key", place=source)
+                here = self._cache.find(before.digest) if before and before.mark == found.mark else None
+                if here is not None and before is not None and digest in {"", before.digest}:
+                    return self._at(source, here, before.digest)
+                try:
+                    return self._from_bucket(source, digest, bucket=bucket, found=found)
+                except SourceUnavailable:
+                    now = bucket.look(key)
+                    if not left or (now is not None and now.mark == found.mark):
+                        raise
+            raise AssertionError
         except SourceUnavailable as error:
             return self._by_memory(source, digest, error)
         finally:
             bucket.close()
+
+    def _from_bucket(self, source: str, digest: str, *, bucket: Any, found: Any) -> Located:
+        with self._cache.incoming(_address(source, found.mark)) as folder:
+            part = folder / file_name(source)
+            told = self._told(source)
+            fetch_object(bucket, found.key, part, told=told, size=found.size, mark=found.mark)
+            meant = digest_of(part)
+            if digest not in {"", meant}:
+                part.unlink()
+                raise _not_promised(source, meant, digest)
+            part.chmod(0o444)
+            here = self._cache.admit(meant, part)
         self._remembered.keep(source, Meaning(digest=meant, mark=found.mark))
         return self._at(source, here, meant)
 

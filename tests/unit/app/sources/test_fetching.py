@@ -188,6 +188,47 @@ def test_an_object_that_cannot_be_asked_for_is_served_as_it_was(make: Make, s3: 
         make(**section).locate("s3://models/never")
 
 
+@pytest.mark.parametrize("length", [3 << 20, 5], ids=["as long", "shorter"])
+def test_an_object_that_changes_between_two_pieces_is_begun_anew(make: Make, s3: S3Server, length: int) -> None:
+    new = CONTENT[:length]
+    s3.hold("m", bytes(3 << 20))
+    s3.break_after = 1 << 20
+
+    def change() -> None:
+        if any(line.startswith("GET") for line in s3.asked):
+            s3.break_after = -1
+            s3.hold("m", new)
+
+    s3.answered = change
+    found = make(region=REGION, endpoint=s3.url).locate("s3://models/m")
+    assert Path(found.path).read_bytes() == new
+    assert found.digest == f"sha256:{hashlib.sha256(new).hexdigest()}"
+
+
+def test_an_object_s_key_leads_nowhere_else(make: Make, s3: S3Server, tmp_path: Path) -> None:
+    for key in ("a/../../../../etc/passwd", "..", "a//..", "größe/\x9b.gguf"):
+        s3.hold(key, CONTENT)
+        found = make(region=REGION, endpoint=s3.url).locate(f"s3://models/{key}")
+        assert Path(found.path).parent == tmp_path / "state/artifacts/cache" / DIGEST[7:]
+
+
+def test_what_is_wrong_with_a_bucket_is_told(make: Make, s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    section = {"region": REGION, "endpoint": s3.url}
+    s3.hold("m", CONTENT)
+    with pytest.raises(ArtifactMissing, match="s3://models/n: there is no such"):
+        make(**section).locate("s3://models/n")
+    with pytest.raises(ArtifactError, match="there is no bucket s3://elsewhere"):
+        make(**section).locate("s3://elsewhere/m")
+    with monkeypatch.context() as changed:
+        changed.setenv("AWS_SECRET_ACCESS_KEY", "another" * 5)
+        with pytest.raises(SourceUnavailable, match="does not take the credentials") as refused:
+            make(**section).locate("s3://models/m")
+        assert "another" not in str(refused.value)
+    s3.region = "eu-west-1"
+    with pytest.raises(ArtifactError, match=r"set store\.artifacts\.region to eu-west-1"):
+        make(**section).locate("s3://models/m")
+
+
 class Known:
     """A registry with files, as `up` meets it."""
 
