@@ -8,8 +8,11 @@ from xml.sax.saxutils import escape
 
 from modelwright.app.bench.figures import Figures, Within
 
-WIDTH, HEIGHT = 720, 440
-_LEFT, _RIGHT, _TOP, _BOTTOM = 70, 20, 50, 60
+WIDTH, HEIGHT = 720, 460
+_LEFT, _RIGHT, _TOP, _BOTTOM = 70, 20, 70, 60
+_LEGEND = 38
+"""Where the line of words above the field stands: the highest point's load is below it."""
+_ACROSS = "answers per second; above each point its load"
 _TICKS = 5
 _LINES = (("p50", "#1f6feb"), ("p99", "#d1242f"))
 _STEPS = (1.0, 2.0, 5.0, 10.0)
@@ -57,8 +60,8 @@ def _axes(across: _Scale, up: _Scale) -> Iterator[str]:
         yield f'<line x1="{across(value)}" y1="{bottom}" x2="{across(value)}" y2="{bottom + 5}" stroke="#57606a"/>'
         yield _text(across(value), bottom + 20, f"{value:g}", anchor="middle")
     yield f'<line x1="{left}" y1="{bottom}" x2="{WIDTH - _RIGHT}" y2="{bottom}" stroke="#57606a"/>'
-    yield _text((left + WIDTH - _RIGHT) / 2, HEIGHT - 16, "answers per second", anchor="middle")
-    yield _text(16, _TOP - 12, "milliseconds")
+    yield _text((left + WIDTH - _RIGHT) / 2, HEIGHT - 16, _ACROSS, anchor="middle")
+    yield _text(16, _LEGEND, "milliseconds")
 
 
 def _lines(points: Sequence[tuple[float, Within, str]], across: _Scale, up: _Scale) -> Iterator[str]:
@@ -71,8 +74,8 @@ def _lines(points: Sequence[tuple[float, Within, str]], across: _Scale, up: _Sca
             if number == len(_LINES) - 1:
                 yield _text(x, y - 10, load, anchor="middle")
         x = WIDTH - _RIGHT - 60 * (len(_LINES) - number)
-        yield f'<rect x="{x}" y="{_TOP - 22}" width="12" height="12" fill="{colour}"/>'
-        yield _text(x + 17, _TOP - 12, name)
+        yield f'<rect x="{x}" y="{_LEGEND - 10}" width="12" height="12" fill="{colour}"/>'
+        yield _text(x + 17, _LEGEND, name)
 
 
 def _text(x: float, y: float, text: str, *, anchor: str = "start", size: int = 12) -> str:
