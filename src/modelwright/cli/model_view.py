@@ -20,6 +20,7 @@ _FILES, _METRICS = "files.", "metrics."
 
 def lines_of(shown: ModelShown) -> Iterator[str]:
     """What a version is made of and where it came from."""
+    from modelwright.cli.errors import count_of
     from modelwright.core.quantities import told_size
     from modelwright.core.words.printable import in_short
 
@@ -27,7 +28,7 @@ def lines_of(shown: ModelShown) -> Iterator[str]:
     facts: dict[str, str] = {
         "digest": model.digest,
         "format": model.format,
-        "size": f"{told_size(model.size)} in {len(model.files)} files" if model.folder else told_size(model.size),
+        "size": told_size(model.size) + (f" in {count_of(len(model.files), 'file')}" if model.folder else ""),
         "aliases": ", ".join(shown.aliases),
         "licence": model.licence,
         "source": model.source,

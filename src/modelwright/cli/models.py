@@ -199,6 +199,7 @@ def remove(
     as_json: Json = False,
 ) -> None:
     """Take a version back, unless an alias means it or something serves it; the history keeps that it was there."""
+    from modelwright.cli.errors import count_of
     from modelwright.core.quantities import told_size
 
     done = _verbs(file, env, quiet=as_json).remove(name, version, why=why)
@@ -206,11 +207,13 @@ def remove(
         print_facts(done)
         return
     swept = done.swept
-    print(
-        f"{name}@{version} is removed; {swept.dropped} files that no version needs are gone ({told_size(swept.freed)})."
-    )
+    print(f"{name}@{version} is removed.")
+    if swept.dropped:
+        print(f"{count_of(swept.dropped, 'file')} that no version needs: thrown away ({told_size(swept.freed)}).")
     if swept.kept:
-        print(f"{swept.kept} more go with a later removal: they are less than a day old.")
+        print(
+            f"{count_of(swept.kept, 'file')} that no version needs, but less than a day old: left for a later removal."
+        )
 
 
 @app.command()
@@ -246,9 +249,11 @@ def _tell(models: list[Loaded], *, as_json: bool) -> None:
     if as_json:
         print(in_json(msgspec.json.encode(models).decode()))
         return
-    for model in models:
-        reason = f"  {model.reason}" if model.reason else ""
-        say(f"{model.name}  {model.version}  {model.state.lower()}{reason}")
+    names, versions, states = ([getattr(one, field) for one in models] for field in ("name", "version", "state"))
+    widths = [max(map(len, words), default=0) for words in (names, versions, states)]
+    for name, version, state, model in zip(names, versions, states, models, strict=True):
+        cells = (word.ljust(width) for word, width in zip((name, version, state.lower()), widths, strict=True))
+        say("  ".join((*cells, model.reason)).rstrip())
 
 
 def _office(file: Path, env: str | None) -> ModelOffice:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from rich.console import Console, RenderableType
 
     from modelwright.core.status import PartStatus, SecretStatus, Status
@@ -17,8 +19,10 @@ STYLES = {"ready": "green", "broken": "bold red", "off": "dim", "stopped": "dim"
 COLUMNS = ("part", "state", "for", "pid", "restarts", "calls", "in flight", "errors", "memory", "detail")
 WIDE = 240
 """Columns of a table that goes into a file: nothing is cut."""
-NARROW = 110
-"""A terminal below this has no room for all columns."""
+_BETWEEN = 2
+"""Columns between two of the table's."""
+_SPARED = ("detail", "restarts", "pid")
+"""What a terminal without room for all of it leaves out; details are told below the table then."""
 
 
 def status(
@@ -53,11 +57,11 @@ def status(
 
 
 def console_for(wide: int) -> Console:
-    """A terminal as it is; anything else gets `wide` columns."""
+    """A terminal as it is; anything else gets `wide` columns. Words in brackets are no styles."""
     from rich.console import Console
 
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=wide)
+    console = Console(highlight=False, markup=False)
+    return console if console.is_terminal else Console(highlight=False, markup=False, width=wide)
 
 
 def headline(found: Status, now: float) -> str:
@@ -74,19 +78,30 @@ def table(found: Status, *, now: float, width: int) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
-    left_out = {"pid", "restarts", "detail"} if width < NARROW else set[str]()
-    grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for name in COLUMNS:
-        if name not in left_out:
-            left = name in {"part", "state", "detail"}
-            grid.add_column(name, justify="left" if left else "right", no_wrap=name != "detail", overflow="fold")
-    for part in found.parts:
-        cells = dict(zip(COLUMNS, _cells(part, now), strict=True))
-        state = Text(part.state, style=STYLES.get(part.state, "yellow"))
-        grid.add_row(*(state if name == "state" else cells[name] for name in COLUMNS if name not in left_out))
-    if "detail" not in left_out:
+    rows: list[dict[str, str]] = [dict(zip(COLUMNS, _cells(part, now), strict=True)) for part in found.parts]
+    shown = _fitting(rows, width)
+    grid = Table(box=None, pad_edge=False, padding=(0, _BETWEEN, 0, 0), header_style="dim")
+    for name in shown:
+        left = name in {"part", "state", "detail"}
+        grid.add_column(name, justify="left" if left else "right", no_wrap=True, overflow="fold")
+    for row in rows:
+        styles = {"state": STYLES.get(row["state"], "yellow")}
+        grid.add_row(*(Text(row[name], style=styles.get(name, "")) for name in shown))
+    if "detail" in shown:
         return grid
-    return Group(grid, *(Text(f"{part.name}: {said}") for part in found.parts if (said := detail(part))))
+    return Group(grid, *(Text(f"{row['part']}: {row['detail']}") for row in rows if row["detail"]))
+
+
+def _fitting(rows: Sequence[Mapping[str, str]], width: int) -> list[str]:
+    """The columns for which there is room: all, all but details, or those that matter most."""
+    from rich.cells import cell_len
+
+    widths = {name: max(cell_len(text) for text in (name, *(row[name] for row in rows))) for name in COLUMNS}
+    for spared in (0, 1, len(_SPARED)):
+        shown = [name for name in COLUMNS if name not in _SPARED[:spared]]
+        if sum(widths[name] + _BETWEEN for name in shown) - _BETWEEN <= width:
+            break
+    return shown
 
 
 def duration(seconds: float) -> str:

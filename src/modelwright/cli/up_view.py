@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -138,28 +138,30 @@ class Terminal:
             self._console.print(text, soft_wrap=True, markup=False, highlight=False)
 
     def _picture(self) -> RenderableType:
-        from rich.spinner import Spinner
-        from rich.table import Table
-        from rich.text import Text
-
-        grid = Table.grid(padding=(0, 2, 0, 0))
-        grid.add_column(no_wrap=True)
-        grid.add_column(no_wrap=True)
-        grid.add_column(no_wrap=True)
-        grid.add_column(no_wrap=True, overflow="ellipsis")
-        now = time.time()
-        for part in self._parts.values():
-            style = STYLES.get(part.state, "yellow")
-            busy = part.state in {"starting", "draining"}
-            mark = Spinner("dots", style=style) if busy else Text(_MARKS.get(part.state, "…"), style=style)
-            took = f"{duration(now - self._began)}  " if busy else ""
-            grid.add_row(
-                mark, part.name, Text(part.state, style=style), Text(f"{took}{one_line(part.detail)}", style="dim")
-            )
-        return grid
+        return picture(self._parts.values(), seconds=time.time() - self._began)
 
 
 _MARKS = {"ready": "✓", "broken": "✗", "off": "–", "stopped": "–"}
+
+
+def picture(parts: Iterable[PartStatus], *, seconds: float) -> RenderableType:
+    """A row for each part; where there is no room, details are cut. `seconds` is how long it has taken so far."""
+    from rich.spinner import Spinner
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    for _ in range(3):
+        grid.add_column(no_wrap=True)
+    grid.add_column()  # the only one that may give way to the others
+    for part in parts:
+        style = STYLES.get(part.state, "yellow")
+        busy = part.state in {"starting", "draining"}
+        mark = Spinner("dots", style=style) if busy else Text(_MARKS.get(part.state, "…"), style=style)
+        took = f"{duration(seconds)}  " if busy else ""
+        told = Text(f"{took}{one_line(part.detail)}", style="dim", no_wrap=True, overflow="ellipsis")
+        grid.add_row(mark, part.name, Text(part.state, style=style), told)
+    return grid
 
 
 def write_line(out: TextIO, text: str) -> None:

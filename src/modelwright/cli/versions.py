@@ -52,5 +52,14 @@ def print_history(entries: Iterable[Entry]) -> None:
 
     for entry in entries:
         at = datetime.fromtimestamp(entry.at, UTC).strftime("%Y-%m-%d %H:%M UTC")
-        was = f" (was {entry.was})" if entry.was else ""
-        say(f"{at}  {entry.who}  {entry.act} {entry.name}: {entry.to or 'nothing'}{was}  {entry.why}")
+        say(f"{at}  {entry.who}  {_done(entry)}: {entry.why}")
+
+
+def _done(entry: Entry) -> str:
+    from modelwright.core.ports.registry import ALIAS, REMOVED
+
+    if entry.act == REMOVED:
+        return f"{entry.name} removed"
+    if entry.act == ALIAS:
+        return f"{entry.name} is {entry.to}" + (f", was {entry.was}" if entry.was else "")
+    return f"{entry.name} registered" + (" with other content" if entry.was else "")

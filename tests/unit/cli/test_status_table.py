@@ -63,9 +63,19 @@ def test_table_has_a_row_per_part_and_numbers_where_they_are_known(width: int, t
     assert drawn(width) == text
 
 
-def test_long_detail_is_folded_not_cut() -> None:
-    pieces = [line[84:].strip() for line in drawn(112).splitlines()[2:4]]
-    assert pieces == ["killed by SIGSEGV; next", "start in 2 s"]
+def test_details_without_room_are_told_below_and_whole() -> None:
+    lines = drawn(112).splitlines()
+    assert "restarts" in lines[0]
+    assert lines[4:] == NARROW.splitlines()[4:]
+    assert max(map(len, lines)) <= 112
+
+
+def test_words_in_brackets_and_wide_letters_are_shown_as_they_are() -> None:
+    part = PartStatus(name="serving-m-0", kind="serving", state="broken", detail="模型.py: list[int] is no [/tensor]")
+    console = Console(file=io.StringIO(), width=140)
+    console.print(table(msgspec.structs.replace(STATUS, parts=(part,)), now=NOW, width=140))
+    assert isinstance(console.file, io.StringIO)
+    assert part.detail in console.file.getvalue()
 
 
 def test_headline_says_where_and_whether_all_is_well() -> None:

@@ -1,7 +1,10 @@
 import io
 import json
 
-from modelwright.cli.up_view import JsonLines, Plain, banner
+import msgspec
+from rich.console import Console
+
+from modelwright.cli.up_view import JsonLines, Plain, banner, picture
 from modelwright.core.status import PartStatus, Status
 
 READY = PartStatus(name="gateway-0", kind="gateway", state="ready", detail="snapshot 1", pid=7, since=100.0)
@@ -30,6 +33,17 @@ def test_banner_says_what_is_not_ready() -> None:
     lines = banner(status(READY, BROKEN, ready=False), [])
     assert lines[0].startswith("quickstart runs, but not all of it: ")
     assert lines[1] == "  serving-chat-0 is broken: chat.gguf is cut"
+
+
+def test_a_terminal_shows_every_part_and_state_however_long_a_detail_is() -> None:
+    console = Console(file=io.StringIO(), width=60)
+    console.print(picture([READY, msgspec.structs.replace(BROKEN, detail=80 * "模型 "), OFF], seconds=2))
+    assert isinstance(console.file, io.StringIO)
+    lines = [line.rstrip() for line in console.file.getvalue().splitlines() if line.strip()]
+    assert lines[0] == "✓  gateway-0       ready   snapshot 1"
+    assert lines[1].startswith("✗  serving-chat-0  broken  模型 模型")
+    assert lines[1].endswith("…")
+    assert lines[2] == "–  openai          off     set OPENAI_API_KEY"
 
 
 def test_plain_lines_tell_each_change_of_state_once() -> None:
