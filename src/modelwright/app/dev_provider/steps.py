@@ -77,10 +77,9 @@ def streamed(answer: Telling, effects: Effects, *, delay: float, entry: Entry) -
 def _whole(body: bytes, effects: Effects, entry: Entry) -> Iterator[Step]:
     if effects.wait:
         yield effects.wait
-    kind = effects.fault.kind if effects.fault else ""
-    if kind == "hold":
+    if effects.hold is not None:
         yield Pause.HOLD
-        kind = ""
+    kind = effects.fault.kind if effects.fault else ""
     entry.status = 500 if kind == "error" else 200
     if kind in {"cut", "stall"}:
         message = whole(body)
@@ -98,9 +97,10 @@ def _stream(answer: Telling, effects: Effects, *, delay: float, entry: Entry) ->
     if effects.wait:
         yield effects.wait
     stop, hold = effects.stop, effects.hold
-    if hold == 0:
+    instead = effects.fault is not None and stop is None
+    if hold == 0 or (instead and hold):
         yield Pause.HOLD
-    if effects.fault and stop is None and hold is None:
+    if instead:
         yield from _instead(effects, entry)
         return
     entry.status = 200

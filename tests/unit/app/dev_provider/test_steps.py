@@ -69,6 +69,13 @@ def test_a_held_stream_pauses_after_so_many_tokens_and_is_whole(tokens: int) -> 
     assert lump[-2:] == [Pause.HOLD, stream("lump")[-1]]
 
 
+@pytest.mark.parametrize("spec", ["429", "cut@3", "garbage"])
+def test_a_pause_joins_the_other_faults(spec: str) -> None:
+    taken = stream("hold@3", spec)
+    assert [step for step in taken if step is not Pause.HOLD] == stream(spec)
+    assert taken.count(Pause.HOLD) == 1
+
+
 def test_a_held_answer_pauses_before_its_head() -> None:
     assert list(steps.answered(b"{}", effects("slow@1s", "hold"), entry=entry())) == [
         1.0,
