@@ -86,6 +86,16 @@ class Stuck(Picky):
         return x
 
 
+class Divide:
+    inputs = {"x": Tensor("FP32", -1, 4)}
+    outputs = {"quotient": Tensor("FP32", -1, 4)}
+
+    def predict(self, x):
+        if (x == 99).any():
+            raise ValueError("the password is 1234")
+        return x / float(os.environ["DIVISOR"])
+
+
 class Picture:
     def predict(self, photo: Image.Image, sound: bytes = b"", attached: File | None = None) -> dict[str, Any]:
         return {"size": photo.size, "sound": len(sound), "name": attached.name if attached else None}
@@ -113,6 +123,11 @@ GUIDED
   picky: {engine: {kind: "python:faults:Picky"}, batching: {max_rows: 32}}
   picture: {engine: {kind: "python:faults:Picture"}}
   blob: {engine: {kind: "python:faults:Blob"}}
+  divide: {engine: {kind: "python:faults:Divide", env: {DIVISOR: "4"}}}
+  double: {source: ./toy.json, engine: {kind: toy-tensor}}
+  half:
+    pipeline:
+      steps: {divide: {model: divide}, double: {model: double, inputs: {x: divide.quotient}}}
   stuck: {engine: {kind: "python:faults:Stuck", timeout: 1s}}
   edited: {engine: {kind: "python:edited:Model"}}
   toy: {source: ./toy.json, engine: {kind: toy-tensor}}

@@ -148,6 +148,13 @@ def test_every_tensor_model_takes_one_item_or_a_list_of_items(site: Site) -> Non
     assert site.call("GET", "/v2/models/picky").json()["platform"] == "python"
 
 
+def test_a_class_is_a_step_of_a_pipeline(site: Site) -> None:
+    assert predict(site, "half", {"x": [1, 2, 3, 4]}).json() == {"y": [0.5, 1, 1.5, 2], "total": 2.5}
+    replies = together([lambda value=value: predict(site, "half", {"x": [value] * 4}) for value in (1, 99, 2)])
+    assert [reply.status for reply in replies] == [200, 500, 200]
+    assert predict(site, "divide", {"x": [1, 2, 3, 4]}).status == 404, "it is a step and nothing else"
+
+
 @pytest.mark.parametrize("what", ["config", "stats"])
 def test_a_class_without_tensors_says_so_to_clients_of_v2(site: Site, what: str) -> None:
     reply = site.call("GET", f"/v2/models/greeter/{what}")

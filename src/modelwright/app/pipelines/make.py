@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
 from modelwright.app.parts import ModelPart, PipelinePart, StepPart
-from modelwright.app.plugins import tensor_engine, tokenizer_json
-from modelwright.core.ports.engines import EngineConfig
+from modelwright.app.plugins import tokenizer_json
+from modelwright.core.ports.engines import EngineConfig, TensorEngine
 from modelwright.serving.pipelines.arithmetic import Activate, Label, Normalize, Pool
 from modelwright.serving.pipelines.graph import Wiring
 from modelwright.serving.pipelines.pipeline import ModelStep, Pipeline
 from modelwright.serving.pipelines.step import Step
 from modelwright.serving.pipelines.tokens import Tokenize, TokenRules
 
+Engine = Callable[[ModelPart], tuple[TensorEngine, EngineConfig]]
+"""The engine of a model that is a step, and what it is told; raises StartError or MissingExtra."""
 
-def made(part: PipelinePart) -> Pipeline:
-    """The pipeline, not loaded; raises MissingExtra."""
-    steps = [(Wiring(name=one.name, inputs=one.inputs, outputs=one.outputs), _step(one)) for one in part.steps]
+
+def made(part: PipelinePart, engine: Engine) -> Pipeline:
+    """The pipeline, not loaded; raises what `engine` raises, and MissingExtra."""
+    steps = [(Wiring(name=one.name, inputs=one.inputs, outputs=one.outputs), _step(one, engine)) for one in part.steps]
     return Pipeline(steps, give=part.outputs)
 
 
@@ -61,10 +65,10 @@ def files_of(part: ModelPart) -> list[ModelPart]:
     return found
 
 
-def _step(part: StepPart) -> Step:
+def _step(part: StepPart, engine: Engine) -> Step:
     settings = part.settings
     if part.model is not None:
-        return ModelStep(tensor_engine(part.model.engine), engine_config(part.model))
+        return ModelStep(*engine(part.model))
     match part.kind:
         case "tokenize":
             rules = msgspec.convert(settings, TokenRules)

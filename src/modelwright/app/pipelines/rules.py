@@ -8,6 +8,7 @@ from modelwright.app.document.finding import Finding
 from modelwright.app.document.tree import Path
 from modelwright.app.manifest.rules.case import Case, Rules, unknown_name
 from modelwright.app.manifest.rules.operations import steps_only
+from modelwright.app.manifest.secret import Secret
 from modelwright.app.manifest.sections.models import ModelSection
 from modelwright.app.pipelines.section import KINDS, OF_TOKENIZE, StepSection
 from modelwright.app.plugins import PIPELINE, PYTHON, engine_row
@@ -66,11 +67,24 @@ def _model(case: Case, here: Path, name: str) -> Iterator[Finding]:
     engine = case.engine(name)
     if engine == PIPELINE:
         yield Finding(here, f"{name!r} is a pipeline itself", "write its steps here")
-    elif engine.startswith(PYTHON):
-        yield Finding(here, f"{name!r} is a class of your own, which has a process to itself", "name a tensor model")
-    elif engine and engine_row(engine).wire != TENSOR_WIRE:
+    elif engine and not engine.startswith(PYTHON) and engine_row(engine).wire != TENSOR_WIRE:
         problem = f"{name!r} is run by {engine}, and steps give each other tensors"
         yield Finding(here, problem, "name a tensor model")
+
+
+def _variables(case: Case) -> Iterator[Finding]:
+    """Steps share a process, and so its variables."""
+    for model, section in case.manifest.models.items():
+        known: dict[str, tuple[str, Secret]] = {}
+        for step in section.pipeline.steps.values() if section.pipeline else ():
+            own = case.manifest.models.get(step.model)
+            for name, value in own.engine.env.items() if own else ():
+                before, said = known.setdefault(name, (step.model, value))
+                if said != value:
+                    problem = f"`{name}` has another value at {before}, which shares the process of {model}"
+                    yield Finding(
+                        ("models", step.model, "engine", "env", name), problem, "write the same, or rename it"
+                    )
 
 
 def _embeddings(case: Case) -> Iterator[Finding]:
@@ -99,4 +113,4 @@ def _each(case: Case) -> Iterator[tuple[str, str, StepSection]]:
             yield model, name, step
 
 
-RULES: Rules = (_source_or_pipeline, _steps, _embeddings, _nothing_in_vain)
+RULES: Rules = (_source_or_pipeline, _steps, _variables, _embeddings, _nothing_in_vain)

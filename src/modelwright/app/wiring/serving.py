@@ -14,13 +14,21 @@ from modelwright.app.artifacts.labels import read_labels
 from modelwright.app.external.assemble import external_door
 from modelwright.app.parts import ModelPart, PartSpec
 from modelwright.app.pipelines.make import engine_config, files_of, made
-from modelwright.app.plugins import decode_image, engine_row, own_engine, tensor_engine, text_codec, text_engine
+from modelwright.app.plugins import (
+    PYTHON,
+    decode_image,
+    engine_row,
+    own_engine,
+    tensor_engine,
+    text_codec,
+    text_engine,
+)
 from modelwright.app.system import SystemClock, resident_mb
 from modelwright.app.wiring.tuning import memory_of
 from modelwright.core.contracts.events import Event
 from modelwright.core.errors.calls import CallError
 from modelwright.core.errors.starting import BadModelFile, StartError
-from modelwright.core.ports.engines import EngineConfig, TensorEngine
+from modelwright.core.ports.engines import CustomEngine, EngineConfig, TensorEngine
 from modelwright.core.status import Busy
 from modelwright.core.wire import openai, v2
 from modelwright.observe.lines import EventLines, LineWriter
@@ -76,13 +84,13 @@ class ServingParts:
     def _door(self, part: ModelPart, *, on_lost: Callable[[BaseException], None]) -> Door:
         match part.wire:
             case "v2":
-                return _with_embeddings(self._tensor_door(part, engine_config(part), _engine(part)), part)
+                return _with_embeddings(self._tensor_door(part, engine_config(part), self._engine(part)), part)
             case "openai":
                 if engine_row(part.engine).server:
                     return external_door(self._spec, part, engine_config(part), on_lost=on_lost)
                 return _text_door(part, engine_config(part), on_lost)
             case "plain":
-                return self._own_door(part, engine_config(part), on_lost)
+                return self._own_door(part, on_lost)
             case _:
                 raise StartError(f"model {part.model} speaks {part.wire!r}, which no door does", hint="v2 or openai")
 
@@ -91,9 +99,24 @@ class ServingParts:
         model = msgspec.structs.replace(_tensor_model(part), config=config, tuning=tuning)
         return V2Door(model, engine, clock=self.clock, tell=self.tell, decode=decode_image)
 
-    def _own_door(self, part: ModelPart, config: EngineConfig, on_lost: Callable[[BaseException], None]) -> Door:
-        """Of a class of the user's: that of tensors when it declares some."""
-        code = module_file(self._base, part.engine)
+    def _engine(self, part: ModelPart) -> TensorEngine:
+        return tensor_engine(part.engine) if part.pipeline is None else made(part.pipeline, self._engine_of_step)
+
+    def _engine_of_step(self, part: ModelPart) -> tuple[TensorEngine, EngineConfig]:
+        if not part.engine.startswith(PYTHON):
+            return tensor_engine(part.engine), engine_config(part)
+        config, tensors, _ = self._own(part)
+        if tensors is None:
+            raise StartError(
+                f"{part.engine.removeprefix(PYTHON)} declares no tensors, and steps give each other tensors",
+                hint='write `inputs = {"x": Tensor("FP32", -1, 4)}` and `outputs` in the class, or serve it by itself',
+                place=f"model {part.model}",
+            )
+        return tensors, config
+
+    def _own(self, part: ModelPart) -> tuple[EngineConfig, TensorEngine | None, CustomEngine | None]:
+        """A class of the user's: what it is told, and the engine of tensors when it declares some, or the other one."""
+        config, code = engine_config(part), module_file(self._base, part.engine)
         folders = (str(self._base),)
         if code and part.path == str(self._base / code):
             config = msgspec.structs.replace(config, path="")
@@ -106,6 +129,11 @@ class ServingParts:
             at_once=part.concurrency,
             seconds=part.timeout,
         )
+        return config, tensors, plain
+
+    def _own_door(self, part: ModelPart, on_lost: Callable[[BaseException], None]) -> Door:
+        """That of tensors when the class declares some."""
+        config, tensors, plain = self._own(part)
         if tensors is not None:
             return self._tensor_door(part, config, tensors)
         bounds = CustomBounds(
@@ -154,10 +182,6 @@ def check_unchanged(part: ModelPart, marks: str) -> None:
             hint="write it elsewhere and move it here as a whole, then start modelwright up again",
             place=f"model {part.model}",
         )
-
-
-def _engine(part: ModelPart) -> TensorEngine:
-    return tensor_engine(part.engine) if part.pipeline is None else made(part.pipeline)
 
 
 def _with_embeddings(door: V2Door, part: ModelPart) -> Door:

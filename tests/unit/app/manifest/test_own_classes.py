@@ -63,11 +63,14 @@ def test_no_value_of_its_variables_is_shown(write: Write) -> None:
     assert "canary" not in str(faults)
 
 
-def test_a_class_is_no_step(write: Write) -> None:
-    text = f"models: {{m: {{engine: {{kind: {KIND}}}}}, p: {{pipeline: {{steps: {{a: {{model: m}}}}}}}}}}"
-    assert ("models.p.pipeline.steps.a.model", "'m' is a class of your own, which has a process to itself") in problems(
-        write, text
-    )
+def test_a_class_is_a_step_whose_variables_are_those_of_the_whole_process(write: Write) -> None:
+    def text(value: str) -> str:
+        one, other = (f"{{engine: {{kind: {KIND}, env: {{MODE: {mode}}}}}}}" for mode in ("fast", value))
+        return f"models: {{m: {one}, n: {other}, p: {{pipeline: {{steps: {{a: {{model: m}}, b: {{model: n}}}}}}}}}}"
+
+    assert problems(write, text("fast")) == []
+    told = "`MODE` has another value at m, which shares the process of p"
+    assert problems(write, text("slow")) == [("models.n.engine.env.MODE", told)]
 
 
 @pytest.mark.parametrize(("environment", "is_watched"), [("development", True), ("production", False)])

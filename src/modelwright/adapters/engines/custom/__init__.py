@@ -1,1 +1,1 @@
-"""Runs a class of the user's own, in this process; each such model has a process to itself."""
+"""Runs a class of the user's own, in this process, which is that of its model or of a pipeline."""
