@@ -26,8 +26,12 @@ from modelwright.core.wire.v2 import BINARY_HEADER, NAME, error_text
 
 AHEAD = 16
 """Requests of one stream that are under way at once."""
+UPLOAD = 300.0
+"""Seconds that a client may take to send a request whose call it has begun."""
 MOST_DETAILS = 4096
 """Characters of an error's text: it travels as a header."""
+_HARMLESS = "/v2/models/0/stats"
+"""A question that only those with a key get through with, whatever the answer, and that starts nothing."""
 _BYTES = (b"content-type", b"application/octet-stream")
 
 _log = logging.getLogger(__name__)
@@ -53,9 +57,13 @@ class Refused(Exception):
 class InferenceService(grpc.GenericRpcHandler):
     """Answers the methods of inference.GRPCInferenceService."""
 
-    def __init__(self, ask: Ask, *, most_answer: int, most_held: int, ended: Counted) -> None:
-        """`most_answer` bounds the bytes of one answer, `most_held` those of all requests that are under way."""
+    def __init__(self, ask: Ask, *, most_calls: int, most_answer: int, most_held: int, ended: Counted) -> None:
+        """`most_calls` bounds the calls that are under way, those whose request has not come yet aside.
+
+        `most_answer` bounds the bytes of one answer, `most_held` those of all requests that are under way.
+        """
         self._ask = ask
+        self._most_calls = most_calls
         self._most_answer = most_answer
         self._most_held = most_held
         self._ended = ended
@@ -78,7 +86,7 @@ class InferenceService(grpc.GenericRpcHandler):
             "ModelInfer": self._infer,
         }
         self._handlers: dict[str, Any] = {
-            f"/{SERVICE}/{name}": grpc.unary_unary_rpc_method_handler(self._method(name, answer))
+            f"/{SERVICE}/{name}": grpc.stream_unary_rpc_method_handler(self._method(name, answer))
             for name, answer in unary.items()
         }
         self._handlers[f"/{SERVICE}/ModelStreamInfer"] = grpc.stream_stream_rpc_method_handler(self._stream)
@@ -156,6 +164,7 @@ class InferenceService(grpc.GenericRpcHandler):
 
         async def take() -> None:
             try:
+                await self._admit(context)
                 async for data in requests:
                     task = asyncio.create_task(self._answered(data, context))
                     tasks.add(task)
@@ -176,6 +185,14 @@ class InferenceService(grpc.GenericRpcHandler):
                 await context.abort(grpc.StatusCode.UNAVAILABLE, "the server stops (open the stream again)")
             await taking
             code = "OK"
+        except Refused as refusal:
+            status = code_of(refusal.status)
+            code = status.name
+            await context.abort(status, refusal.text[:MOST_DETAILS])
+        except CallError as error:
+            status = code_of_error(error)
+            code = status.name
+            await context.abort(status, error_text(error)[:MOST_DETAILS])
         finally:
             self.in_flight -= 1
             self._ended("ModelStreamInfer", code)
@@ -183,6 +200,14 @@ class InferenceService(grpc.GenericRpcHandler):
             taking.cancel()
             for task in tuple(tasks):
                 task.cancel()
+
+    async def _admit(self, context: Context) -> None:
+        """Let a stream in whose requests may come late, or never: only with a key, and while there is a place."""
+        if self.in_flight > self._most_calls:
+            raise self._too_many()
+        status, body, headers = await self._get(_HARMLESS, context)
+        if status not in {200, 403, 404}:  # who may not ask for this one, or learns that there is none, has a key
+            raise Refused(status, read_refusal(body), headers)
 
     async def _not_offered(self, _data: bytes, context: Context) -> bytes:
         await context.abort(
@@ -192,13 +217,19 @@ class InferenceService(grpc.GenericRpcHandler):
     # What they have in common
 
     def _method(self, name: str, answer: Answer) -> Any:
-        """A method that counts, and whose errors are statuses."""
+        """A method that counts, and whose errors are statuses.
 
-        async def method(data: bytes, context: Context) -> bytes:
+        It reads its request itself: one that never comes takes no place, and is not waited for without end.
+        """
+
+        async def method(_requests: Any, context: Context) -> bytes:
+            data = await self._received(context)
             self.in_flight += 1
             self.held += len(data)
             code = grpc.StatusCode.CANCELLED
             try:
+                if self.in_flight > self._most_calls:
+                    raise self._too_many()
                 if self.held > self._most_held:
                     raise self._too_much()
                 told = await answer(data, context)
@@ -222,6 +253,17 @@ class InferenceService(grpc.GenericRpcHandler):
                 self._ended(name, code.name)
 
         return method
+
+    async def _received(self, context: Context) -> bytes:
+        try:
+            async with asyncio.timeout(UPLOAD):
+                data: object = await context.read()
+        except TimeoutError:
+            problem = f"the request did not arrive within {UPLOAD:g} s (send it faster, or less)"
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, problem)
+        if not isinstance(data, bytes):
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the call holds no request (send one message)")
+        return data
 
     async def _answered(self, data: bytes, context: Context) -> bytes:
         """One answer of a stream, which an error is, too."""
@@ -285,6 +327,11 @@ class InferenceService(grpc.GenericRpcHandler):
 
     def _headers(self, context: Context) -> Headers:
         return read_metadata(context.invocation_metadata() or (), client=client_of(context.peer()))
+
+    def _too_many(self) -> Overloaded:
+        return Overloaded(
+            f"the gRPC door holds {self._most_calls} calls, its maximum", hint="send again later", retry_after=1.0
+        )
 
     def _too_much(self) -> Overloaded:
         return Overloaded(

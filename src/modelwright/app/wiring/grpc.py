@@ -18,6 +18,10 @@ from modelwright.observe.logging import configure_logging
 
 MOST_ANSWER = 256 << 20
 MOST_HELD = 1 << 30
+WAITING = 8
+"""Times as many calls as may be under way may have begun: whose request has not come yet takes no place."""
+SILENT_MS, DEAD_MS = 60_000, 20_000
+"""After so long a silent connection is asked whether it lives, and after so long without an answer it is dropped."""
 ROOM = 64 << 10
 """Bytes by which a message may be larger than a body over REST: names and numbers beside its tensors."""
 
@@ -33,7 +37,11 @@ class GrpcParts:
         origins = [str(Path(spec.runtime, f"{name}.sock")) for name in part.gateways]
         self.gateways = Gateways(self._pool, origins)
         self.service = InferenceService(
-            self.gateways.ask, most_answer=MOST_ANSWER, most_held=MOST_HELD, ended=self.metrics.ended
+            self.gateways.ask,
+            most_calls=part.max_calls,
+            most_answer=MOST_ANSWER,
+            most_held=MOST_HELD,
+            ended=self.metrics.ended,
         )
         self.server = grpc.aio.server(
             options=(
@@ -43,8 +51,12 @@ class GrpcParts:
                 # Clients may ask whether the connection lives as often as their own defaults have it.
                 ("grpc.keepalive_permit_without_calls", 1),
                 ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+                ("grpc.keepalive_time_ms", SILENT_MS),
+                ("grpc.keepalive_timeout_ms", DEAD_MS),
+                # One client's further calls wait at the client.
+                ("grpc.max_concurrent_streams", part.max_calls),
             ),
-            maximum_concurrent_rpcs=part.max_calls,
+            maximum_concurrent_rpcs=WAITING * part.max_calls,
         )
         self.server.add_generic_rpc_handlers((self.service,))
 

@@ -50,6 +50,11 @@ def question(data: bytes = b"abc", *, model: str = "m", name: str = "1") -> Any:
     return request
 
 
+ASKED_FIRST = "/v2/models/0/stats"
+"""Of each stream, before its requests are read."""
+STRANGE = refused(404)
+
+
 class Door:
     """A running door and a client of it."""
 
@@ -66,12 +71,20 @@ class Door:
 
 @asynccontextmanager
 async def opened(
-    script: Callable[[UpstreamRequest], Scripted] = answered, *, held: int = 1 << 20
+    script: Callable[[UpstreamRequest], Scripted] = answered,
+    *,
+    held: int = 1 << 20,
+    calls: int = 100,
+    admitted: Scripted = STRANGE,
 ) -> AsyncIterator[Door]:
-    upstream = FakeTransport(script)
+    def choose(request: UpstreamRequest) -> Scripted:
+        return admitted if request.target == ASKED_FIRST else script(request)
+
+    upstream = FakeTransport(choose)
     ended: Counter[tuple[str, str]] = Counter()
     service = InferenceService(
         Gateways(upstream, ["/run/a.sock", "/run/b.sock"]).ask,
+        most_calls=calls,
         most_answer=1 << 20,
         most_held=held,
         ended=lambda method, code: ended.update([(method, code)]),
@@ -256,7 +269,7 @@ async def test_a_stream_whose_client_leaves_gives_its_requests_up() -> None:
         stream = door.stub.ModelStreamInfer()
         for at in range(3):
             await stream.write(question(name=str(at)))
-        await until(lambda: len(door.upstream.requests) == 3)
+        await until(lambda: len(door.upstream.requests) == 4)
         stream.cancel()
         await until(lambda: door.upstream.given_up == 3 and not (door.service.in_flight or door.service.held))
 
@@ -265,9 +278,45 @@ async def test_a_drain_answers_what_has_come_and_ends_streams() -> None:
     async with opened(lambda request: msgspec.structs.replace(answered(request), before_head=0.05)) as door:
         stream = door.stub.ModelStreamInfer()
         await stream.write(question(name="last"))
-        await until(lambda: bool(door.upstream.requests))
+        await until(lambda: len(door.upstream.requests) == 2)
         door.service.drain()
         assert (await stream.read()).infer_response.id == "last"
         error = await failing(stream.read())
         assert error.code() == grpc.StatusCode.UNAVAILABLE
         assert "open the stream again" in (error.details() or "")
+
+
+async def test_calls_whose_request_does_not_come_take_no_place() -> None:
+    async with opened(calls=2) as door:
+        infer = door.channel.stream_unary("/inference.GRPCInferenceService/ModelInfer")
+        begun = [infer() for _ in range(10)]
+        for call in begun:
+            await call.wait_for_connection()
+        assert (await door.stub.ModelInfer(question())).id == "1"
+        await begun[0].done_writing()
+        error = await failing(begun[0])
+        assert (error.code(), error.details()) == (
+            grpc.StatusCode.INVALID_ARGUMENT,
+            "the call holds no request (send one message)",
+        )
+
+
+async def test_more_calls_than_there_are_places_are_refused() -> None:
+    async with opened(lambda _: Scripted(before_head=30.0), calls=2) as door:
+        under_way = [door.stub.ModelInfer(question()) for _ in range(2)]
+        await until(lambda: len(door.upstream.requests) == 2)
+        error = await failing(door.stub.ModelInfer(question()))
+        assert error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+        error = await failing(door.stub.ModelStreamInfer().read())
+        assert error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+        for call in under_way:
+            call.cancel()
+        await until(lambda: not door.service.in_flight)
+
+
+async def test_a_stream_of_a_stranger_is_not_kept_open() -> None:
+    async with opened(admitted=refused(401)) as door:
+        error = await failing(door.stub.ModelStreamInfer().read())
+        assert (error.code(), error.details()) == (grpc.StatusCode.UNAUTHENTICATED, "what is wrong (what to do)")
+        assert len(door.upstream.requests) == 1
+        await until(lambda: not door.service.in_flight)
