@@ -12,6 +12,7 @@ from tests.house.files import ROOT, committed
 
 PAGES = [path for path in committed() if path.suffix == ".md" and "prompts" not in path.parts]
 """Prompts are Markdown too, but no pages."""
+READMES = ("README.md", "README.zh-CN.md")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 
 
@@ -47,10 +48,22 @@ def test_a_page_has_one_title(page: Path) -> None:
     assert levels.count(1) == 1
 
 
-@pytest.mark.parametrize("readme", ["README.md", "README.zh-CN.md"])
+@pytest.mark.parametrize("readme", READMES)
 def test_the_first_page_leads_to_every_guide(readme: str) -> None:
     linked = {Path(link.partition("#")[0]) for link in LINK.findall((ROOT / readme).read_text("utf-8"))}
     assert {page for page in PAGES if page.parent == Path("docs/guide")} <= linked
+
+
+def test_both_first_pages_have_the_same_links_and_commands() -> None:
+    english, chinese = ((ROOT / readme).read_text("utf-8") for readme in READMES)
+    assert {*LINK.findall(english)} - {READMES[1]} == {*LINK.findall(chinese)} - {READMES[0]}
+    assert commands(english) == commands(chinese)
+
+
+def commands(text: str) -> list[str]:
+    """Lines of all blocks without what is said beside them."""
+    blocks = re.findall(r"^```(?:console|yaml)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    return [line.partition("  #")[0].rstrip() for block in blocks for line in block.splitlines()]
 
 
 def test_the_decisions_are_numbered_without_a_gap() -> None:

@@ -1,18 +1,15 @@
-"""A stand-in for AWS Secrets Manager: `GetSecretValue` of its JSON 1.1 protocol, behind a check of the signature.
-
-The signature is computed anew from the request as it arrived (Signature Version 4, after AWS's documentation).
-"""
+"""A stand-in for AWS Secrets Manager: `GetSecretValue` of its JSON 1.1 protocol, behind a check of the signature."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import secrets
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
+
+from tests.making.aws_signature import is_signed
 
 REGION = "eu-central-1"
 
@@ -46,7 +43,8 @@ class AwsServer:
         time.sleep(self.delay)
         if self.failing:
             return 400, {"__type": self.failing, "message": "refused"}
-        if not self._is_signed(path, headers, body):
+        keys = (self.key_id, self.secret_key)
+        if not is_signed("POST", path, headers, body, keys=keys, place=(REGION, "secretsmanager")):
             return 400, {"__type": "InvalidSignatureException", "message": "the signature does not match"}
         if headers["X-Amz-Target"] != "secretsmanager.GetSecretValue":
             return 400, {"__type": "InvalidParameterException", "message": "no such action"}
@@ -57,24 +55,6 @@ class AwsServer:
             return 400, {"__type": "ResourceNotFoundException", "Message": "Secrets Manager can't find it."}
         kind = {"SecretBinary": "AAAA"} if isinstance(held, bytes) else {"SecretString": held}
         return 200, {"ARN": f"arn:aws:secretsmanager:{REGION}:1:secret:{name}-a1b2c3", "Name": name, **kind}
-
-    def _is_signed(self, path: str, headers: Any, body: bytes) -> bool:
-        scheme, _, rest = headers.get("Authorization", "").partition(" ")
-        if scheme != "AWS4-HMAC-SHA256":
-            return False
-        fields = dict(part.strip().split("=", 1) for part in rest.split(","))
-        key_id, _, scope = fields["Credential"].partition("/")
-        date, region, service, _ = scope.split("/")
-        names = fields["SignedHeaders"].split(";")
-        lines = "".join(f"{name}:{' '.join(headers[name].split())}\n" for name in names)
-        request = f"POST\n{path}\n\n{lines}\n{';'.join(names)}\n{hashlib.sha256(body).hexdigest()}"
-        signed = f"{scheme}\n{headers['X-Amz-Date']}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
-        key = f"AWS4{self.secret_key}".encode()
-        for part in (date, region, service, "aws4_request"):
-            key = hmac.digest(key, part.encode(), "sha256")
-        wanted = hmac.digest(key, signed.encode(), "sha256").hex()
-        place = (key_id, region, service) == (self.key_id, REGION, "secretsmanager")
-        return place and "host" in names and hmac.compare_digest(wanted, fields["Signature"])
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -1,12 +1,11 @@
 """A stand-in for S3: objects by PUT, GET (with ranges), HEAD and DELETE, uploads in parts, lists (version 2).
 
-Every request's signature is computed anew (Signature Version 4, after AWS's documentation).
+Every request's signature is computed anew.
 """
 
 from __future__ import annotations
 
 import hashlib
-import hmac
 import re
 import secrets
 import threading
@@ -15,8 +14,10 @@ from collections.abc import Callable
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple, Self
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 from xml.sax.saxutils import escape
+
+from tests.making.aws_signature import is_signed
 
 REGION = "eu-central-1"
 PIECE = 64 << 20
@@ -100,7 +101,8 @@ class S3Server:
             return _error(STATUS.get(self.failing, 503), self.failing)
         if self.region:
             return _error(301, "PermanentRedirect", ("x-amz-bucket-region", self.region))
-        if not self._is_signed(method, target, headers, body):
+        keys = (self.key_id, self.secret_key)
+        if not is_signed(method, target, headers, body, keys=keys, place=(REGION, "s3")):
             return _error(403, "SignatureDoesNotMatch")
         return self._answer(method, target, headers, body)
 
@@ -172,30 +174,6 @@ class S3Server:
         is_cut = len(keys) > len(shown)
         more = f"<NextContinuationToken>{escape(shown[-1])}</NextContinuationToken>" if is_cut else ""
         return _xml("ListBucketResult", f"<IsTruncated>{str(is_cut).lower()}</IsTruncated>{more}{rows}")
-
-    def _is_signed(self, method: str, target: str, headers: Any, body: bytes) -> bool:
-        scheme, _, rest = headers.get("Authorization", "").partition(" ")
-        if scheme != "AWS4-HMAC-SHA256":
-            return False
-        fields = dict(part.strip().split("=", 1) for part in rest.split(","))
-        key_id, _, scope = fields["Credential"].partition("/")
-        date, region, service, _ = scope.split("/")
-        names = fields["SignedHeaders"].split(";")
-        lines = "".join(f"{name}:{' '.join(headers[name].split())}\n" for name in names)
-        parts = urlsplit(target)
-        asked = sorted(parse_qsl(parts.query, keep_blank_values=True))
-        query = "&".join(f"{quote(name, safe='-_.~')}={quote(value, safe='-_.~')}" for name, value in asked)
-        content = headers["x-amz-content-sha256"]
-        if content not in {"UNSIGNED-PAYLOAD", hashlib.sha256(body).hexdigest()}:
-            return False
-        request = f"{method}\n{parts.path}\n{query}\n{lines}\n{';'.join(names)}\n{content}"
-        signed = f"{scheme}\n{headers['X-Amz-Date']}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
-        key = f"AWS4{self.secret_key}".encode()
-        for part in (date, region, service, "aws4_request"):
-            key = hmac.digest(key, part.encode(), "sha256")
-        wanted = hmac.digest(key, signed.encode(), "sha256").hex()
-        place = (key_id, region, service) == (self.key_id, REGION, "s3")
-        return place and "host" in names and hmac.compare_digest(wanted, fields["Signature"])
 
 
 def _date(at: float) -> str:

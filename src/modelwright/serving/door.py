@@ -5,6 +5,7 @@ It knows no wire: paths, envelopes and models are each door's own.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Protocol
 
@@ -98,6 +99,14 @@ async def _read_on(receive: Receive, first: bytes, *, limit: int) -> bytes:
         if size > limit:
             raise too_large(limit)
     return b"".join(pieces)
+
+
+async def cancel_when_gone(receive: Receive, task: asyncio.Task[Any] | None) -> None:
+    """Cancel a task when the client of its request leaves."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    if task is not None:
+        task.cancel()
 
 
 async def send_answer(send: Send, status: int, body: bytes, *, headers: Sequence[Header] = (JSON,)) -> None:

@@ -18,12 +18,22 @@ from modelwright.core.wire.openai import error_body, error_message, unreadable, 
 from modelwright.core.wire.sse import event_bytes
 from modelwright.core.wire.unreadable import UNREADABLE
 from modelwright.serving.answering import Answering
-from modelwright.serving.door import JSON, Loaded, Receive, Scope, Send, content_length, loading, read_body, send_answer
+from modelwright.serving.door import (
+    JSON,
+    Loaded,
+    Receive,
+    Scope,
+    Send,
+    cancel_when_gone,
+    content_length,
+    loading,
+    read_body,
+    send_answer,
+)
 from modelwright.serving.external.server import MOST_BYTES, EngineServer
 from modelwright.serving.external.told import Told
 from modelwright.serving.http_openai import MODELS, models
 from modelwright.serving.text.counts import Load, TextCounts, load_families
-from modelwright.serving.text.gone import cancel_when_gone
 
 PATHS = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings")
 LOOK = 1.0

@@ -36,6 +36,7 @@ from modelwright.serving.door import (
     Receive,
     Scope,
     Send,
+    cancel_when_gone,
     content_length,
     loading,
     read_body,
@@ -165,7 +166,7 @@ class CustomDoor:
             try:
                 body = await read_body(receive, limit=self._limit, stated=stated)
                 call = await self._read(body, headers, coding=coding, stream=stream)
-                watcher = asyncio.ensure_future(_cancel_when_gone(receive, asyncio.current_task()))
+                watcher = asyncio.ensure_future(cancel_when_gone(receive, asyncio.current_task()))
                 seat = await places.take()
             finally:
                 self._held -= held
@@ -263,10 +264,3 @@ def _coding(headers: list[Header]) -> bytes:
 
 def _machine(seat: Seat) -> Header:
     return v2.MACHINE_HEADER, b"%d" % math.ceil(seat.seconds * 1e6)
-
-
-async def _cancel_when_gone(receive: Receive, task: asyncio.Task[Any] | None) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    if task is not None:
-        task.cancel()

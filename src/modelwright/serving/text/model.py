@@ -14,10 +14,9 @@ from modelwright.core.errors.calls import CallError, ContextTooLong, Malformed
 from modelwright.core.ports.engines import Sampling, TextCodec, TextSignature
 from modelwright.core.wire.openai import error_body
 from modelwright.core.wire.sse import DONE, event_bytes
-from modelwright.serving.door import Receive, Send, send_answer
+from modelwright.serving.door import Receive, Send, cancel_when_gone, send_answer
 from modelwright.serving.text.answer import AnswerForm, LogprobForm
 from modelwright.serving.text.counts import TextCounts
-from modelwright.serving.text.gone import cancel_when_gone
 from modelwright.serving.text.job import AnswerText, Job
 from modelwright.serving.text.loop import TextLoop
 from modelwright.serving.text.request import MOST_ANSWERS, Prompt, TextRequest, read_chat, read_completion
