@@ -219,6 +219,47 @@ def test_a_grammar_that_cannot_be_compiled_fails_alone(tmp_path: Path) -> None:
     assert all((answer, "length") == undisturbed for answer in answers)
 
 
+TANGLED = (
+    "root ::= a0\n" + "".join(f"a{at} ::= a{at + 1} a{at + 1} | a{at + 1}\n" for at in range(80)) + "a80 ::= [a-z]"
+)
+"""Says the same in so many ways that every token takes longer to find than the one before."""
+HOSTILE = {
+    "expression without bottom": ("regex", "(" * 30_000 + "a" + ")" * 30_000, "brings its compiler down"),
+    "grammar without bottom": (
+        "grammar",
+        "root ::= " + "(" * 30_000 + '"a"' + ")" * 30_000,
+        "brings its compiler down",
+    ),
+    "schema without end": ("json_schema", '{"type":"array","items":' * 1000 + "{}" + "}" * 1000, "more than 2 seconds"),
+    "tangled grammar": ("grammar", TANGLED, "says the same in too many ways"),
+}
+
+
+def test_a_hostile_grammar_fails_alone_and_in_time(tmp_path: Path) -> None:
+    path = write_tiny_gguf(tmp_path / "tiny.gguf")
+    engine = OpenVinoLlm()
+    engine.load(_config(path))
+    neighbour = Sampling(max_tokens=12, temperature=0.0)
+    engine.submit(1, [1, 80, 90], neighbour)
+    undisturbed = _finish(engine, 1)[1]
+    for number, (kind, grammar, words) in enumerate(HOSTILE.values(), 10):
+        bound = Sampling(max_tokens=100, min_tokens=100, temperature=0.0, constraint=Constraint(kind, grammar))
+        engine.submit(number, [5], bound)
+        engine.submit(1, [1, 80, 90], neighbour)
+        tokens: list[int] = []
+        ended: dict[int, Delta] = {}
+        while len(ended) < 2:
+            for delta in engine.step():
+                tokens += delta.tokens if delta.request == 1 else ()
+                if delta.finish:
+                    ended[delta.request] = delta
+        assert (tokens, ended[1].finish) == undisturbed
+        assert ended[number].finish == "refused"
+        assert words in ended[number].error
+    engine.submit(2, [5], _bound("regex", "[a-c]{3}"))
+    assert len(_finish(engine, 2)[2][0]) == 3
+
+
 def test_end_tokens_of_a_request_end_its_answer_and_are_no_part_of_it(loaded: Loaded) -> None:
     engine, codec, _ = loaded
     prompt = codec.encode("hello world")

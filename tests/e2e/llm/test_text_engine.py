@@ -216,6 +216,8 @@ def greedy(path: Path, prompts: list[list[int]]) -> list[tuple[list[int], list[f
         ({"tools": [{"type": "function", "function": {"name": "f"}}]}, 422, "tools"),
         ({"guided_regex": "(["}, 422, None),
         ({"guided_grammar": "root :="}, 422, None),
+        ({"guided_regex": "(" * 30_000 + "a" + ")" * 30_000}, 422, None),
+        ({"guided_json": '{"type":"array","items":' * 1000 + "{}" + "}" * 1000}, 422, None),
     ],
 )
 def test_what_cannot_be_done_is_refused_in_openais_form(site: Site, fields: Any, status: int, param: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from math import prod
 from pathlib import Path
 
@@ -10,13 +11,17 @@ HIDDEN, HEADS, FEED_FORWARD, CONTEXT = 64, 2, 64, 64
 ALIGNMENT = 32
 _TEXT, _LIST, _F32, _F16 = 8, 9, 0, 1
 _NORMAL, _CONTROL = 1, 3
+END = "<|end|>"
 _PRINTABLE = (*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1))
+_OTHERS = [byte for byte in range(256) if byte not in _PRINTABLE]
+_LETTERS = {byte: chr(byte) for byte in _PRINTABLE} | {byte: chr(256 + at) for at, byte in enumerate(_OTHERS)}
+"""How a byte is written in a byte-level vocabulary."""
+_KNOWN = frozenset(_LETTERS.values())
 
 
-def write_blank_gguf(path: Path) -> Path:
-    """Its tokens are the 256 bytes and an end."""
-    others = [byte for byte in range(256) if byte not in _PRINTABLE]
-    tokens = ["<|end|>", *map(chr, _PRINTABLE), *(chr(256 + index) for index in range(len(others)))]
+def write_blank_gguf(path: Path, more: Iterable[str] = ()) -> Path:
+    """Its tokens are the 256 bytes and an end, and `more`, in byte-level letters or as they read."""
+    tokens = [*dict.fromkeys((END, *_LETTERS.values(), *map(_in_letters, filter(None, more))))]
     facts = [*_shape(len(tokens)), *_tokenizer(tokens)]
     tensors = _tensors(len(tokens))
     head = [struct.pack("<4sIQQ", b"GGUF", 3, len(tensors), len(facts)), *facts]
@@ -26,8 +31,16 @@ def write_blank_gguf(path: Path) -> Path:
         head.append(_text(name) + struct.pack(f"<I{len(dimensions)}QIQ", len(dimensions), *dimensions, kind, place))
         place += _padded(prod(dimensions) * (4 if kind == _F32 else 2))
     described = b"".join(head)
-    path.write_bytes(described.ljust(_padded(len(described)), b"\0") + bytes(place))
+    with path.open("wb") as file:
+        file.write(described)
+        file.truncate(_padded(len(described)) + place)  # weights of zero take no room on the disk
     return path
+
+
+def _in_letters(token: str) -> str:
+    if all(letter in _KNOWN for letter in token):
+        return token
+    return "".join(_LETTERS[byte] for byte in token.replace("\u2581", " ").encode("utf-8", "replace"))
 
 
 def _shape(vocabulary: int) -> list[bytes]:

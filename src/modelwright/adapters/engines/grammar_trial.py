@@ -1,80 +1,131 @@
-"""Tries grammars in a pipeline of its own, since one that cannot be compiled breaks the pipeline for good.
+"""Tries grammars in a process of its own, since some break a pipeline for good, crash their compiler or have no end.
 
-What the compiler says does not depend on the model, so the trial runs a blank one, in its own thread.
+What the compiler says does not depend on the model, but its time depends on the vocabulary: so the trial runs a blank
+model with the tokens of the real one. What passes here costs the engine as much time once more, and no longer.
 """
 
 from __future__ import annotations
 
-import re
-import tempfile
+import json
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import weakref
 from collections import OrderedDict
-from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import IO
 
-import numpy as np
-import openvino as ov
-import openvino_genai as genai
-
-from modelwright.adapters.engines.blank_gguf import write_blank_gguf
+from modelwright.adapters.engines import grammar_child
 from modelwright.core.ports.engines import Constraint
 
 REMEMBERED = 1024
 """Grammars whose verdict is known; the one that was used longest ago goes first."""
-_SOURCE_LINE = re.compile(r"^\[[\d:]+\] \S+:\d+: ")
-"""What the grammar compiler puts before its words: the time, and where it was built."""
+IDLE = 600.0
+"""Seconds after the last grammar for which the process is kept."""
+_TIMED_OUT = (-signal.SIGPROF, -signal.SIGALRM)
+_Asked = queue.SimpleQueue[tuple[Constraint, Future[str]] | None]
 
 
 class GrammarTrial:
-    """Opened by the first grammar; after each bad one a new pipeline is opened, which no answer waits for."""
+    """Its process is started by the first grammar, and again after one that has ended it; no answer waits for it."""
 
-    def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="grammar-trial")
+    def __init__(self, tokens: Callable[[], Sequence[str]] = tuple) -> None:
+        """`tokens` gives those of the real model, when the first grammar comes."""
         self._verdicts: OrderedDict[Constraint, Future[str]] = OrderedDict()
-        self._pipeline: Any = None
-        self._number = 0
+        self._asked: _Asked = queue.SimpleQueue()
+        self._bench = _Bench(self._asked, tokens)
+        self._started = False
 
     def verdict(self, grammar: Constraint) -> Future[str]:
         """What is wrong with it, in the compiler's words; empty when nothing is."""
         known = self._verdicts.get(grammar)
         if known is None:
-            known = self._verdicts[grammar] = self._thread.submit(self._try, grammar)
+            known = self._verdicts[grammar] = Future()
+            self._asked.put((grammar, known))
             if len(self._verdicts) > REMEMBERED:
                 self._verdicts.popitem(last=False)
         self._verdicts.move_to_end(grammar)
+        if not self._started:
+            self._started = True
+            weakref.finalize(self, self._asked.put, None)
+            # Not one that the end of the worker would wait for.
+            threading.Thread(target=self._bench.run, name="grammar-trial", daemon=True).start()
         return known
 
+
+class _Bench:
+    """The thread that asks the process, and waits for it."""
+
+    def __init__(self, asked: _Asked, tokens: Callable[[], Sequence[str]]) -> None:
+        self._asked = asked
+        self._tokens = tokens
+        self._child: subprocess.Popen[str] | None = None
+
+    def run(self) -> None:
+        """Until nobody can ask any more."""
+        while True:
+            try:
+                asked = self._asked.get(timeout=IDLE)
+            except queue.Empty:
+                self._end()
+                continue
+            if asked is None:
+                self._end()
+                return
+            grammar, verdict = asked
+            try:
+                verdict.set_result(self._try(grammar))
+            except OSError as error:
+                self._end()
+                verdict.set_result(f"nobody could try it: {error}")
+
     def _try(self, grammar: Constraint) -> str:
-        if self._pipeline is None:
-            self._pipeline = _open()
-        self._number += 1
-        config = genai.GenerationConfig(max_new_tokens=1, structured_output_config=structured(grammar))
+        answer = self._said([grammar.kind, grammar.text]) if self._child or self._start() else ""
+        if answer:
+            return json.loads(answer)
+        if self._end() in _TIMED_OUT:
+            return f"it takes more than {grammar_child.SECONDS:g} seconds of processor time"
+        return "it brings its compiler down"
+
+    def _start(self) -> bool:
+        self._child = subprocess.Popen(
+            [sys.executable, "-m", grammar_child.__name__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            encoding="utf-8",
+        )
+        if not self._said(list(self._tokens())):
+            raise OSError(f"its process ended with status {self._end()} at the start")
+        return True
+
+    def _said(self, words: list[str]) -> str:
+        """What the process says to these words; empty when it has ended."""
+        asked, answers = _ends(self._child)
         try:
-            # Without its handle a request is dropped unseen.
-            handle = self._pipeline.add_request(self._number, ov.Tensor(np.asarray([[1]], dtype=np.int64)), config)
-            while handle.get_status() == genai.GenerationStatus.RUNNING:
-                self._pipeline.step()
-        except (RuntimeError, ValueError) as error:
-            self._pipeline = None
-            return last_line(error)
-        return ""
+            print(json.dumps(words), file=asked, flush=True)
+            return answers.readline()
+        except BrokenPipeError:
+            return ""
+
+    def _end(self) -> int | None:
+        """It ends when nobody can ask it; how it ended."""
+        child, self._child = self._child, None
+        if child is None:
+            return None
+        for end in _ends(child):
+            try:
+                end.close()
+            except BrokenPipeError:  # what was written last has not been read
+                continue
+        return child.wait()
 
 
-def structured(grammar: Constraint) -> Any:
-    """The library's form of a grammar."""
-    return genai.StructuredOutputConfig(**{grammar.kind: grammar.text})
-
-
-def last_line(error: BaseException) -> str:
-    """Of a library's error, without the place in its source."""
-    return _SOURCE_LINE.sub("", str(error).strip().splitlines()[-1])[:300]
-
-
-def _open() -> Any:
-    scheduler = genai.SchedulerConfig()
-    scheduler.num_kv_blocks = 4
-    scheduler.max_num_seqs = 1
-    scheduler.max_num_batched_tokens = 32
-    with tempfile.TemporaryDirectory() as folder:
-        path = write_blank_gguf(Path(folder, "blank.gguf"))
-        return genai.ContinuousBatchingPipeline(str(path), scheduler, "CPU", {"INFERENCE_NUM_THREADS": 1})
+def _ends(child: subprocess.Popen[str] | None) -> tuple[IO[str], IO[str]]:
+    """What it hears and what it says."""
+    if child is None or child.stdin is None or child.stdout is None:
+        raise OSError("there is no process")
+    return child.stdin, child.stdout

@@ -78,8 +78,25 @@ class _TokenizerConfig(msgspec.Struct, frozen=True):
     chat_template: str | list[_Template] | None = None
 
 
+class _Vocabulary(msgspec.Struct, frozen=True):
+    vocab: dict[str, int] | list[list[Any]] = {}
+
+
+class _Tokenizer(msgspec.Struct, frozen=True):
+    model: _Vocabulary
+
+
 class _ChatTemplate(msgspec.Struct, frozen=True):
     chat_template: str
+
+
+def read_tokens(path: str) -> tuple[str, ...]:
+    """The tokens that tokenizer.json names, as far as it says them; none when it cannot be read."""
+    try:
+        found = msgspec.json.decode(Path(path, TOKENIZER).read_bytes(), type=_Tokenizer).model.vocab
+    except (OSError, *UNREADABLE):
+        return ()
+    return tuple(found) if isinstance(found, dict) else tuple(str(row[0]) for row in found if row)
 
 
 def read_folder(path: str) -> HfFolder:

@@ -10,9 +10,11 @@ grammar and lets the others go on where they were.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +24,10 @@ import openvino as ov
 import openvino_genai as genai
 
 from modelwright.adapters.engines.gguf import GgufModel, read_gguf
-from modelwright.adapters.engines.grammar_trial import GrammarTrial, last_line, structured
-from modelwright.adapters.engines.hf_folder import EXPORT, HfFolder, read_folder
+from modelwright.adapters.engines.grammar_child import last_line, structured
+from modelwright.adapters.engines.grammar_trial import GrammarTrial
+from modelwright.adapters.engines.grammar_watch import GrammarWatch
+from modelwright.adapters.engines.hf_folder import EXPORT, HfFolder, read_folder, read_tokens
 from modelwright.core.errors.calls import EngineFailed, Unprocessable
 from modelwright.core.errors.starting import BadModelFile, StartError
 from modelwright.core.nearest import nearest
@@ -59,6 +63,7 @@ class OpenVinoLlm:
         self._pipeline: Any = None
         self._running: dict[int, _Running] = {}
         self._trial = GrammarTrial()
+        self._watch = GrammarWatch()
         self._tried: dict[int, tuple[Future[str], tuple[int, ...], Sampling]] = {}
         """Requests whose grammar is being tried."""
         self._eos: set[int] = set()
@@ -89,6 +94,7 @@ class OpenVinoLlm:
         self._open = lambda: genai.ContinuousBatchingPipeline(config.path, scheduler, "CPU", properties)
         self._eos = set(model.eos)
         self._constrains = model.constrains if isinstance(model, HfFolder) else True
+        self._trial = GrammarTrial(partial(_tokens, model))
         try:
             self._pipeline = self._open()
         except (RuntimeError, IndexError, ValueError) as error:
@@ -123,16 +129,19 @@ class OpenVinoLlm:
         if not self._running:
             self.cache_usage = 0.0
             return refused
+        decodes = all(running.made for running in self._running.values())
+        begun = time.process_time()
         try:
             self._pipeline.step()
         except RuntimeError as error:
             return refused + self._recover(error)
+        spent = time.process_time() - begun
         self.cache_usage = self._pipeline.get_metrics().cache_usage / 100
         deltas = [delta for request, running in self._running.items() for delta in self._read(request, running)]
         for delta in deltas:
             if delta.finish:
                 del self._running[delta.request]
-        return refused + deltas
+        return refused + deltas + (self._end_slow(spent) if decodes else [])
 
     def cancel(self, request: int) -> None:
         """Free its place in the batch and its cache."""
@@ -141,6 +150,18 @@ class OpenVinoLlm:
         if running is not None:
             running.handle.cancel()
             self._pipeline.step()
+
+    def _end_slow(self, seconds: float) -> list[Delta]:
+        """End the answer whose grammar makes steps slower and slower."""
+        bound = [request for request, running in self._running.items() if running.sampling.constraint is not None]
+        slow = self._watch.spent(seconds, bound)
+        if slow is None:
+            return []
+        grammar = self._running[slow].sampling.constraint
+        words = f"the {_told(grammar)} says the same in too many ways: a token takes {seconds:.1f} s to find"
+        self.cancel(slow)
+        # Of several, nobody knows whose it was.
+        return [Delta(request=slow, tokens=(), finish="refused" if len(bound) == 1 else "error", error=words)]
 
     def _add(self, request: int, prompt: Sequence[int], sampling: Sampling) -> Any:
         ids = ov.Tensor(np.asarray([prompt], dtype=np.int64))
@@ -239,8 +260,12 @@ class OpenVinoLlm:
             if sampling.seed is not None:
                 settings["rng_seed"] = sampling.seed % 2**63
         if sampling.constraint is not None:
-            settings["structured_output_config"] = structured(sampling.constraint)
+            settings["structured_output_config"] = structured(sampling.constraint.kind, sampling.constraint.text)
         return genai.GenerationConfig(**settings)
+
+
+def _tokens(model: GgufModel | HfFolder) -> tuple[str, ...]:
+    return read_tokens(model.path) if isinstance(model, HfFolder) else model.tokens
 
 
 def check_options(config: EngineConfig) -> None:
@@ -255,7 +280,11 @@ def check_options(config: EngineConfig) -> None:
 
 
 def _uncompiled(grammar: Constraint | None, words: str) -> str:
-    return f"the {_TOLD[grammar.kind] if grammar else 'grammar'} cannot be compiled: {words}"
+    return f"the {_told(grammar)} cannot be compiled: {words}"
+
+
+def _told(grammar: Constraint | None) -> str:
+    return _TOLD[grammar.kind] if grammar else "grammar"
 
 
 def _blocks(model: GgufModel | HfFolder, config: EngineConfig, context: int) -> int:

@@ -75,7 +75,7 @@ class _Open(NamedTuple):
     """A UBJSON object, or a list, that has not ended."""
 
     values: Any
-    count: int = -1
+    length: int = -1
     """Elements of a list that says how many it has."""
 
 
@@ -117,10 +117,10 @@ class _Ubjson:
         whole: list[Any] = []
         inside = [_Open(whole, 1)]
         while inside:
-            values, count = inside[-1]
+            values, length = inside[-1]
             if isinstance(values, list):
                 items = cast("list[Any]", values)
-                if len(items) == count or (count < 0 and self._ends("]")):
+                if len(items) == length or (length < 0 and self._ends("]")):
                     inside.pop()
                     continue
                 value = self._value(inside)
