@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from modelwright.adapters.http.serve import MAX_HEAD, SWALLOWED, AsgiProtocol
+from modelwright.adapters.http.filling import SWALLOWED
+from modelwright.adapters.http.serve import MAX_HEAD, AsgiProtocol
 from tests.contracts.asgi_server import PROTOCOLS, Wire, body_of, reply, serving
 
 GET = b"GET /path HTTP/1.1\r\nhost: test\r\n\r\n"

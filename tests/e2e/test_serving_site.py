@@ -18,11 +18,13 @@ from tests.making.onnx_models import double
 
 pytestmark = pytest.mark.e2e
 
+PIXELS = 3 * 224 * 224
 MANIFEST = """
 schema: 1
 name: tensors
 models:
   double: {source: ./double.onnx, batching: {max_rows: 8, queue_rows: 64}}
+  picture: {source: ./picture.onnx}
   slow: {source: ./toy.json, engine: {kind: toy-tensor, options: {delay_ms: 100, crash: 99, load_ms: 1500}}}
 """
 
@@ -31,6 +33,7 @@ models:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("site")
     double(folder / "double.onnx")
+    double(folder / "picture.onnx", columns=PIXELS)
     (folder / "toy.json").write_bytes(b'{"toy": 1, "columns": 4}')
     with running(MANIFEST, folder=folder) as site:
         yield site
@@ -52,6 +55,23 @@ def test_tritons_client_infers_through_the_gateway(site: Site, *, binary_in: boo
     y = result.as_numpy("y")
     assert y is not None
     np.testing.assert_allclose(y.astype(np.float32), 2 * x, rtol=1e-6)
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+def test_pictures_go_through_wherever_their_bytes_begin(site: Site, rows: int) -> None:
+    x = np.random.default_rng(2).normal(size=(rows, PIXELS)).astype(np.float32)
+    given = triton.InferInput("x", [rows, PIXELS], "FP32")
+    given.set_data_from_numpy(x)
+    wanted = [triton.InferRequestedOutput("y"), triton.InferRequestedOutput("total", binary_data=False)]
+    with triton.InferenceServerClient(f"127.0.0.1:{site.port}") as client:
+        for length in range(1, 9):  # of the JSON part, which stands before them
+            result = client.infer(
+                "picture", [given], outputs=wanted, headers={"X-API-Key": site.key}, request_id="r" * length
+            )
+            np.testing.assert_array_equal(result.as_numpy("y"), 2 * x)
+            total = result.as_numpy("total")
+            assert total is not None
+            np.testing.assert_allclose(total.astype(np.float32), x.sum(axis=1), rtol=1e-2, atol=0.1)
 
 
 def test_tritons_client_reads_health_and_metadata_through_the_gateway(site: Site) -> None:

@@ -6,7 +6,9 @@ It knows no wire: paths, envelopes and models are each door's own.
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import msgspec
@@ -19,6 +21,8 @@ Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Header = tuple[bytes, bytes]
+Into = Callable[[memoryview], Awaitable[None]]
+"""Lets a body arrive in memory of just its size; raises Stopped when the client left meanwhile."""
 
 JSON: Header = (b"content-type", b"application/json")
 
@@ -75,6 +79,16 @@ def content_length(headers: Iterable[Header]) -> int | None:
 
 async def read_body(receive: Receive, *, limit: int, stated: int | None = None) -> bytes:
     """The whole body; raises TooLarge past `limit` bytes, and Stopped when the client left meanwhile."""
+    body, into = await begin_body(receive, limit=limit, stated=stated)
+    if into is None:
+        return body
+    whole = io.BytesIO(bytes(stated or 0))
+    await into(whole.getbuffer())
+    return whole.getvalue()  # what it was made with, not a copy
+
+
+async def begin_body(receive: Receive, *, limit: int, stated: int | None) -> tuple[bytes, Into | None]:
+    """The whole body, or what lets a large one of stated size arrive in memory; raises as `read_body` does."""
     if stated is not None and stated > limit:
         raise too_large(limit)
     message = await receive()
@@ -83,7 +97,17 @@ async def read_body(receive: Receive, *, limit: int, stated: int | None = None) 
     body: bytes = message.get("body", b"")
     if len(body) > limit:
         raise too_large(limit)
-    return body if not message.get("more_body", False) else await _read_on(receive, body, limit=limit)
+    if not message.get("more_body", False):
+        return body, None
+    into = message.get("modelwright.into")
+    if into is None or stated is None:
+        return await _read_on(receive, body, limit=limit), None
+    return b"", partial(_fill, into)
+
+
+async def _fill(into: Callable[[memoryview], Awaitable[bool]], memory: memoryview) -> None:
+    if not await into(memory):
+        raise _left()
 
 
 async def _read_on(receive: Receive, first: bytes, *, limit: int) -> bytes:

@@ -34,15 +34,13 @@ from modelwright.serving.plain.tensors import Decode, PlainTensors, no_images
 from modelwright.serving.runner import Pending, Runner
 from modelwright.serving.tuning import Memory, tuned
 from modelwright.serving.v2.answers import AnswerWriter
+from modelwright.serving.v2.arriving import read_binary
 from modelwright.serving.v2.describe import Description
 from modelwright.serving.v2.inputs import TensorsReader
-from modelwright.serving.v2.packed import read_coding, unpack
+from modelwright.serving.v2.packed import read_coding, unpacked
 from modelwright.serving.v2.raw import raw_request
 from modelwright.serving.v2.statistics import RequestCounts
 from modelwright.serving.v2.warm_up import zeros
-
-UNPACKED_HERE = 64 << 10
-"""Bytes of a compressed body from which on it is unpacked on a thread."""
 
 _log = logging.getLogger(__name__)
 
@@ -286,14 +284,9 @@ class V2Door:
             raise inference.runner.overloaded()
         self._arriving += held
         try:
-            body = await read_body(receive, limit=limit, stated=stated)
-            if framing.coding:
-                body = await self._unpacked(body, framing.coding)
-            arrived = self._clock.monotonic()
-            asked = _read_plain(inference, body, headers) if is_plain else _read(inference, body, head=framing.head)
+            asked, arrived = await self._asked(inference, receive, headers, framing=framing, is_plain=is_plain)
         finally:
             self._arriving -= held
-        del body  # its JSON is not kept while the request waits
         read = self._clock.monotonic()
         pending, arrays = await self._computed(inference, asked, receive=receive)
         computed = self._clock.monotonic()
@@ -302,10 +295,20 @@ class V2Door:
         self._requests.answered(pending, now=self._clock.now(), times=times)
         return [*headers, (v2.MACHINE_HEADER, b"%d" % math.ceil(pending.seconds * 1e6))], body
 
-    async def _unpacked(self, body: bytes, coding: bytes) -> bytes:
-        if len(body) < UNPACKED_HERE:
-            return unpack(body, coding, limit=self._limit)
-        return await asyncio.to_thread(unpack, body, coding, limit=self._limit)
+    async def _asked(
+        self, inference: _Inference, receive: Receive, headers: Sequence[Header], *, framing: Framing, is_plain: bool
+    ) -> tuple[_Asked, float]:
+        """A request, read and checked, and when it had arrived; its JSON is not kept while it waits."""
+        stated, head, limit = framing.stated, framing.head, self._limit
+        if head and not framing.coding and not is_plain:
+            content = await read_binary(receive, limit=limit, stated=stated, head=head)
+            arrived = self._clock.monotonic()
+            return _read(inference, content, head=head), arrived
+        body = await read_body(receive, limit=limit, stated=stated)
+        if framing.coding:
+            body = await unpacked(body, framing.coding, limit=limit)
+        arrived = self._clock.monotonic()
+        return _read_plain(inference, body, headers) if is_plain else _read(inference, body, head=head), arrived
 
     async def _computed(
         self, inference: _Inference, asked: _Asked, *, receive: Receive | None
@@ -336,7 +339,7 @@ class V2Door:
         return self._description.tell(method, path)
 
 
-def _read(inference: _Inference, body: bytes, *, head: int | None) -> _Asked:
+def _read(inference: _Inference, body: bytes | memoryview, *, head: int | None) -> _Asked:
     """What a request wants and brings; all checks are made here, before it waits. JSON bytes are not kept."""
     request, rest = v2.read_infer(body, head) if head != 0 else raw_request(inference.signature, body)
     plan = inference.writer.plan(request)

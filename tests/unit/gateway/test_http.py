@@ -16,7 +16,7 @@ from modelwright.core.errors.calls import (
     UnknownPath,
 )
 from modelwright.core.ports.clock import ManualClock
-from modelwright.gateway.http.body import SWALLOWED, Body, BodyBudget
+from modelwright.gateway.http.body import AHEAD, SWALLOWED, Body, BodyBudget
 from modelwright.gateway.http.exchange import Exchange
 from modelwright.gateway.http.paths import match
 from modelwright.gateway.http.tags import read_tags
@@ -137,6 +137,61 @@ def test_a_declared_length_is_enough_to_refuse() -> None:
     result, body = reading(declared=101 + SWALLOWED)
     assert isinstance(result, TooLarge)
     assert body.hang_up
+
+
+@pytest.mark.parametrize(
+    ("size", "room", "limit", "held", "kind"),
+    [
+        (AHEAD, AHEAD, AHEAD, [AHEAD], bytes),
+        (AHEAD, AHEAD, AHEAD - 1, [], TooLarge),
+        (AHEAD, AHEAD - 1, AHEAD, [], Overloaded),
+        (AHEAD + 1, 2 * AHEAD, 2 * AHEAD, [], bytes),
+    ],
+)
+def test_memory_for_a_large_body_is_counted_before_it_arrives(
+    size: int, room: int, limit: int, held: list[int], kind: type[Any]
+) -> None:
+    budget = BodyBudget(room)
+    content = bytes(range(256)) * (size // 256) + bytes(size % 256)
+    found: list[int] = []
+    asked = 0
+
+    async def into(memory: memoryview) -> bool:
+        found.append(budget.held)
+        memory[:] = content
+        return True
+
+    async def receive() -> dict[str, Any]:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            return {"type": "http.request", "body": b"", "more_body": True, "modelwright.into": into}
+        return {"type": "http.request", "body": content, "more_body": False}
+
+    body = Body(receive, declared=b"%d" % size, budget=budget)
+    result: Any
+    try:
+        result = asyncio.run(body.read(limit))
+    except CallError as error:
+        result = error
+    assert isinstance(result, kind)
+    assert not isinstance(result, bytes) or result == content
+    assert (found, budget.held) == (held, 0)
+
+
+def test_a_client_that_leaves_a_large_body_frees_its_place() -> None:
+    budget = BodyBudget()
+
+    async def into(memory: memoryview) -> bool:
+        assert budget.held == len(memory) == 100_000
+        return False
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": True, "modelwright.into": into}
+
+    with pytest.raises(Stopped):
+        asyncio.run(Body(receive, declared=b"100000", budget=budget).read(1 << 20))
+    assert budget.held == 0
 
 
 def test_a_body_without_end_is_left_alone_at_some_point() -> None:

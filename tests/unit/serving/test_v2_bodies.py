@@ -1,16 +1,20 @@
 """Bodies that are no plain V2 request: one tensor's bytes alone, and compressed ones, within their bounds."""
 
+import asyncio
 import gzip
 import zlib
+from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from modelwright.core.errors.calls import CallError, Malformed, TooLarge, Unprocessable
+from modelwright.core.errors.calls import CallError, Malformed, Stopped, TooLarge, Unprocessable
 from modelwright.core.ports.engines import Signature, TensorSpec
 from modelwright.serving.batching import Limits
-from modelwright.serving.http_v2 import UNPACKED_HERE
-from modelwright.serving.v2.packed import read_coding, unpack
+from modelwright.serving.v2.arriving import ALIGNED, read_binary
+from modelwright.serving.v2.packed import UNPACKED_HERE, read_coding, unpack
 from modelwright.serving.v2.raw import raw_request
 from tests.unit.serving.v2_client import Make, ask, body
 
@@ -126,3 +130,40 @@ async def test_names_of_classes_are_told(make: Make) -> None:
     assert told.json["outputs"][0]["data"] == ["2.000000:0:no"]
     config = (await ask(door, method="GET", path="/v2/models/toy/config")).json
     assert [output["label_filename"] for output in config["output"]] == ["labels", "labels"]
+
+
+@given(head=st.integers(1, 200), tail=st.integers(0, 100))
+def test_tensors_of_a_large_body_lie_where_arrays_may(head: int, tail: int) -> None:
+    content = bytes(range(100)) * 3
+
+    async def into(memory: memoryview) -> bool:
+        memory[:] = content[: head + tail]
+        return True
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": True, "modelwright.into": into}
+
+    found = asyncio.run(read_binary(receive, limit=1000, stated=head + tail, head=head))
+    assert isinstance(found, memoryview)
+    assert found.readonly
+    assert found == content[: head + tail]
+    assert not tail or np.frombuffer(found[head:], np.uint8).ctypes.data % ALIGNED == 0
+
+
+async def test_a_large_body_is_refused_before_there_is_memory_for_it() -> None:
+    async def receive() -> Any:
+        raise AssertionError("nothing is read of it")
+
+    with pytest.raises(TooLarge):
+        await read_binary(receive, limit=1000, stated=1001, head=10)
+
+
+async def test_a_client_that_leaves_a_large_body_is_told_of() -> None:
+    async def into(_memory: memoryview) -> bool:
+        return False
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": True, "modelwright.into": into}
+
+    with pytest.raises(Stopped):
+        await read_binary(receive, limit=1000, stated=100, head=10)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import http
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 Headers = Sequence[tuple[bytes, bytes]]
 
 JOINED = 64 << 10
 """A body up to this size travels in one write with its head."""
+LARGE = 64 << 10
+"""Bytes of a body past which an app may let it arrive where it stays."""
 
 _STATUS = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in http.HTTPStatus if status >= 200
@@ -45,6 +47,10 @@ class Line(Protocol):
         """Read more, if reading was paused."""
         ...
 
+    def fill(self, memory: memoryview) -> Callable[[], None]:
+        """Let the rest of the body arrive there, from its beginning; what it returns gives the memory up."""
+        ...
+
     def answered(self, exchange: Exchange) -> None:
         """The answer is complete."""
         ...
@@ -65,6 +71,7 @@ class Exchange:
         "_line",
         "_modern",
         "_pieces",
+        "_size",
         "_start",
         "_told",
         "_waiters",
@@ -92,6 +99,8 @@ class Exchange:
         self._expect = expect
         self._modern = scope["http_version"] != "1.0"
         self._pieces: list[bytes] = []
+        self._size = -1
+        """Bytes of the body that are stated, once somebody wants to know."""
         self._told = False
         self._waiters: list[asyncio.Future[None]] | None = None
         self._start: Any = None
@@ -113,12 +122,40 @@ class Exchange:
                 self._line.write(_CONTINUE)
             self._line.go_on()
             await self._news()
+        if self._size < 0:
+            self._size = 0 if self.whole else self._stated()
+            if self._size > LARGE:
+                return {"type": "http.request", "body": b"", "more_body": True, "modelwright.into": self.into}
         pieces = self._pieces
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         self._pieces = []
         self.held = 0
         self._told = self.whole
         return {"type": "http.request", "body": body, "more_body": not self.whole}
+
+    async def into(self, memory: memoryview) -> bool:
+        """Let a large body arrive in memory of just its size; False when the client left.
+
+        The first message of `receive` has no bytes and this function when so much is to come. It takes the place of
+        all further messages with bytes; who knows nothing of it goes on to receive them.
+        """
+        if len(memory) != self._size:
+            raise ValueError(f"{len(memory)} bytes of memory for {self._size} bytes of a body")
+        place = 0
+        for piece in self._pieces:
+            memory[place : place + len(piece)] = piece
+            place += len(piece)
+        self._pieces = []
+        self.held = 0
+        self._told = True
+        if not self.whole and not self.disconnected:
+            give_up = self._line.fill(memory[place:])
+            try:
+                while not (self.whole or self.disconnected):
+                    await self._news()
+            finally:
+                give_up()
+        return self.whole
 
     async def send(self, message: Any) -> None:
         """ASGI: the head, or a part of the body; waits while the client is slow."""
@@ -147,6 +184,16 @@ class Exchange:
             self.held = 0
             self._wake()
             line.answered(self)
+
+    def _stated(self) -> int:
+        """Bytes of the body, if nothing but their number says where it ends."""
+        size = 0
+        for name, value in self.scope["headers"]:
+            if name == b"content-length":
+                size = int(value)
+            elif name == b"transfer-encoding":
+                return 0
+        return size if self.keep_alive else 0
 
     # What the connection calls
 

@@ -95,12 +95,10 @@ class Connection(asyncio.Protocol):
         self._head_only = head_only
         self._deadlines = deadlines
         self._since = self._clock.now
-        send = self._outbox.write
         if len(body) <= JOINED:
-            send(transport, head + body if body else head)
+            self._outbox.write(transport, head + body if body else head)
         else:
-            send(transport, head)
-            send(transport, body)
+            transport.writelines((head, body))  # nothing of this connection waits to be sent
         return answer
 
     def give_up(self, answer: asyncio.Future[Response]) -> None:

@@ -17,6 +17,9 @@ from modelwright.core.ports.http import Origin
 
 FULL = 0.005
 """Seconds between two tries at a Unix socket that has no room for one more connection that waits."""
+LUMP = 1 << 20
+"""Bytes that a Unix socket takes at once, if the machine allows it: by itself it is 200 KB, and for each of them both
+processes are woken."""
 STAGGER = 0.25
 """Seconds that one address family gets before the other is tried beside it (RFC 8305, section 5)."""
 
@@ -112,6 +115,7 @@ async def _unix_socket(path: str) -> socket.socket:
     """Connected; waits while as many connections as may wait there for a busy process."""
     connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LUMP)
         connected.setblocking(False)  # noqa: FBT003 - the only way to say it
         while True:
             try:

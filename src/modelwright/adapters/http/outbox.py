@@ -6,6 +6,9 @@ Waking another process costs several microseconds, as much as a tenth of a call.
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import sys
+import termios
 
 SMALL = 16 << 10
 """Larger pieces leave at once: joining hands would cost memory and help nobody."""
@@ -41,3 +44,12 @@ class Outbox:
         for transport, data in held:
             if not transport.is_closing():
                 transport.write(data)
+
+
+def untaken(transport: asyncio.Transport) -> int:
+    """Bytes that wait for the client here and, if there are any, those in the kernel, which takes ours in lumps."""
+    waiting = transport.get_write_buffer_size()
+    if not waiting:
+        return 0
+    in_kernel = fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4))
+    return waiting + int.from_bytes(in_kernel, sys.byteorder)

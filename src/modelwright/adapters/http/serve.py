@@ -7,13 +7,11 @@ request. It speaks no TLS and no WebSocket.
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
 import socket
 import struct
-import sys
-import termios
 from collections import deque
+from collections.abc import Callable
 from typing import Any, cast
 from urllib.parse import unquote
 
@@ -21,6 +19,8 @@ import httptools
 
 from modelwright.adapters.http.answer import Exchange, refusal
 from modelwright.adapters.http.brief import whole_post
+from modelwright.adapters.http.filling import SWALLOWED, Filling, OnlyBody, Sipping
+from modelwright.adapters.http.outbox import untaken
 from modelwright.adapters.http.scope import ASGI, address, split_target
 from modelwright.adapters.http.together import Gate, ServerState, outbox_of
 
@@ -28,8 +28,6 @@ MAX_HEAD = 64 << 10
 """Bytes of a request's line and headers together."""
 HELD = 64 << 10
 """Bytes of a body that wait for the app before the connection stops reading."""
-SWALLOWED = 64 << 20
-"""Bytes of a body that are read and thrown away once the request is answered; past them we hang up."""
 HALF_CLOSED = 0.5
 """Seconds for which an answer goes on when a TCP client has ended its side of the connection: one that still listens
 cannot be told from one that is gone. On a Unix socket our own gateway is the client, and it never listens on."""
@@ -60,8 +58,7 @@ class AsgiProtocol(asyncio.Protocol):
         self._outbox = outbox_of(server_state, self._loop)
         self._gate: Gate | None = getattr(server_state, "gate", None)
         self._patience = float(config.timeout_keep_alive)
-        self._parser = httptools.HttpRequestParser(self)
-        self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._parser = self._new_parser()
         self._client = self._server = address(None)
         self._running: Exchange | None = None
         self._queue: deque[Exchange] = deque()
@@ -228,8 +225,34 @@ class AsgiProtocol(asyncio.Protocol):
     def go_on(self) -> None:
         """Read more, unless requests wait."""
         if self._paused and not self._queue and not self._deaf:
-            self._paused = False
-            self.transport.resume_reading()
+            self._read_by(self)
+
+    def fill(self, memory: memoryview) -> Callable[[], None]:
+        """Let the rest of the body arrive there; what it returns gives the memory up."""
+        filling = Filling(self, memory)
+        self._read_by(filling)
+        return filling.give_up
+
+    def filled(self) -> None:
+        """The body has arrived, past the parser; what follows is likely to be like it."""
+        self._parser = self._new_parser()
+        self._read_by(Sipping(self))
+        self.on_message_complete()
+
+    def sipped(self) -> None:
+        """Let the app say where the rest of a body shall be; read as usual when it was small."""
+        exchange = cast("Exchange", self.cycle)
+        if self._paused:
+            return  # who goes on reads as usual
+        if self._in_head or exchange.response_complete:
+            self._read_by(self)
+        elif exchange.held:
+            self._pause()
+
+    def hang_up(self) -> None:
+        """Close, and hear nothing more."""
+        self._deaf = True
+        self.close()
 
     def answered(self, exchange: Exchange) -> None:
         """Close, or take the next request."""
@@ -254,6 +277,18 @@ class AsgiProtocol(asyncio.Protocol):
         self._state.tasks.add(task)
         task.add_done_callback(exchange.ended)
 
+    def _new_parser(self) -> httptools.HttpRequestParser:
+        parser = httptools.HttpRequestParser(self)
+        parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        return parser
+
+    def _read_by(self, protocol: asyncio.BaseProtocol) -> None:
+        """How bytes are read is decided where reading begins."""
+        self._paused = False
+        self.transport.pause_reading()
+        self.transport.set_protocol(protocol)
+        self.transport.resume_reading()
+
     def _turned_away(self, data: bytes) -> bool:
         """Whether this was a whole request between two others, which is answered unread."""
         free = self.cycle is None or (self.cycle.response_complete and self.cycle.keep_alive and self._in_head)
@@ -275,8 +310,7 @@ class AsgiProtocol(asyncio.Protocol):
         if not unwanted:
             self._refuse(431)
         elif self._size > SWALLOWED:
-            self._deaf = True
-            self.close()
+            self.hang_up()
 
     def _unreadable(self, error: Exception) -> None:
         log.warning("a request cannot be read: %s", error)
@@ -292,8 +326,7 @@ class AsgiProtocol(asyncio.Protocol):
             return
         elif exchange is self._running and not exchange.response_started:
             self.write(refusal(status))
-        self._deaf = True
-        self.close()
+        self.hang_up()
 
     def _stop_listening(self) -> None:
         """Answer what has arrived, then close."""
@@ -315,7 +348,7 @@ class AsgiProtocol(asyncio.Protocol):
             self._stop_listening()
             return
         exchange.whole = exchange.keep_alive = self._in_head = False
-        self._parser = httptools.HttpRequestParser(_OnlyBody(self))
+        self._parser = httptools.HttpRequestParser(OnlyBody(self))
         head = b"".join(b"%b: %b\r\n" % pair for pair in framing)
         try:
             self._parser.feed_data(b"POST / HTTP/1.1\r\nconnection: close\r\n%b\r\n" % head)
@@ -341,7 +374,7 @@ class AsgiProtocol(asyncio.Protocol):
         taken nothing of an answer since then is cut, since closing would wait for it.
         """
         transport = self.transport
-        unsent, blocked = self._untaken(), self.writable
+        unsent, blocked = untaken(transport), self.writable
         held_back = transport.is_closing() or (blocked is not None and blocked is self._blocked)
         if held_back and unsent and unsent == self._unsent:
             transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
@@ -354,22 +387,6 @@ class AsgiProtocol(asyncio.Protocol):
             transport.close()
         self._seen = self._requests
         self._timer = self._loop.call_later(self._patience, self._look)
-
-    def _untaken(self) -> int:
-        """Bytes that wait for the client here and, if there are any, those in the kernel, which takes ours in lumps."""
-        waiting = self.transport.get_write_buffer_size()
-        if not waiting:
-            return 0
-        in_kernel = fcntl.ioctl(self.transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4))
-        return waiting + int.from_bytes(in_kernel, sys.byteorder)
-
-
-class _OnlyBody:
-    """What a parser tells that reads one body, whose head is known."""
-
-    def __init__(self, connection: AsgiProtocol) -> None:
-        self.on_body = connection.on_body
-        self.on_message_complete = connection.on_message_complete
 
 
 _RESET = struct.pack("ii", 1, 0)

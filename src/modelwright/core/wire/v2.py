@@ -135,7 +135,7 @@ def read_header_length(value: bytes | None) -> int | None:
     return int(value)
 
 
-def read_infer(body: bytes, header_length: int | None) -> tuple[InferRequest, memoryview]:
+def read_infer(body: bytes | memoryview, header_length: int | None) -> tuple[InferRequest, memoryview]:
     """The JSON part and the binary part behind it (empty without the extension); raises Malformed."""
     whole = memoryview(body)
     header, rest = (whole, whole[:0]) if header_length is None else _cut(whole, header_length)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -12,6 +13,8 @@ Receive = Callable[[], Awaitable[Any]]
 
 SWALLOWED = 32 << 20
 """Bytes past the limit that are read and thrown away, so that the client hears the refusal; past them we hang up."""
+AHEAD = 4 << 20
+"""Bytes of a body for which there is memory before they have arrived; a larger one takes it as they come."""
 
 
 class BodyBudget:
@@ -64,7 +67,10 @@ class Body:
             if len(body) > limit:
                 raise _too_large(limit)
             return body
+        into = message.get("modelwright.into")
         try:
+            if into is not None and declared <= AHEAD:
+                return await self._fill(declared, into)
             return await self._gather(body, limit)
         finally:
             self._budget.give(self._taken)
@@ -100,6 +106,14 @@ class Body:
                 raise _too_large(limit)
             self._take(len(pieces[-1]))
         return b"".join(pieces)
+
+    async def _fill(self, size: int, into: Callable[[memoryview], Awaitable[bool]]) -> bytes:
+        """The door lets it arrive where it stays."""
+        self._take(size)
+        whole = io.BytesIO(bytes(size))
+        if not await into(whole.getbuffer()):
+            raise _left()
+        return whole.getvalue()  # what it was made with, not a copy
 
     async def _swallow(self, room: int, *, more: bool) -> None:
         while more:

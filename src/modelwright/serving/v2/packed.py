@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 
 from modelwright.core.errors.calls import Malformed, Unprocessable
 from modelwright.serving.door import too_large
 
+UNPACKED_HERE = 64 << 10
+"""Bytes of a compressed body from which on it is unpacked on a thread."""
 _WINDOWS = {b"gzip": 16 + zlib.MAX_WBITS, b"x-gzip": 16 + zlib.MAX_WBITS, b"deflate": zlib.MAX_WBITS}
 """By content-encoding: what zlib calls the form (RFC 1952, RFC 1950)."""
 
@@ -23,6 +26,13 @@ def read_coding(value: bytes) -> bytes:
             param="content-encoding",
         )
     return coding
+
+
+async def unpacked(body: bytes, coding: bytes, *, limit: int) -> bytes:
+    """As `unpack` does, on a thread if it takes long."""
+    if len(body) < UNPACKED_HERE:
+        return unpack(body, coding, limit=limit)
+    return await asyncio.to_thread(unpack, body, coding, limit=limit)
 
 
 def unpack(body: bytes, coding: bytes, *, limit: int) -> bytes:

@@ -14,14 +14,14 @@ from modelwright.core.wire.v2 import ITEM_BYTES, InferRequest, RequestInput
 _REMEDY = "send a V2 request, with inference-header-content-length as the length of its JSON part"
 
 
-def raw_request(signature: Signature, body: bytes) -> tuple[InferRequest, memoryview]:
+def raw_request(signature: Signature, body: bytes | memoryview) -> tuple[InferRequest, memoryview]:
     """The request and its bytes; all outputs go as bytes. Raises Malformed when the shape cannot be told."""
     if len(signature.inputs) != 1:
         names = ", ".join(spec.name for spec in signature.inputs)
         raise Malformed(f"the body is bytes alone, but the model takes {names}", hint=_REMEDY)
     (spec,) = signature.inputs
     if spec.datatype == "BYTES":
-        shape, rest = _one(spec), memoryview(len(body).to_bytes(4, "little") + body)
+        shape, rest = _one(spec), memoryview(b"".join((len(body).to_bytes(4, "little"), body)))
     else:
         shape, rest = _shape(spec, len(body), batches=signature.batches), memoryview(body)
     item = RequestInput(spec.name, shape, spec.datatype, {"binary_data_size": len(rest)})
