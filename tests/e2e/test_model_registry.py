@@ -181,7 +181,8 @@ def test_a_damaged_file_is_not_served(alone: Site) -> None:
     cached.write_bytes(content)
     os.kill(alone.part("serving-kept-0").pid, signal.SIGKILL)
     broken = alone.wait_for("serving-kept-0", "broken")
-    assert "has the digest" in broken.detail
+    assert "was damaged since it was fetched: it has the digest" in broken.detail
+    assert "start it again: it is fetched anew" in broken.detail
     assert alone.call("POST", "/v2/models/far/infer", SEVEN).status == 200
 
 

@@ -15,14 +15,35 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from modelwright.app.artifacts.digests import PREFIX
+from modelwright.app.artifacts.digests import PREFIX, digest_of
 from modelwright.core.errors.artifacts import ArtifactError
 from modelwright.core.quantities import told_size
 
-INCOMING = "incoming"
+FOLDER = "artifacts"
+"""In the state directory: `blobs/` of the registry, `cache/` of what was fetched."""
+INCOMING, DAMAGED = "incoming", "damaged"
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 STALE = 7 * 24 * 3600.0
 """Seconds after which what was never completed is thrown away."""
+
+
+def cache_of(state: Path) -> Path:
+    """Where it is."""
+    return state / FOLDER / "cache"
+
+
+def suspect(cache: Path, digest: str) -> bool:
+    """What lies there under this digest was found to be something else: whoever needs it next looks for himself.
+
+    False when that could not be written down, or nothing is there.
+    """
+    name = digest.removeprefix(PREFIX)
+    with suppress(OSError):
+        if (cache / name).exists():
+            (cache / DAMAGED).mkdir(exist_ok=True)
+            (cache / DAMAGED / name).touch()
+            return True
+    return False
 
 
 class Cache:
@@ -39,7 +60,7 @@ class Cache:
         entry = self._entry(digest)
         with suppress(FileNotFoundError, NotADirectoryError):
             found = next(entry.iterdir(), None)
-            if found is not None:
+            if found is not None and self._is_right(found, digest):
                 os.utime(entry)
                 self._held.add(digest)
                 return found
@@ -117,13 +138,22 @@ class Cache:
             self._entry(digest).rename(gone)
         shutil.rmtree(gone, ignore_errors=True)
 
+    def _is_right(self, found: Path, digest: str) -> bool:
+        """Whether it still is what it was; it is read only when somebody has found that it is not."""
+        told = self._folder / DAMAGED / digest.removeprefix(PREFIX)
+        if told.exists():
+            if digest_of(found) != digest:
+                self.drop(digest)
+            told.unlink(missing_ok=True)
+        return found.exists()
+
     def _entry(self, digest: str) -> Path:
         return self._folder / digest.removeprefix(PREFIX)
 
     def _entries(self) -> list[Path]:
         if not self._folder.exists():
             return []
-        return [path for path in self._folder.iterdir() if path.name != INCOMING and path.is_dir()]
+        return [path for path in self._folder.iterdir() if path.name not in {INCOMING, DAMAGED} and path.is_dir()]
 
     def _sweep(self, keep: Path) -> None:
         """What was never completed: after a time, and sooner when so much of it is there that it passes the bound."""

@@ -17,13 +17,13 @@ from modelwright.app.manifest.sections.models import ModelSection
 from modelwright.app.models.bring import bring
 from modelwright.app.models.types import ModelShown
 from modelwright.app.pipelines.plan import files_of, located_whole
-from modelwright.app.sources.cache import Cache
+from modelwright.app.sources.cache import FOLDER, Cache, cache_of
 from modelwright.app.sources.fetch import Told, fetch_https, fetch_object
 from modelwright.app.sources.located import Located
 from modelwright.app.sources.reference import HTTPS, REGISTRY, S3, file_name, form_of, in_bucket, in_registry
 from modelwright.app.sources.remembered import Meaning, Remembered
 from modelwright.app.sources.section import ArtifactsSection
-from modelwright.app.sources.stores import FOLDER, open_blobs, open_bucket
+from modelwright.app.sources.stores import open_blobs, open_bucket
 from modelwright.core.errors.artifacts import ArtifactDamaged, ArtifactMissing, SourceUnavailable
 from modelwright.core.errors.registry import RegistryError
 from modelwright.core.errors.starting import StartError
@@ -64,7 +64,7 @@ class Sources:
         self._look_up = look_up
         self._tls = tls
         self.say = say
-        self._cache = Cache(state / FOLDER / "cache", most=parse_size(self._section.cache))
+        self._cache = Cache(cache_of(state), most=parse_size(self._section.cache))
         self._remembered = Remembered(state / FOLDER)
         self._found: dict[tuple[str, str], Located] = {}
         """By source and stated digest."""

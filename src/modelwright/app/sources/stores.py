@@ -7,13 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from modelwright.adapters.blobs.local import LocalBlobs
+from modelwright.app.sources.cache import FOLDER
 from modelwright.app.sources.reference import S3, form_of, in_bucket
 from modelwright.app.sources.section import ArtifactsSection
 from modelwright.core.errors.starting import MissingExtra
 from modelwright.core.ports.registry import BlobStore
-
-FOLDER = "artifacts"
-"""In the state directory: `blobs/` of the registry, `cache/` of what was fetched."""
 
 
 def open_blobs(section: ArtifactsSection, *, state: Path, base: Path) -> BlobStore:

@@ -23,6 +23,7 @@ from modelwright.app.plugins import (
     text_codec,
     text_engine,
 )
+from modelwright.app.sources.cache import cache_of, suspect
 from modelwright.app.system import SystemClock, resident_mb
 from modelwright.app.wiring.tuning import memory_of
 from modelwright.core.contracts.events import Event
@@ -60,7 +61,7 @@ class ServingParts:
         self._spec = spec
         self._writer = LineWriter()
         self._lines = EventLines(spec.name)
-        self._state = spec.state
+        self.state = spec.state
         self._base = Path(spec.base)
         configure_logging(spec.name, write=self._writer.write, level=spec.log_level)
 
@@ -95,7 +96,7 @@ class ServingParts:
                 raise StartError(f"model {part.model} speaks {part.wire!r}, which no door does", hint="v2 or openai")
 
     def _tensor_door(self, part: ModelPart, config: EngineConfig, engine: TensorEngine) -> V2Door:
-        tuning = memory_of(part, self._state) if part.tune else None
+        tuning = memory_of(part, self.state) if part.tune else None
         model = msgspec.structs.replace(_tensor_model(part), config=config, tuning=tuning)
         return V2Door(model, engine, clock=self.clock, tell=self.tell, decode=decode_image)
 
@@ -146,14 +147,15 @@ class ServingParts:
         )
 
 
-def check_file(part: ModelPart) -> str:
+def check_file(part: ModelPart, *, state: str = "") -> str:
     """The marks of the file or folder, SEALED where nobody writes it.
 
     Raises BadModelFile unless it is the one of the stated digest. It is read for that only where somebody promised the
-    digest, or where it was written since the digest was taken.
+    digest, or where it was written since the digest was taken. What was fetched into `state` and is damaged there is
+    fetched anew by the next start.
     """
     if part.pipeline is not None:
-        return "\n".join(check_file(one) for one in files_of(part))
+        return "\n".join(check_file(one, state=state) for one in files_of(part))
     if not part.path:
         return ""
     path = Path(part.path)
@@ -162,6 +164,12 @@ def check_file(part: ModelPart) -> str:
         return marks
     found = digest_of_model(path)
     if found != part.digest:
+        if state and not part.marks and suspect(cache_of(Path(state)), part.digest):
+            raise BadModelFile(
+                f"{part.path} was damaged since it was fetched: it has the digest {found}, not {part.digest}",
+                hint="stop modelwright up and start it again: it is fetched anew",
+                place=f"model {part.model}",
+            )
         raise BadModelFile(
             f"{part.path} has the digest {found}, not {part.digest}"
             + ("" if part.promised else ", which it had when modelwright up looked at it"),

@@ -87,7 +87,7 @@ class ServingWorker:
         """The engine's library is imported on a thread, so that requests are answered meanwhile."""
         part = self._part
         try:
-            marks = await asyncio.to_thread(check_file, part)
+            marks = await asyncio.to_thread(check_file, part, state=self._parts.state)
             self._door = door = await asyncio.to_thread(self._parts.door, part, on_lost=self._lost)
             self._registry.register(door)
             took = await door.start()

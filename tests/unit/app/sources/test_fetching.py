@@ -14,10 +14,13 @@ from modelwright.app.manifest.sections.models import ModelSection
 from modelwright.app.models.desk import ModelDesk
 from modelwright.app.models.push import Told, pack, send
 from modelwright.app.models.types import ModelShown, ModelWish
+from modelwright.app.parts import ModelPart
+from modelwright.app.sources.cache import cache_of, suspect
+from modelwright.app.wiring.serving import SEALED, check_file
 from modelwright.core.contracts.model import ModelVersion
 from modelwright.core.errors.artifacts import ArtifactDamaged, ArtifactError, ArtifactMissing, SourceUnavailable
 from modelwright.core.errors.registry import NotRegistered
-from modelwright.core.errors.starting import StartError
+from modelwright.core.errors.starting import BadModelFile, StartError
 from modelwright.core.ports.clock import ManualClock
 from tests.making.file_server import FileServer
 from tests.making.s3_server import REGION, S3Server
@@ -145,6 +148,25 @@ def test_what_was_used_longest_ago_goes_and_what_serves_stays(make: Make, server
     serving.hold([digests[0], digests[1]])
     serving.locate(f"{server.url}/2", digests[2])
     assert here() == [True, True, True, False]
+
+
+def test_what_was_damaged_here_is_not_loaded_and_fetched_anew(make: Make, server: FileServer, tmp_path: Path) -> None:
+    server.files["/m"] = CONTENT
+    found = make().locate(f"{server.url}/m", DIGEST)
+    part = ModelPart(model="m", engine="x", wire="v2", path=found.path, digest=DIGEST, promised=True)
+    state = str(tmp_path / "state")
+    assert check_file(part, state=state) == SEALED
+    for damaged in (CONTENT[:-1] + bytes([CONTENT[-1] ^ 1]), CONTENT[:100]):
+        Path(found.path).chmod(0o644)
+        Path(found.path).write_bytes(damaged)
+        with pytest.raises(BadModelFile, match=r"model m: .* was damaged since .* .stop modelwright up and start it"):
+            check_file(part, state=state)
+        assert make().locate(f"{server.url}/m", DIGEST) == found
+        assert check_file(part, state=state) == SEALED
+    server.asked.clear()
+    assert suspect(cache_of(tmp_path / "state"), DIGEST)
+    assert make().locate(f"{server.url}/m", DIGEST) == found
+    assert not server.asked, "it was right after all"
 
 
 @pytest.fixture
