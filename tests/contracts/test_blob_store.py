@@ -8,8 +8,10 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -156,6 +158,42 @@ def test_what_is_not_there_is_named_and_dropping_it_is_no_fault(place: Place, fi
     place.store.drop(DIGEST)
     place.store.drop(DIGEST)
     assert not list(place.store.held())
+
+
+def test_what_was_put_there_again_is_not_dropped_as_old(place: Place, file: Path) -> None:
+    before = time.time() - 50_000
+    place.store.put(file, DIGEST)
+    place.age(100_000)
+    place.store.put(file, DIGEST)
+    assert not place.store.drop(DIGEST, before=before)
+    place.age(100_000)
+    assert place.store.drop(DIGEST, before=before)
+    assert not place.store.drop(DIGEST)
+    assert not list(place.store.held())
+
+
+def test_a_file_that_somebody_clears_away_just_when_it_is_put_is_there(file: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "blobs"
+    for _ in range(100):
+        LocalBlobs(folder).put(file, DIGEST)
+        os.utime(folder / NAME, (1, 1))
+        start = threading.Barrier(2)
+        with ThreadPoolExecutor(2) as both:
+            putting = both.submit(lambda: (start.wait(), LocalBlobs(folder).put(file, DIGEST)))  # noqa: B023 - waited for
+            both.submit(lambda: (start.wait(), LocalBlobs(folder).drop(DIGEST, before=1000.0)))  # noqa: B023
+            putting.result()
+        assert [blob.digest for blob in LocalBlobs(folder).held()] == [DIGEST]
+
+
+def test_who_may_read_what_is_kept_is_the_umask_s_business(file: Path, tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        LocalBlobs(tmp_path / "blobs").put(file, DIGEST)
+        LocalBlobs(tmp_path / "blobs").fetch(DIGEST, tmp_path / "to")
+    finally:
+        os.umask(before)
+    for path in (tmp_path / "blobs" / NAME, tmp_path / "to"):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o400
 
 
 @pytest.mark.parametrize("word", ["", "sha256:../../etc/passwd", "md5:00", f"sha256:{'A' * 64}", f"{OTHER}/"])

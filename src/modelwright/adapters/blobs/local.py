@@ -11,10 +11,11 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from math import inf
 from pathlib import Path
 from typing import BinaryIO
 
-from modelwright.adapters.blobs.names import check_file, copy_checked, digest_from, missing, name_of
+from modelwright.adapters.blobs.names import copy_checked, digest_from, missing, name_of
 from modelwright.core.errors.artifacts import ArtifactDamaged, SourceUnavailable
 from modelwright.core.ports.registry import Blob
 
@@ -36,14 +37,13 @@ class LocalBlobs:
     def put(self, file: Path, digest: str) -> bool:
         kept = self._folder / name_of(digest)
         with self._explained():
-            if kept.exists() and self._is_whole(kept, digest):
-                os.utime(kept)
+            if self._is_kept(kept, digest):
                 return False
             kept.parent.mkdir(parents=True, exist_ok=True)
             with file.open("rb") as source, self._incoming() as (part, out):
                 copy(source, out, digest=digest, place=str(file))
                 out.flush()
-                os.fchmod(out.fileno(), _READ_ONLY)
+                _close(out)
                 os.fsync(out.fileno())
                 part.replace(kept)
             _sync(kept.parent)
@@ -75,15 +75,23 @@ class LocalBlobs:
                 if digest is not None:
                     yield Blob(digest=digest, size=found.st_size, since=found.st_mtime)
 
-    def drop(self, digest: str) -> None:
-        with self._explained():
-            (self._folder / name_of(digest)).unlink(missing_ok=True)
+    def drop(self, digest: str, *, before: float = inf) -> bool:
+        kept = self._folder / name_of(digest)
+        with self._explained(), suppress(FileNotFoundError), kept.open("rb") as held, suppress(BlockingIOError):
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if kept.stat().st_mtime < before:
+                kept.unlink()
+                return True
+        return False
 
-    def _is_whole(self, kept: Path, digest: str) -> bool:
-        """One that is damaged is put there anew."""
+    def _is_kept(self, kept: Path, digest: str) -> bool:
+        """Whether it is there and whole, and counts as new from now on; one that is damaged is put there anew."""
         try:
-            check_file(kept, digest)
-        except ArtifactDamaged:
+            with kept.open("rb") as held:
+                fcntl.flock(held, fcntl.LOCK_SH)  # nobody drops it meanwhile
+                copy_checked(held.read, None, digest=digest, place=str(kept))
+                os.utime(kept)
+        except (FileNotFoundError, ArtifactDamaged):
             return False
         return True
 
@@ -122,7 +130,7 @@ def write_checked(source: BinaryIO, to: Path, *, digest: str, place: str) -> Non
     try:
         with to.open("xb") as out:
             copy(source, out, digest=digest, place=place)
-            os.fchmod(out.fileno(), _READ_ONLY)
+            _close(out)
     except FileExistsError:
         raise
     except BaseException:
@@ -139,6 +147,11 @@ def copy(source: BinaryIO, out: BinaryIO, *, digest: str, place: str) -> None:
         return
     with Path(f"/proc/self/fd/{out.fileno()}").open("rb") as written:
         copy_checked(written.read, None, digest=digest, place=place)
+
+
+def _close(out: BinaryIO) -> None:
+    """Nobody writes it from now on; who reads it, the umask says."""
+    os.fchmod(out.fileno(), os.fstat(out.fileno()).st_mode & _READ_ONLY)
 
 
 def _linked(kept: Path, to: Path) -> bool:

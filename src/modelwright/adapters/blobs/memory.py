@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Iterator
+from math import inf
 from pathlib import Path
 
 from modelwright.adapters.blobs.local import write_checked
@@ -36,5 +37,8 @@ class MemoryBlobs:
         for digest, (content, since) in self._held.items():
             yield Blob(digest=digest, size=len(content), since=since)
 
-    def drop(self, digest: str) -> None:
-        self._held.pop(digest, None)
+    def drop(self, digest: str, *, before: float = inf) -> bool:
+        is_old = digest in self._held and self._held[digest][1] < before
+        if is_old:
+            del self._held[digest]
+        return is_old

@@ -6,6 +6,7 @@ import hashlib
 import io
 import time
 from collections.abc import Iterator
+from math import inf
 from pathlib import Path
 
 from modelwright.adapters.blobs.local import write_checked
@@ -57,8 +58,13 @@ class S3Blobs:
             if digest is not None:
                 yield Blob(digest=digest, size=found.size, since=found.since)
 
-    def drop(self, digest: str) -> None:
-        self._bucket.remove(self._prefix + name_of(digest))
+    def drop(self, digest: str, *, before: float = inf) -> bool:
+        key = self._prefix + name_of(digest)
+        held = self._bucket.look(key)
+        is_old = held is not None and held.since < before
+        if is_old:
+            self._bucket.remove(key)
+        return is_old
 
 
 def mark_of(file: Path) -> tuple[str, ...]:

@@ -106,9 +106,8 @@ class ModelOffice:
         owned = set(self._do("GET /blobs", list[str], act=lambda desk: desk.owned()))
         left = [blob for blob in held if blob.digest not in owned]
         old = [blob for blob in left if blob.since < before]
-        for blob in old:
-            blobs.drop(blob.digest)
-        return Swept(dropped=len(old), freed=sum(blob.size for blob in old), kept=len(left) - len(old))
+        gone = [blob for blob in old if blobs.drop(blob.digest, before=before)]  # not what somebody puts there again
+        return Swept(dropped=len(gone), freed=sum(blob.size for blob in gone), kept=len(left) - len(gone))
 
     def _do(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import inf
 from pathlib import Path
 from typing import Protocol
 
@@ -89,6 +90,9 @@ class BlobStore(Protocol):
         """Everything that is kept."""
         ...
 
-    def drop(self, digest: str) -> None:
-        """Keep it no longer; nothing happens when it is not there."""
+    def drop(self, digest: str, *, before: float = inf) -> bool:
+        """Keep it no longer, if it was put there before (Unix seconds) and nobody puts it there now.
+
+        False when it stays, or is not there.
+        """
         ...
