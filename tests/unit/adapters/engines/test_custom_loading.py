@@ -49,7 +49,13 @@ def config(**fields: Any) -> EngineConfig:
         ),
         ("\n\nx = 1 / 0\n", r"\.py, line 3: ZeroDivisionError"),
         ("raise SystemExit(3)\n", r"\.py, line 1: SystemExit: 3"),
-        ("class Other: ...\nModel = 3\n", r"something else than a class Model"),
+        (
+            "class Other: ...\nModel = 3\n",
+            r"Model in module custom_\d+ is of type int, and no class .*its classes are Other",
+        ),
+        ("\ndef Model(name): ...\n", r"\.py, line 2: Model in module custom_\d+ is a function.*method predict"),
+        ("class Modell: ...\n", r"has no class Model did you mean Modell\?"),
+        ("from .other import x\n", r"\.py, line 1: ImportError.*leave the dot out"),
         ("class Other: ...\n", r"has no class Model.*Other"),
     ],
 )
@@ -68,6 +74,13 @@ def test_a_module_that_is_missing_is_named(tmp_path: Path) -> None:
     assert str(tmp_path) in caught.value.hint
 
 
+def test_a_file_that_is_called_as_a_module_of_python_is_told(tmp_path: Path) -> None:
+    (tmp_path / "json.py").write_text("class Model: ...\n")
+    with pytest.raises(StartError, match=r"and not json\.py") as caught:
+        find_class(Home(kind="python:json:Model", folders=(str(tmp_path),), place="model m"))
+    assert "another name" in caught.value.hint
+
+
 def test_load_gets_what_it_asks_for(write: Write, tmp_path: Path) -> None:
     load = "def load(self, options, path, threads=9, extra=3):\n        self.seen = (options, path, threads, extra)"
     home = write(f"class Model:\n    {load}\n")
@@ -78,10 +91,18 @@ def test_load_gets_what_it_asks_for(write: Write, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("class Model:\n    def load(self, weights): ...\n", "asks for 'weights'"),
+        ("class Model:\n    def load(self, weights): ...\n", r"line 2: Model.load asks for 'weights'"),
+        ("class Model:\n    def load(self, option): ...\n", r"asks for 'option'.*did you mean options\?"),
+        ("class Model:\n    def predct(self): ...\n", r"line 2: Model has no method predict, but one called predct"),
+        (
+            "class Model:\n    def predict(name: str): ...\n",
+            r"line 2: predict does not begin with `self`.*def predict\(self",
+        ),
+        ("class Model:\n    def predict(): ...\n", r"line 2: predict does not begin with `self`"),
+        ("class Model:\n    def predict(self):\n        yield 1\n", r"line 2: predict yields pieces.*predict_stream"),
         ("class Model:\n    def load(self):\n        raise OSError('gone')\n", r"line 3: OSError: gone"),
-        ("class Model:\n    def __init__(self, x): ...\n", "TypeError"),
-        ("class Model: ...\n", "has no method predict"),
+        ("class Model:\n    def __init__(self, x): ...\n", r"line 2: Model\(\) needs 'x'.*engine.options"),
+        ("\nclass Model: ...\n", r"line 2: Model has no method predict"),
         ("class Model:\n    predict = 3\n", "predict is no method"),
         ("class Model:\n    def predict(self, **more): ...\n", r"line 2: the method takes \*\*more"),
         ("class Model:\n    def predict_stream(self): return []\n", "does not yield"),
@@ -89,14 +110,17 @@ def test_load_gets_what_it_asks_for(write: Write, tmp_path: Path) -> None:
 )
 def test_a_class_that_cannot_be_served_is_told_with_its_line(write: Write, text: str, words: str) -> None:
     home = write(text)
-    with pytest.raises(StartError, match=words):
+    with pytest.raises(StartError) as caught:
         PlainCustomEngine(find_class(home), home).load(config())
+    assert re.search(words, f"{caught.value.message} {caught.value.hint}"), caught.value
 
 
 @pytest.mark.parametrize(
     ("declared", "words"),
     [
         ("inputs = {}", "declares no inputs"),
+        ("inputs = {'y': Tensor('FP32', -1)}; outputs = inputs", r"declares the input 'y', and its predict takes x"),
+        ("inputs = {'x': Tensor('FP32', -1), 'y': Tensor('FP32', -1)}; outputs = inputs", r"the input 'y', and its"),
         ("inputs = {'x': 'FP32'}", r"declares inputs\['x'\] as no Tensor"),
         ("inputs = {'x': Tensor('FP32', -1)}", "declares no outputs"),
     ],
@@ -162,6 +186,24 @@ def test_prints_become_whole_lines_of_the_log(caplog: pytest.LogCaptureFixture) 
     out.flush()
     print("\n\nlast", file=out)
     assert caplog.messages == ["one two", "half", "last"]
+    print("careful", file=Prints(logging.getLogger("app.models"), logging.WARNING))
+    assert caplog.records[-1].levelname == "WARNING"
+
+
+def test_what_the_log_says_of_itself_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    logger = logging.getLogger("app.models.self")
+    out = Prints(logger)
+
+    class Complaining(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            print("no room for", record.getMessage(), file=out)
+
+    logger.addHandler(Complaining())
+    print("one", file=out)
+    assert caplog.messages == []
+    caplog.set_level(logging.INFO)
+    print("two", file=out)
+    assert caplog.messages == ["two"]
 
 
 BATCHES = """
@@ -179,6 +221,8 @@ class Model:
             case "none":
                 return {"y": x}
             case "exit":
+                raise ZeroDivisionError("the password is 1234")
+            case "late" if (x == 9).any():
                 raise ZeroDivisionError("the password is 1234")
         return {"t": [text.decode().upper() for text in t], "y": x.astype(np.float64) * 2, "more": 1}
 """
@@ -206,13 +250,24 @@ def test_batches_go_in_and_come_out_as_declared(write: Write) -> None:
     [
         ("short", r"gave 'y' of shape \[1, 1\], not \[-1, 2\]"),
         ("none", "no output 't'"),
-        ("exit", "failed on this request"),
     ],
 )
 def test_a_batch_that_does_not_come_out_as_declared_has_failed(write: Write, how: str, words: str) -> None:
     engine = batched(write, how)
-    with pytest.raises(EngineFailed, match=words) as caught:
+    with pytest.raises(EngineFailed, match=words):
         engine.predict({"x": np.ones((1, 2), np.float32), "t": np.array([b"a"], object)})
+
+
+def test_what_it_raised_is_told_to_its_author_while_it_is_tried_and_to_no_client(write: Write) -> None:
+    def ask(engine: TensorCustomEngine, value: int) -> object:
+        return engine.predict({"x": np.full((1, 2), value, np.float32), "t": np.array([b"a"], object)})
+
+    with pytest.raises(EngineFailed, match=r"predict failed: custom_\d+\.py, line 16: ZeroDivisionError: the password"):
+        ask(batched(write, "exit"), 1)
+    late = batched(write, "late")
+    ask(late, 1)
+    with pytest.raises(EngineFailed, match="failed on this request") as caught:
+        ask(late, 9)
     assert "1234" not in str(caught.value)
 
 

@@ -14,7 +14,7 @@ import msgspec
 
 from modelwright.adapters.engines.custom.answers import answer_of, json_of
 from modelwright.adapters.engines.custom.arguments import Arguments
-from modelwright.adapters.engines.custom.loading import Home, line_of, make, method
+from modelwright.adapters.engines.custom.loading import Home, lacks, line_of, make, method
 from modelwright.adapters.engines.custom.running import UserThreads, failure, is_async
 from modelwright.core.errors.calls import Unprocessable
 from modelwright.core.errors.starting import StartError
@@ -56,7 +56,7 @@ class PlainCustomEngine:
         first = self._predict or self._stream
         if first is None:
             raise StartError(
-                f"{self._home.name} has no method predict",
+                lacks("predict", self._made, self._home),
                 hint="write `def predict(self, …)`, `async` or not, or predict_stream",
                 place=self._home.place,
             )
@@ -91,9 +91,13 @@ class PlainCustomEngine:
         if found is None:
             return None
         where = line_of(found, self._home)
-        if name == "predict_stream" and not (inspect.isgeneratorfunction(found) or inspect.isasyncgenfunction(found)):
+        yields = inspect.isgeneratorfunction(found) or inspect.isasyncgenfunction(found)
+        if name == "predict_stream" and not yields:
             problem = f"{where}: predict_stream does not yield"
             raise StartError(problem, hint="use `yield` in it, for each piece", place=self._home.place)
+        if name == "predict" and yields:
+            problem = f"{where}: predict yields pieces, and an answer is one value"
+            raise StartError(problem, hint="call it predict_stream, or return a list", place=self._home.place)
         return Verb(found, Arguments(found, where=where, place=self._home.place), is_async(found))
 
 

@@ -12,13 +12,14 @@ LONGEST = 8192
 
 
 class Prints(TextIOBase):
-    """Stands in for `sys.stdout`; each thread's lines are its own."""
+    """Stands in for `sys.stdout` or `sys.stderr`; each thread's lines are its own."""
 
     encoding = "utf-8"
     errors = None
 
-    def __init__(self, logger: logging.Logger) -> None:
+    def __init__(self, logger: logging.Logger, level: int = logging.INFO) -> None:
         self._logger = logger
+        self._level = level
         self._own = threading.local()
 
     def writable(self) -> bool:
@@ -26,7 +27,7 @@ class Prints(TextIOBase):
 
     def fileno(self) -> int:
         """For programs that are started with our output as theirs."""
-        return sys.__stdout__.fileno() if sys.__stdout__ else 1
+        return 1 if self._level == logging.INFO else 2
 
     def write(self, text: str) -> int:
         """Lines that are complete go to the log."""
@@ -35,10 +36,8 @@ class Prints(TextIOBase):
         while len(rest) > LONGEST:
             lines.append(rest[:LONGEST])
             rest = rest[LONGEST:]
-        for line in lines:
-            if line:
-                self._logger.info("%s", line)
         self._own.rest = rest
+        self._log([line for line in lines if line])
         return len(text)
 
     def flush(self) -> None:
@@ -46,8 +45,20 @@ class Prints(TextIOBase):
         if getattr(self._own, "rest", ""):
             self.write("\n")
 
+    def _log(self, lines: list[str]) -> None:
+        if getattr(self._own, "logs", False):
+            return  # logging complains about itself: that must not be logged
+        self._own.logs = True
+        try:
+            for line in lines:
+                self._logger.log(self._level, "%s", line)
+        finally:
+            self._own.logs = False
+
 
 def catch_prints(name: str) -> None:
-    """From now on what is printed is logged under this name."""
+    """From now on what is printed is logged under this name; what goes to stderr as warnings."""
     if not isinstance(sys.stdout, Prints):
         sys.stdout = Prints(logging.getLogger(name))
+    if not isinstance(sys.stderr, Prints):
+        sys.stderr = Prints(logging.getLogger(name), logging.WARNING)

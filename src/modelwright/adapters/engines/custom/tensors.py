@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import os
 import threading
@@ -12,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from modelwright.adapters.engines.custom.loading import Home, line_of, make, method
+from modelwright.adapters.engines.custom.loading import Home, lacks, line_of, make, method, told_of
 from modelwright.adapters.engines.custom.running import DIED, LAST_WORDS, failure, is_async
 from modelwright.core.errors.calls import EngineFailed
 from modelwright.core.errors.starting import StartError
@@ -62,14 +63,18 @@ class TensorCustomEngine:
         self._outputs: tuple[TensorSpec, ...] = ()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._began = 0.0
+        self._answered = False
+        """It has answered once, when it was tried before any client could ask it."""
 
     def load(self, config: EngineConfig) -> Signature:
         self._model = config.model
         self._made = make(self._class, self._home, config=config)
         self._predict = method(self._made, "predict", self._home)
+        remedy = "write `def predict(self, …)` with the inputs by their names"
         if self._predict is None:
-            raise self._wrong("has no method predict", "write `def predict(self, …)` with the inputs by their names")
+            raise StartError(lacks("predict", self._made, self._home), hint=remedy, place=self._home.place)
         inputs, self._outputs = self._specs("inputs"), self._specs("outputs")
+        self._check_names([spec.name for spec in inputs])
         if is_async(self._predict):
             self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._watch, name="custom-watch", daemon=True).start()
@@ -86,16 +91,38 @@ class TensorCustomEngine:
         self._began = time.monotonic()
         try:
             found = self._predict(**inputs)
-            return self._arrays(found if self._loop is None else self._loop.run_until_complete(found))
+            made = self._arrays(found if self._loop is None else self._loop.run_until_complete(found))
         except BaseException as error:  # noqa: BLE001 - SystemExit is judged, too
-            raise failure(error, model=self._model, logger=self._logger) from None
+            told = failure(error, model=self._model, logger=self._logger)
+            if not self._answered and told is not error:
+                told.message = f"predict failed: {told_of(error, self._home)}"  # nobody but its author waits yet
+            raise told from None
         finally:
             self._began = 0.0
+        self._answered = True
+        return made
 
     def close(self) -> None:
         self._made = self._predict = None
         if self._loop is not None:
             self._loop.close()
+
+    def _check_names(self, inputs: list[str]) -> None:
+        """The method takes what is declared."""
+        takes = inspect.signature(self._predict).parameters.values()
+        if any(one.kind is one.VAR_KEYWORD for one in takes):
+            return
+        named = {one.name: one.default is one.empty for one in takes if one.kind is not one.VAR_POSITIONAL}
+        missing = [name for name in inputs if name not in named]
+        if missing:
+            takes_told = ", ".join(named) or "nothing"
+            problem = f"declares the input {missing[0]!r}, and its predict takes {takes_told}"
+            raise self._wrong(problem, f"write `def predict(self, {', '.join(inputs)})`")
+        vain = [name for name, needed in named.items() if needed and name not in inputs]
+        if vain:
+            raise self._wrong(
+                f"has a predict that takes {vain[0]!r}, which is no declared input", "declare it, or leave it out"
+            )
 
     def _specs(self, side: str) -> tuple[TensorSpec, ...]:
         declared = getattr(self._made, side, None)
