@@ -46,7 +46,8 @@ def check(
 
 
 def _print(file: Path, report: Report, renamings: tuple[Renaming, ...]) -> None:
-    from modelwright.cli.errors import count_of, fault_lines
+    from modelwright.cli.errors import fault_lines
+    from modelwright.core.words.counting import count_of
 
     for renaming in renamings:
         print(f"{file}:{renaming.line}: changed `{renaming.old}` to `{renaming.new}`")

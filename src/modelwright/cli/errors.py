@@ -6,6 +6,7 @@ import sys
 
 from modelwright.cli.exit_codes import exit_code
 from modelwright.core.errors.tree import Fault, ManifestError, ModelwrightError
+from modelwright.core.words.counting import count_of
 from modelwright.core.words.printable import visible
 
 
@@ -25,11 +26,6 @@ def text_of(error: ModelwrightError) -> str:
 def fault_lines(faults: tuple[Fault, ...], *, word: str = "") -> str:
     """Each fault on two lines: where and what (after `word`), then what to do."""
     return "\n".join(f"{_head(fault, word)}\n    {fault.remedy[:1].upper()}{fault.remedy[1:]}" for fault in faults)
-
-
-def count_of(number: int, what: str) -> str:
-    """`1 fault`, `2 faults`."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _head(fault: Fault, word: str) -> str:

@@ -20,8 +20,8 @@ _FILES, _METRICS = "files.", "metrics."
 
 def lines_of(shown: ModelShown) -> Iterator[str]:
     """What a version is made of and where it came from."""
-    from modelwright.cli.errors import count_of
     from modelwright.core.quantities import told_size
+    from modelwright.core.words.counting import count_of
     from modelwright.core.words.printable import in_short
 
     model, lineage = shown.model, shown.model.lineage

@@ -199,8 +199,8 @@ def remove(
     as_json: Json = False,
 ) -> None:
     """Take a version back, unless an alias means it or something serves it; the history keeps that it was there."""
-    from modelwright.cli.errors import count_of
     from modelwright.core.quantities import told_size
+    from modelwright.core.words.counting import count_of
 
     done = _verbs(file, env, quiet=as_json).remove(name, version, why=why)
     if as_json:

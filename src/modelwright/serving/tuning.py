@@ -14,6 +14,7 @@ import numpy as np
 from modelwright.core.errors.calls import CallError
 from modelwright.core.ports.clock import Clock
 from modelwright.core.ports.engines import EngineConfig, TensorEngine
+from modelwright.core.words.counting import count_of
 from modelwright.serving.execution import Tensors
 from modelwright.serving.runner import Runner
 
@@ -40,7 +41,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
         return self.rows / self.seconds if self.seconds > 0 else float("inf")
 
     def __str__(self) -> str:
-        return f"{self.threads} threads, {self.rows} rows: {self.rate:.0f} rows/s"
+        return f"{count_of(self.threads, 'thread')}, {count_of(self.rows, 'row')}: {self.rate:.0f} rows/s"
 
 
 class Tuned(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,7 +52,7 @@ class Tuned(msgspec.Struct, frozen=True, kw_only=True):
     trials: tuple[Trial, ...]
 
     def __str__(self) -> str:
-        return f"tuned to {self.threads} threads and batches of {self.rows}"
+        return f"tuned to {count_of(self.threads, 'thread')} and batches of {self.rows}"
 
 
 class Memory(msgspec.Struct, frozen=True, kw_only=True):

@@ -58,7 +58,7 @@ def test_threads_and_rows_are_tried_and_the_engine_is_left_with_the_best(tmp_pat
     assert (found.threads, found.rows) == (4, 32)
     assert engine.loads == [4, 2, 1, 4]
     assert len(found.trials) == 9
-    assert str(found.trials[0]) == "4 threads, 1 rows: 800 rows/s"
+    assert str(found.trials[0]) == "4 threads, 1 row: 800 rows/s"
 
 
 def test_rows_that_fail_are_not_taken_and_one_row_is_all_where_rows_are_no_requests(tmp_path: Path) -> None:

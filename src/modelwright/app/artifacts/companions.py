@@ -13,22 +13,21 @@ def companions(path: Path) -> list[str]:
 
     Only files that are there, and below that folder: engines refuse the rest. Raises OSError.
     """
-    match format_of(path):
-        case name if name == OPENVINO:
-            found = [path.with_suffix(".bin").name]
-        case name if name == ONNX:
-            found = _external(path)
-        case _:
-            found = []
     folder = path.parent
-    return sorted(name for name in found if _is_below(folder, name) and (folder / name).is_file())
+    return sorted(name for name in _named(path) if _is_below(folder, name) and (folder / name).is_file())
 
 
-def _external(path: Path) -> tuple[str, ...] | list[str]:
+def _named(path: Path) -> tuple[str, ...]:
+    """What the file says that it needs, wherever that leads."""
+    found = format_of(path)
+    if found == OPENVINO:
+        return (path.with_suffix(".bin").name,)
+    if found != ONNX:
+        return ()
     try:
-        return read_onnx(path).external
+        return tuple(read_onnx(path).external)
     except ValueError:  # cut short: the engine says so when it loads the file
-        return []
+        return ()
 
 
 def _is_below(folder: Path, name: str) -> bool:

@@ -2,7 +2,9 @@
 
 The digest of a file is that of its content. The digest of a folder is that of a text with a line for each of its files,
 sorted by path: `sha256sum`'s line for it, the path relative to the folder. A model's file with companions (an IR's
-weights, what an ONNX file keeps elsewhere) counts as a folder of just these. No file's name or date is trusted.
+weights, what an ONNX file keeps elsewhere) counts as a folder of just these.
+What is remembered makes a start short, and is no promise: where somebody has said what a digest has to be, whoever
+loads the file reads all of it once more.
 """
 
 from __future__ import annotations

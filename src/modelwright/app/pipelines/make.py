@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import msgspec
 
@@ -74,7 +73,7 @@ def _step(part: StepPart, engine: Engine) -> Step:
             rules = msgspec.convert(settings, TokenRules)
             path = part.file.path if part.file is not None else ""
             cut = rules.max_tokens if rules.cuts else 0
-            return Tokenize(tokenizer_json(str(Path(path)), place=f"step {part.name}", cut=cut), rules)
+            return Tokenize(tokenizer_json(path, place=f"step {part.name}", cut=cut), rules)
         case "pool":
             return Pool(settings["pool"])
         case "normalize":

@@ -1,1 +1,1 @@
-"""How words come to people: what of them is shown."""
+"""How words come to people: what of them is shown, and how many there are of something."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from modelwright.core.errors.calls import Malformed, Unprocessable
 from modelwright.core.ports.engines import Array, CustomSignature, Part, Signature, TensorSpec
+from modelwright.core.wire.unreadable import UNREADABLE
 from modelwright.serving.door import JSON, Header
 from modelwright.serving.execution import Tensors
 from modelwright.serving.plain.forms import given
@@ -64,7 +65,7 @@ class PlainTensors:
             fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
         except msgspec.ValidationError:
             raise Malformed("the body is no JSON object", hint="send the inputs by their names") from None
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except UNREADABLE as error:
             raise Malformed(f"the body is not valid JSON: {error}", hint="send a JSON object in UTF-8") from None
         arrays: dict[str, Array] = {}
         singles: dict[str, bool] = {}

@@ -15,6 +15,7 @@ from modelwright.core.errors.calls import Malformed, TooLarge, Unprocessable
 from modelwright.core.ports.engines import Array, Signature, TensorSpec
 from modelwright.core.wire.unreadable import UNREADABLE
 from modelwright.core.wire.v2 import ITEM_BYTES, RequestInput
+from modelwright.core.words.counting import count_of
 from modelwright.serving.execution import Tensors
 
 DTYPES: dict[str, np.dtype[Any]] = {
@@ -158,7 +159,7 @@ class InputReader:
         if given.datatype != spec.datatype:
             raise self._wrong(f"has datatype {given.datatype[:20]!r}", f"{self._takes}: convert it")
         if len(shape) != len(spec.shape):
-            raise self._wrong(f"has {len(shape)} dimension{'s' * (len(shape) != 1)}", self._takes)
+            raise self._wrong(f"has {count_of(len(shape), 'dimension')}", self._takes)
         for index, (size, wanted) in enumerate(zip(shape, spec.shape, strict=True)):
             if size < 1:
                 raise self._wrong(f"has size {_brief(size)} in dimension {index}", "every dimension is at least 1")
