@@ -18,6 +18,9 @@ _NOTES = """\
   embeddings (`/v1/embeddings`), responses (`/v1/responses`), messages (`/v1/messages`). Whoever speaks chat or messages
   answers chat, messages and responses, [translated](wires.md) where needed.
 * Usage of streams is always asked for by `stream_options`; a vendor that does not know it reports usage unasked.
+* `v2` is any server of the Open Inference Protocol (infer: `/v2/models/{model}/infer`): Triton, KServe, MLServer, or
+  another Modelwright, whose keys go under `keys`. A variant's `model` is its name there, or `name@version`. Tensors
+  pass as they are, JSON and binary; what the model takes (metadata) has to be asked there.
 * Several `keys` take turns.
 * `anthropic` takes `options: {max_tokens: "8192"}`: the limit that is sent when a client of another wire sets none,
   since that vendor wants one (default 4096). Its `base_url` may end in `/v1` or not.

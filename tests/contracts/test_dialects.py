@@ -24,7 +24,10 @@ from modelwright.core.errors.starting import StartError
 from modelwright.core.ports.providers import Dialect, Outbound
 
 TEXT = ("chat", "completions", "embeddings")
-OPERATIONS: Mapping[str, tuple[str, ...]] = {row.kind: row.operations for row in ROWS} | {SERVING: TEXT}
+OPERATIONS: Mapping[str, tuple[str, ...]] = {row.kind: row.operations for row in ROWS if row.kind != "v2"} | {
+    SERVING: TEXT
+}
+"""Of all that speak of texts."""
 REMOTE = sorted(OPERATIONS.keys() - {SERVING})
 BODY = {"model": "ours", "messages": [{"role": "user", "content": "Hi"}], "temperature": 0.5}
 KEY = "sk-a-secret"

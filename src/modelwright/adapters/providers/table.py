@@ -10,6 +10,7 @@ from modelwright.adapters.providers.anthropic import AnthropicDialect
 from modelwright.adapters.providers.azure import AzureDialect
 from modelwright.adapters.providers.openai_compatible import OpenAiDialect, Vendor
 from modelwright.adapters.providers.serving import ServingDialect
+from modelwright.adapters.providers.tensors import TensorDialect
 from modelwright.core.contracts.snapshot import SERVING, ProviderEntry
 from modelwright.core.errors.starting import StartError
 from modelwright.core.ports.providers import Dialect
@@ -74,6 +75,7 @@ ROWS: tuple[ProviderRow, ...] = (
     ProviderRow(kind="vllm", needs_key=False),
     ProviderRow(kind="tgi", needs_key=False, operations=("chat", "completions")),
     ProviderRow(kind="ollama", base_url="http://127.0.0.1:11434/v1", needs_key=False),
+    ProviderRow(kind="v2", needs_key=False, operations=("infer",), dialect=TensorDialect),
 )
 
 KINDS: dict[str, ProviderRow] = {row.kind: row for row in ROWS}

@@ -153,6 +153,11 @@ def _own_lane(route: Route) -> Lane:
     if lanes:
         return lanes[0]
     name = route.endpoint.name
+    if "infer" in route.endpoint.operations:
+        raise UnknownEndpoint(
+            f"endpoint {name!r} is served elsewhere, and only its answers are passed on",
+            hint="ask the server that has the model what it takes",
+        )
     raise UnknownEndpoint(
         f"endpoint {name!r} is not answered over the V2 protocol",
         hint=f"it answers {', '.join(route.endpoint.operations)}; see /v1/models",

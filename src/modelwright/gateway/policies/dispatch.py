@@ -240,7 +240,7 @@ def _pass_on(call: Call, lane: Lane) -> tuple[tuple[bytes, bytes], ...]:
     headers = call.headers
     traced = tuple((name, headers[name]) for name in _TRACE if name in headers) if _TRACE[0] in headers else ()
     if not lane.own:
-        return traced
+        return (*_tensor_headers(headers), *traced) if call.operation == "infer" else traced
     ids = (
         (b"x-modelwright-call", call.row.call.encode()),
         (b"x-request-id", call.row.request_id.encode()),

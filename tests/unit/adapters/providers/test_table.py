@@ -7,7 +7,7 @@ from modelwright.core.ports.providers import Outbound
 
 NAMED = {
     "openai", "deepseek", "azure-openai", "vllm", "tgi", "ollama", "dashscope", "moonshot", "zhipu", "siliconflow",
-    "openrouter", "mistral", "groq", "together", "anthropic",
+    "openrouter", "mistral", "groq", "together", "anthropic", "v2",
 }  # fmt: skip
 
 

@@ -19,8 +19,8 @@ def _words(case: Case) -> Iterator[Finding]:
         if endpoint.guard is None:
             continue
         here: Path = ("endpoints", name, "guard")
-        if set(common_operations(case, name)) == set(TENSOR_OPERATIONS):
-            problem = "it answers infer and predict, which hold no texts to look at"
+        if _is_tensors(case, name):
+            problem = f"it answers {' and '.join(common_operations(case, name))}, with no texts to look at"
             yield Finding(here, problem, "remove it", on_key=True)
         for side, section in (("input", endpoint.guard.input), ("output", endpoint.guard.output)):
             for label, rule in section.rules.items():
@@ -30,10 +30,15 @@ def _words(case: Case) -> Iterator[Finding]:
 
 def _judges(case: Case) -> Iterator[Finding]:
     for name, endpoint in case.manifest.endpoints.items():
-        if endpoint.guard is None or set(common_operations(case, name)) == set(TENSOR_OPERATIONS):
+        if endpoint.guard is None or _is_tensors(case, name):
             continue
         for side, judge in _each(endpoint.guard):
             yield from _judge(case, ("endpoints", name, "guard", side, "judge"), judge)
+
+
+def _is_tensors(case: Case, endpoint: str) -> bool:
+    known = {*common_operations(case, endpoint)}
+    return bool(known) and known <= {*TENSOR_OPERATIONS}
 
 
 def _each(guard: GuardSection) -> Iterator[tuple[str, InputJudgeSection]]:
