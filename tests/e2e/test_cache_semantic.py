@@ -134,7 +134,7 @@ def test_wrong_answers_raise_the_threshold(worker: GatewayWorker) -> None:
     def counted(line: str) -> None:
         patient(lambda: line in worker.metrics(), waiting_for=line)
 
-    before = worker.latest
+    before, said = worker.latest, Upstream.said
     chat, vectors = endpoints(check=1.0, wrong=0.01)
     worker.change(endpoints=(msgspec.structs.replace(chat, variants=vectors.variants), vectors))
     assert mark(worker.post(asked("Museum.", MONEY))) == "miss"
@@ -148,3 +148,4 @@ def test_wrong_answers_raise_the_threshold(worker: GatewayWorker) -> None:
     counted('modelwright_cache_threshold{endpoint="chat"} 0.95')
     assert mark(worker.post(asked("Museum.", MONEY.replace("book", "lamp")))) == "miss"
     worker.change(endpoints=before.endpoints)
+    Upstream.said = said

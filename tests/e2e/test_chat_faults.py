@@ -5,13 +5,16 @@ import http.client
 import json
 import os
 import signal
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from modelwright.app.supervise.ask import ask
+from modelwright.core.status import Busy
 from tests.e2e.clients import patient
 from tests.e2e.running import Site, running
 
@@ -56,10 +59,8 @@ def _said(site: Site, content: str) -> str | None:
     return reply.json()["choices"][0]["message"]["content"] if reply.status == 200 else None
 
 
-def _busy(site: Site, part: str) -> int:
-    found = next(one for one in site.status().parts if one.name == part)
-    assert found.busy is not None
-    return found.busy.in_flight
+def _busy(site: Site) -> Busy:
+    return msgspec.json.decode(ask(site.runtime / "serving-echo-0.sock", "/status", within=30).body, type=Busy)
 
 
 def _rows(site: Site, count: int) -> list[dict[str, Any]]:
@@ -97,7 +98,7 @@ def test_a_client_that_leaves_frees_the_engine(site: Site) -> None:
         answer.readline()
         answer.close()
         connection.close()
-    patient(lambda: _busy(site, "serving-echo-0") == 0, waiting_for="the engine to be free")
+    patient(lambda: _busy(site).in_flight == 0, waiting_for="the engine to be free")
     rows = _rows(site, 5)
     assert {row["outcome"] for row in rows} == {"client_disconnect"}
     assert all(row["chunks"] >= 1 for row in rows)
@@ -108,13 +109,27 @@ def test_a_flood_is_bounded_and_the_rest_is_told_when_to_come_back(site: Site) -
         reply = site.call("POST", "/v1/chat/completions", _body("0123456789" * 3, stream=False))
         return reply.status, reply.headers.get("retry-after", "")
 
-    with concurrent.futures.ThreadPoolExecutor(40) as pool:
-        answers = list(pool.map(called, range(40)))
-    statuses = [status for status, _ in answers]
-    assert set(statuses) == {200, 429}
-    assert statuses.count(200) >= 6, "two run and four wait, at least"
-    assert all(retry for status, retry in answers if status == 429)
-    assert len(_rows(site, 40)) == 40
+    def asked() -> http.client.HTTPConnection:
+        connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=60)
+        connection.request("POST", "/v1/chat/completions", _body("x" * 3000), {"Authorization": f"Bearer {site.key}"})
+        return connection
+
+    many = [asked() for _ in range(6)]
+    patient(lambda: _busy(site).in_flight == 6, waiting_for="two to run and four to wait")
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        refused = list(pool.map(called, range(20)))
+    assert {status for status, _ in refused} == {429}
+    assert all(retry for _, retry in refused)
+    for connection in many:
+        connection.close()
+    patient(lambda: called(0)[0] == 200, waiting_for="places")
+    patient(
+        lambda: (
+            (Counter(row["outcome"] for row in _settled(site)) & Counter(client_disconnect=9, ok=9)).items()
+            == {("client_disconnect", 6), ("ok", 1)}
+        ),
+        waiting_for="a row of each that was let in",
+    )
 
 
 def test_a_broken_engine_is_replaced(site: Site) -> None:

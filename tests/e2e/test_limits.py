@@ -183,7 +183,7 @@ def test_a_call_that_one_limit_refuses_takes_nothing_of_another(worker: GatewayW
 
 
 def test_a_failed_call_keeps_none_of_its_tokens(worker: GatewayWorker, provider: DevProvider) -> None:
-    with limited(worker, per_hour(5000, of="tokens")) as asking:
+    with limited(worker, Limit(by="key", of="tokens", amount=5000, per="day")) as asking:
         for fault in ("500", "refuse", "401", "429"):
             provider.fails(fault)
             assert status(asking, max_tokens=4000) >= 429

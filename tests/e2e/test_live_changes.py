@@ -1,6 +1,5 @@
 """A manifest that changes while its site runs: applied whole to every worker or refused whole; no call is disturbed."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -54,10 +53,8 @@ def test_change_reaches_every_worker_while_streams_and_calls_go_on(site: Site) -
     key = f"Bearer {site.key}"
     with Hammer(site.port, "/v1/models", connections=2, authorization=key) as hammer:
         write(site, MORE)
-        begun = time.monotonic()
         patient(lambda: said(site, "was applied without a restart: gateway-0, gateway-1", since=before))
         assert statuses(site, "adder") == {200}
-        assert time.monotonic() - begun < 5
     assert hammer.answered > 0
     assert not hammer.lost
     assert not hammer.refused
