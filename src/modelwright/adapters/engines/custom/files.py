@@ -12,7 +12,26 @@ from pydantic_core import PydanticCustomError, core_schema
 _SCHEMA = {"type": "string", "contentEncoding": "base64"}
 
 
-class File:
+class _Given:
+    """What comes as a part of a form, or as base64 in JSON."""
+
+    __slots__ = ()
+
+    @classmethod
+    def _read(cls, value: Any) -> Any:
+        """What the method gets."""
+        raise NotImplementedError
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(cls._read)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return dict(_SCHEMA)
+
+
+class File(_Given):
     """A file that was uploaded, or that goes back as the answer."""
 
     __slots__ = ("content_type", "data", "name")
@@ -23,36 +42,24 @@ class File:
         self.content_type = content_type
 
     @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        return core_schema.no_info_plain_validator_function(as_file)
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return dict(_SCHEMA)
+    def _read(cls, value: Any) -> File:
+        return as_file(value)
 
 
-class Bytes:
+class Bytes(_Given):
     """Marks an argument that wants the bytes alone."""
 
     @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        return core_schema.no_info_plain_validator_function(lambda value: as_file(value).data)
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return dict(_SCHEMA)
+    def _read(cls, value: Any) -> bytes:
+        return as_file(value).data
 
 
-class Picture:
+class Picture(_Given):
     """Marks an argument that wants a Pillow image."""
 
     @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        return core_schema.no_info_plain_validator_function(_as_image)
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return dict(_SCHEMA)
+    def _read(cls, value: Any) -> Any:
+        return _as_image(value)
 
 
 def as_file(value: Any) -> File:
