@@ -142,6 +142,7 @@ class ServingParts:
         )
         if plain is None:
             raise StartError(f"model {part.model} has no engine", hint="install modelwright again")
+        _check_needs_no_tensors(part)
         return CustomDoor(
             plain, config, bounds=bounds, check=part.check.encode(), on_lost=on_lost, version=part.version
         )
@@ -188,6 +189,17 @@ def check_unchanged(part: ModelPart, marks: str) -> None:
         raise BadModelFile(
             f"{part.path} was changed while it was being loaded",
             hint="write it elsewhere and move it here as a whole, then start modelwright up again",
+            place=f"model {part.model}",
+        )
+
+
+def _check_needs_no_tensors(part: ModelPart) -> None:
+    """What would be accepted and ignored is refused."""
+    asked = {"batching.tune": part.tune, "batching.priorities": part.levels is not None, "labels": bool(part.labels)}
+    for key in (key for key, is_asked in asked.items() if is_asked):
+        raise StartError(
+            f"`{key}` is for tensors, and {part.engine.removeprefix(PYTHON)} declares none",
+            hint='remove it, or write `inputs = {"x": Tensor("FP32", -1, 4)}` and `outputs` in the class',
             place=f"model {part.model}",
         )
 

@@ -59,6 +59,7 @@ def test_text_models_have_no_levels(write: Write) -> None:
     [
         ("m: {source: ./digits.onnx, batching: {tune: auto}}", []),
         ("m: {source: ./chat.gguf, batching: {tune: off}}", []),
+        ("m: {engine: {kind: 'python:models:Norm'}, batching: {tune: auto}}", []),
         ("m: {source: ./chat.gguf, batching: {tune: auto}}", ["models.m.batching.tune"]),
         (
             "d: {source: ./digits.onnx}, m: {batching: {tune: auto}, pipeline: {steps: {a: {model: d}}}}",

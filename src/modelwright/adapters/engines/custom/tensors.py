@@ -63,6 +63,7 @@ class TensorCustomEngine:
         self._outputs: tuple[TensorSpec, ...] = ()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._began = 0.0
+        self._loads = 0
         self._answered = False
         """It has answered once, when it was tried before any client could ask it."""
 
@@ -77,7 +78,8 @@ class TensorCustomEngine:
         self._check_names([spec.name for spec in inputs])
         if is_async(self._predict):
             self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._watch, name="custom-watch", daemon=True).start()
+        self._loads += 1
+        threading.Thread(target=self._watch, args=(self._loads,), name="custom-watch", daemon=True).start()
         return Signature(
             inputs=inputs,
             outputs=self._outputs,
@@ -155,9 +157,9 @@ class TensorCustomEngine:
             return _encoded(array)
         return array
 
-    def _watch(self) -> None:
+    def _watch(self, number: int) -> None:
         """A call that does not end keeps its thread for ever: only the end of the process helps."""
-        while self._predict is not None:
+        while self._predict is not None and self._loads == number:
             time.sleep(min(1.0, self._seconds / 4))
             began = self._began
             if began and time.monotonic() - began > self._seconds:

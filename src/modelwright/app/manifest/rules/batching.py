@@ -8,7 +8,7 @@ from modelwright.app.document.finding import Finding
 from modelwright.app.document.tree import Path
 from modelwright.app.manifest.rules.case import Case, Rules
 from modelwright.app.manifest.rules.operations import TEXT_WIRE
-from modelwright.app.plugins import PIPELINE, engine_row
+from modelwright.app.plugins import PIPELINE, PYTHON, engine_row
 
 
 def _priorities(case: Case) -> Iterator[Finding]:
@@ -37,6 +37,8 @@ def _tune(case: Case) -> Iterator[Finding]:
         engine = case.engine(name)
         if model.batching.tune == "off" or not engine:
             continue
+        if engine.startswith(PYTHON):
+            continue  # whether a class declares tensors is known when it is loaded
         if engine == PIPELINE or engine_row(engine).wire != "v2":
             problem = f"tries the threads and rows of tensor models, and {name} is run by {engine}"
             yield Finding(("models", name, "batching", "tune"), problem, "remove it", on_key=True)
