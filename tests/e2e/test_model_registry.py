@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,25 @@ def test_a_moved_alias_is_followed_under_load_and_one_that_cannot_serve_is_not(s
         hammer.wait_for(hammer.answered + 100)
     assert not hammer.lost
     assert second != first
+
+
+MOVED = """
+import sqlite3, sys
+with sqlite3.connect(sys.argv[1]) as database:
+    place = "kind = 'model' and line = 'digits'"
+    (number,) = database.execute(f"select count(*) from registry_history where {place}").fetchone()
+    row = ("model", "digits", number, "alias", "champion", "v1", "better", "somebody", "from elsewhere", 1.0)
+    database.execute(f"insert into registry_history values ({','.join('?' * len(row))})", row)
+"""
+
+
+def test_an_alias_that_was_moved_elsewhere_is_followed_too(site: Site) -> None:
+    """In the database itself, by a process that none of ours hears of, as a control on another host is."""
+    first = digest_of(site.manifest.parent / "digits.onnx")
+    assert site.call("GET", "/v2/models/digits").json()["parameters"]["digest"] != first
+    subprocess.run([sys.executable, "-c", MOVED, str(site.state / "modelwright.db")], check=True)
+    patient(lambda: site.call("GET", "/v2/models/digits").json()["parameters"]["digest"] == first)
+    assert models(site.manifest.parent, "history", "digits")[-1]["who"] == "somebody"
 
 
 def secrets_of(site: Site) -> dict[str, str]:

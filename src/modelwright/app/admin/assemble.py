@@ -27,6 +27,7 @@ from modelwright.app.models.desk import HeldBy, ModelDesk
 from modelwright.app.parts import PartSpec
 from modelwright.app.prompts.desk import PromptDesk
 from modelwright.app.prompts.shelf import prompt_registry
+from modelwright.app.repository.aliases import AliasWatch
 from modelwright.app.repository.api import add_repository
 from modelwright.app.repository.desk import RepositoryDesk
 from modelwright.app.system import resident_mb
@@ -56,6 +57,7 @@ def assemble(
     take_in: Callable[[], Awaitable[None]],
     readings: Mapping[str, Reading],
     tasks: TaskDesk,
+    aliases: AliasWatch,
 ) -> Asgi:
     """The application that stands behind the admin door; `take_in` brings into the ledger what workers have written."""
     runtime = Path(spec.runtime)
@@ -75,11 +77,10 @@ def assemble(
     add_tokens(api, tokens)
     add_variants(api, variants)
     add_prompts(api, PromptDesk(prompt_registry(store.registry, clock), tell))
-    repository = RepositoryDesk(runtime)
-    add_models(api, ModelDesk(store.registry, clock, held_by=_held_by(store, clock)), moved=repository.follow)
+    add_models(api, ModelDesk(store.registry, clock, held_by=_held_by(store, clock)), moved=aliases.look)
     add_explain(api, ExplainDesk(lambda: publisher.in_force, store.keys, clock))
     add_tasks(api, tasks)
-    add_repository(api, repository)
+    add_repository(api, RepositoryDesk(runtime))
     add_spending(api, Spending(store.spending, base=publisher.base, take_in=take_in, clock=clock))
     return api
 

@@ -14,8 +14,8 @@ from modelwright.app.models.types import ModelWish, RemoveWish
 from modelwright.app.wishes import AliasWish
 
 
-def add_models(api: FastAPI, desk: ModelDesk, *, moved: Callable[[str, str], Awaitable[None]]) -> None:
-    """Routes under /models; `moved` hears of (name, alias) when an alias means something else."""
+def add_models(api: FastAPI, desk: ModelDesk, *, moved: Callable[[], Awaitable[None]]) -> None:
+    """Routes under /models; `moved` is called when an alias may mean something else."""
 
     @api.get("/models")
     async def list_models() -> Response:
@@ -41,7 +41,7 @@ def add_models(api: FastAPI, desk: ModelDesk, *, moved: Callable[[str, str], Awa
     async def move_model(name: str, alias: str, wish: AliasWish, *, request: Request) -> Response:
         """Let an alias mean a version; models whose source it is change to it once it is loaded and tried."""
         line = await desk.alias(name, alias, wish, who=who_asks(request.scope, wish.who))
-        await moved(name, alias)
+        await moved()
         return _json(line)
 
     @api.post("/models/{name}/versions/{version}/remove")

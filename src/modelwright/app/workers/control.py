@@ -29,6 +29,8 @@ from modelwright.app.issuers.watch import IssuerWatch
 from modelwright.app.keys.set import KeySet
 from modelwright.app.lifecycle import start_worker
 from modelwright.app.parts import Notice, PartSpec
+from modelwright.app.repository.aliases import AliasWatch
+from modelwright.app.repository.desk import RepositoryDesk
 from modelwright.app.secret_stores.handing import Handed
 from modelwright.app.settings.own_secrets import pepper
 from modelwright.app.settings.settings import PEPPER_NAME
@@ -100,6 +102,7 @@ class ControlWorker:
         run.begin()
         self._door.tasks = tasks.door
         self._door.api = await asyncio.to_thread(self._load_api, run)
+        run.watch_aliases()
         return Notice(state="ready")
 
     def drain(self) -> None:
@@ -135,6 +138,7 @@ class ControlWorker:
             take_in=run.take_in,
             readings=run.readings(),
             tasks=run.tasks.desk,
+            aliases=run.aliases,
         )
 
     def _live(self) -> tuple[Key, ...]:
@@ -181,6 +185,9 @@ class _Run:
         self.issuers.told = self.publisher.publish
         self._ingest = Ingest(SpoolReader(Path(spec.state) / "spool", clock=clock), store.ledger)
         self.take_in = self._ingest.step
+        self.aliases = AliasWatch(
+            store.registry, changes=store.hosts.changes, follow=RepositoryDesk(self._runtime).follow, clock=clock
+        )
         self._chores = Chores(self._ingest, self.publisher, check=self._check, beat=partial(touch, Path(spec.runtime)))
         self._beaten = -BEAT
         self._others: tuple[str, ...] = ()
@@ -232,10 +239,15 @@ class _Run:
         works = (self._chores.run(), self.issuers.run(), *self.tasks.works())
         self._tasks = tuple(loop.create_task(work) for work in works)
 
+    def watch_aliases(self) -> None:
+        """From now on: who follows one asks the door what it means."""
+        self._tasks = (*self._tasks, asyncio.get_running_loop().create_task(self.aliases.run()))
+
     async def end(self) -> None:
         """Take in what the other workers have left, then close."""
         self._chores.finish()
         self.issuers.finish()
+        self.aliases.finish()
         self.tasks.finish()
         if self._tasks:
             for outcome in await asyncio.gather(*self._tasks, return_exceptions=True):

@@ -68,15 +68,15 @@ class Renewal:
         """An alias of the registry, `name@alias`, leads elsewhere: take what it means now where a model has it."""
         models = in_versions(self._publishing.in_force.loaded.manifest.models).values()
         if any(model.source == f"{REGISTRY}{reference}" for model in models):
-            self._follow()
+            self._follow(always=False)
 
     def follow_secrets(self, names: Collection[str]) -> None:
         """These secrets have other values: start the models anew whose variables they are."""
         if of_models(self._publishing.in_force.loaded.manifest) & set(names):
-            self._follow()
+            self._follow(always=True)
 
-    def _follow(self) -> None:
-        task = asyncio.get_running_loop().create_task(self.renew())
+    def _follow(self, *, always: bool) -> None:
+        task = asyncio.get_running_loop().create_task(self.renew(always=always))
         self._following.add(task)
         task.add_done_callback(self._following.discard)
 
@@ -95,12 +95,12 @@ class Renewal:
                 known = marks if self._publishing.in_force.loaded.files == files else None
             seen = marks
 
-    async def renew(self) -> None:
-        """Read the files and apply what they say, or say why not."""
+    async def renew(self, *, always: bool = True) -> None:
+        """Read the files and apply what they say, or say why not; unless `always`, only when it is something else."""
         async with self._turn:
-            await self._renew()
+            await self._renew(always=always)
 
-    async def _renew(self) -> None:
+    async def _renew(self, *, always: bool) -> None:
         name = self._publishing.in_force.loaded.path.name
         try:
             new = await asyncio.to_thread(self._read)
@@ -112,6 +112,8 @@ class Renewal:
             return
         except Exception as error:  # noqa: BLE001 - a defect of ours must not end the looking: the next state may be good
             self._refuse(f"{name} was not applied, the site runs as before: {error!r}")
+            return
+        if not always and new.release == self._publishing.in_force.release:
             return
         fixed = fixed_changes(self._publishing.in_force, new)
         if fixed:
