@@ -15,7 +15,7 @@ _DTYPES = {"f32": "float32", "bf16": "bfloat16", "f16": "float16"}
 
 def llama_server(config: EngineConfig, place: ServerPlace) -> ServerPlan:
     """llama.cpp's server; its context is divided among the answers that run, or shared when nobody says how long."""
-    parallel, context = _parallel(config), int(config.options.get("context") or 0)
+    parallel, context = _parallel(config), _context(config)
     room = ("--ctx-size", str(context * parallel)) if context else ("--ctx-size", "0", "--kv-unified")
     return ServerPlan(
         command=(
@@ -43,7 +43,7 @@ def llama_server(config: EngineConfig, place: ServerPlace) -> ServerPlan:
 
 def vllm(config: EngineConfig, place: ServerPlace) -> ServerPlan:
     """vLLM; without a timeout for its shutdown it would break off what runs when it is told to end."""
-    context, precision = int(config.options.get("context") or 0), config.options.get("precision")
+    context = _context(config)
     return ServerPlan(
         command=(
             *_program(config, "vllm", "serve"),
@@ -52,7 +52,7 @@ def vllm(config: EngineConfig, place: ServerPlace) -> ServerPlan:
             *("--max-num-seqs", str(_parallel(config))),
             *("--shutdown-timeout", str(max(1, int(place.grace)))),
             *(("--max-model-len", str(context)) if context else ()),
-            *(("--dtype", _DTYPES[str(precision)]) if precision else ()),
+            *_dtype(config),
             *(("--tensor-parallel-size", str(len(config.gpus))) if len(config.gpus) > 1 else ()),
             *(("--gpu-memory-utilization", f"{config.gpu_share:.3f}") if config.gpu_share else ()),
             *_arguments(config),
@@ -74,7 +74,7 @@ def vllm(config: EngineConfig, place: ServerPlace) -> ServerPlan:
 
 def tgi(config: EngineConfig, place: ServerPlace) -> ServerPlan:
     """Hugging Face's text-generation-inference."""
-    context, precision = int(config.options.get("context") or 0), config.options.get("precision")
+    context = _context(config)
     most = _parallel(config) + int(config.options.get("queue_rows") or 0)
     return ServerPlan(
         command=(
@@ -82,7 +82,7 @@ def tgi(config: EngineConfig, place: ServerPlace) -> ServerPlan:
             *("--model-id", config.path, "--hostname", HOST, "--port", str(place.port)),
             *("--max-concurrent-requests", str(most), "--max-batch-size", str(_parallel(config))),
             *(("--max-total-tokens", str(context), "--max-input-tokens", str(context - 1)) if context else ()),
-            *(("--dtype", _DTYPES[str(precision)]) if precision else ()),
+            *_dtype(config),
             *(("--num-shard", str(len(config.gpus))) if len(config.gpus) > 1 else ()),
             *(("--cuda-memory-fraction", f"{config.gpu_share:.3f}") if config.gpu_share else ()),
             *_arguments(config),
@@ -104,7 +104,7 @@ def tgi(config: EngineConfig, place: ServerPlace) -> ServerPlan:
 def ollama(config: EngineConfig, place: ServerPlace) -> ServerPlan:
     """Ollama, which runs one answer at a time unless it is told more, unloads what is idle, and asks for no key."""
     program = _program(config, "ollama")
-    context = int(config.options.get("context") or 0)
+    context = _context(config)
     return ServerPlan(
         command=(*program, "serve", *_arguments(config)),
         env=_device(config)
@@ -137,6 +137,17 @@ def _arguments(config: EngineConfig) -> tuple[str, ...]:
 
 def _parallel(config: EngineConfig) -> int:
     return int(config.options.get("max_sequences") or 1)
+
+
+def _context(config: EngineConfig) -> int:
+    """Tokens of one answer and its prompt; 0: the model's own."""
+    return int(config.options.get("context") or 0)
+
+
+def _dtype(config: EngineConfig) -> tuple[str, ...]:
+    """Only when the manifest says one: otherwise the engine takes the model's own."""
+    precision = config.options.get("precision")
+    return ("--dtype", _DTYPES[str(precision)]) if precision else ()
 
 
 def _device(config: EngineConfig) -> dict[str, str]:
