@@ -114,7 +114,8 @@ schema: 1
 name: own
 models:
 GUIDED
-  faulty: {engine: {kind: "python:faults:Faulty", timeout: 1s}, batching: {queue_rows: 4}}
+  faulty: {engine: {kind: "python:faults:Faulty"}}
+  hanging: {engine: {kind: "python:faults:Faulty", timeout: 1s}}
   slow: {engine: {kind: "python:faults:Slow"}}
   holder:
     engine:
@@ -122,7 +123,7 @@ GUIDED
       env: {MODE: fast, AUTHORIZATION: "Bearer ${secret:HELD}", BOTH: "${secret:TOKEN}"}
   picky: {engine: {kind: "python:faults:Picky"}, batching: {max_rows: 32}}
   picture: {engine: {kind: "python:faults:Picture"}}
-  blob: {engine: {kind: "python:faults:Blob"}}
+  blob: {engine: {kind: "python:faults:Blob"}, batching: {queue_rows: 4}}
   divide: {engine: {kind: "python:faults:Divide", env: {DIVISOR: "4"}}}
   double: {source: ./toy.json, engine: {kind: toy-tensor}}
   half:
@@ -173,4 +174,4 @@ def opened(site: Site, model: str, body: Any, **headers: str) -> http.client.HTT
 
 
 def busy(site: Site, model: str) -> Busy:
-    return msgspec.json.decode(ask(site.runtime / f"serving-{model}-0.sock", "/status").body, type=Busy)
+    return msgspec.json.decode(ask(site.runtime / f"serving-{model}-0.sock", "/status", within=30).body, type=Busy)

@@ -154,9 +154,10 @@ def test_a_token_that_does_not_hold_is_refused_with_the_reason(site: Site, issue
 
 
 def test_a_token_is_dead_when_it_expires_however_well_it_is_remembered(site: Site, issuer: OidcIssuer) -> None:
-    until = int(time.time()) + 2
+    until = int(time.time()) + 3
     token = issuer.token(**CHATS, exp=until)
-    assert chat(site, token).status == 200
+    status = chat(site, token).status
+    assert status == 200 or time.time() > until
     patient(lambda: time.time() > until + 1)
     assert {chat(site, token).status for _ in range(6)} == {401}
 
@@ -204,7 +205,7 @@ def test_an_issuer_that_is_away_harms_nobody_whose_key_is_known_and_it_heals_alo
         refused = chat(site, unknown)
         assert (refused.status, refused.json()["error"]["code"]) == (503, "identity_unavailable")
         assert int(refused.headers["retry-after"]) >= 1
-        assert "no connection" in control(site, "/issuers")[0]["problem"]
+        patient(lambda: "no connection" in control(site, "/issuers")[0]["problem"], waiting_for="the problem")
         for name in ("control", "gateway-0"):
             part = site.part(name)
             os.kill(part.pid, signal.SIGKILL)
@@ -213,7 +214,7 @@ def test_an_issuer_that_is_away_harms_nobody_whose_key_is_known_and_it_heals_alo
     finally:
         issuer.back()
     patient(lambda: chat(site, unknown).status == 401, waiting_for="the issuer to be back")
-    assert control(site, "/issuers")[0]["problem"] == ""
+    patient(lambda: control(site, "/issuers")[0]["problem"] == "", waiting_for="no problem")
 
 
 def test_an_issuer_that_was_never_there_is_503_and_keys_work(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 PACE = 0.01
@@ -71,6 +72,7 @@ class Handler(BaseHTTPRequestHandler):
         count = int(asked.get("max_tokens", 3))
         for _ in range(count):
             self._word()
+        self._hold(asked)
         text = " ".join(["word"] * count)
         choice = {
             "index": 0,
@@ -89,9 +91,15 @@ class Handler(BaseHTTPRequestHandler):
         for _ in range(int(asked.get("max_tokens", 3))):
             self._word()
             self._event({"model": asked["model"], "choices": [{"index": 0, "delta": {"content": "word "}}]})
+        self._hold(asked)
         self._event({"model": asked["model"], "choices": [{"index": 0, "delta": {}, "finish_reason": "length"}]})
         self._chunk(b"data: [DONE]\n\n")
         self._chunk(b"")
+
+    def _hold(self, asked: dict[str, Any]) -> None:
+        """The file that `user` names keeps an answer under way for as long as it is there."""
+        while asked.get("user") and Path(asked["user"]).exists():
+            time.sleep(PACE)
 
     def _word(self) -> None:
         time.sleep(PACE)
