@@ -5,6 +5,7 @@ import pytest
 from rich.console import Console
 
 from modelwright.cli.status import detail, duration, headline, table
+from modelwright.core.resources.wants import Given
 from modelwright.core.status import Busy, PartStatus, Status
 
 NOW = 10_000.0
@@ -99,3 +100,9 @@ def test_a_gateway_says_whom_it_leaves_alone() -> None:
     )
     assert detail(part) == "snapshot 3; leaves openai, pool alone, which failed too often"
     assert detail(msgspec.structs.replace(part, busy=None)) == "snapshot 3"
+
+
+def test_a_model_says_what_it_has_of_the_machine() -> None:
+    given = Given(cpus=(0, 1), memory=1 << 30)
+    part = PartStatus(name="serving-m-0", kind="serving", state="ready", detail="m by onnxruntime", given=given)
+    assert detail(part) == "m by onnxruntime; CPUs 0-1, up to 1.0 GiB"
