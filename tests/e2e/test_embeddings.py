@@ -1,8 +1,10 @@
 """Our own embedding model behind a whole `modelwright up`: OpenAI's SDK, numpy's numbers, V2, bad input, the cache."""
 
 import base64
+import gzip
 import json
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +105,29 @@ def test_openais_sdk_gets_the_vectors_that_numpy_computes(
     tokens = sum(len(reference.ids(text)) for text in texts)
     assert (answer.usage.prompt_tokens, answer.usage.total_tokens) == (tokens, tokens)
     assert answer.model == "sentences"
+
+
+PACKED = {
+    "gzip": (200, "gzip", gzip.compress),
+    "deflate": (200, "Deflate", zlib.compress),
+    "as it is": (200, "identity", bytes),
+    "cut short": (400, "gzip", lambda body: gzip.compress(body)[:-9]),
+    "not packed": (400, "gzip", bytes),
+    "unknown": (422, "br", bytes),
+    "bomb": (413, "gzip", lambda _: gzip.compress(bytes(40 << 20))),
+}
+
+
+@pytest.mark.usefixtures("client")
+@pytest.mark.parametrize(("status", "coding", "pack"), PACKED.values(), ids=PACKED)
+def test_a_compressed_request_is_unpacked_within_bounds(
+    site: Site, status: int, coding: str, pack: Callable[[bytes], bytes]
+) -> None:
+    body = pack(b'{"model":"sentences","input":"a text"}')
+    reply = site.call("POST", "/v1/embeddings", body, headers={"content-encoding": coding})
+    assert reply.status == status, reply.body
+    if status != 200:
+        assert set(reply.json()["error"]) == {"message", "type", "param", "code"}
 
 
 def test_text_and_its_token_ids_have_the_same_vector(client: openai.OpenAI, reference: Reference) -> None:

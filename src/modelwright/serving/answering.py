@@ -1,4 +1,4 @@
-"""Counts a door's requests and tells each failure in OpenAI's envelope; what an answer is, the door knows."""
+"""Counts a door's requests and tells each failure in its wire's envelope; what an answer is, the door knows."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import math
 from collections.abc import Awaitable
 
 from modelwright.core.errors.calls import CallError, Stopped
-from modelwright.core.wire.openai import error_body
+from modelwright.core.wire import openai, v2
 from modelwright.core.wire.status import status_of
 from modelwright.serving.door import JSON, Send, send_answer
 
+_V2 = "/v2"
 _log = logging.getLogger(__name__)
 
 
@@ -24,8 +25,8 @@ class Answering:
         """Calls that were not answered well."""
         self._model = model
 
-    async def one(self, work: Awaitable[None], send: Send) -> None:
-        """Let `work` answer one request; every failure of it becomes an envelope, and is nobody else's."""
+    async def one(self, work: Awaitable[None], send: Send, *, path: str) -> None:
+        """Let `work` answer one request; every failure of it becomes the envelope of its path, and is nobody else's."""
         self.calls += 1
         self.in_flight += 1
         try:
@@ -34,19 +35,20 @@ class Answering:
             self.errors += 1  # the client left: there is nobody to tell
         except CallError as error:
             self.errors += 1
-            await send_error(send, error)
+            await send_error(send, error, path=path)
             error.__traceback__ = None  # its frames hold the body
         except Exception:  # noqa: BLE001 - one request's defect is its own
             self.errors += 1
             _log.exception("model %s: a request was not answered", self._model)
-            await send_error(send, CallError("an internal error", hint="see the worker's log"))
+            await send_error(send, CallError("an internal error", hint="see the worker's log"), path=path)
         finally:
             self.in_flight -= 1
 
 
-async def send_error(send: Send, error: CallError) -> None:
-    """An error in OpenAI's envelope."""
+async def send_error(send: Send, error: CallError, *, path: str) -> None:
+    """An error in the envelope of a path: V2's below /v2, otherwise OpenAI's."""
     headers = [JSON]
     if error.retry_after is not None:
         headers.append((b"retry-after", b"%d" % max(1, math.ceil(error.retry_after))))
-    await send_answer(send, status_of(error), error_body(error), headers=headers)
+    body = v2.error_body(error) if path.startswith(_V2) else openai.error_body(error)
+    await send_answer(send, status_of(error), body, headers=headers)

@@ -16,6 +16,7 @@ from prometheus_client.core import Metric
 
 from modelwright.core.errors.calls import ModelUnavailable, Stopped, TooLarge
 from modelwright.core.status import Busy
+from modelwright.core.wire.bodies.packed import read_coding
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -131,6 +132,11 @@ async def cancel_when_gone(receive: Receive, task: asyncio.Task[Any] | None) -> 
         pass
     if task is not None:
         task.cancel()
+
+
+def coding_of(headers: Iterable[Header]) -> bytes:
+    """How the body is compressed, empty when it is not; raises Unprocessable."""
+    return next((read_coding(value) for name, value in headers if name == b"content-encoding"), b"")
 
 
 async def send_answer(send: Send, status: int, body: bytes, *, headers: Sequence[Header] = (JSON,)) -> None:

@@ -14,8 +14,19 @@ from modelwright.core.errors.calls import CallError, ModelUnavailable, UnknownEn
 from modelwright.core.errors.starting import StartError
 from modelwright.core.ports.engines import EngineConfig, TextCodec, TextEngine
 from modelwright.core.status import Busy
+from modelwright.core.wire.bodies.packed import unpacked
 from modelwright.serving.answering import Answering
-from modelwright.serving.door import Loaded, Receive, Scope, Send, content_length, loading, read_body, send_answer
+from modelwright.serving.door import (
+    Loaded,
+    Receive,
+    Scope,
+    Send,
+    coding_of,
+    content_length,
+    loading,
+    read_body,
+    send_answer,
+)
 from modelwright.serving.text.counts import Load, TextCounts, load_families
 from modelwright.serving.text.loop import TextLoop
 from modelwright.serving.text.model import READERS, TextModel
@@ -79,7 +90,7 @@ class OpenAIDoor:
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request; every failure becomes the wire's envelope."""
-        await self._requests.one(self._answer(scope, receive, send), send)
+        await self._requests.one(self._answer(scope, receive, send), send, path=scope["path"])
 
     async def stop(self) -> None:
         """End the engine's thread."""
@@ -114,11 +125,11 @@ class OpenAIDoor:
             await send_answer(send, 200, models(self._config.model))
             return
         if path not in READERS or method != "POST":
-            raise UnknownEndpoint(
-                f"{method} {path} is not answered by a text model",
-                hint="use POST /v1/chat/completions or /v1/completions",
-            )
-        body = await read_body(receive, limit=self._bounds.max_body, stated=content_length(scope["headers"]))
+            raise not_here(self._config.model, method, path)
+        headers, limit = scope["headers"], self._bounds.max_body
+        coding = coding_of(headers)
+        body = await read_body(receive, limit=limit, stated=content_length(headers))
+        body = await unpacked(body, coding, limit=limit)
         await self._model.answer(path, body, receive=receive, send=send)
 
     async def _warm_up(self, model: TextModel) -> None:
@@ -132,6 +143,16 @@ class OpenAIDoor:
                 f"model {self._config.model} does not answer its check request: {error}",
                 hint="mend the file that `check` names, or the model's chat template",
             ) from error
+
+
+def not_here(model: str, method: str, path: str) -> UnknownEndpoint:
+    """The error of a path that language models do not have."""
+    problem = f"{method} {path[:200]} is nothing that model {model!r} answers"
+    if path.startswith(("/v2", "/predict/")):
+        problem = f"{model!r} is a language model: it takes no tensors, and {path[:200]} tells nothing of it"
+    return UnknownEndpoint(
+        problem, hint="use POST /v1/chat/completions or /v1/completions; /openapi.json describes them"
+    )
 
 
 def models(name: str) -> bytes:

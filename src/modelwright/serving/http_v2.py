@@ -22,6 +22,7 @@ from modelwright.core.ports.clock import Clock
 from modelwright.core.ports.engines import EngineConfig, Signature, TensorEngine
 from modelwright.core.status import Busy
 from modelwright.core.wire import openai, v2
+from modelwright.core.wire.bodies.packed import read_coding, unpacked
 from modelwright.core.wire.status import status_of
 from modelwright.serving.batching import Limits
 from modelwright.serving.door import JSON, Header, Loaded, Receive, Scope, Send, loading, read_body, send_answer
@@ -37,7 +38,6 @@ from modelwright.serving.v2.answers import AnswerWriter
 from modelwright.serving.v2.arriving import read_binary
 from modelwright.serving.v2.describe import Description
 from modelwright.serving.v2.inputs import TensorsReader
-from modelwright.serving.v2.packed import read_coding, unpacked
 from modelwright.serving.v2.raw import raw_request
 from modelwright.serving.v2.statistics import RequestCounts
 from modelwright.serving.v2.warm_up import zeros

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import re
 from collections.abc import Iterator
@@ -325,6 +326,25 @@ def _ask_anything(path: str, sound: dict[str, Any], wild: dict[str, Any]) -> Non
     reply = site.call("POST", f"/v1/{path}", json.dumps(body).encode())
     assert reply.status < 500, (reply, body)
     assert b'"code":"model_unavailable"' not in reply.body, body
+
+
+def test_paths_of_tensor_models_are_told_apart_from_those_of_language_models(site: Site) -> None:
+    plain = site.call("GET", "/predict/tiny/openapi.json")
+    assert (plain.status, plain.json()["error"]["code"]) == (404, "unknown_endpoint")
+    assert "'tiny' is not answered at /predict/tiny (it answers chat" in plain.json()["error"]["message"]
+    tensors = site.call("GET", "/v2/models/tiny/config")
+    assert (tensors.status, "not answered over the V2 protocol" in tensors.json()["error"]) == (404, True)
+    for path in ("/v2/models/tiny/config", "/predict/tiny/openapi.json"):  # the worker's own words
+        told = ask(site.runtime / "serving-tiny-0.sock", path)
+        error = json.loads(told.body)["error"]
+        words = error if path.startswith("/v2") else error["message"]
+        assert (told.status, "'tiny' is a language model" in words) == (404, True)
+
+
+def test_a_compressed_request_is_answered(site: Site) -> None:
+    body = json.dumps({"model": "tiny", "messages": HELLO, "max_tokens": 2}).encode()
+    reply = site.call("POST", "/v1/chat/completions", gzip.compress(body), headers={"content-encoding": "gzip"})
+    assert reply.status == 200, reply.body
 
 
 _SITES: list[Site] = []

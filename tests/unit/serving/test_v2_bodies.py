@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from modelwright.core.errors.calls import CallError, Malformed, Stopped, TooLarge, Unprocessable
 from modelwright.core.ports.engines import Signature, TensorSpec
+from modelwright.core.wire.bodies.packed import SMALL, read_coding, unpack
 from modelwright.serving.batching import Limits
 from modelwright.serving.v2.arriving import ALIGNED, read_binary
-from modelwright.serving.v2.packed import UNPACKED_HERE, read_coding, unpack
 from modelwright.serving.v2.raw import raw_request
 from tests.unit.serving.v2_client import Make, ask, body
 
@@ -87,7 +87,7 @@ async def test_large_ones_are_unpacked_beside_the_loop(make: Make) -> None:
     door = await make(limits=Limits(queue_rows=40_000))
     values = np.random.default_rng(0).normal(size=30_000).tolist()
     content = gzip.compress(body(*values))
-    assert len(content) > UNPACKED_HERE
+    assert len(content) > SMALL
     told = await ask(door, content, headers={"content-encoding": "gzip"})
     assert told.first_column()[0] == np.float32(2 * np.float32(values[0]))
 

@@ -73,7 +73,7 @@ class Views:
             raise unknown_endpoint(found.model[:128], routes, scope)
         if found.view == "model":
             return _json(_card(route))
-        lane = version_of(route, found.version) if found.version and route.versions else _own_lane(route)
+        lane = version_of(route, found.version) if found.version and route.versions else _own_lane(route, found.view)
         if found.view == "statistics":
             return await self._counts(lane, found)
         reply = await self._ask(lane, found)
@@ -148,7 +148,7 @@ def _tensors(route: Route) -> list[Lane]:
     return [lane for lane in lanes if lane.own and "infer" in route.endpoint.operations]
 
 
-def _own_lane(route: Route) -> Lane:
+def _own_lane(route: Route, view: str) -> Lane:
     lanes = _tensors(route)
     if lanes:
         return lanes[0]
@@ -158,9 +158,10 @@ def _own_lane(route: Route) -> Lane:
             f"endpoint {name!r} is served elsewhere, and only its answers are passed on",
             hint="ask the server that has the model what it takes",
         )
+    where = f"at /predict/{name}" if view == "schema" else "over the V2 protocol"
     raise UnknownEndpoint(
-        f"endpoint {name!r} is not answered over the V2 protocol",
-        hint=f"it answers {', '.join(route.endpoint.operations)}; see /v1/models",
+        f"endpoint {name!r} is not answered {where}",
+        hint=f"it answers {', '.join(route.endpoint.operations)}; see /v1/models and /openapi.json",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from modelwright.core.wire import anthropic, openai, responses
+from modelwright.core.wire.bodies.packed import read_coding, unpacked
 from modelwright.core.wire.sse import wants_stream
 from modelwright.gateway.call import Call, Handler, Reply
 
@@ -26,6 +27,8 @@ class Read:
         if call.operation == "predict":
             row.stream = wants_stream(call.headers.get(b"accept", b""))
         elif call.operation != "infer":
+            if (coding := call.headers.get(b"content-encoding")) is not None:
+                body = call.body = await unpacked(body, read_coding(coding), limit=self._limit)
             head = call.head = HEADS.get(call.operation, openai.read_head)(body)
             row.endpoint = storable(head.model)
             if head.user and not row.user:

@@ -13,12 +13,14 @@ from modelwright.core.errors.calls import CallError, MethodNotAllowed
 from modelwright.core.errors.starting import StartError
 from modelwright.core.ports.engines import Array, Signature, TensorSpec, Tokens
 from modelwright.core.status import Busy
+from modelwright.core.wire.bodies.packed import unpacked
 from modelwright.serving.answering import Answering
 from modelwright.serving.door import (
     Loaded,
     Receive,
     Scope,
     Send,
+    coding_of,
     content_length,
     loading,
     read_body,
@@ -77,7 +79,7 @@ class EmbeddingsDoor:
         if scope["path"] != PATH:
             await self._inner.answer(scope, receive, send)
             return
-        await self._requests.one(self._embed(scope, receive, send), send)
+        await self._requests.one(self._embed(scope, receive, send), send, path=PATH)
 
     async def stop(self) -> None:
         """Finish what waits, then give thread and memory back."""
@@ -150,13 +152,14 @@ class EmbeddingsDoor:
 
     async def _body(self, scope: Scope, receive: Receive, runner: TextRunner) -> bytes:
         """The whole body; raises Overloaded when the bodies that arrive hold too much already."""
-        stated, limit, queue = content_length(scope["headers"]), self._rules.max_body, runner.queue
-        held = limit if stated is None else min(stated, limit)
+        headers, limit, queue = scope["headers"], self._rules.max_body, runner.queue
+        stated, coding = content_length(headers), coding_of(headers)
+        held = limit if stated is None or coding else min(stated, limit)
         if queue.full or queue.nbytes + self._arriving + held > queue.limits.queue_bytes:
             raise runner.overloaded()
         self._arriving += held
         try:
-            return await read_body(receive, limit=limit, stated=stated)
+            return await unpacked(await read_body(receive, limit=limit, stated=stated), coding, limit=limit)
         finally:
             self._arriving -= held
 

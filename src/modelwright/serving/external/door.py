@@ -14,6 +14,7 @@ from modelwright.core.errors.starting import EngineEnded, StartError
 from modelwright.core.ports.external.servers import ServerPlan, ServerProcess
 from modelwright.core.ports.http import UpstreamResponse
 from modelwright.core.status import Busy
+from modelwright.core.wire.bodies.packed import unpacked
 from modelwright.core.wire.openai import error_body, error_message, unreadable, with_fields
 from modelwright.core.wire.sse import event_bytes
 from modelwright.core.wire.unreadable import UNREADABLE
@@ -25,6 +26,7 @@ from modelwright.serving.door import (
     Scope,
     Send,
     cancel_when_gone,
+    coding_of,
     content_length,
     loading,
     read_body,
@@ -116,7 +118,7 @@ class ExternalDoor:
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one HTTP request on; our failures become the wire's envelope, the engine's own stay as they are."""
-        await self._requests.one(self._answer(scope, receive, send), send)
+        await self._requests.one(self._answer(scope, receive, send), send, path=scope["path"])
 
     async def stop(self) -> None:
         """All answers are sent: end the server."""
@@ -210,7 +212,7 @@ class ExternalDoor:
             return
         if path not in PATHS or method != "POST":
             raise UnknownEndpoint(
-                f"{method} {path} is not answered by a text model",
+                f"{method} {path[:200]} is nothing that model {self._model!r} answers",
                 hint="use POST /v1/chat/completions, /v1/completions or /v1/embeddings",
             )
         if self._requests.in_flight > self._bounds.max_sequences + self._bounds.queue:
@@ -220,7 +222,10 @@ class ExternalDoor:
                 hint="send the request again later",
                 retry_after=1.0,
             )
-        body = await read_body(receive, limit=self._bounds.max_body, stated=content_length(scope["headers"]))
+        headers, limit = scope["headers"], self._bounds.max_body
+        coding = coding_of(headers)
+        body = await read_body(receive, limit=limit, stated=content_length(headers))
+        body = await unpacked(body, coding, limit=limit)
         watcher = asyncio.ensure_future(cancel_when_gone(receive, asyncio.current_task()))
         try:
             await self._pass_on(path, _named(body, self._plan.model), send)

@@ -27,6 +27,7 @@ from modelwright.core.errors.starting import StartError
 from modelwright.core.ports.engines import Answer, CustomEngine, CustomSignature, EngineConfig, Invocation, Pieces
 from modelwright.core.status import Busy
 from modelwright.core.wire import v2
+from modelwright.core.wire.bodies.packed import unpack
 from modelwright.core.wire.openai import error_body
 from modelwright.core.wire.sse import DONE, FAILED, MACHINE, event_bytes, wants_stream
 from modelwright.serving.answering import Answering, send_error
@@ -37,6 +38,7 @@ from modelwright.serving.door import (
     Scope,
     Send,
     cancel_when_gone,
+    coding_of,
     content_length,
     loading,
     read_body,
@@ -46,7 +48,6 @@ from modelwright.serving.metrics import counter, gauge
 from modelwright.serving.plain.describe import openapi
 from modelwright.serving.plain.forms import given
 from modelwright.serving.plain.places import Places, Seat
-from modelwright.serving.v2.packed import read_coding, unpack
 
 LONG_BODY = 64 << 10
 """Bytes of a request that is read on a thread: it would keep all others waiting."""
@@ -119,7 +120,7 @@ class CustomDoor:
         if scope["path"] != self._path or scope["method"] != "POST":
             await self._describe(scope, send)
             return
-        await self._requests.one(self._predict(scope["headers"], receive, send), send)
+        await self._requests.one(self._predict(scope["headers"], receive, send), send, path=self._path)
 
     async def stop(self) -> None:
         """All answers are sent: give the memory back."""
@@ -155,7 +156,7 @@ class CustomDoor:
         places = self._places
         if self._signature is None or places is None:
             raise loading(self._name)
-        stated, coding = content_length(headers), _coding(headers)
+        stated, coding = content_length(headers), coding_of(headers)
         held = self._limit if stated is None or coding else min(stated, self._limit)
         if places.full or self._held + held > self._bounds.queue_bytes:
             raise places.overloaded()
@@ -230,7 +231,7 @@ class CustomDoor:
         try:
             await send_answer(send, 200, self._told(scope["method"], scope["path"]))
         except CallError as error:
-            await send_error(send, error)
+            await send_error(send, error, path=scope["path"])
 
     def _told(self, method: str, path: str) -> bytes:
         if self._signature is None:
@@ -255,11 +256,6 @@ class CustomDoor:
                 raise Unprocessable(f"model {self._name!r} takes no tensors", hint=f"use POST {self._path}")
             case _:
                 return b'{"ready":true}'
-
-
-def _coding(headers: list[Header]) -> bytes:
-    """How the body is compressed; empty when it is not."""
-    return next((read_coding(value) for name, value in headers if name == b"content-encoding"), b"")
 
 
 def _machine(seat: Seat) -> Header:

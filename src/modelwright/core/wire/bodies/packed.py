@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import zlib
 
-from modelwright.core.errors.calls import Malformed, Unprocessable
-from modelwright.serving.door import too_large
+from modelwright.core.errors.calls import Malformed, TooLarge, Unprocessable
 
-UNPACKED_HERE = 64 << 10
-"""Bytes of a compressed body from which on it is unpacked on a thread."""
+SMALL = 4 << 10
+"""Bytes of a compressed body from which on it is unpacked on a thread: it may become a thousand times as much."""
 _WINDOWS = {b"gzip": 16 + zlib.MAX_WBITS, b"x-gzip": 16 + zlib.MAX_WBITS, b"deflate": zlib.MAX_WBITS}
 """By content-encoding: what zlib calls the form (RFC 1952, RFC 1950)."""
 
@@ -29,8 +28,10 @@ def read_coding(value: bytes) -> bytes:
 
 
 async def unpacked(body: bytes, coding: bytes, *, limit: int) -> bytes:
-    """As `unpack` does, on a thread if it takes long."""
-    if len(body) < UNPACKED_HERE:
+    """As `unpack` does, on a thread if it takes long; without a coding the body is as it is."""
+    if not coding:
+        return body
+    if len(body) < SMALL:
         return unpack(body, coding, limit=limit)
     return await asyncio.to_thread(unpack, body, coding, limit=limit)
 
@@ -43,7 +44,9 @@ def unpack(body: bytes, coding: bytes, *, limit: int) -> bytes:
     except zlib.error as error:
         raise _broken(coding, str(error)) from None
     if len(plain) > limit:
-        raise too_large(limit)
+        raise TooLarge(
+            f"the body is larger than {limit} bytes when it is unpacked", hint="send less, or raise gateway.max_body"
+        )
     if not machine.eof:
         raise _broken(coding, "it ends too soon")
     if machine.unused_data:

@@ -1,0 +1,1 @@
+"""Forms that bodies of every wire come in."""
