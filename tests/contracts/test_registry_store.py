@@ -13,8 +13,10 @@ import pytest
 from modelwright.adapters.stores.database import open_database
 from modelwright.adapters.stores.memory_registry import MemoryRegistryStore
 from modelwright.adapters.stores.sql_registry import SqlRegistryStore
-from modelwright.core.errors.registry import NotRegistered
+from modelwright.app.system import SystemClock
+from modelwright.core.errors.registry import AliasHasMoved, NotRegistered, VersionInUse
 from modelwright.core.ports.registry import ALIAS, VERSION, Entry, RegistryStore
+from modelwright.registry.registry import By, Registry
 from tests.making.databases import KINDS, new_database
 
 DYING_WRITER = Path(__file__).with_name("registry_writer.py")
@@ -79,6 +81,39 @@ async def test_of_many_writers_at_once_one_comes_first(store: RegistryStore) -> 
     tries = [store.append("prompt", "support", version(f"v{number}"), after=0, content=b"x") for number in range(20)]
     assert sum(await asyncio.gather(*tries)) == 1
     assert len(await store.read("prompt", "support")) == 1
+
+
+async def test_of_many_who_move_an_alias_one_wins_and_the_history_has_all_in_order(store: RegistryStore) -> None:
+    hosts = [Registry("model", store=store, clock=SystemClock()) for _ in range(2)]
+    by = By("me", "a race")
+    for number in range(20):
+        await hosts[0].put("digits", f"v{number}", str(number).encode(), by=by)
+    await hosts[0].alias("digits", "live", "v0", by=by, expect="")
+
+    async def move(number: int, expect: str | None) -> str:
+        entry = await hosts[number % 2].alias("digits", "live", f"v{number}", by=by, expect=expect)
+        return entry.name if entry is not None else ""
+
+    told = await asyncio.gather(*(move(number, "v0") for number in range(1, 20)), return_exceptions=True)
+    assert told.count("live") == 1
+    assert sum(isinstance(each, AliasHasMoved) for each in told) == 18
+    await asyncio.gather(*(move(number % 20, None) for number in range(60)))
+    history = [entry for entry in await store.read("model", "digits") if entry.act == ALIAS]
+    assert [entry.was for entry in history] == ["", *(entry.to for entry in history[:-1])], "each began where one ended"
+    assert (await hosts[1].find("digits", "live")).version == history[-1].to
+
+
+async def test_what_an_alias_is_just_moved_to_is_not_removed(store: RegistryStore) -> None:
+    """Whoever comes first: the alias never means what is gone."""
+    hosts = [Registry("model", store=store, clock=SystemClock()) for _ in range(2)]
+    by = By("me", "a race")
+    for number in range(20):
+        await hosts[0].put("digits", f"v{number}", str(number).encode(), by=by)
+        both = (hosts[0].alias("digits", "live", f"v{number}", by=by), hosts[1].remove("digits", f"v{number}", by=by))
+        told = await asyncio.gather(*both, return_exceptions=True)
+        assert sum(isinstance(each, NotRegistered | VersionInUse) for each in told) == 1
+        line = await hosts[0].line("digits")
+        assert all(meant in line.versions for meant in line.aliases.values())
 
 
 async def test_a_document_is_found_by_its_digest(store: RegistryStore) -> None:

@@ -7,13 +7,19 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import onnx
 import pytest
 
+from modelwright.adapters.blobs.local import LocalBlobs
 from modelwright.app.artifacts.digests import digest_of
+from modelwright.app.models.office import ModelOffice
+from modelwright.app.models.push import Told
+from modelwright.app.models.verbs import ModelVerbs
+from modelwright.core.errors.registry import VersionInUse
 from tests.e2e.clients import Hammer, patient
 from tests.e2e.running import QUICKSTART, Site, modelwright, program, running
 from tests.making.certificates import make_certificates
@@ -223,3 +229,55 @@ def test_a_push_that_is_killed_registers_nothing(tmp_path: Path) -> None:
     assert modelwright(*words).returncode == 0
     models(folder, "pull", "big", "v1", "--to", str(tmp_path / "pulled"))
     assert digest_of(tmp_path / "pulled") == digest_of(big)
+
+
+WAITING = """
+from pathlib import Path
+import time
+
+class Word:
+    def load(self, path):
+        self.word = (Path(path) / "word").read_text()
+        while self.word == "two" and not Path({gate!r}).exists():
+            time.sleep(0.02)
+
+    def predict(self) -> str:
+        return self.word
+"""
+
+
+def test_a_version_that_is_just_being_loaded_is_not_removed(tmp_path: Path) -> None:
+    text = 'schema: 1\nname: m\nmodels: {word: {source: "registry:word@live", engine: {kind: "python:word:Word"}}}\n'
+    (tmp_path / "modelwright.yaml").write_text(text)
+    state, gate = tmp_path / ".modelwright", tmp_path / "gate"
+    office = ModelOffice(state, manifest=tmp_path / "modelwright.yaml", environment="development", who="me")
+    verbs = ModelVerbs(office, LocalBlobs(state / "artifacts" / "blobs"), say=lambda _: None)
+    for word in ("one", "two", "three"):
+        (tmp_path / word).mkdir()
+        (tmp_path / word / "word").write_text(word)
+        (tmp_path / word / "word.py").write_text(WAITING.format(gate=str(gate)))
+        verbs.push("word", word, tmp_path / word, told=Told(), why="new")
+
+    def move(to: str) -> None:
+        office.alias("word", "live", version=to, expect=None, why="another one")
+
+    def is_removed(version: str) -> bool:
+        try:
+            verbs.remove("word", version, why="not wanted")
+        except VersionInUse:
+            return False
+        return True
+
+    move("one")
+    with running(text, folder=tmp_path) as site:
+        move("two")
+        patient(lambda: any(part.state == "starting" for part in site.watch().parts), waiting_for="the second to load")
+        move("three")
+        with pytest.raises(VersionInUse, match="word@two is held by a process of this host, which loads it or still"):
+            verbs.remove("word", "two", why="not wanted")
+        gate.touch()
+        patient(lambda: site.call("POST", "/predict/word", b"{}").json() == "three")
+        for old in ("one", "two"):
+            patient(partial(is_removed, old), waiting_for=f"processes of {old} to end")
+        with pytest.raises(VersionInUse, match="the alias live, the model word, which is served"):
+            verbs.remove("word", "three", why="not wanted")

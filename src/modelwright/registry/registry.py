@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import random
 import re
 from collections.abc import Callable, Iterable
 
@@ -27,7 +29,9 @@ WORD = re.compile(r"[A-Za-z0-9][-A-Za-z0-9._]{0,63}")
 """Of a version or an alias."""
 LARGEST = 1 << 20
 """Bytes of a document. What is larger, such as a model's file, is kept elsewhere and named in its document."""
-_TRIES = 20
+_TRIES = 50
+_WAIT = 0.03
+"""Seconds between two tries, at most."""
 _LONGEST = 1000
 """Characters of a reason."""
 _WHO = 200
@@ -48,10 +52,16 @@ class By(msgspec.Struct, frozen=True):
 class Registry:
     """All lines of one kind; it keeps who changed what, and why."""
 
-    def __init__(self, kind: str, *, store: RegistryStore, clock: Clock) -> None:
+    def __init__(
+        self, kind: str, *, store: RegistryStore, clock: Clock, draw: Callable[[], float] = random.random
+    ) -> None:
+        """`draw` gives numbers from 0 to 1."""
         self._kind = kind
         self._store = store
         self._clock = clock
+        self._draw = draw
+        self._turn = asyncio.Lock()
+        """Of those who change something here; others may come first elsewhere."""
 
     async def names(self) -> tuple[str, ...]:
         """Every name, sorted."""
@@ -168,13 +178,15 @@ class Registry:
 
     async def _change(self, name: str, decide: Decide, content: bytes | None = None) -> Entry | None:
         """Decide by what stands there, and again when others came first."""
-        for _ in range(_TRIES):
-            line = await self._line(name)
-            entry = decide(line)
-            if entry is None:
-                return None
-            if await self._store.append(self._kind, name, entry, after=len(line.history), content=content):
-                return entry
+        async with self._turn:
+            for attempt in range(_TRIES):
+                line = await self._line(name)
+                entry = decide(line)
+                if entry is None:
+                    return None
+                if await self._store.append(self._kind, name, entry, after=len(line.history), content=content):
+                    return entry
+                await asyncio.sleep(self._draw() * min(_WAIT, 0.001 * 2**attempt))  # not in step with the others
         raise RegistryError(f"{name} is changed by others all the time", hint="try again")
 
 

@@ -77,19 +77,24 @@ def assemble(
     add_tokens(api, tokens)
     add_variants(api, variants)
     add_prompts(api, PromptDesk(prompt_registry(store.registry, clock), tell))
-    add_models(api, ModelDesk(store.registry, clock, held_by=_held_by(store, clock)), moved=aliases.look)
+    repository = RepositoryDesk(runtime)
+    models = ModelDesk(store.registry, clock, held_by=_held_by(store, clock, repository))
+    add_models(api, models, moved=aliases.look)
     add_explain(api, ExplainDesk(lambda: publisher.in_force, store.keys, clock))
     add_tasks(api, tasks)
-    add_repository(api, RepositoryDesk(runtime))
+    add_repository(api, repository)
     add_spending(api, Spending(store.spending, base=publisher.base, take_in=take_in, clock=clock))
     return api
 
 
-def _held_by(store: Store, clock: Clock) -> HeldBy:
-    """Who serves an artifact, on this host and on those that share the database."""
+def _held_by(store: Store, clock: Clock, repository: RepositoryDesk) -> HeldBy:
+    """Who serves an artifact, on this host and on those that share the database, or is about to do it on this one."""
 
     async def held_by(digest: str) -> list[str]:
-        return await store.holds.of(digest, now=clock.now(), ours=True)
+        found = await store.holds.of(digest, now=clock.now(), ours=True)
+        if not found and digest in await repository.in_use():
+            found = ["a process of this host, which loads it or still ends"]
+        return found
 
     return held_by
 

@@ -35,6 +35,12 @@ class RepositoryDesk:
         with suppress(ModelUnavailable):  # a supervisor that starts or stops looks it up by itself
             await self._asked(FleetWish(verb="follow", name=f"{name}@{alias}"))
 
+    async def in_use(self) -> list[str]:
+        """Digests of all that is loaded here, being brought here or loaded, or leaving; none when nobody can tell."""
+        with suppress(ModelUnavailable):
+            return (await self._asked(FleetWish(verb="in_use"))).digests
+        return []
+
     async def _done(self, wish: FleetWish) -> list[Loaded]:
         told = await self._asked(wish)
         if not told.problem:

@@ -68,6 +68,8 @@ class Sources:
         self._remembered = Remembered(state / FOLDER)
         self._found: dict[tuple[str, str], Located] = {}
         """By source and stated digest."""
+        self.wanted: frozenset[str] = frozenset()
+        """Digests of versions that are brought here now, and of those that were since the last look at all sources."""
 
     def of(self, models: Mapping[str, ModelSection]) -> dict[str, Located]:
         """By model that has any, and by step for a file that a step names itself.
@@ -93,6 +95,7 @@ class Sources:
     def anew(self, models: Mapping[str, ModelSection]) -> dict[str, Located]:
         """By model, as it is now: what was written since, and where aliases lead by now. Raises as `of`."""
         self._found.clear()
+        self.wanted = frozenset()
         return self.of(models)
 
     def locate(self, source: str, digest: str = "") -> Located:
@@ -183,6 +186,7 @@ class Sources:
         except StartError as error:
             return self._by_memory(source, digest, error)
         model = meant.model
+        self.wanted |= {model.digest}
         if digest not in {"", model.digest}:
             raise _not_promised(f"{name}@{meant.version}", model.digest, digest)
         here, version = self._cache.find(model.digest), f"{name}@{meant.version}"

@@ -127,7 +127,12 @@ def _prepared(
     publishing = Publishing(first, claim=held, site=supervisor)
     publishing.put(first)
     renewal = Renewal(publishing, read=read, site=supervisor)
-    _look_after(supervisor, publishing, renewal, runtime=held.runtime)
+
+    def in_use() -> set[str]:
+        return _in_use(supervisor, publishing.in_force) | sources.wanted
+
+    door = FleetDoor(held.runtime / FLEET, supervisor.fleet, follow=renewal.follow, in_use=in_use)
+    _look_after(supervisor, publishing, door)
     if wish.watch:
         stores.moved = renewal.follow_secrets
         supervisor.beside(renewal.run)
@@ -192,12 +197,12 @@ def _complete(loaded: LoadedManifest, located: Mapping[str, Located]) -> LoadedM
     return whole
 
 
-def _look_after(supervisor: Supervisor, publishing: Publishing, renewal: Renewal, *, runtime: Path) -> None:
+def _look_after(supervisor: Supervisor, publishing: Publishing, door: FleetDoor) -> None:
     """What goes on beside the parts as long as they run, whether the manifest is watched or not."""
     supervisor.publisher = publishing.again
     supervisor.beside(publishing.run)
     supervisor.beside(Shepherd(supervisor.fleet, clock=SystemClock()).run)
-    supervisor.beside(FleetDoor(runtime / FLEET, supervisor.fleet, follow=renewal.follow).run)
+    supervisor.beside(door.run)
 
 
 def _key_name(loaded: LoadedManifest) -> str:

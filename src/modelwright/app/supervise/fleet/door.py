@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
@@ -32,9 +32,12 @@ class Models(Protocol):
 class FleetDoor:
     """Answers one wish per connection."""
 
-    def __init__(self, path: Path, models: Models, *, follow: Callable[[str], None]) -> None:
-        """`follow` is told of each alias of the registry, `name@alias`, that was moved."""
+    def __init__(
+        self, path: Path, models: Models, *, follow: Callable[[str], None], in_use: Callable[[], Collection[str]]
+    ) -> None:
+        """`follow` is told of each alias of the registry, `name@alias`, that was moved; `in_use` gives digests."""
         self._follow = follow
+        self._in_use = in_use
         self._path = path
         self._models = models
 
@@ -66,6 +69,8 @@ class FleetDoor:
                 problem = await self._models.unload(wish.name)
             case "follow":
                 self._follow(wish.name)
+            case "in_use":
+                return FleetTold(digests=sorted(self._in_use()))
             case _:
                 pass
         return FleetTold(models=self._models.models(), problem=problem)

@@ -14,7 +14,7 @@ class FleetWish(msgspec.Struct, frozen=True, kw_only=True):
     """What shall be done."""
 
     verb: str
-    """models | load | unload | follow."""
+    """models | load | unload | follow | in_use."""
     name: str = ""
     """`digits`, or `digits@v2`; of follow the alias that was moved: `digits@champion`."""
 
@@ -36,3 +36,5 @@ class FleetTold(msgspec.Struct, frozen=True, kw_only=True):
     models: list[Loaded] = []
     """All, as they are then."""
     problem: str = ""
+    digests: list[str] = []
+    """Of in_use: what is loaded, being brought here or loaded, or leaving."""
