@@ -237,10 +237,11 @@ name: own
 models:
   words: {source: ./toy.json, engine: {kind: toy-text}, price: {second: 0.5, currency: EUR}}
   numbers: {source: ./toy.json, engine: {kind: toy-tensor}, price: {second: 0.25, request: 0.001}}
+  counted: {source: ./toy.json, engine: {kind: toy-text}, price: {input: 2, output: 6, per: 1K}}
 """
 
 
-def test_our_own_models_are_paid_by_the_time_that_their_engine_works(tmp_path: Path) -> None:
+def test_our_own_models_are_paid_by_the_time_that_their_engine_works_or_by_tokens(tmp_path: Path) -> None:
     (tmp_path / "toy.json").write_text('{"toy": 1, "columns": 2}')
     with running(OWN, folder=tmp_path) as site:
         found: list[LedgerRow] = []
@@ -261,6 +262,13 @@ def test_our_own_models_are_paid_by_the_time_that_their_engine_works(tmp_path: P
             wanted = one.machine_us * Decimal(price[0]) / MILLION + Decimal(price[1])
             assert (Decimal(one.cost or "-1"), one.currency) == (wanted, price[2])
         assert Decimal(found[0].reserved) == 600 * Decimal("0.5")
+        for stream in (False, True):
+            patient(lambda: ask(site, "counted", max_tokens=4)[0] == 200, waiting_for="the model")
+            _, headers = ask(site, "counted", max_tokens=4, stream=stream)
+            one = row(site, headers["x-modelwright-call"])
+            assert one.input_tokens
+            assert one.output_tokens
+            assert Decimal(one.cost or "-1") == Decimal(2 * one.input_tokens + 6 * one.output_tokens) / 1000
 
 
 WIRES = """\

@@ -7,6 +7,8 @@ from importlib import import_module
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+import msgspec
+
 from modelwright.adapters.providers.table import KINDS
 from modelwright.app.manifest.schema import Manifest
 from modelwright.app.manifest.sections.prices import PER, TokenPriceSection
@@ -47,26 +49,23 @@ class PriceBook:
         section = self._manifest.models[model].price
         if section is None:
             return Listed(reason="a model of ours, and the manifest gives it no price")
-        request = units(section.request or Decimal(0))
-        return Listed(
-            price=Price(currency=section.currency, input=0, output=0, request=request, second=units(section.second))
-        )
+        return Listed(price=msgspec.structs.replace(price_of(section), second=units(section.second or Decimal(0))))
 
 
 def price_of(section: TokenPriceSection) -> Price:
-    """The manifest's words as whole units; with neither input nor output, only the call itself has a price."""
+    """The manifest's words as whole units; with neither input nor output, tokens cost nothing."""
     per = PER[section.per]
 
     def rate(amount: Decimal | None) -> int | None:
         return None if amount is None else units(amount, per=per)
 
-    only_calls = section.input is None and section.output is None
+    no_tokens = section.input is None and section.output is None
     return Price(
         currency=section.currency,
-        input=0 if only_calls else rate(section.input),
+        input=0 if no_tokens else rate(section.input),
         cached=rate(section.cached_input),
         written=rate(section.cache_write),
-        output=0 if only_calls else rate(section.output),
+        output=0 if no_tokens else rate(section.output),
         reasoning=rate(section.reasoning),
         request=units(section.request or Decimal(0)),
     )

@@ -85,7 +85,7 @@ def _shown(variant: Variant, found: Listed, *, endpoint: str) -> ShownPrice:
 
 
 def _rates(price: Price) -> Iterator[ShownRates]:
-    if price.second:  # of models of ours no token has a price
+    if price.second and not (price.input or price.output):  # it is time that has a price
         yield ShownRates()
         return
     yield _rate(price, when="")

@@ -54,7 +54,7 @@ def test_a_model_of_ours_is_paid_by_the_second(write: Write) -> None:
     price = found.manifest.models["chat"].price
     assert price is not None
     assert price.second == Decimal("0.0002")
-    wrong = {"{}": "is missing", "{second: -1}": "is no amount", "{second: 0.0000000000001}": "too many decimals"}
+    wrong = {"{}": "names no amount", "{second: -1}": "is no amount", "{second: 0.0000000000001}": "too many decimals"}
     for text, problem in wrong.items():
         path = write(f"models: {{chat: {{source: ./chat.gguf, price: {text}}}}}")
         (fault,) = check_manifest(path, env={}).faults
@@ -78,3 +78,24 @@ def test_a_price_for_a_model_that_nobody_asks_is_a_warning_with_the_nearest(writ
     (warning,) = report.warnings
     assert (warning.key, warning.problem) == ("providers.p.prices.gpt-4o-mni", "no variant names this model")
     assert "gpt-4o-mini" in warning.remedy
+
+
+def test_a_model_of_ours_is_paid_by_its_tokens(write: Write) -> None:
+    found = load_manifest(write("models: {chat: {source: ./chat.gguf, price: {input: 1, output: 2}}}"), env={})
+    price = found.manifest.models["chat"].price
+    assert price is not None
+    assert (price.input, price.output, price.second) == (Decimal(1), Decimal(2), None)
+
+
+@pytest.mark.parametrize(
+    ("model", "key", "problem"),
+    [
+        ("{source: ./digits.onnx, price: {input: 1, second: 2}}", "input", "have no tokens that are counted"),
+        ("{engine: {kind: 'python:models:Own'}, price: {output: 1}}", "output", "have no tokens that are counted"),
+        ("{source: ./chat.gguf, price: {input: 1, reasoning: 1}}", "reasoning", "stands without `output`"),
+        ("{source: ./chat.gguf, engine: {kind: llama-server}, price: {second: 1}}", "second", "does not tell its time"),
+    ],
+)
+def test_what_no_call_of_the_model_tells_has_no_price(write: Write, model: str, key: str, problem: str) -> None:
+    (fault,) = check_manifest(write(f"models: {{m: {model}}}"), env={}).faults
+    assert (fault.key, problem in fault.problem) == (f"models.m.price.{key}", True)

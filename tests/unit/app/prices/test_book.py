@@ -14,7 +14,10 @@ from modelwright.core.ports.prices import Listed
 FILE = """
 schema: 1
 name: test
-models: {chat: {source: ./chat.gguf}, paid: {source: ./chat.gguf, price: {second: 0.0002, request: 0.1}}}
+models:
+  chat: {source: ./chat.gguf}
+  paid: {source: ./chat.gguf, price: {second: 0.0002, request: 0.1}}
+  both: {source: ./chat.gguf, price: {second: 1, input: 2, cached_input: 1, output: 3}}
 providers:
   openai:
     kind: openai
@@ -37,7 +40,7 @@ endpoints:
       near: {provider: near, model: listed}
       gone: {provider: gone, model: listed}
       ours: {serve: chat}
-  machine: {variants: {paid: {serve: paid}}}
+  machine: {variants: {paid: {serve: paid}, both: {serve: both}}}
 """
 LISTED = Price(
     input=1,
@@ -82,6 +85,7 @@ def test_the_manifests_price_comes_first_and_is_exact(loaded: LoadedManifest) ->
     assert found["calls"] == Price(input=0, output=0, request=10_000_000_000)
     assert found["vectors"] == Price(input=20_000)
     assert found["paid"] == Price(input=0, output=0, request=100_000_000_000, second=200_000_000)
+    assert found["both"] == Price(input=2_000_000, cached=1_000_000, output=3_000_000, second=10**12)
 
 
 def test_a_list_is_asked_with_the_vendors_address_and_only_for_what_is_left(loaded: LoadedManifest) -> None:
@@ -119,4 +123,5 @@ def test_facts_say_what_from_where_and_of_which_date(loaded: LoadedManifest) -> 
     assert found["own"].rates == (ShownRates(input="0.15", cached_input="0.075", output="0.6"),)
     assert found["gone"].priced
     assert (found["paid"].second, found["paid"].request, found["paid"].rates) == ("0.0002", "0.1", (ShownRates(),))
+    assert (found["both"].second, found["both"].rates) == ("1", (ShownRates(input="2", cached_input="1", output="3"),))
     assert [found[name].reason != "" for name in ("near", "ours")] == [True, True]

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import Field, StringConstraints, ValidatorFunctionWrapHandler, WithJsonSchema, WrapValidator
 
 from modelwright.app.manifest.secret import Secret
-from modelwright.app.manifest.sections.prices import MachinePriceSection
+from modelwright.app.manifest.sections.prices import ModelPriceSection
 from modelwright.app.manifest.sections.section import Duration, Name, Section, Size
 from modelwright.app.pipelines.section import PipelineSection
 from modelwright.app.plugins import PYTHON
@@ -227,8 +227,8 @@ class ModelSection(VersionSection):
     resources: ResourcesSection = Field(
         default_factory=ResourcesSection, description="What each of its processes gets of the machine."
     )
-    price: MachinePriceSection | None = Field(
-        default=None, description="What a second of it costs; left out, its calls are unpriced."
+    price: ModelPriceSection | None = Field(
+        default=None, description="What a second of it costs, or its tokens; left out, its calls are unpriced."
     )
 
 

@@ -35,14 +35,6 @@ Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 """ISO 4217."""
 
 
-class MachinePriceSection(Section):
-    """What a model of yours costs. Its own time is counted: of each run of its engine, each call pays its share."""
-
-    second: Amount = Field(description="A second of the engine's time.")
-    request: Amount | None = Field(default=None, description="Each call, beside its time.")
-    currency: Currency = Field(default="USD", description="ISO 4217 code, such as USD, EUR or CNY.")
-
-
 class TokenPriceSection(Section):
     """What a provider's model costs. Give `input` and `output`, or `request`, or all; 0 is free."""
 
@@ -65,3 +57,13 @@ class TokenPriceSection(Section):
         """The amounts that are given, by their words."""
         found = {name: getattr(self, name) for name in type(self).model_fields}
         return {name: value for name, value in found.items() if isinstance(value, Decimal)}
+
+
+class ModelPriceSection(TokenPriceSection):
+    """What a model of yours costs: a second, tokens, each call, or their sum."""
+
+    second: Amount | None = Field(
+        default=None,
+        description="A second of the engine's time: of each run of it, each call pays its share. Not of an engine with "
+        "a server of its own.",
+    )
