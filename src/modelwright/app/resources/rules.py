@@ -156,16 +156,17 @@ def warnings(case: Case) -> Iterator[Finding]:
         return
     models = {label: model for label, model in running(case.manifest).items() if model.model_fields_set & {"resources"}}
     each = {label: (_replicas(model), wants_of(model.resources)) for label, model in models.items()}
+    each = {label: one for label, one in each.items() if _has_room(one[1], machine)}
     cpus = sum(count * wants.cpu for count, wants in each.values())
     if cpus > machine.cores:
         last = next(label for label in reversed(each) if each[label][1].cpu)
         problem = f"all models together want {cpus:g} processors, and {machine.cores:g} are there: they will share"
-        yield Finding(_place(last.partition("@")[0], "cpu"), problem, "lower `cpu` or `scale.max`")
+        yield Finding(_place(last.partition("@")[0], "cpu"), problem, "lower it, or how many replicas there may be")
     memory = sum(count * wants.memory for count, wants in each.values())
     if memory > machine.memory > 0:
         last = next(label for label in reversed(each) if each[label][1].memory)
         problem = f"all models together may hold {told_size(memory)}, and {told_size(machine.memory)} are there"
-        yield Finding(_place(last.partition("@")[0], "memory"), problem, "lower `memory` or `scale.max`")
+        yield Finding(_place(last.partition("@")[0], "memory"), problem, "lower it, or how many replicas there may be")
     for name, _ in _without_a_gpu(case, machine, most=True):
         problem = f"there are not enough GPUs for as many replicas as {name} may have; those that lack one wait"
         yield Finding(("models", name, "resources"), problem, "lower `scale.max`")
@@ -179,6 +180,11 @@ def _by_hand(case: Case) -> Iterator[Finding]:
         if model.engine.device.startswith(CUDA) and name not in given:
             problem = f"takes a GPU by hand, which {given[0]} may be given, too"
             yield Finding(("models", name, "engine", "device"), problem, "write `resources: {gpu: 1}` instead")
+
+
+def _has_room(wants: Wants, machine: Machine) -> bool:
+    """One such process fits; another one is a fault already."""
+    return wants.cpu <= machine.cores and wants.memory <= (machine.memory or wants.memory)
 
 
 def _replicas(model: ModelSection) -> int:

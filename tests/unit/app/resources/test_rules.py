@@ -131,6 +131,7 @@ def test_what_all_of_them_want_together_is_a_warning(
 
 
 def test_nothing_is_warned_of_when_it_fits() -> None:
+    assert list(warnings(case(BARE, m=wants(cpu=99, memory="99Gi")))) == [], "that is a fault"
     assert list(warnings(case(BARE, m=wants(cpu=1, memory="1Gi"), n={**ONE, "scale": {"min": 9}}))) == []
     assert list(warnings(case(None, m=wants(cpu=1000)))) == []
 
