@@ -167,6 +167,7 @@ def test_dimensions_cut_vectors_off_and_make_them_unit_again(client: openai.Open
         ({"input": "cat", "dimensions": "all"}, "dimensions", "dimensions"),
         ({"input": ["cat"] * 201}, "holds 201 texts, at most 200", "input"),
         ({"input": ["cat", text_of(63)]}, "text 1 has 65 tokens, at most 64 are taken", "text"),
+        ({"input": ["cat", "a b " * 2_500_000]}, "text 1 has 10000000 characters, at most 65536 are read", "text"),
         ({}, "input", "input"),
     ],
 )

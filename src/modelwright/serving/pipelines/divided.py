@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -28,6 +28,9 @@ from modelwright.serving.runner import Pending, Runner
 
 INLINE_BYTES = 4096
 """Texts up to here are tokenised on the event loop, in less time than a hop to a thread and back takes."""
+
+TURN = 64 << 10
+"""Characters of one request that are tokenised at a time."""
 
 
 class Share(NamedTuple):
@@ -100,12 +103,16 @@ class TextRunner(Runner):
         """The tokens of texts, for `submit_tokens`; raises CallError."""
         if sum(map(len, texts)) <= INLINE_BYTES:
             return self.front.read(texts)
+        self.front.check(texts)
         rows = len(texts)
         if self.queue.full or (self._preparing and self._preparing + rows > self.queue.limits.queue_rows):
             raise self.overloaded()
         self._preparing += rows
         try:
-            return await self._loop.run_in_executor(self._reading, self.front.read, texts)
+            found: list[Tokens] = []
+            for turn in _turns(texts):
+                found += await self._loop.run_in_executor(self._reading, self.front.read, turn)
+            return found
         finally:
             self._preparing -= rows
 
@@ -217,6 +224,17 @@ def runner_of(
     if isinstance(engine, Pipeline) and signature.batches and engine.front is not None:
         return TextRunner(engine, limits, model=model, clock=clock, tell=tell, inline=signature.inline, levels=levels)
     return Runner(engine, limits, model=model, clock=clock, tell=tell, inline=signature.inline, levels=levels)
+
+
+def _turns(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+    """A large request by pieces, between which others have their turn."""
+    start = size = 0
+    for end, text in enumerate(texts):
+        if size and size + len(text) > TURN:
+            yield texts[start:end]
+            start, size = end, 0
+        size += len(text)
+    yield texts[start:]
 
 
 def _rejoined(parts: Sequence[tuple[Share, Pending]], rows: int) -> Arrays:

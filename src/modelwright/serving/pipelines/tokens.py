@@ -15,6 +15,10 @@ TEXT = "text"
 IDS, MASK, TYPES = "input_ids", "attention_mask", "token_type_ids"
 _DTYPES = {"INT64": np.int64, "INT32": np.int32}
 _SHORTEST = 16
+_CHARACTERS = 64
+"""Of one token: no language comes near it."""
+_ALWAYS = 64 << 10
+"""Characters of a text that are tokenised in any case, in a tenth of a second."""
 
 
 class TokenRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +44,7 @@ class Tokenize:
         self._dtype = _DTYPES[rules.datatype]
         self._lengths = tuple(lengths(rules.max_tokens))
         self.longest = rules.max_tokens
+        self._most = max(_ALWAYS, _CHARACTERS * rules.max_tokens)
         self.makes: tuple[str, ...] = (IDS, MASK, TYPES)
         """The tensors that somebody takes; the others are not made."""
 
@@ -65,8 +70,20 @@ class Tokenize:
             raise Unprocessable(f"a text is not valid UTF-8: {error.reason}", hint="send UTF-8", param=TEXT) from None
         return self.read(decoded)
 
+    def check(self, texts: Sequence[str]) -> None:
+        """Raise ContextTooLong for a text that is not worth the time to tokenise it."""
+        for index, text in enumerate(texts):
+            if len(text) > self._most:
+                raise ContextTooLong(
+                    f"text {index} has {len(text)} characters, at most {self._most} are read: "
+                    f"a row of this model has {self.longest} tokens",
+                    hint="send a shorter text, or several",
+                    param=TEXT,
+                )
+
     def read(self, texts: Sequence[str]) -> list[Tokens]:
         """The tokens of each text; raises CallError."""
+        self.check(texts)
         try:
             return self.bounded(self._tokenizer.encode(texts))
         except CallError:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from modelwright.core.errors.calls import ContextTooLong, EngineFailed, Overloaded
 from modelwright.core.ports.clock import ManualClock
-from modelwright.core.ports.engines import EngineConfig
+from modelwright.core.ports.engines import EngineConfig, Tokens
 from modelwright.serving.batching import Limits
 from modelwright.serving.execution import Tensors
 from modelwright.serving.levels import Levels
@@ -130,6 +130,22 @@ async def test_long_texts_are_tokenised_beside_the_loop(setup: Setup) -> None:
     at.tokenizer.gate.set()
     assert await answer(pending) == means("a", "b")
     assert pending.seconds == 0.0  # by this clock
+
+
+async def test_a_large_request_leaves_turns_to_others_and_keeps_its_order(setup: Setup) -> None:
+    at = await setup(rules={"cuts": True})
+    many = [letter * 30_000 for letter in "abcdefgh"]
+    seen: list[str] = []
+
+    async def read(texts: list[str], name: str) -> list[Tokens]:
+        found = await at.runner.read(texts)
+        seen.append(name)
+        return found
+
+    large, small = await asyncio.gather(read(many, "large"), read(["z" * 5000], "small"))
+    assert [row.ids[0] for row in large] == [ord(letter) for letter in "abcdefgh"]
+    assert [row.ids[0] for row in small] == [ord("z")]
+    assert seen == ["small", "large"], "it has waited for one piece and not for all"
 
 
 async def test_what_is_refused_by_the_tokenizer_reaches_the_client_either_way(setup: Setup) -> None:

@@ -1,5 +1,7 @@
 """Texts to rows of few lengths, bounds told before anything is computed."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -39,6 +41,20 @@ def test_longer_text_is_refused_or_cut_as_it_is_written() -> None:
         step().run(texts("a", "a" * 41))
     assert "longer: cut" in caught.value.hint
     assert step(cuts=True).run(texts("a" * 41))["attention_mask"].sum() == 40
+
+
+@pytest.mark.parametrize(("most", "characters"), [(40, 65_536), (8192, 524_288)])
+def test_a_text_that_is_far_too_long_is_never_tokenised(most: int, characters: int) -> None:
+    class Never(Letters):
+        def encode(self, texts: Sequence[str]) -> list[Tokens]:
+            raise AssertionError("it was tokenised")
+
+    for cuts in (False, True):
+        refusing = Tokenize(Never(), TokenRules(max_tokens=most, cuts=cuts))
+        with pytest.raises(ContextTooLong, match=f"text 1 has {characters + 1} characters, at most {characters}"):
+            refusing.run(texts("a", " " * (characters + 1)))
+        found = Tokenize(Letters(), TokenRules(max_tokens=most, cuts=True)).run(texts("a" * characters))
+        assert found["attention_mask"].sum() == most
 
 
 def test_empty_text_is_one_token_of_filling() -> None:
