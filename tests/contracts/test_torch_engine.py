@@ -3,6 +3,9 @@
 import io
 import json
 import pickle
+import subprocess
+import sys
+import warnings
 import zipfile
 from collections.abc import Callable
 from importlib import import_module
@@ -239,3 +242,90 @@ def test_compiled_code_in_an_archive_is_refused(tmp_path: Path) -> None:
         archive.writestr("m/data/aotinductor/model/wrapper.so", b"\x7fELF")
     with pytest.raises(BadModelFile, match="compiled code"):
         TorchEngine().load(config(path))
+
+
+class Uneven(torch.nn.Module):
+    """Its outputs are as many as its rows."""
+
+    def forward(self, x):
+        found = [x[0]][:0]
+        for row in range(x.size(0)):
+            found.append(x[row])
+        return found
+
+
+@pytest.mark.parametrize(
+    ("shape", "datatype", "words"),
+    [
+        ([-1, 5], "FP32", "shapes cannot be multiplied"),
+        ([-1, 4], "INT64", "must have the same dtype"),
+        ([-1, 1 << 40], "FP32", "it does not take zeros of x FP32"),
+        ([0, 4], "FP32", r"the shape \[0, 4\]"),
+        ([-5, 4], "FP32", r"the shape \[-5, 4\]"),
+    ],
+)
+def test_inputs_that_are_declared_wrong_are_named(tmp_path: Path, shape: list[int], datatype: str, words: str) -> None:
+    path = scripted(torch.nn.Linear(4, 3), (X,), tmp_path / "m.pt")
+    declared = {"input": {"datatype": datatype, "shape": shape}}
+    with pytest.raises(BadModelFile, match=words.replace("of x", "of input")) as caught:
+        TorchEngine().load(config(path, inputs=declared))
+    assert "export" not in caught.value.hint
+
+
+def test_a_program_whose_outputs_vary_in_number_is_said_so(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PyTorch would rather have torch.export
+        torch.jit.script(Uneven()).save(str(tmp_path / "m.pt"))
+    with pytest.raises(BadModelFile, match="it gives 2 tensors for 2 rows and 3 for 3"):
+        TorchEngine().load(config(tmp_path / "m.pt", inputs={"x": {"datatype": "FP32", "shape": [-1, 4]}}))
+
+
+@pytest.mark.parametrize("check", ["{", "[]", '{"inputs": [{"name": "x"}]}'])
+def test_a_check_that_tells_no_shapes_is_said_so(tmp_path: Path, check: str) -> None:
+    path = scripted(Double(), (X,), tmp_path / "m.pt")
+    with pytest.raises(BadModelFile, match="the model's check is no request"):
+        TorchEngine().load(config(path, check=check))
+
+
+@pytest.mark.parametrize("make", [exported, scripted])
+def test_archives_that_are_damaged_or_hold_more_are_read_or_refused_with_the_cause(tmp_path: Path, make: Any) -> None:
+    declared: dict[str, Any] = {"inputs": {"x": {"datatype": "FP32", "shape": [-1, 4]}}} if make is scripted else {}
+    path = make(Double(), (X,), tmp_path / ("m.pt2" if make is exported else "m.pt"))
+    content = path.read_bytes()
+    for length in (0, 10, len(content) // 2, len(content) - 30):
+        path.write_bytes(content[:length])
+        with pytest.raises(BadModelFile) as caught:
+            TorchEngine().load(config(path, **declared))
+        assert "warnings above" not in caught.value.message
+    path.write_bytes(content)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("m/extra/readme.txt", b"hello")
+    engine = TorchEngine()
+    engine.load(config(path, **declared))
+    np.testing.assert_array_equal(engine.predict({"x": X})["y"], 2 * X)
+
+
+STRANGE = """
+import sys, warnings
+import torch
+warnings.simplefilter("ignore")
+library = torch.library.Library("strange", "DEF")
+library.define("twice(Tensor x) -> Tensor")
+library.impl("twice", lambda x: 2 * x, "CPU")
+torch.library.register_fake("strange::twice", torch.empty_like, lib=library)
+class Strange(torch.nn.Module):
+    def forward(self, x):
+        return torch.ops.strange.twice(x)
+sample = torch.zeros(2, 4)
+torch.jit.trace(Strange(), (sample,)).save(sys.argv[1] + "/m.pt")
+torch.export.save(torch.export.export(Strange(), (sample,)), sys.argv[1] + "/m.pt2")
+"""
+
+
+def test_operators_that_nobody_knows_here_are_named(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", STRANGE, str(tmp_path)], check=True, capture_output=True)
+    declared = {"x": {"datatype": "FP32", "shape": [2, 4]}}
+    for given in (config(tmp_path / "m.pt", inputs=declared), config(tmp_path / "m.pt2")):
+        with pytest.raises(BadModelFile, match="strange") as caught:
+            TorchEngine().load(given)
+        assert "operators that this PyTorch does not have" in caught.value.hint

@@ -26,6 +26,8 @@ from modelwright.core.ports.engines import Array, EngineConfig, Signature
 torch: Any = import_module("torch")
 
 _REMEDY = "export the model again: torch.export.save(torch.export.export(model, (sample,)), 'model.pt2')"
+_STRANGERS = ("Unknown builtin op", "Failed deserializing node Node(target='torch.ops.")
+_STRANGE = "it calls operators that this PyTorch does not have: write them with its own, and export it with its version"
 _AUTOCAST = {"bf16": torch.bfloat16, "f16": torch.float16}
 
 
@@ -103,7 +105,8 @@ def _read(config: EngineConfig, options: TorchOptions, device: str) -> Program:
     except (Refused, CannotServe) as error:
         raise unreadable(config, "a PyTorch program", problem=one_line(error), remedy=error.remedy) from error
     except Exception as error:  # a broken file fails at any place of the library
-        raise unreadable(config, "a PyTorch program", problem=one_line(error), remedy=_REMEDY) from error
+        remedy = _STRANGE if any(words in str(error) for words in _STRANGERS) else _REMEDY
+        raise unreadable(config, "a PyTorch program", problem=one_line(error), remedy=remedy) from error
 
 
 def _device(config: EngineConfig) -> str:

@@ -16,7 +16,13 @@ pytree: Any = import_module("torch.utils._pytree")
 def read_exported(path: str, device: str) -> Program:
     """The program; raises Refused, CannotServe, or whatever the library raises for a file that is none."""
     look_through(path)
-    exported = torch.export.load(path)
+    try:
+        exported = torch.export.load(path)
+    except RuntimeError:
+        import_module("torch.export.pt2_archive._package").load_pt2(
+            path
+        )  # this one says what is wrong, where it fails, too
+        raise
     if device != "cpu":
         exported = import_module("torch.export.passes").move_to_device_pass(exported, device)
     values = {node.name: node.meta.get("val") for node in exported.graph.nodes}

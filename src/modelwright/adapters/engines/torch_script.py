@@ -6,7 +6,6 @@ pickles are read by a reader that makes tensors and numbers alone.
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Mapping
 from importlib import import_module
@@ -38,6 +37,16 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """-1 for a free dimension; the first one, when free, is the batch."""
 
 
+class _Asked(msgspec.Struct, frozen=True):
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+
+
+class _Check(msgspec.Struct, frozen=True):
+    inputs: tuple[_Asked, ...] = ()
+
+
 def read_script(path: str, device: str, *, declared: Mapping[str, Declared], check: str) -> Program:
     """The program; raises CannotServe, or whatever the library raises for a file that is none."""
     with warnings.catch_warnings():
@@ -52,12 +61,15 @@ def read_script(path: str, device: str, *, declared: Mapping[str, Declared], che
 
     first, second = (_trial(module, specs, size=size, device=device) for size in _SIZES)
     told = names_of(first)
-    pairs = zip(told, pytree.tree_leaves(first), pytree.tree_leaves(second), strict=True)
+    leaves, others = pytree.tree_leaves(first), pytree.tree_leaves(second)
+    if len(leaves) != len(others):
+        problem = f"it gives {len(leaves)} tensors for {_SIZES[0]} rows and {len(others)} for {_SIZES[1]}"
+        raise CannotServe(problem, "let it give as many for any input")
     return Program(
         run=run,
         inputs=specs,
         dtypes=tuple(DTYPES[spec.datatype] for spec in specs),
-        outputs=tuple(_output(name, one, other) for name, one, other in pairs),
+        outputs=tuple(_output(name, one, other) for name, one, other in zip(told, leaves, others, strict=True)),
         precision=precision_of(module),
     )
 
@@ -71,6 +83,10 @@ def _specs(names: list[str], declared: Mapping[str, Declared]) -> tuple[TensorSp
     for name, one in declared.items():
         if one.datatype not in DTYPES:
             raise CannotServe(f"input {name} has datatype {one.datatype!r}", f"take one of {', '.join(DTYPES)}")
+        if any(size < -1 or not size for size in one.shape):
+            raise CannotServe(
+                f"input {name} has the shape {list(one.shape)}", "write sizes, and -1 for a free dimension"
+            )
     return tuple(TensorSpec(name=name, datatype=declared[name].datatype, shape=declared[name].shape) for name in names)
 
 
@@ -78,22 +94,43 @@ def _from_check(check: str) -> dict[str, Declared]:
     """By the request that proves readiness; its first dimension is taken as the batch."""
     if not check:
         return {}
-    inputs = json.loads(check).get("inputs", [])
-    return {one["name"]: Declared(datatype=one["datatype"], shape=(-1, *one["shape"][1:])) for one in inputs}
+    try:
+        asked = msgspec.json.decode(check, type=_Check)
+    except msgspec.MsgspecError as error:
+        raise CannotServe(f"the model's check is no request: {error}", "write a V2 request into it") from error
+    return {one.name: Declared(datatype=one.datatype, shape=(-1, *one.shape[1:])) for one in asked.inputs}
 
 
 def _trial(module: Any, specs: tuple[TensorSpec, ...], *, size: int, device: str) -> Any:
     """What it gives for zeros, each free dimension of this size."""
-    zeros = [
-        torch.zeros([size if free < 0 else free for free in spec.shape], dtype=DTYPES[spec.datatype], device=device)
-        for spec in specs
-    ]
-    with torch.inference_mode():
-        return module(*zeros)
+    try:
+        zeros = [
+            torch.zeros([size if free < 0 else free for free in spec.shape], dtype=DTYPES[spec.datatype], device=device)
+            for spec in specs
+        ]
+        with torch.inference_mode():
+            return module(*zeros)
+    except Exception as error:
+        given = ", ".join(f"{spec.name} {spec.datatype} {list(spec.shape)}" for spec in specs)
+        raise CannotServe(
+            f"it does not take zeros of {given}: {_last_line(error)}",
+            "correct the datatypes and shapes in engine.options.inputs, or in the model's check",
+        ) from error
+
+
+def _last_line(error: Exception) -> str:
+    """What TorchScript says after its long way there."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
 
 
 def _output(name: str, one: Any, other: Any) -> TensorSpec:
     if not isinstance(one, torch.Tensor):
         raise CannotServe(f"its output {name!r} is a {type(one).__name__}", "let it give tensors alone")
+    if one.dim() != other.dim():
+        problem = (
+            f"its output {name!r} has {one.dim()} dimensions for {_SIZES[0]} rows and {other.dim()} for {_SIZES[1]}"
+        )
+        raise CannotServe(problem, "let it give as many for any input")
     shape = tuple(size if size == then else -1 for size, then in zip(one.shape, other.shape, strict=True))
     return TensorSpec(name=name, datatype=datatype_of(one.dtype, name), shape=shape)
