@@ -98,8 +98,9 @@ class _Maker:
         if isinstance(reference, str):
             return self.example(self._shared.get(reference.rpartition("/")[2]), deep + 1)
         for word in ("examples", "enum"):
-            if schema.get(word):
-                return schema[word][0]
+            given = schema.get(word)
+            if given and isinstance(given, list):
+                return given[0]
         for word in ("example", "const", "default"):
             if word in schema:
                 return schema[word]

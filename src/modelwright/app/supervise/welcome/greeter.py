@@ -13,7 +13,7 @@ import msgspec
 from modelwright.app.supervise.ask import Answer, ask
 from modelwright.app.supervise.devices.runtime import Claim
 from modelwright.app.supervise.welcome.commands import Place, Shown, asked, commands
-from modelwright.app.supervise.welcome.examples import TensorTold, Told
+from modelwright.app.supervise.welcome.examples import TensorTold, Told, plain_body
 from modelwright.app.supervise.welcome.key import NAME, development_key
 from modelwright.core.contracts.snapshot import Snapshot
 from modelwright.core.errors.tree import ModelwrightError
@@ -68,7 +68,7 @@ class SiteGreeter:
         found: dict[str, Told] = {}
         for model, _ in asked(self._snapshot, models).values():
             socket = self._control.with_name(f"{model.part}.sock")
-            with suppress(OSError, msgspec.MsgspecError):
+            with suppress(OSError, ValueError):
                 found[model.model] = told_by(socket, model.model)
         return found
 
@@ -77,7 +77,7 @@ class SiteGreeter:
 
 
 def told_by(socket: Path, model: str) -> Told:
-    """Raises OSError or MsgspecError."""
+    """Raises OSError, and ValueError for what no request can be made of."""
     metadata = ask(socket, f"/v2/models/{model}", within=DESCRIBED_WITHIN)
     tensors = msgspec.json.decode(metadata.body, type=_Metadata).inputs if metadata.status == HTTPStatus.OK else ()
     if tensors:
@@ -85,4 +85,9 @@ def told_by(socket: Path, model: str) -> Told:
     described = ask(socket, f"/predict/{model}/openapi.json", within=DESCRIBED_WITHIN)
     if described.status != HTTPStatus.OK:
         raise ConnectionError(f"{model} answered {described.status}")
-    return Told(document=msgspec.json.decode(described.body))
+    told = Told(document=msgspec.json.decode(described.body))
+    try:
+        plain_body(told)
+    except Exception as error:  # a schema of the user's may hold anything
+        raise ValueError(f"no example can be made for {model}") from error
+    return told
