@@ -20,7 +20,8 @@ from modelwright.core.errors.calls import LimitsUnavailable
 from modelwright.core.limits import Ask, Rule, Spent, zone_of
 from modelwright.core.ports.cache import Kept
 from tests.making.certificates import make_certificates
-from tests.making.redis_server import RedisCluster, RedisServer, free_port
+from tests.making.ports import free_port
+from tests.making.redis_server import RedisCluster, RedisServer
 
 HOUR = Rule(Limit(by="key", of="requests", amount=10, per="hour"), zone_of("UTC"))
 TOKENS = Rule(Limit(by="tenant", of="tokens", amount=1000, per="day"), zone_of("UTC"))

@@ -3,7 +3,13 @@
 import http.client
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Self
+
+from modelwright.app.supervise import ask as asking
+
+ask = partial(asking.ask, within=60.0)
+"""A question to a worker over its Unix socket, as the product asks it, and with more patience."""
 
 
 class Hammer:

@@ -9,9 +9,8 @@ from typing import Any
 
 import msgspec
 
-from modelwright.app.supervise.ask import ask
 from modelwright.core.status import Busy
-from tests.e2e.clients import patient
+from tests.e2e.clients import ask, patient
 from tests.e2e.running import ROOT, Reply, Site, running
 
 GUIDE = (ROOT / "docs" / "guide" / "custom-model.md").read_text("utf-8")
@@ -174,4 +173,4 @@ def opened(site: Site, model: str, body: Any, **headers: str) -> http.client.HTT
 
 
 def busy(site: Site, model: str) -> Busy:
-    return msgspec.json.decode(ask(site.runtime / f"serving-{model}-0.sock", "/status", within=30).body, type=Busy)
+    return msgspec.json.decode(ask(site.runtime / f"serving-{model}-0.sock", "/status").body, type=Busy)

@@ -51,10 +51,11 @@ def kill_again_and_again(folder: Path, *, kills: int, seed: int, clients: int = 
         journals = {"good": Journal(good, tokens=TOKENS), "bad": Journal(bad, tokens=0)}
         with KillSite(folder, good, bad) as site:
             callers = Callers(site.ports, clients=clients)
-            killer = Killer(site, random.Random(seed))
+            killer = Killer(site, random.Random(seed), callers)
             reader = _Reader(journals)
             try:
                 killer.kill(kills)
+                callers.go_on(bad)
             finally:
                 callers.finish()
                 reader.finish()

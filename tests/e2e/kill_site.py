@@ -112,17 +112,23 @@ class KillSite:
 
 
 class Killer:
-    """Kills workers at random moments; its number of kills is what was asked for."""
+    """Kills workers at random moments; its number of kills is what was asked for.
 
-    def __init__(self, site: KillSite, chance: random.Random) -> None:
+    Each third time it waits until somebody has been answered since: slow machines would kill only what is starting.
+    """
+
+    def __init__(self, site: KillSite, chance: random.Random, callers: Callers) -> None:
         self.kills = dict.fromkeys(_names(), 0)
         self._site = site
         self._chance = chance
+        self._callers = callers
 
     def kill(self, times: int) -> None:
         """Control once in six, and the gateways' turn otherwise."""
         due = {name: time.monotonic() + self._life(name) for name in _names()}
-        for _ in range(times):
+        for number in range(times):
+            if number % 3 == 0:
+                self._callers.wait_for_answers()
             name = min(due, key=lambda each: due[each])
             time.sleep(max(0.0, due[name] - time.monotonic()))
             self._site.kill(name)
@@ -143,6 +149,7 @@ class Callers:
         """Calls that were sent and got no whole answer."""
         self.failures: set[str] = set()
         """What was answered that should not have been."""
+        self._answers = dict.fromkeys(ports, 0)
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(target=self._call, args=(ports[number % len(ports)], f"c{number}"))
@@ -150,6 +157,19 @@ class Callers:
         ]
         for thread in self._threads:
             thread.start()
+
+    def wait_for_answers(self) -> None:
+        """Until every gateway has answered since."""
+        before = dict(self._answers)
+        patient(
+            lambda: all(self._answers[port] > before[port] for port in before), waiting_for="an answer of each gateway"
+        )
+
+    def go_on(self, bad: DevProvider) -> None:
+        """Until calls have been made that nobody kills, one of which this provider has failed."""
+        self.wait_for_answers()
+        seen = bad.seen()["received"]
+        patient(lambda: bad.seen()["received"] > seen, waiting_for="a call to be tried again")
 
     def finish(self) -> None:
         """Until every client has had its last answer."""
@@ -165,6 +185,7 @@ class Callers:
                     number += 1
                     if not self._converse(wire, f"{client}-{number}", stream=bool(number % 2)):
                         break
+                    self._answers[port] += 1
 
     def _converse(self, wire: Wire, user: str, *, stream: bool) -> bool:
         """One call; whether the connection is still good."""

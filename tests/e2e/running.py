@@ -23,9 +23,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from modelwright.app.supervise.ask import ask
 from modelwright.core.status import PartStatus, Status
-from tests.e2e.clients import patient
+from tests.e2e.clients import ask, patient
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICKSTART = ROOT / "examples" / "quickstart"
@@ -261,7 +260,7 @@ def kept(*folders: Path) -> dict[Path, bytes]:
 def _sees_all(own: Path) -> bool:
     """Whether a gateway worker takes every model for ready."""
     with contextlib.suppress(OSError):
-        return ask(own, "/v2/health/ready", within=30).status == 200
+        return ask(own, "/v2/health/ready").status == 200
     return False
 
 

@@ -13,9 +13,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from modelwright.app.supervise.ask import ask
 from modelwright.core.status import Busy
-from tests.e2e.clients import patient
+from tests.e2e.clients import ask, patient
 from tests.e2e.running import Site, running
 
 pytestmark = pytest.mark.e2e
@@ -60,7 +59,7 @@ def _said(site: Site, content: str) -> str | None:
 
 
 def _busy(site: Site) -> Busy:
-    return msgspec.json.decode(ask(site.runtime / "serving-echo-0.sock", "/status", within=30).body, type=Busy)
+    return msgspec.json.decode(ask(site.runtime / "serving-echo-0.sock", "/status").body, type=Busy)
 
 
 def _rows(site: Site, count: int) -> list[dict[str, Any]]:

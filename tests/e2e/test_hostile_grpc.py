@@ -16,9 +16,8 @@ import msgspec
 import pytest
 from tritonclient.grpc import service_pb2 as service_messages
 
-from modelwright.app.supervise.ask import ask
 from modelwright.core.status import Busy
-from tests.e2e.clients import patient
+from tests.e2e.clients import ask, patient
 from tests.e2e.running import Site, running
 from tests.making.onnx_models import double
 
@@ -75,7 +74,7 @@ def code_of(
 
 
 def busy(site: Site) -> Busy:
-    return msgspec.json.decode(ask(site.runtime / "grpc-0.sock", "/status", within=10).body, type=Busy)
+    return msgspec.json.decode(ask(site.runtime / "grpc-0.sock", "/status").body, type=Busy)
 
 
 def test_calls_and_streams_without_requests_keep_nobody_out(site: Site, channel: grpc.Channel) -> None:

@@ -14,8 +14,7 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
-from modelwright.app.supervise.ask import ask
-from tests.e2e.clients import patient
+from tests.e2e.clients import ask, patient
 from tests.e2e.echo import Echo
 from tests.e2e.gateway_site import CHAT, PROVIDER_KEY, DevProvider
 from tests.e2e.running import Reply, Site, kept, modelwright, running

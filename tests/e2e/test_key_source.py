@@ -11,8 +11,7 @@ from contextlib import closing
 
 import pytest
 
-from modelwright.app.supervise.ask import ask
-from tests.e2e.clients import patient
+from tests.e2e.clients import ask, patient
 from tests.e2e.gateway_site import DevProvider
 from tests.e2e.running import Site, running
 
@@ -73,7 +72,7 @@ def test_while_control_is_stopped_known_keys_work_and_unknown_ones_wait(site: Si
 def test_a_database_that_is_locked_for_everybody_harms_no_known_key_and_heals_alone(site: Site) -> None:
     with closing(sqlite3.connect(site.state / "modelwright.db", isolation_level=None, timeout=60)) as other:
         other.execute("BEGIN EXCLUSIVE")
-        made = ask(site.runtime / "control.sock", "/keys", method="POST", body=b'{"name":"locked-out"}', within=30)
+        made = ask(site.runtime / "control.sock", "/keys", method="POST", body=b'{"name":"locked-out"}')
         assert made.status == 503
         assert statuses(site, site.key) == {200}
     patient(lambda: statuses(site, create_again(site)) == {200}, waiting_for="a new key")
@@ -83,7 +82,7 @@ def create_again(site: Site) -> str:
     """A key, as soon as the database takes one."""
     for number in range(100):
         body = json.dumps({"name": f"again-{number}"}).encode()
-        answer = ask(site.runtime / "control.sock", "/keys", method="POST", body=body, within=30)
+        answer = ask(site.runtime / "control.sock", "/keys", method="POST", body=body)
         if answer.status == 201:
             return json.loads(answer.body)["key"]
     raise AssertionError("no key was made")
@@ -93,7 +92,7 @@ def test_a_database_that_is_gone_makes_no_known_key_401_not_even_over_restarts(s
     path, aside = site.state / "modelwright.db", site.state / "aside.db"
     path.rename(aside)
     try:
-        refused = ask(site.runtime / "control.sock", "/keys", method="POST", body=b'{"name":"nowhere"}', within=30)
+        refused = ask(site.runtime / "control.sock", "/keys", method="POST", body=b'{"name":"nowhere"}')
         assert (refused.status, b"is gone" in refused.body) == (503, True)
         before = site.part("control")
         os.kill(before.pid, signal.SIGKILL)

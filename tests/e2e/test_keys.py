@@ -14,10 +14,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from modelwright.app.supervise.ask import ask
 from modelwright.core.keys import key_digest
 from modelwright.core.status import Busy
-from tests.e2e.clients import patient
+from tests.e2e.clients import ask, patient
 from tests.e2e.running import Reply, Site, kept, modelwright, quickstart, running
 
 pytestmark = pytest.mark.e2e

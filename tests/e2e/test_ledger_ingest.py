@@ -13,10 +13,9 @@ import msgspec
 import pytest
 
 from modelwright.adapters.stores.spool import SpoolLedger
-from modelwright.app.supervise.ask import ask
 from modelwright.core.contracts.ledger import LedgerRow
 from modelwright.core.ids import uuid7
-from tests.e2e.clients import patient
+from tests.e2e.clients import ask, patient
 from tests.e2e.control_part import ControlPart
 from tests.e2e.running import Site, quickstart, running
 
@@ -121,15 +120,15 @@ def test_a_locked_database_makes_the_ledger_wait_and_loses_nothing(part: Control
     (part.state / "spool" / "gateway-0-1-a.jsonl").write_bytes(line + b"\n")
 
     def behind() -> bool:
-        return b"modelwright_ledger_behind 1.0" in ask(part.socket, "/metrics", within=20).body
+        return b"modelwright_ledger_behind 1.0" in ask(part.socket, "/metrics").body
 
     patient(behind, waiting_for="the trouble to be seen")
-    assert ask(part.socket, "/keys", method="POST", body=b'{"name":"a"}', within=20).status == 503
+    assert ask(part.socket, "/keys", method="POST", body=b'{"name":"a"}').status == 503
     other.execute("ROLLBACK")
     other.close()
     patient(lambda: rows(part.state) == [("1", "ok", None)], waiting_for="the row")
     patient(lambda: not behind(), waiting_for="the trouble to be over")
-    assert ask(part.socket, "/keys", method="POST", body=b'{"name":"a"}', within=20).status == 201
+    assert ask(part.socket, "/keys", method="POST", body=b'{"name":"a"}').status == 201
     _, out = life.stop()
     assert out.count("cannot be taken in now") == 1, "told once"
 

@@ -17,8 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 from joserfc.jwk import RSAKey
 
-from modelwright.app.supervise.ask import ask
-from tests.e2e.clients import patient
+from tests.e2e.clients import ask, patient
 from tests.e2e.gateway_site import CHAT, DevProvider
 from tests.e2e.issuer import OidcIssuer
 from tests.e2e.running import Reply, Site, running

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from modelwright.app.supervise.ask import Answer, ask
-from tests.e2e.clients import Hammer, patient
+from modelwright.app.supervise.ask import Answer
+from tests.e2e.clients import Hammer, ask, patient
 from tests.e2e.gateway_site import CHAT, QUESTION, DevProvider
 from tests.e2e.running import Site, running
 from tests.making.postgres_server import GUARDED, PASSWORD, PostgresServer
@@ -45,7 +45,7 @@ class Place:
         self.server.execute(every)
 
     def revoke(self, key: str) -> Answer:
-        return ask(self.site.runtime / "control.sock", f"/keys/{key}", method="DELETE", within=30.0)
+        return ask(self.site.runtime / "control.sock", f"/keys/{key}", method="DELETE")
 
     def is_behind(self) -> bool:
         return any("cannot be taken in now" in line for line in self.site.lines)

@@ -14,9 +14,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from modelwright.app.supervise.ask import ask as tell
 from modelwright.core.contracts.ledger import LedgerRow
 from tests.contracts.asgi_server import Wire
+from tests.e2e.clients import ask as tell
 from tests.e2e.clients import patient
 from tests.e2e.gateway_site import DevProvider
 from tests.e2e.running import ROOT, Site, modelwright, running

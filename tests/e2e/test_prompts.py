@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from openai import BadRequestError, OpenAI
 
-from modelwright.app.supervise.ask import ask as ask_worker
+from tests.e2e.clients import ask as ask_worker
 from tests.e2e.clients import patient
 from tests.e2e.gateway_site import DevProvider
 from tests.e2e.running import ROOT, Reply, Site, modelwright, quickstart, running

@@ -14,10 +14,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from modelwright.app.supervise.ask import ask
 from modelwright.core.contracts.ledger import LedgerRow
 from modelwright.core.contracts.snapshot import BreakerRule, Retries, Variant
-from tests.e2e.clients import patient
+from tests.e2e.clients import ask, patient
 from tests.e2e.gateway_site import (
     CHAT,
     QUESTION,

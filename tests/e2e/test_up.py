@@ -13,11 +13,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from modelwright.app.supervise.ask import ask
 from modelwright.app.supervise.look import look
 from modelwright.core.errors.starting import NotRunning
 from modelwright.core.status import PartStatus
-from tests.e2e.clients import Hammer, patient
+from tests.e2e.clients import Hammer, ask, patient
 from tests.e2e.running import Site, alive, modelwright, program, running
 
 pytestmark = pytest.mark.e2e

@@ -25,9 +25,8 @@ from tritonclient.grpc import service_pb2 as service_messages
 from tritonclient.utils import InferenceServerException
 
 from modelwright.app.artifacts.digests import digest_of
-from modelwright.app.supervise.ask import ask
 from modelwright.core.status import Busy
-from tests.e2e.clients import patient
+from tests.e2e.clients import ask, patient
 from tests.e2e.running import ROOT, Site, modelwright, running
 from tests.e2e.serving_worker import request as json_request
 from tests.making.onnx_models import double, identity
@@ -346,5 +345,5 @@ def test_a_site_that_stops_answers_what_has_come(tmp_path: Path) -> None:
 
 
 def _in_flight(site: Site) -> int:
-    answer = ask(site.runtime / "grpc-0.sock", "/status", within=10)
+    answer = ask(site.runtime / "grpc-0.sock", "/status")
     return msgspec.json.decode(answer.body, type=Busy).in_flight

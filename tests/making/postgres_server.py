@@ -7,12 +7,13 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 from pathlib import Path
 from typing import Any, Self
+
+from tests.making.ports import free_port
 
 PASSWORD = "planted-hunter2-of-postgres"
 GUARDED = "guarded"
@@ -47,8 +48,7 @@ class PostgresServer:
         self._user = pwd.getpwnam("postgres") if os.geteuid() == 0 else None
         self.folder = Path(tempfile.mkdtemp(prefix="mw-pg-"))
         """Outside of pytest's own, which no other user may enter."""
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port: int = free.getsockname()[1]
+        self.port = free_port()
         self.data = self.folder / "data"
         if self._user:
             os.chown(self.folder, self._user.pw_uid, self._user.pw_gid)
@@ -147,7 +147,7 @@ class PostgresServer:
                 start_new_session=True,
                 **self._as_user(),
             )
-        for _ in range(1000):
+        for _ in range(3000):
             ready = subprocess.run(
                 [self._bin / "pg_isready", "-q", "-h", self.folder, "-p", str(self.port)], check=False, timeout=30
             )

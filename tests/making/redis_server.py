@@ -14,6 +14,8 @@ from typing import Any, Self
 
 from redis import Redis
 
+from tests.making.ports import free_port
+
 
 class RedisServer:
     """`redis-server`; the folder is for whatever it might write, `options` are its own."""
@@ -54,7 +56,7 @@ class RedisServer:
         process = subprocess.Popen(
             [*self._command, "--port", str(self.port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        for _ in range(500):
+        for _ in range(3000):
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=5) as ping:
                 ping.sendall(b"PING\r\n")
                 if ping.recv(7) == b"+PONG\r\n":
@@ -116,7 +118,7 @@ class RedisCluster:
 
     @staticmethod
     def _until(done: Callable[[], bool]) -> None:
-        for _ in range(1000):
+        for _ in range(3000):
             if done():
                 return
             time.sleep(0.02)
@@ -139,9 +141,3 @@ class RedisCluster:
 def _lines(found: Any) -> list[str]:
     """What INFO says, however the client has read it."""
     return [f"{name}:{value}" for name, value in found.items()] if isinstance(found, dict) else str(found).splitlines()
-
-
-def free_port() -> int:
-    """One that nobody uses now."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return free.getsockname()[1]

@@ -19,9 +19,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from modelwright.app.parts import ModelPart
-from modelwright.app.supervise.ask import ask
 from modelwright.core.status import Busy
-from tests.e2e.clients import patient
+from tests.e2e.clients import ask, patient
 from tests.e2e.running import Reply, Site, running
 from tests.e2e.serving_worker import serving
 from tests.making.tiny_gguf import write_tiny_gguf
@@ -78,7 +77,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 def metric(site: Site, model: str, name: str, **labels: str) -> float:
-    text = ask(site.runtime / f"serving-{model}-0.sock", "/metrics", within=30).body.decode()
+    text = ask(site.runtime / f"serving-{model}-0.sock", "/metrics").body.decode()
     return next(
         sample.value
         for family in text_string_to_metric_families(text)
@@ -159,7 +158,7 @@ def test_a_flood_is_bounded_before_it_reaches_the_engine(site: Site, tmp_path: P
 
 
 def _calls(site: Site, model: str) -> int:
-    answer = ask(site.runtime / f"serving-{model}-0.sock", "/status", within=30)
+    answer = ask(site.runtime / f"serving-{model}-0.sock", "/status")
     return msgspec.json.decode(answer.body, type=Busy).in_flight
 
 

@@ -20,8 +20,7 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from modelwright.adapters.engines.gguf_codec import gguf_codec
-from modelwright.app.supervise.ask import ask
-from tests.e2e.clients import patient
+from tests.e2e.clients import ask, patient
 from tests.e2e.running import Reply, Site, running
 from tests.making.openvino_folder import write_openvino_folder
 
@@ -58,7 +57,7 @@ def client(site: Site) -> openai.OpenAI:
 
 
 def metric(site: Site, name: str, **labels: str) -> float:
-    text = ask(site.runtime / "serving-tiny-0.sock", "/metrics", within=30).body.decode()
+    text = ask(site.runtime / "serving-tiny-0.sock", "/metrics").body.decode()
     return next(
         sample.value
         for family in text_string_to_metric_families(text)

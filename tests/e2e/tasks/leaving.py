@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
-from modelwright.app.supervise.ask import ask
-from tests.e2e.clients import patient
+from tests.e2e.clients import ask, patient
 from tests.e2e.running import Reply, Site
 
 TASKS = "/v1/tasks"

@@ -8,9 +8,8 @@ from typing import Any
 
 import msgspec
 
-from modelwright.app.supervise.ask import ask
 from modelwright.core.contracts.ledger import LedgerRow
-from tests.e2e.clients import patient
+from tests.e2e.clients import ask, patient
 from tests.e2e.gateway_site import DevProvider
 from tests.e2e.running import ROOT, Site
 

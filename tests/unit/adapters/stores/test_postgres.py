@@ -5,6 +5,7 @@ import gc
 import socket
 import ssl
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,8 @@ from tests.making.postgres_server import GUARDED, PASSWORD, PostgresServer
 
 async def opened(url: str) -> PostgresDatabase:
     address = read_address(url)
-    return await open_postgres(lambda: address, base=".")
+    patient = replace(address, within=address.within or 60.0)
+    return await open_postgres(lambda: patient, base=".")
 
 
 @pytest.fixture
