@@ -5,6 +5,7 @@ Hosts can share the folder where their file system moves a file as a whole, as N
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import secrets
@@ -19,7 +20,7 @@ from modelwright.adapters.blobs.names import copy_checked, digest_from, missing,
 from modelwright.core.errors.artifacts import ArtifactDamaged, SourceUnavailable
 from modelwright.core.ports.registry import Blob
 
-INCOMING = "incoming"
+INCOMING, LOCK = "incoming", "lock"
 STALE = 24 * 3600.0
 """Seconds after which a file that was never completed is thrown away."""
 _READ_ONLY = 0o444
@@ -77,8 +78,11 @@ class LocalBlobs:
 
     def drop(self, digest: str, *, before: float = inf) -> bool:
         kept = self._folder / name_of(digest)
-        with self._explained(), suppress(FileNotFoundError), kept.open("rb") as held, suppress(BlockingIOError):
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with (
+            self._explained(),
+            suppress(FileNotFoundError, BlockingIOError),
+            self._locked(fcntl.LOCK_EX | fcntl.LOCK_NB),
+        ):
             if kept.stat().st_mtime < before:
                 kept.unlink()
                 return True
@@ -87,13 +91,23 @@ class LocalBlobs:
     def _is_kept(self, kept: Path, digest: str) -> bool:
         """Whether it is there and whole, and counts as new from now on; one that is damaged is put there anew."""
         try:
-            with kept.open("rb") as held:
-                fcntl.flock(held, fcntl.LOCK_SH)  # nobody drops it meanwhile
+            with kept.open("rb") as held, self._locked(fcntl.LOCK_SH):  # nobody drops it meanwhile
                 copy_checked(held.read, None, digest=digest, place=str(kept))
                 os.utime(kept)
         except (FileNotFoundError, ArtifactDamaged):
             return False
         return True
+
+    @contextmanager
+    def _locked(self, kind: int) -> Iterator[None]:
+        """Where a file system knows no locks, without one. Raises BlockingIOError for a kind that does not wait."""
+        with (self._folder / LOCK).open("ab") as lock:
+            try:
+                fcntl.flock(lock, kind)
+            except OSError as error:
+                if error.errno not in {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}:
+                    raise
+            yield
 
     @contextmanager
     def _incoming(self) -> Iterator[tuple[Path, BinaryIO]]:

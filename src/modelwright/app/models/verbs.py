@@ -73,6 +73,9 @@ class ModelVerbs:
                 path.chmod(path.stat().st_mode | 0o200)
             _check_free(to)
             part.rename(to)
+        except OSError as error:
+            hint = "see that this user may write there, and that the disk has space"
+            raise ArtifactError(f"cannot be written: {error.strerror}", hint=hint, place=str(to)) from error
         finally:
             shutil.rmtree(part, ignore_errors=True)
             if part.is_file():

@@ -297,4 +297,6 @@ def test_a_pulled_copy_is_the_caller_s_own(tmp_path: Path, file: Path) -> None:
     for name, word in (("a/b", "v1"), ("..", "v1"), ("", "v1"), ("m", "../v1"), ("m", "a b")):
         with pytest.raises(NotRegistered):
             verbs.pull(name, word, None)
+    with pytest.raises(ArtifactError, match=r"nowhere/m: cannot be written: No such file .*may write there"):
+        verbs.pull("m", "v1", tmp_path / "nowhere" / "m")
     assert not list(tmp_path.glob(".*part"))
