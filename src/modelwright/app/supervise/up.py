@@ -201,7 +201,7 @@ def _look_after(supervisor: Supervisor, publishing: Publishing, door: FleetDoor)
     """What goes on beside the parts as long as they run, whether the manifest is watched or not."""
     supervisor.publisher = publishing.again
     supervisor.beside(publishing.run)
-    supervisor.beside(Shepherd(supervisor.fleet, clock=SystemClock()).run)
+    supervisor.beside(Shepherd(supervisor.fleet, clock=SystemClock(), say=supervisor.say).run)
     supervisor.beside(door.run)
 
 

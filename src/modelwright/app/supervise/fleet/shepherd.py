@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -37,8 +37,11 @@ class Herd(Protocol):
 class Shepherd:
     """Of one run."""
 
-    def __init__(self, herd: Herd, *, clock: Clock, look: float = LOOK) -> None:
+    def __init__(self, herd: Herd, *, clock: Clock, say: Callable[[str], None], look: float = LOOK) -> None:
+        """`say` is told why there are not as many replicas as there should be, once for each reason."""
         self._herd = herd
+        self._say = say
+        self._said: dict[str, str] = {}
         self._monotonic = clock.monotonic
         self._look = look
         self._scalers: dict[str, Scaler] = {}
@@ -66,8 +69,12 @@ class Shepherd:
         self._tasks[name] = asyncio.get_running_loop().create_task(self._resize(name, wanted))
 
     async def _resize(self, name: str, wanted: int) -> None:
-        if await self._herd.resize(name, wanted):
+        problem = await self._herd.resize(name, wanted)
+        if problem:
             self._not_before[name] = self._monotonic() + AFTER_FAILURE
+        if problem and problem != self._said.get(name) and name in self._herd.scaled():
+            self._say(f"{name} should have {wanted} replicas, and has {len(self._herd.ready(name))}: {problem}")
+        self._said[name] = problem
 
     async def _demand(self, paths: Sequence[Path]) -> Demand:
         """A replica that does not tell its numbers has its hands full: it counts as busy as it was."""
