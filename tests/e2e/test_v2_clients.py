@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import numpy as np
 import onnx
 import pytest
@@ -13,6 +14,7 @@ import tritonclient.http as triton
 import tritonclient.http.aio as triton_aio
 from tritonclient.utils import InferenceServerException
 
+from tests.contracts.asgi_server import Wire
 from tests.e2e.clients import patient
 from tests.e2e.running import Site, running
 from tests.making.onnx_models import double, identity
@@ -103,6 +105,73 @@ def test_one_tensors_bytes_alone_are_a_request(site: Site) -> None:
     assert reply.status == 200
     head = int(reply.headers["inference-header-content-length"])
     assert reply.body[head:] == (2 * x).tobytes() + (x.sum(axis=1, dtype=np.float32)).tobytes()
+
+
+ROW = {"name": "x", "datatype": "FP32", "shape": [1, 4], "data": [1, 2, 3, 4]}
+BINARY = msgspec.json.encode({"inputs": [{**ROW, "data": None, "parameters": {"binary_data_size": 16}}]})
+
+
+def wishing(name: str, **parameters: object) -> bytes:
+    return msgspec.json.encode({"inputs": [ROW], "outputs": [{"name": name, "parameters": parameters}]})
+
+
+@pytest.mark.parametrize(
+    ("body", "head", "status", "words"),
+    [
+        (wishing("y", unheard=1, binary_data=False), None, 200, b'"data":[2.0,4.0,6.0,8.0]'),
+        (wishing("y", classification=99), None, 200, b'"8.000000:3"'),
+        (wishing("total", classification=1), None, 200, b'"shape":[1,1]'),
+        (wishing("z"), None, 400, b"the model gives y, total"),
+        (wishing("y", binary_data="yes"), None, 400, b"true or false"),
+        (wishing("y", classification=2.5), None, 400, b"no number of classes"),
+        (msgspec.json.encode({"inputs": [ROW, ROW]}), None, 400, b"given twice"),
+        (msgspec.json.encode({"inputs": [ROW], "outputs": [{"name": "y"}] * 2}), None, 400, b"wanted twice"),
+        (BINARY + bytes(16), len(BINARY), 200, b'"data":[0.0,0.0,0.0,0.0]'),
+        (BINARY.replace(b"16", b"12") + bytes(16), len(BINARY), 400, b"its shape [1, 4] needs 16"),
+        (BINARY.replace(b"16", b"-1") + bytes(16), len(BINARY), 400, b"binary_data_size -1"),
+        (BINARY.replace(b"16", b"99") + bytes(16), len(BINARY), 400, b"but 16 bytes are left"),
+        (BINARY + bytes(20), len(BINARY), 400, b"4 bytes follow the last tensor"),
+        (BINARY + bytes(16), -1, 400, b"is '-1', not a number"),
+        (BINARY + bytes(16), 10**30, 400, b"not a number"),
+        (BINARY + bytes(16), 10**9, 400, b"but the body has"),
+        (BINARY + bytes(16), len(BINARY) - 1, 400, b"not valid JSON"),
+    ],
+)
+def test_odd_wishes_and_lying_lengths(site: Site, body: bytes, head: int | None, status: int, words: bytes) -> None:
+    headers = {} if head is None else {"Inference-Header-Content-Length": str(head)}
+    reply = site.call("POST", "/v2/models/double/infer", body, headers=headers)
+    assert (reply.status, words in reply.body) == (status, True), reply.body
+
+
+def test_versions_and_methods_that_are_not_there(site: Site) -> None:
+    for tail, method in {"": "GET", "/ready": "GET", "/config": "GET", "/stats": "GET", "/infer": "POST"}.items():
+        for version in ("2", "9" * 40, "v1.2-x"):
+            reply = site.call(
+                method, f"/v2/models/double/versions/{version}{tail}", b"{}" if tail == "/infer" else None
+            )
+            assert (reply.status, b"its versions are 1" in reply.body) == (404, True)
+    for path, method, allowed in (("", "OPTIONS", "GET"), ("/infer", "OPTIONS", "POST"), ("/infer", "HEAD", "POST")):
+        reply = site.call(method, f"/v2/models/double{path}")
+        assert (reply.status, reply.headers["allow"]) == (405, allowed)
+    assert site.call("HEAD", "/v2/models/double").status == 200
+
+
+@pytest.mark.parametrize("expects", [False, True])
+def test_chunks_and_clients_that_wait_to_be_asked(site: Site, *, expects: bool) -> None:
+    body = BINARY + bytes(16)
+    named = f"authorization: Bearer {site.key}\r\ninference-header-content-length: {len(BINARY)}\r\nhost: t\r\n"
+    framing = f"expect: 100-continue\r\ncontent-length: {len(body)}" if expects else "transfer-encoding: chunked"
+    with Wire(site.port) as wire:
+        wire.send(f"POST /v2/models/double/infer HTTP/1.1\r\n{named}{framing}\r\n\r\n".encode())
+        if expects:
+            assert wire.head()[0] == 100
+            wire.send(body)
+        else:
+            for at in range(0, len(body), 7):
+                wire.send(b"%x;odd=1\r\n%b\r\n" % (len(body[at : at + 7]), body[at : at + 7]))
+            wire.send(b"0\r\nx-trailer: 1\r\n\r\n")
+        status, _, told = wire.answer()
+    assert (status, b'"data":[0.0,0.0,0.0,0.0]' in told) == (200, True)
 
 
 def test_configuration_and_statistics_over_both_replicas(client: Any) -> None:

@@ -32,6 +32,10 @@ def test_equal_scores_are_in_order_of_their_index_and_whole_numbers_have_no_poin
     assert classes([[5, 9, 9, 5]], 4, dtype="<u1") == [["9:1", "9:2", "5:0", "5:3"]]
 
 
+def test_what_is_no_number_is_no_best_class() -> None:
+    assert classes([[np.nan, 1, np.inf, -np.inf]], 4) == [["inf:2", "1.000000:1", "nan:0", "-inf:3"]]
+
+
 @given(st.lists(st.integers(-100, 100), min_size=1, max_size=20), st.integers(1, 30))
 def test_as_many_as_there_are_and_none_better_is_left_out(scores: list[int], most: int) -> None:
     (found,) = classes([scores], most, dtype="<i4")

@@ -128,7 +128,7 @@ def read_header_length(value: bytes | None) -> int | None:
         return None
     if not value.isdigit() or len(value) > 18:
         raise Malformed(
-            f"the header inference-header-content-length is {value[:40]!r}, not a number",
+            f"the header inference-header-content-length is {value[:40].decode('latin-1')!r}, not a number",
             hint="send the length of the JSON part in bytes",
             param="inference-header-content-length",
         )

@@ -34,10 +34,14 @@ def read_count(value: object, spec: TensorSpec) -> int:
 
 
 def best_classes(scores: Array, most: int, *, batches: bool, labels: Sequence[str]) -> Array:
-    """The texts, best first: [rows, classes] for a model that batches, otherwise [classes]; equal scores by index."""
+    """The texts, best first: [rows, classes] for a model that batches, otherwise [classes]; equal scores by index.
+
+    What is no number (NaN) is no better than minus infinity.
+    """
     flat = scores.reshape(len(scores), -1) if batches else scores.reshape(1, -1)
     last = flat.shape[1] - 1
-    order = last - np.argsort(flat[:, ::-1], axis=1, kind="stable")[:, ::-1][:, :most]
+    ranked = np.where(np.isnan(flat), -np.inf, flat) if flat.dtype.kind == "f" else flat
+    order = last - np.argsort(ranked[:, ::-1], axis=1, kind="stable")[:, ::-1][:, :most]
     kind = "f" if flat.dtype.kind == "f" else "d"
     texts = [
         [_text(format(value, kind), index, labels) for value, index in zip(values, indices, strict=True)]
