@@ -1,7 +1,7 @@
-"""The least that two processes can do with a request: read it, hand it on over a Unix socket, read it there, answer.
+"""The least that servers can do with a request: read it whole, hand it on over a Unix socket, read it there, answer.
 
-No header is looked at but `Content-Length`, memory is used again, and the answer is always the same: what this costs is
-the kernel's copies, the event loop's turns and the processes' being woken. `python -m bench.bare_chain SOCKET [PORT]`.
+No header is looked at but `Content-Length`, memory is used again, and the answer is always the same. What this costs is
+the kernel's copies, the event loop's turns and the waking of processes: the floor under everything written on uvloop.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 40\r\n\r\n" + bytes(40)
 
 
 class Whole(asyncio.BufferedProtocol):
-    """Reads whole requests, one after the other, into memory that stays."""
+    """Reads whole requests of one size, one after the other, into memory that stays."""
 
     def __init__(self) -> None:
         self.memory = bytearray(ROOM)
@@ -40,8 +40,7 @@ class Whole(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         self._held += nbytes
-        if not self._size:
-            self._size = _size(self.memory[:1024])
+        self._size = self._size or _size(self.memory[:1024])
         if self._held == self._size:
             self._held = 0
             self.whole(self._size)
@@ -75,12 +74,11 @@ class Front(Whole):
             self._behind.write(memoryview(self.memory)[:size])
 
     async def _dial(self) -> None:
-        loop = asyncio.get_running_loop()
         behind = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         behind.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, ROOM)
         behind.connect(self._path)
+        loop = asyncio.get_running_loop()
         self._behind, _ = await loop.create_unix_connection(lambda: Back(self.transport), sock=behind)
-        self._behind.set_write_buffer_limits(ROOM)
         if self._waiting:
             self.whole(self._waiting)
 
@@ -96,33 +94,51 @@ class Back(asyncio.Protocol):
 
 
 def _size(head: bytearray) -> int:
-    """Of a request, by its head; a GET that only asks whether we are there has no body."""
+    """Of a request, by its head; one that only asks whether we are there has no body."""
     end = head.index(b"\r\n\r\n") + 4
     _, found, rest = bytes(head[:end]).lower().partition(b"\r\ncontent-length:")
     return end + (int(rest.split(b"\r\n")[0]) if found else 0)
 
 
-async def _serve(path: str, port: int | None) -> None:
-    loop = asyncio.get_running_loop()
-    if port is None:
-        server = await loop.create_unix_server(Whole, path)
-    else:
-        server = await loop.create_server(lambda: Front(path), "127.0.0.1", port)
-    await server.serve_forever()
+@contextmanager
+def bare_chain(folder: Path) -> Iterator[tuple[str, list[int]]]:
+    """Two processes on the server's processor: the URL of the first, and their ids."""
+    path, port = str(folder / "bare.sock"), str(free_port())
+    with ExitStack() as stack:
+        started = [
+            stack.enter_context(running(_command(*words), cpu=SERVER_CPU, log=folder / f"{words[0]}.log"))
+            for words in (("behind", path), ("front", path, port))
+        ]
+        wait_for(f"http://127.0.0.1:{port}/")
+        yield f"http://127.0.0.1:{port}/", [process.pid for process in started]
 
 
 @contextmanager
-def bare_chain(folder: Path) -> Iterator[tuple[str, list[int]]]:
-    """Both processes on the server's processor: the URL of the first, and their ids."""
-    path, port = str(folder / "bare.sock"), free_port()
-    command = [sys.executable, "-m", "bench.bare_chain", path]
-    with ExitStack() as stack:
-        back = stack.enter_context(running(command, cpu=SERVER_CPU, log=folder / "back.log"))
-        front = stack.enter_context(running([*command, str(port)], cpu=SERVER_CPU, log=folder / "front.log"))
-        url = f"http://127.0.0.1:{port}/"
-        wait_for(url)
-        yield url, [front.pid, back.pid]
+def bare_server(folder: Path) -> Iterator[tuple[str, list[int]]]:
+    """One process that answers by itself."""
+    port = str(free_port())
+    with running(_command("alone", port), cpu=SERVER_CPU, log=folder / "alone.log") as process:
+        wait_for(f"http://127.0.0.1:{port}/")
+        yield f"http://127.0.0.1:{port}/", [process.pid]
+
+
+def _command(*words: str) -> list[str]:
+    return [sys.executable, "-m", "bench.bare_chain", *words]
+
+
+async def _serve(what: str, *where: str) -> None:
+    loop = asyncio.get_running_loop()
+    match what, where:
+        case "behind", (path,):
+            server = await loop.create_unix_server(Whole, path)
+        case "front", (path, port):
+            server = await loop.create_server(lambda: Front(path), "127.0.0.1", int(port))
+        case _, (port, *_):
+            server = await loop.create_server(Whole, "127.0.0.1", int(port))
+        case _:
+            raise SystemExit("say behind, front or alone")
+    await server.serve_forever()
 
 
 if __name__ == "__main__":
-    uvloop.run(_serve(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else None))
+    uvloop.run(_serve(*sys.argv[1:]))

@@ -1,7 +1,8 @@
 """Measures the V2 protocol through the gateway, in one run: REST beside gRPC, and an image beside 64 numbers.
 
 Every process of the site has one processor and the load the other. CPU is that of all processes that a call passes:
-the gRPC door where there is one, the gateway, and the model's worker. Each pair of figures is taken in turns.
+the gRPC door where there is one, the gateway, and the model's worker. All figures are taken in turns. A worker is
+asked directly as well, and beside both stands what bare servers need to move the same bytes.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ import asyncio
 import os
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import grpc.aio
 import msgspec
@@ -19,8 +21,10 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from bench.load.wrk import wrk
+from bench.bare_chain import bare_chain, bare_server
+from bench.load.wrk import Load, wrk
 from bench.process import LOAD_CPU, Site, cpu_seconds, scratch, site
+from bench.serving import worker
 from bench.serving_models import CLASSES, FEATURES, tiny
 from modelwright.adapters.grpc.messages import SERVICE, message
 
@@ -38,42 +42,73 @@ gateway: {grpc: "127.0.0.1:0"}
 """
 
 
+class Asked(NamedTuple):
+    """Where one kind of request goes."""
+
+    url: str
+    pids: list[int]
+    headers: dict[str, str]
+
+
 def main() -> None:
-    """Print the table."""
-    with scratch() as folder:
+    """Print the tables."""
+    with ExitStack() as stack:
+        folder = stack.enter_context(scratch())
         tiny(folder / "numbers.onnx")
         _glance(folder / "image.onnx")
-        with site(MANIFEST, folder) as running:
-            _measure(running, folder)
+        running = stack.enter_context(site(MANIFEST, folder))
+        chain = Asked(*stack.enter_context(bare_chain(folder)), {})
+        alone = Asked(*stack.enter_context(bare_server(folder)), {})
+        asked = {(model, "bare chain"): chain for model in SHAPES} | {(model, "bare server"): alone for model in SHAPES}
+        key = {"authorization": f"Bearer {running.key}"}
+        for model in SHAPES:
+            pids = [*running.gateways, running.pid(f"serving-{model}-0")]
+            asked[model, "REST"] = Asked(f"{running.public}/v2/models/{model}/infer", pids, key)
+            own = folder / model
+            own.mkdir()
+            port, pid = stack.enter_context(worker(own, folder / f"{model}.onnx", pinned=True))
+            asked[model, "worker"] = Asked(f"http://127.0.0.1:{port}/v2/models/m/infer", [pid], {})
+        _measure(running, asked, folder=folder)
 
 
-def _measure(running: Site, folder: Path) -> None:
+def _measure(running: Site, asked: dict[tuple[str, str], Asked], *, folder: Path) -> None:
     found: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for _ in range(ROUNDS):
+        for (model, way), where in asked.items():
+            found.setdefault((model, way), []).append(_rest(where, model, folder=folder))
         for model in SHAPES:
-            found.setdefault((model, "REST"), []).append(_rest(running, folder, model))
             found.setdefault((model, "gRPC"), []).append(_grpc(running, model))
     best = {key: min(values) for key, values in found.items()}
-    base = {model: best[model, "REST"][0] for model in SHAPES}
-    print(f"{'':16} {'calls/s':>8} {'CPU µs/call':>12} {'x REST':>8} {'x 64 numbers':>13}")
-    for (model, wire), (cost, rate) in best.items():
-        ratio = cost / best["numbers", wire][0]
-        print(f"{f'{model} {wire}':16} {rate:8.0f} {cost:12.1f} {cost / base[model]:8.2f} {ratio:13.2f}")
+    _table(best, ("REST", "gRPC", "bare chain"))
+    print()
+    _table(best, ("worker", "bare server"))
 
 
-def _rest(running: Site, folder: Path, model: str) -> tuple[float, float]:
+def _table(best: dict[tuple[str, str], tuple[float, float]], ways: tuple[str, ...]) -> None:
+    """The first of the ways is what the others are compared with, the last is the floor."""
+    print(f"{'':20} {'calls/s':>8} {'CPU µs/call':>12} {f'x {ways[0]}':>9} {'x 64 numbers':>13} {'x floor':>8}")
+    for model in SHAPES:
+        for way in ways:
+            cost, rate = best[model, way]
+            first, numbers, floor = (best[key][0] for key in ((model, ways[0]), ("numbers", way), (model, ways[-1])))
+            name = f"{model} {way}"
+            print(f"{name:20} {rate:8.0f} {cost:12.1f} {cost / first:9.2f} {cost / numbers:13.2f} {cost / floor:8.2f}")
+    numbers, *bare = (best[key][0] for key in (("numbers", ways[0]), *((model, ways[-1]) for model in SHAPES)))
+    least = 1 + (bare[1] - bare[0]) / numbers
+    print(f"an image by {ways[0]} whose bytes cost no more than they do there: {least:.2f} x 64 numbers")
+
+
+def _rest(asked: Asked, model: str, *, folder: Path) -> tuple[float, float]:
     head, data = _binary(model)
     headers = {
-        "authorization": f"Bearer {running.key}",
+        **asked.headers,
         "content-type": "application/octet-stream",
         "inference-header-content-length": str(len(head)),
     }
-    pids = [*running.gateways, running.pid(f"serving-{model}-0")]
-    url = f"{running.public}/v2/models/{model}/infer"
 
-    def load(seconds: float) -> Any:
+    def load(seconds: float) -> Load:
         return wrk(
-            url,
+            asked.url,
             connections=CONNECTIONS,
             seconds=seconds,
             cpu=LOAD_CPU,
@@ -83,9 +118,9 @@ def _rest(running: Site, folder: Path, model: str) -> tuple[float, float]:
         )
 
     load(1.0)
-    before = cpu_seconds(pids)
+    before = cpu_seconds(asked.pids)
     told = load(SECONDS)
-    return 1e6 * (cpu_seconds(pids) - before) / told.requests, told.rate
+    return 1e6 * (cpu_seconds(asked.pids) - before) / told.requests, told.rate
 
 
 def _grpc(running: Site, model: str) -> tuple[float, float]:

@@ -26,6 +26,7 @@ from bench.process import LOAD_CPU, SERVER_CPU, cpu_seconds, resident_mb, scratc
 from bench.serving_models import FEATURES, heavy, tiny
 from modelwright.adapters.engines.onnxruntime import OnnxRuntimeEngine
 from modelwright.app.parts import ModelPart, PartSpec
+from modelwright.app.supervise.budget import with_heap
 from modelwright.core.ports.engines import EngineConfig
 
 SECONDS = 5
@@ -195,7 +196,7 @@ def worker(folder: Path, path: Path, *, pinned: bool) -> Iterator[tuple[int, int
     command = [sys.executable, "-m", "modelwright.app.workers.serving", str(file)]
     if pinned:
         command = ["taskset", "-c", str(SERVER_CPU), *command]
-    process = subprocess.Popen(command, pass_fds=(listening.fileno(),))
+    process = subprocess.Popen(command, pass_fds=(listening.fileno(),), env=with_heap(os.environ))
     listening.close()
     try:
         wait_for(f"http://127.0.0.1:{port}/readyz")
