@@ -32,7 +32,13 @@ _AHEAD = 2
 _SAME = 0.05
 """The share by which a row may cost more in a smaller batch, and be said to cost the same."""
 _HOP = 0.0001
-"""Seconds that a batch costs beside the engine."""
+"""Seconds that a batch costs beside the engine, on the thread, and"""
+_TURN = 0.00003
+"""on the loop."""
+_JOINED = 5e9
+"""Bytes that are joined to batches in a second, pages of fresh memory and all."""
+_RISING = 1.02
+"""How fast the least that was measured is forgotten."""
 _KEPT = 0.98
 """What is left of an old measurement's weight after each new one."""
 _TELLING = 0.02
@@ -178,16 +184,25 @@ class Runner:
             self._idle.set()
 
     def _most(self) -> int:
-        """Rows of the next batch.
+        """Rows of the next batch; one request alone where joining would cost more than it saves.
 
         When all that wait would be one batch, the engine would wait for its answers to bring new requests. So it gets
         one half, and the other while that runs, where rows cost no more in smaller batches: nobody waits longer.
         """
         limit = self.queue.limits.max_rows
+        if self._heavy():
+            return 1
         half = (self.queue.rows + 1) // 2
         if self._running or not self.threaded or self.queue.rows > limit or half < self.pace.enough:
             return limit
         return half
+
+    def _heavy(self) -> bool:
+        """Whether joining what waits would move each row for longer than the row takes alone."""
+        each = self.queue.nbytes // max(1, self.queue.rows)
+        if each < _JOINED * _TURN:
+            return False
+        return each > _JOINED * (self.pace.alone(each) + (_HOP if self.threaded else _TURN))
 
     def _returned(self, batch: list[Slice[Pending]], future: Future[Executed]) -> None:
         self._running -= 1
@@ -236,6 +251,7 @@ class Pace:
         self.enough = UNBOUNDED
         """Rows of a batch of which each costs about as little as in a larger one."""
         self._by_size: dict[int, float] = {}
+        self._alone: dict[int, float] = {}
         self._per_row = 0.0
         self._line = Line()
 
@@ -250,11 +266,17 @@ class Pace:
             return self._by_size[smaller] * (1 << (bucket - smaller))
         return self._by_size[min(self._by_size)] if self._by_size else math.inf
 
+    def alone(self, size: int) -> float:
+        """Seconds for one row of this many bytes, when nothing disturbs the engine; infinite until it is known."""
+        return self._alone.get(size.bit_length(), math.inf)
+
     def learn(self, size: int, *, rows: int, seconds: float) -> None:
         """One engine call has been measured."""
         bucket = size.bit_length()
         before = self._by_size.get(bucket, seconds)
         self._by_size[bucket] = before + _NEWEST * (seconds - before)
+        if rows == 1:
+            self._alone[bucket] = min(seconds, _RISING * self._alone.get(bucket, math.inf))
         self._per_row += (_NEWEST if self._per_row else 1.0) * (seconds / rows - self._per_row)
         fixed, more = self._line.after(rows, seconds)
         self.enough = math.ceil((max(0.0, fixed) + _HOP) / (_SAME * more)) if more > 0 else UNBOUNDED

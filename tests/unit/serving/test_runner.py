@@ -1,10 +1,12 @@
 """The device around an engine: greedy batches, bounds, clients that leave, deadlines, failures, drain."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,6 +15,7 @@ from modelwright.core.contracts.events import BatchFailed
 from modelwright.core.errors.calls import EngineFailed, Overloaded
 from modelwright.core.ports.clock import ManualClock
 from modelwright.serving.batching import UNBOUNDED, Limits
+from modelwright.serving.execution import Tensors
 from modelwright.serving.runner import INLINE_SECONDS, Pace, Pending, Runner
 from tests.unit.serving.machines import POISON, GatedToy, LoneToy, NotedToy, loaded, rows
 
@@ -73,6 +76,32 @@ async def test_quick_engine_works_on_the_loop_and_joins_what_arrived(setup: Setu
     assert await asyncio.gather(*map(answer, pending)) == [[2], [4], [6]]
     assert bench.engine.seen == [[1, 2, 3]]
     assert not bench.runner.threaded
+
+
+def picture(value: float) -> Tensors:
+    """One row that says it is a large one."""
+    return msgspec.structs.replace(rows(value), nbytes=3 * 224 * 224 * 4)
+
+
+async def test_large_rows_are_not_moved_together_for_a_quick_engine(setup: Setup) -> None:
+    bench = setup()
+    await bench.runner.calibrate(picture(0))
+    bench.engine.seen.clear()
+    pending = [bench.runner.submit(picture(value)) for value in (1, 2, 3)]
+    assert await asyncio.gather(*map(answer, pending)) == [[2], [4], [6]]
+    assert bench.engine.seen == [[1], [2], [3]]
+
+
+async def test_large_rows_are_joined_where_each_takes_longer_than_that(setup: Setup) -> None:
+    bench = setup(engine := GatedToy(), max_rows=2)
+    bench.runner.pace.learn(picture(0).nbytes, rows=1, seconds=0.01)
+    engine.gate.clear()
+    first = bench.runner.submit(picture(1))
+    await entered(engine)
+    others = [bench.runner.submit(picture(value)) for value in (2, 3)]
+    engine.gate.set()
+    assert await asyncio.gather(*map(answer, [first, *others])) == [[2], [4], [6]]
+    assert engine.seen == [[1], [2, 3]]
 
 
 async def test_full_batch_of_a_quick_engine_does_not_wait(setup: Setup) -> None:
@@ -302,6 +331,19 @@ def test_pace_guesses_a_size_that_it_has_not_seen() -> None:
     assert pace.expected(120) == pytest.approx(0.0001)
     assert pace.expected(10) == pytest.approx(0.0001)
     assert pace.expected(1000) == pytest.approx(0.0008)
+
+
+def test_pace_knows_what_a_row_takes_alone_whatever_disturbs_it_at_times() -> None:
+    pace = Pace()
+    assert pace.alone(100) == math.inf
+    for seconds in (0.002, 0.0001, 0.002, 0.002):
+        pace.learn(100, rows=1, seconds=seconds)
+    pace.learn(100, rows=2, seconds=0.00005)
+    assert 0.0001 <= pace.alone(100) < 0.00011
+    assert pace.alone(1000) == math.inf
+    for _ in range(200):
+        pace.learn(100, rows=1, seconds=0.002)
+    assert pace.alone(100) == 0.002
 
 
 def test_pace_follows_the_engine() -> None:
