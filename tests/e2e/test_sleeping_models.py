@@ -103,8 +103,11 @@ def test_a_model_that_cannot_be_waked_is_left_alone_and_comes_back_with_its_file
         assert (again.status, bool(again.headers["retry-after"])) == (503, True)
     assert starts(site, "lost") < begun + 5, "while it rests, longer each time, no call starts it"
     assert "could not be started" in state(site, "lost")["off"]
+    load = ("models", "load", "lost", "-f", str(site.manifest))
+    refused = modelwright(*load)
+    assert (refused.returncode, "lost.json" in refused.stderr) == (1, True), refused
     file.write_text(TOY)
-    done = modelwright("models", "load", "lost", "-f", str(site.manifest))
+    done = modelwright(*load)
     assert done.returncode == 0, done.stderr
     patient(lambda: infer(site, "lost").status == 200, waiting_for="the gateways to know")
 
