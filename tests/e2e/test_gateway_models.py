@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import os
 import signal
 from collections import Counter
@@ -73,16 +75,29 @@ def test_both_replicas_work_and_one_may_die(site: Site) -> None:
         assert site.call("POST", INFER, request([[1, 2, 3, 4]])).status == 200
 
 
+def refuses(site: Site) -> bool:
+    """Whether a call is refused at once; one that waits at a worker's door is given up."""
+    connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=2)
+    with contextlib.closing(connection), contextlib.suppress(TimeoutError):
+        connection.request("POST", INFER, request([[1, 2, 3, 4]]), {"Authorization": f"Bearer {site.key}"})
+        return connection.getresponse().status == 503
+    return False
+
+
 def test_a_model_without_a_worker_is_503_at_once_until_it_is_back(site: Site) -> None:
     parts = [part for part in site.watch().parts if part.kind == "serving"]
-    for part in parts:
-        os.kill(part.pid, signal.SIGKILL)
-    patient(lambda: site.call("GET", "/v2/models/renamed/ready").status == 503)
-    answer = site.call("POST", INFER, request([[1, 2, 3, 4]]))
-    assert answer.status == 503
-    assert answer.headers["retry-after"] == "1"
-    assert "error" in answer.json()
-    assert site.call("GET", "/readyz").status == 200
+    os.kill(site.pid, signal.SIGSTOP)  # nobody starts them again while the test looks
+    try:
+        for part in parts:
+            os.kill(part.pid, signal.SIGKILL)
+        patient(lambda: refuses(site), waiting_for="both to be known as lost")
+        answer = site.call("POST", INFER, request([[1, 2, 3, 4]]))
+        assert answer.status == 503
+        assert answer.headers["retry-after"] == "1"
+        assert "error" in answer.json()
+        assert site.call("GET", "/readyz").status == 200
+    finally:
+        os.kill(site.pid, signal.SIGCONT)
     for part in parts:
         site.wait_for(part.name, "ready", restarts=part.restarts + 1)
     patient(lambda: site.call("POST", INFER, request([[1, 2, 3, 4]])).status == 200)

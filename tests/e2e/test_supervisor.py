@@ -139,7 +139,7 @@ def test_killed_part_is_back_at_once_and_loses_no_waiting_connection(tmp_path: P
 
 
 def test_part_that_lives_but_answers_nothing_is_started_again(tmp_path: Path) -> None:
-    with fake_site(tmp_path, stuck=2.0) as site:
+    with fake_site(tmp_path, stuck=4.0) as site:
         port = site.port()
         os.kill(site.last("gateway-0")["pid"], signal.SIGSTOP)
         with socket.socket(socket.AF_UNIX) as caller, socket.create_connection(("127.0.0.1", port)) as client:
@@ -150,7 +150,7 @@ def test_part_that_lives_but_answers_nothing_is_started_again(tmp_path: Path) ->
             for name in ("gateway-0", "serving-digits-0"):
                 site.wait_for(name, "ready", restarts=1)
                 reasons = [part["detail"] for part in site.facts("part") if part["name"] == name]
-                assert "gave no answer for 2 s and was killed; starting again" in reasons
+                assert "gave no answer for 4 s and was killed; starting again" in reasons
             assert client.recv(100).startswith(b"HTTP/1.1 200"), "who waited for it is answered by the next"
         assert site.last("control")["restarts"] == 0
 

@@ -29,7 +29,7 @@ endpoints:
   chat: {{variants: {{main: {{provider: dev, model: vendor-model}}}}}}
 access:
   limits: {{tenant: {{requests: {calls}/day, concurrency: {places}}}}}
-  counting: {{store_down: {{after: 1s, rates: closed}}}}
+  counting: {{store_down: {{after: 3s, rates: closed}}}}
 gateway: {{workers: 2}}
 store: {{redis: "${{secret:REDIS_URL}}"}}
 """
