@@ -22,7 +22,7 @@ def run(folder: Path, *arguments: str, **env: str) -> "subprocess.CompletedProce
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    (tmp_path / "chat.gguf").write_bytes(b"GGUF\x03\x00\x00\x00")
+    (tmp_path / "chat.gguf").write_bytes(b"GGUF\x03" + bytes(19))
     (tmp_path / "modelwright.yaml").write_text(BAD, "utf-8")
     return tmp_path
 

@@ -175,13 +175,16 @@ def test_a_provider_that_is_not_there_is_a_clear_error_and_no_other_is_taken(tmp
     assert "onnxruntime-gpu" in said
 
 
-def test_truncated_weights_are_named_with_the_exit_status_of_a_bad_file(tmp_path: Path) -> None:
+def test_truncated_weights_are_named_before_anything_starts(tmp_path: Path) -> None:
     path = converted(double(tmp_path / "double.onnx"), tmp_path / "model.xml")
     path.with_suffix(".bin").write_bytes(b"")
     manifest = tmp_path / "modelwright.yaml"
     manifest.write_text("schema: 1\nname: broken\nmodels:\n  ir: {source: ./model.xml}\n")
-    found = modelwright("up", "-f", str(manifest), "--port", "0", "--admin-port", "0")
-    assert found.returncode == 6
-    said = found.stdout + found.stderr
-    assert str(path) in said
-    assert "Incorrect weights in bin file" in said
+    for command in (["check"], ["up", "--port", "0", "--admin-port", "0"]):
+        found = modelwright(*command, "-f", str(manifest))
+        assert found.returncode == 3
+        said = " ".join((found.stdout + found.stderr).split())
+        assert "modelwright.yaml:4:" in said
+        assert "'./model.xml' is damaged: " in said
+        assert "and model.bin has 0 bytes" in said
+        assert "Download or copy it again" in said

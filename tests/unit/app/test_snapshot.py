@@ -34,7 +34,7 @@ gateway: {max_body: 1MiB, max_in_flight: 7}
 
 @pytest.fixture
 def loaded(tmp_path: Path) -> LoadedManifest:
-    (tmp_path / "chat.gguf").write_bytes(b"GGUF\x03\x00\x00\x00")
+    (tmp_path / "chat.gguf").write_bytes(b"GGUF\x03" + bytes(19))
     (tmp_path / "modelwright.yaml").write_text(FILE, "utf-8")
     return load_manifest(tmp_path / "modelwright.yaml", env={"KEY": "sk-topsecret", "LITERAL": "a${b"})
 

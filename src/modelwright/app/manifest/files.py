@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from modelwright.app.artifacts.damage import damage_of
 from modelwright.app.artifacts.files import open_file
 from modelwright.app.artifacts.formats import UNKNOWN, format_of
 from modelwright.app.artifacts.labels import read_labels
@@ -22,6 +23,8 @@ class FileFacts:
     awaited: bool = False
     """It lies elsewhere and is not here yet, so that nothing is known of it."""
     source_problem: str = ""
+    damage: str = ""
+    """What is wrong within the file; it is of the format all the same."""
     check_problem: str = ""
     labels_problem: str = ""
 
@@ -32,8 +35,10 @@ def look(source: Path | None, check: Path | None, labels: Path | None = None) ->
     None: the model is not here yet.
     """
     problem = _unreadable(source) if source is not None else ""
+    found = UNKNOWN if problem or source is None else format_of(source)
     return FileFacts(
-        format=UNKNOWN if problem or source is None else format_of(source),
+        format=found,
+        damage=damage_of(source, found) if source is not None else "",
         awaited=source is None,
         source_problem=problem,
         check_problem=_check_problem(check) if check is not None else "",

@@ -14,7 +14,7 @@ Write = Callable[[str], Path]
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "digits.onnx").write_bytes(ONNX)
-    (tmp_path / "chat.gguf").write_bytes(b"GGUF\x03\x00\x00\x00")
+    (tmp_path / "chat.gguf").write_bytes(b"GGUF\x03" + bytes(19))
     (tmp_path / "built.plan").write_bytes(b"ftrt\x61\x00\x00\x00")
     (tmp_path / "check.json").write_text("{}", "utf-8")
     versions = tmp_path / "prompts" / "support"

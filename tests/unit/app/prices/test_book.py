@@ -67,7 +67,7 @@ class FakeList:
 
 @pytest.fixture
 def loaded(tmp_path: Path) -> LoadedManifest:
-    (tmp_path / "chat.gguf").write_bytes(b"GGUF\x03\x00\x00\x00")
+    (tmp_path / "chat.gguf").write_bytes(b"GGUF\x03" + bytes(19))
     (tmp_path / "modelwright.yaml").write_text(FILE, "utf-8")
     return load_manifest(tmp_path / "modelwright.yaml", env={"KEY": "sk-x"})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
+from modelwright.app.artifacts.damage import REMEDY
 from modelwright.app.artifacts.formats import BY_NAME
 from modelwright.app.document.finding import Finding
 from modelwright.app.document.tree import Path
@@ -63,6 +64,8 @@ def _format(here: Path, model: ModelSection, facts: FileFacts) -> Iterator[Findi
         problem = f"{model.source!r} is {_no_one_of(wanted)} file{f', it is {found.told}' if found else ''}"
         remedy = f"leave `kind` out, or name a file in {' or '.join(_told(wanted))} format for {kind}"
         yield Finding(source, problem, remedy)
+    elif facts.damage:
+        yield Finding(source, f"{model.source!r} is damaged: {facts.damage}", REMEDY)
 
 
 def _no_one_of(formats: Collection[str]) -> str:
