@@ -12,7 +12,7 @@ PIN = re.compile(r"^([a-z0-9][a-z0-9-]*)==[\w.!+]+(?: ; [^\\]+)? \\$")
 HASH = re.compile(r"^    --hash=sha256:[0-9a-f]{64}(?: \\)?$")
 
 
-@pytest.mark.parametrize("lock", LOCKS)
+@pytest.mark.parametrize("lock", [*LOCKS, "kserve"])
 def test_lock_is_pins_and_hashes_only(lock: str) -> None:
     lines = (ROOT / "requirements" / f"{lock}.txt").read_text("utf-8").splitlines()
     assert not [line for line in lines if not PIN.match(line) and not HASH.match(line)]
