@@ -295,6 +295,17 @@ def test_a_store_that_is_not_there_is_told_in_words(monkeypatch: pytest.MonkeyPa
         nobody.fetch(DIGEST, tmp_path / "to")
 
 
+def test_what_breaks_off_is_continued(monkeypatch: pytest.MonkeyPatch, file: Path, tmp_path: Path) -> None:
+    with S3Server() as server:
+        for name, value in server.env.items():
+            monkeypatch.setenv(name, value)
+        store = S3Blobs(S3Bucket("models", Site(region=REGION, endpoint=server.url)), "")
+        store.put(file, DIGEST)
+        server.break_after = 1 << 20
+        store.fetch(DIGEST, tmp_path / "to")
+    assert (tmp_path / "to").read_bytes() == CONTENT
+
+
 def test_a_bucket_elsewhere_is_told_with_its_region(
     monkeypatch: pytest.MonkeyPatch, file: Path, tmp_path: Path
 ) -> None:

@@ -12,11 +12,15 @@ from pathlib import Path
 from modelwright.adapters.blobs.local import write_checked
 from modelwright.adapters.blobs.names import check_file, digest_from, missing, name_of
 from modelwright.adapters.blobs.s3_bucket import PIECE, S3Bucket
-from modelwright.core.errors.artifacts import ArtifactDamaged, ArtifactMissing
+from modelwright.core.errors.artifacts import ArtifactDamaged, ArtifactMissing, SourceUnavailable
 from modelwright.core.ports.registry import Blob
 
 AGED = 3600.0
 """Seconds after which one that is there already is sent once more: S3 has no other way to make it count as new."""
+
+
+TRIES = 4
+"""Times that a content is asked for, from where it broke off."""
 
 
 class S3Blobs:
@@ -46,11 +50,25 @@ class S3Blobs:
     def fetch(self, digest: str, to: Path, *, lasting: bool = False) -> None:
         key = self._prefix + name_of(digest)
         try:
-            source = io.BufferedReader(_Stream(self._bucket.read(key)), buffer_size=1 << 20)  # type: ignore[arg-type]
+            source = io.BufferedReader(_Stream(self._content(key)), buffer_size=1 << 20)  # type: ignore[arg-type]
             with source:
                 write_checked(source, to, digest=digest, place=f"{self._bucket.place}/{key}")
         except ArtifactMissing:
             raise missing(digest, self.place) from None
+
+    def _content(self, key: str) -> Iterator[bytes]:
+        """All of it, continued where it broke off; the digest tells whether it is one content."""
+        at = 0
+        for left in reversed(range(TRIES)):
+            try:
+                for chunk in self._bucket.read(key, start=at):
+                    at += len(chunk)
+                    yield chunk
+            except SourceUnavailable:
+                if not left:
+                    raise
+            else:
+                return
 
     def held(self) -> Iterator[Blob]:
         for found in self._bucket.list(f"{self._prefix}sha256/"):

@@ -17,6 +17,8 @@ from modelwright.registry.line import Line
 from modelwright.registry.registry import By, Registry
 
 KIND = "model"
+_KEPT = 256
+"""Documents that are kept in memory."""
 
 HeldBy = Callable[[str], Awaitable[list[str]]]
 """Who serves a file or folder of this digest, in words."""
@@ -88,6 +90,8 @@ class ModelDesk:
 
     async def _model(self, digest: str) -> ModelVersion:
         if digest not in self._read:
+            if len(self._read) >= _KEPT:
+                self._read.pop(next(iter(self._read)))
             self._read[digest] = decoded(await self._registry.content(digest))
         return self._read[digest]
 

@@ -20,7 +20,7 @@ from modelwright.app.models.types import ModelWish, RemoveWish
 from modelwright.app.models.verbs import ModelVerbs
 from modelwright.app.wishes import AliasWish
 from modelwright.core.contracts.model import Lineage, ModelVersion
-from modelwright.core.errors.artifacts import ArtifactDamaged, ArtifactError
+from modelwright.core.errors.artifacts import ArtifactDamaged, ArtifactError, ArtifactMissing
 from modelwright.core.errors.registry import NotRegistered, RegistryError, VersionInUse
 from modelwright.core.ports.clock import ManualClock
 from tests.making.onnx_models import double
@@ -137,6 +137,36 @@ def test_links_are_taken_as_what_they_lead_to_and_nothing_is_left_out_unsaid(tmp
     (folder / "back").symlink_to("..")
     with pytest.raises(OSError, match="leads back to a folder in which it stands"):
         packed(folder)
+
+
+def test_a_folder_that_broke_off_goes_on_from_what_is_there(tmp_path: Path) -> None:
+    folder, to = tmp_path / "m", tmp_path / "to"
+    folder.mkdir()
+    for name in "abc":
+        (folder / name).write_bytes(name.encode())
+    blobs = MemoryBlobs()
+    parcel = pack(folder, Told(), read=lambda *_: None)
+    send(parcel, blobs, say=lambda _: None)
+    last, held = parcel.document.files[-1].digest, dict(blobs._held)
+    blobs.drop(last)
+    with pytest.raises(ArtifactMissing):
+        bring(parcel.document, blobs, to)
+    assert sorted(path.name for path in to.iterdir()) == ["a", "b"]
+    blobs._held = {last: held[last]}
+    bring(parcel.document, blobs, to)
+    assert digest_of(to) == parcel.document.digest
+    for spoil in ("of another size", "x"):
+        (to / "a").chmod(0o644)
+        (to / "a").write_text(spoil)
+        blobs._held = dict(held)
+        if spoil == "x":
+            with pytest.raises(ArtifactDamaged, match="the folder has the digest"):
+                bring(parcel.document, blobs, to)
+        bring(parcel.document, blobs, to)
+        assert digest_of(to) == parcel.document.digest
+    (to / "another").touch()
+    bring(parcel.document, blobs, to)
+    assert digest_of(to) == parcel.document.digest
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
