@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from modelwright.app.models.types import ModelShown
     from modelwright.core.contracts.model import ModelFile
+    from modelwright.serving.tuning import Tuned
 
 NOTHING = "–"
 _DIGITS = 12
@@ -77,6 +78,21 @@ def diff_table(one: ModelShown, other: ModelShown) -> RenderableType:
         table.add_column(Text(name), overflow="fold")
     for row in rows:
         table.add_row(*(Text(in_short(text)) for text in row))
+    return table
+
+
+def tuned_table(found: Tuned) -> RenderableType:
+    """What was tried, and which of it is taken."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for column in ("threads", "rows", "ms per call", "rows/s"):
+        table.add_column(column, justify="right")
+    table.add_column("")
+    for trial in found.trials:
+        best = "taken" if (trial.threads, trial.rows) == (found.threads, found.rows) else ""
+        numbers = (f"{1000 * trial.seconds:.3g}", f"{trial.rate:.0f}")
+        table.add_row(str(trial.threads), str(trial.rows), *numbers, best)
     return table
 
 

@@ -217,6 +217,28 @@ def remove(
 
 
 @app.command()
+def tune(
+    name: Annotated[str, typer.Argument(help="Name of a tensor model in the manifest.", metavar="NAME")],
+    *,
+    file: File = MANIFEST,
+    env: Environment = None,
+    as_json: Json = False,
+) -> None:
+    """Measure a model with several threads and rows, with no site; the best is kept for `batching.tune: auto`."""
+    from modelwright.app.models.tune import tune_alone
+    from modelwright.app.settings.settings import chosen_environment, process_environment
+    from modelwright.cli.model_view import tuned_table
+    from modelwright.cli.status import WIDE, console_for
+
+    environment = chosen_environment(env, process_environment())
+    found = tune_alone(file, name, environment=environment, say=(lambda _: None) if as_json else print)
+    if as_json:
+        print_facts(found)
+        return
+    console_for(WIDE).print(tuned_table(found))
+
+
+@app.command()
 def loaded(*, file: File = MANIFEST, as_json: Json = False) -> None:
     """List every version of every model that runs, and whether it can be asked."""
     _tell(_repository(file).index(), as_json=as_json)
