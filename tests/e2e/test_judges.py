@@ -88,7 +88,7 @@ def service() -> Iterator[str]:
 def site(service: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with DevProvider("--echo", "7", "--delay", "1ms") as vendor:
         manifest = MANIFEST.replace("http://127.0.0.1:9009/v1", vendor.base_url) + LAX
-        manifest = manifest.replace("http://127.0.0.1:9010/v1", service)
+        manifest = manifest.replace("http://127.0.0.1:9010/v1", service).replace("timeout: 2s", "timeout: 60s")
         manifest = manifest.replace(
             "{only: {provider: vendor, model: judge}}", "{only: {provider: moderator, model: judge}}"
         )

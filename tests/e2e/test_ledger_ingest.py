@@ -79,7 +79,7 @@ def test_killing_control_again_and_again_loses_and_doubles_nothing(part: Control
         for _ in range(6):
             life = part.start()
             life.wait_until_ready()
-            threading.Event().wait(chance.uniform(0, 1.2))
+            threading.Event().wait(chance.uniform(0, 0.7))
             life.kill()
     finally:
         for writer in writers:

@@ -68,7 +68,7 @@ def said(site: Site, words: str, *, since: int) -> bool:
 
 
 def test_switches_under_load_fail_no_call_and_leave_one_process(site: Site) -> None:
-    """S3: SIGTERM drains: nothing is lost and nobody stays behind."""
+    """S3: SIGTERM drains: nothing is lost and nobody stays behind; `make bench WHAT=reloads` does it 200 times."""
     pids = {part.pid for part in site.watch().parts if part.kind == "serving"}
     key = f"Bearer {site.key}"
     with Hammer(site.port, "/v2/models/sums/infer", connections=4, body=INFER, authorization=key) as hammer:
