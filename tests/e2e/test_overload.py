@@ -17,7 +17,7 @@ from tests.e2e.gateway_site import QUESTION, DevProvider, GatewayWorker, chat_en
 
 pytestmark = pytest.mark.e2e
 CLIENTS = 240
-PROSE = "Whoever reads this text for numbers and names finds neither, but has to look at all of it. " * 200
+PROSE = "Whoever reads this text for numbers and names finds neither, but has to look at all of it. " * 80
 
 
 @pytest.fixture
