@@ -1,8 +1,8 @@
 """Asks the raw loop and a serving worker by turns, at 1, 4 and 16 streams, and prints tokens per second of both.
 
-Both are processes of their own with the same settings of the same engine; while one works the other sleeps. The worker
-is asked over TCP, streamed, without a gateway. A figure is the best of several turns, since a machine may be busy; the
-processor's time per token, of the whole process, is of all turns.
+Each stream asks again when it was answered. Both are processes of their own with the same settings of the same engine;
+while one works the other sleeps. The worker is asked over TCP, streamed, without a gateway. A figure is the best of
+several turns, since a machine may be busy; the processor's time per token, of the whole process, is of all turns.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from pathlib import Path
 import msgspec
 
 from bench.llm.model import parameters, write_model
-from bench.llm.prompts import ANSWER, PROMPT, prompt
+from bench.llm.prompts import ANSWER, ANSWERS, PROMPT, prompt
 from bench.process import resident_mb, scratch, wait_for, with_cpu
 from modelwright.app.parts import ModelPart, PartSpec
 
 STREAMS = (1, 4, 16)
-TURNS = 3
+TURNS = 2
 PRECISION = "f32"
 
 
@@ -38,7 +38,8 @@ def main() -> None:
         path = write_model(folder / "model.gguf")
         size = path.stat().st_size / 1e6
         print(f"random Llama, {parameters() / 1e6:.0f} M parameters, q8_0 ({size:.0f} MB), computed in {PRECISION},")
-        print(f"{threads} threads; prompts of {PROMPT} tokens, answers of {ANSWER}, greedy, streamed\n")
+        asked = f"prompts of {PROMPT} tokens, {ANSWERS} answers of {ANSWER} in a row"
+        print(f"{threads} threads; {asked}, greedy, streamed\n")
         with _raw(path, threads) as raw, _worker(folder, path, threads) as (port, pid):
             names = ("raw tokens/s", "ours", "of raw", "raw CPU ms/token", "ours", "TTFT p50 ms")
             print(f"{'streams':>8} " + " ".join(f"{name:>16}" for name in names))
@@ -49,11 +50,11 @@ def main() -> None:
                 for _ in range(TURNS):
                     rate, cpu = with_cpu(partial(_ask, raw, streams), [raw.pid])
                     best["raw"], used["raw"] = max(best["raw"], rate), used["raw"] + cpu
-                    number += streams
+                    number += streams * ANSWERS
                     told, cpu = with_cpu(partial(_turn, port, streams, 100_000 + number), [pid])
                     best["ours"], used["ours"] = max(best["ours"], told[0]), used["ours"] + cpu
                     first += told[1]
-                    made += streams * ANSWER
+                    made += streams * ANSWERS * ANSWER
                 figures = (
                     *(best["raw"], best["ours"], best["ours"] / best["raw"]),
                     *(1000 * used["raw"] / made, 1000 * used["ours"] / made, 1000 * sorted(first)[len(first) // 2]),
@@ -91,9 +92,15 @@ def _turn(port: int, streams: int, number: int) -> tuple[float, list[float]]:
 async def _ours(port: int, streams: int, number: int) -> tuple[float, list[float]]:
     """Tokens per second of all streams together, and the seconds to each one's first token."""
     begun = time.perf_counter()
-    answers = await asyncio.gather(*(_stream(port, number + at) for at in range(streams)))
+    answers = await asyncio.gather(*(_in_turn(port, number + at * ANSWERS) for at in range(streams)))
     seconds = time.perf_counter() - begun
-    return sum(tokens for tokens, _ in answers) / seconds, [first for _, first in answers]
+    each = [answer for stream in answers for answer in stream]
+    return sum(tokens for tokens, _ in each) / seconds, [first for _, first in each]
+
+
+async def _in_turn(port: int, number: int) -> list[tuple[int, float]]:
+    """One stream, which asks again when it is answered."""
+    return [await _stream(port, number + at) for at in range(ANSWERS)]
 
 
 async def _stream(port: int, number: int) -> tuple[int, float]:

@@ -6,6 +6,8 @@ EOS = 0
 PROMPT = 64
 ANSWER = 96
 """Tokens."""
+ANSWERS = 3
+"""Of each stream, one after the other."""
 
 
 def prompt(number: int) -> list[int]:

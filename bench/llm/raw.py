@@ -14,7 +14,7 @@ import numpy as np
 import openvino as ov
 import openvino_genai as genai
 
-from bench.llm.prompts import ANSWER, EOS, prompt
+from bench.llm.prompts import ANSWER, ANSWERS, EOS, prompt
 
 
 def main(path: str, precision: str, threads: str) -> None:
@@ -36,23 +36,33 @@ def main(path: str, precision: str, threads: str) -> None:
     for line in sys.stdin:
         streams = int(line)
         tokens, seconds = _run(pipeline, streams, number)
-        number += streams
+        number += streams * ANSWERS
         print(json.dumps({"tokens": tokens, "seconds": seconds}), flush=True)
 
 
 def _run(pipeline: Any, streams: int, number: int) -> tuple[int, float]:
+    """Each stream asks again when it is answered, as often as it has to."""
     config = genai.GenerationConfig(max_new_tokens=ANSWER, eos_token_id=EOS, stop_token_ids={EOS})
+    waiting = iter(range(number, number + streams * ANSWERS))
+
+    def asked() -> Any:
+        mine = next(waiting, None)
+        if mine is None:
+            return None
+        return pipeline.add_request(mine, ov.Tensor(np.asarray([prompt(mine)], np.int64)), config)
+
     begun = time.perf_counter()
-    handles = [
-        pipeline.add_request(number + at, ov.Tensor(np.asarray([prompt(number + at)], np.int64)), config)
-        for at in range(streams)
-    ]
+    handles = [asked() for _ in range(streams)]
     tokens = 0
     while pipeline.has_non_finished_requests():
         pipeline.step()
-        for handle in handles:
+        for at, handle in enumerate(handles):
+            if handle is None:
+                continue
             while handle.can_read():
                 tokens += sum(len(output.generated_ids) for output in handle.read().values())
+            if handle.get_status() == genai.GenerationStatus.FINISHED:
+                handles[at] = asked()
     return tokens, time.perf_counter() - begun
 
 
