@@ -38,7 +38,8 @@ class Sleepers:
         self._spawn = spawn
         self._failed: dict[str, str] = {}
         """Units that a call could not start, and why."""
-        self._attempts: dict[str, int] = {}
+        self._rests: dict[str, float] = {}
+        """For how many seconds each of them was left alone last."""
         self._resting: dict[str, asyncio.TimerHandle] = {}
 
     def why(self, name: str) -> str:
@@ -65,7 +66,7 @@ class Sleepers:
     def recovered(self, name: str) -> None:
         """It can be started, or is another one now."""
         self._failed.pop(name, None)
-        self._attempts.pop(name, None)
+        self._rests.pop(name, None)
         if name in self._resting:
             self._resting.pop(name).cancel()
 
@@ -97,8 +98,7 @@ class Sleepers:
         await self._told()
 
     def _rest(self, name: str, problem: str) -> None:
-        attempt = self._attempts[name] = self._attempts.get(name, 0) + 1
-        rest = min(LONGEST_REST, FIRST_REST * 2 ** (attempt - 1))
+        rest = self._rests[name] = min(LONGEST_REST, 2 * self._rests.get(name, FIRST_REST / 2))
         self._failed[name] = f"could not be started, the next call after {rest:g} s tries it again: {problem}"
         self.bells[name].close()
         self._resting[name] = asyncio.get_running_loop().call_later(rest, self._rested, name)
