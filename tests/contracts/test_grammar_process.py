@@ -6,6 +6,8 @@ from functools import partial
 
 import psutil
 
+from modelwright.adapters.engines.grammar_trial import GrammarTrial
+from modelwright.core.ports.engines import Constraint
 from tests.e2e.clients import patient
 
 ASKS = """
@@ -39,3 +41,17 @@ def test_it_ends_with_its_worker() -> None:
     for end in ("", "os.kill(os.getpid(), 9)"):
         pid = _pid(end)
         patient(partial(_has_ended, pid), waiting_for="the end of the process that tries grammars")
+
+
+def test_what_nobody_could_try_is_tried_again() -> None:
+    problems = ["the tokens cannot be read"]
+
+    def tokens() -> list[str]:
+        if problems:
+            raise ValueError(problems.pop())
+        return ["a", "b"]
+
+    trial, grammar = GrammarTrial(tokens), Constraint("regex", "[ab]+")
+    assert trial.verdict(grammar).result() == "nobody could try it: the tokens cannot be read"
+    assert trial.verdict(grammar).result() == ""
+    assert trial.verdict(grammar) is trial.verdict(grammar), "this one is remembered"

@@ -25,6 +25,8 @@ REMEMBERED = 1024
 """Grammars whose verdict is known; the one that was used longest ago goes first."""
 IDLE = 600.0
 """Seconds after the last grammar for which the process is kept."""
+_UNTRIED = "nobody could try it: "
+"""How words begin that tell nothing of the grammar, and are not remembered."""
 _TIMED_OUT = (-signal.SIGPROF, -signal.SIGALRM)
 _Asked = queue.SimpleQueue[tuple[Constraint, Future[str]] | None]
 
@@ -42,7 +44,7 @@ class GrammarTrial:
     def verdict(self, grammar: Constraint) -> Future[str]:
         """What is wrong with it, in the compiler's words; empty when nothing is."""
         known = self._verdicts.get(grammar)
-        if known is None:
+        if known is None or (known.done() and known.result().startswith(_UNTRIED)):
             known = self._verdicts[grammar] = Future()
             self._asked.put((grammar, known))
             if len(self._verdicts) > REMEMBERED:
@@ -78,9 +80,9 @@ class _Bench:
             grammar, verdict = asked
             try:
                 verdict.set_result(self._try(grammar))
-            except OSError as error:
+            except Exception as error:  # noqa: BLE001 - others wait for this thread
                 self._end()
-                verdict.set_result(f"nobody could try it: {error}")
+                verdict.set_result(f"{_UNTRIED}{error}")
 
     def _try(self, grammar: Constraint) -> str:
         answer = self._said([grammar.kind, grammar.text]) if self._child or self._start() else ""
