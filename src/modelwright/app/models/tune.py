@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import socket
 import tempfile
@@ -73,7 +72,7 @@ def _spec(loaded: LoadedManifest, name: str, folder: Path, *, say: Callable[[str
     units = plan_units(
         loaded,
         common=common,
-        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        cores=loaded.machine.threads,
         checks={name: check.read_text("utf-8")} if check else {},
         located=located,
         resolve=settings.resolve,
@@ -105,9 +104,8 @@ async def _run(spec: PartSpec, loaded: LoadedManifest, folder: Path) -> None:
             notice = asyncio.create_task(told.get())
             await asyncio.wait((notice, ended), return_when=asyncio.FIRST_COMPLETED)
             if not notice.done() or notice.result().state == "failed":
-                detail = (
-                    notice.result().detail if notice.done() else f"its process ended: {log.read_text('utf-8')[-500:]}"
-                )
+                words = f"its process ended: {log.read_text('utf-8', 'replace')[-500:]}"
+                detail = notice.result().detail if notice.done() else words
                 raise StartError(detail, hint="see to the model first: modelwright up")
             if notice.result().state == "ready":
                 return
