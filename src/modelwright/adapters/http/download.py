@@ -136,7 +136,7 @@ async def _once(
     start = _size(part)
     answer = await _asked(url, start, came.mark, transport=transport, deadlines=deadlines)
     try:
-        if answer.status == 416 and _header(answer, b"content-range") == b"bytes */%d" % start:
+        if start and answer.status == 416 and _header(answer, b"content-range") == b"bytes */%d" % start:
             return  # all of it is here: the digest tells
         span = _SPAN.match(_header(answer, b"content-range"))
         is_next = answer.status == 206 and span is not None and int(span[1]) == start

@@ -106,3 +106,6 @@ def fetch_object(bucket: Any, key: str, part: Path, *, told: Told, size: int, ma
         except SourceUnavailable:
             if not left or time.monotonic() > until:
                 raise
+    if (here := part.stat().st_size) != size:
+        hint = "start again: what came is kept, and continued"
+        raise SourceUnavailable(f"it ended after {here} of {size} bytes", hint=hint, place=bucket.place)

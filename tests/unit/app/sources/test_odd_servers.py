@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from modelwright.adapters.http.dial import tls_context
 from modelwright.adapters.http.download import Progress, download
 from modelwright.adapters.http.pool import Pool
+from modelwright.app.sources.fetch import Told, fetch_object
 from modelwright.core.errors.artifacts import ArtifactError, SourceUnavailable
 from modelwright.core.ports.http import Deadlines
 from tests.e2e.clients import patient
@@ -86,6 +88,7 @@ def test_a_part_that_is_longer_than_the_file_by_now_is_begun_anew(make: Make, se
         (HEAD % (b"302 Found", b"location: https://%ff\x9b/\r\ncontent-length: 0\r\n"), "/m: "),
         (HEAD % (b"302 Found", b"location: //\r\ncontent-length: 0\r\n"), "/m: "),
         (HEAD % (b"302 Found", b"content-length: 0\r\n"), "it leads to nowhere"),
+        (HEAD % (b"416 No", b"content-range: bytes */0\r\ncontent-length: 0\r\n"), "it answered 416"),
         (b"SSH-2.0-OpenSSH_9.6\r\n", "/m: "),
     ],
 )
@@ -138,6 +141,23 @@ async def test_who_sends_a_byte_now_and_then_keeps_nobody_waiting(
         )
     assert (tmp_path / "m").stat().st_size >= 100
     await pool.close()
+
+
+class Cutting:
+    """A bucket whose answers end too soon, and do not say so."""
+
+    place = "s3://models"
+
+    def read(self, _key: str, *, start: int, mark: str) -> Iterator[bytes]:
+        yield b"%d" % start + mark.encode()
+
+
+def test_an_object_whose_end_never_comes_is_not_taken_for_whole(tmp_path: Path) -> None:
+    told = Told("s3://models/m", lambda _: None, lambda *_: None)
+    with pytest.raises(SourceUnavailable, match=r"it ended after 4 of 9 bytes .start again: what came is kept"):
+        fetch_object(Cutting(), "m", tmp_path / "m", told=told, size=9, mark="")
+    fetch_object(Cutting(), "m", tmp_path / "m", told=told, size=8, mark="")
+    assert (tmp_path / "m").read_bytes() == b"01234567"
 
 
 def test_a_download_that_is_killed_is_continued(
