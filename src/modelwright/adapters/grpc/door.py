@@ -188,6 +188,7 @@ class InferenceService(grpc.GenericRpcHandler):
         except Refused as refusal:
             status = code_of(refusal.status)
             code = status.name
+            write_metadata(context, refusal.headers)
             await context.abort(status, refusal.text[:MOST_DETAILS])
         except CallError as error:
             status = code_of_error(error)

@@ -320,3 +320,10 @@ async def test_a_stream_of_a_stranger_is_not_kept_open() -> None:
         assert (error.code(), error.details()) == (grpc.StatusCode.UNAUTHENTICATED, "what is wrong (what to do)")
         assert len(door.upstream.requests) == 1
         await until(lambda: not door.service.in_flight)
+
+
+async def test_a_stream_that_is_refused_for_a_while_is_told_for_how_long() -> None:
+    async with opened(admitted=refused(503, retry_after="7")) as door:
+        error = await failing(door.stub.ModelStreamInfer().read())
+        assert (error.code(), error.details()) == (grpc.StatusCode.UNAVAILABLE, "what is wrong (what to do)")
+        assert ("retry-after", "7") in tuple(error.trailing_metadata())
