@@ -206,7 +206,13 @@ class InferenceService(grpc.GenericRpcHandler):
         """Let a stream in whose requests may come late, or never: only with a key, and while there is a place."""
         if self.in_flight > self._most_calls:
             raise self._too_many()
-        status, body, headers = await self._get(_HARMLESS, context)
+        try:
+            status, body, headers = await self._get(_HARMLESS, context)
+        except CallError:
+            raise
+        except Exception as error:
+            _log.exception("a stream was not let in")
+            raise Refused(500, "an internal error (see the log)", ()) from error
         if status not in {200, 403, 404}:  # who may not ask for this one, or learns that there is none, has a key
             raise Refused(status, read_refusal(body), headers)
 

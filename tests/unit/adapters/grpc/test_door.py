@@ -76,9 +76,12 @@ async def opened(
     held: int = 1 << 20,
     calls: int = 100,
     admitted: Scripted = STRANGE,
+    asked_first: Script | None = None,
 ) -> AsyncIterator[Door]:
     def choose(request: UpstreamRequest) -> Scripted:
-        return admitted if request.target == ASKED_FIRST else script(request)
+        if request.target == ASKED_FIRST:
+            return admitted if asked_first is None else asked_first(request)
+        return script(request)
 
     upstream = FakeTransport(choose)
     ended: Counter[tuple[str, str]] = Counter()
@@ -176,8 +179,10 @@ async def test_a_lost_gateway_is_unavailable_and_a_defect_tells_nothing_of_itsel
     def defect(_: UpstreamRequest) -> Scripted:
         raise RuntimeError("a secret")
 
-    async with opened(defect) as door:
+    async with opened(defect, asked_first=defect) as door:
         error = await failing(door.stub.ModelInfer(question()))
+        assert (error.code().name, error.details()) == ("INTERNAL", "an internal error (see the log)")
+        error = await failing(door.stub.ModelStreamInfer().read())
         assert (error.code().name, error.details()) == ("INTERNAL", "an internal error (see the log)")
 
 
