@@ -25,7 +25,7 @@ from modelwright.app.sources.remembered import Meaning, Remembered
 from modelwright.app.sources.section import ArtifactsSection
 from modelwright.app.sources.stores import open_blobs, open_bucket
 from modelwright.core.errors.artifacts import ArtifactDamaged, ArtifactMissing, SourceUnavailable
-from modelwright.core.errors.registry import RegistryError
+from modelwright.core.errors.registry import NotRegistered, RegistryError
 from modelwright.core.errors.starting import StartError
 from modelwright.core.quantities import parse_size, told_size
 
@@ -181,6 +181,10 @@ class Sources:
         name, word = in_registry(source)
         try:
             meant = self._look_up(name, word)
+        except NotRegistered as error:
+            shown_by = "`modelwright models list` shows what there is, `push` and `alias` add to it"
+            hint = "; ".join(part for part in (error.hint, shown_by) if part)
+            raise NotRegistered(error.message, hint=hint, place=source) from error
         except RegistryError:
             raise
         except StartError as error:

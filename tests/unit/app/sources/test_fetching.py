@@ -323,7 +323,7 @@ async def test_what_the_registry_cannot_give_is_told(make: Make, tmp_path: Path)
     known, file = Known(tmp_path), tmp_path / "m.onnx"
     file.write_bytes(b"one")
     document = await known.push("v1", file)
-    with pytest.raises(NotRegistered):
+    with pytest.raises(NotRegistered, match=r"^registry:m@v7: m has no v7 \(push it; `modelwright models list` shows"):
         make(known.look_up).locate("registry:m@v7")
     with pytest.raises(ArtifactDamaged, match=f"m@v1: its content has the digest {document.digest}, not {DIGEST}"):
         make(known.look_up).locate("registry:m@v1", DIGEST)
