@@ -142,13 +142,14 @@ def test_a_declared_length_is_enough_to_refuse() -> None:
 @pytest.mark.parametrize(
     ("size", "room", "limit", "held", "kind"),
     [
-        (AHEAD, AHEAD, AHEAD, [AHEAD], bytes),
+        (AHEAD, 4 * AHEAD, AHEAD, [AHEAD], bytes),
+        (AHEAD, 4 * AHEAD - 1, AHEAD, [], bytes),
         (AHEAD, AHEAD, AHEAD - 1, [], TooLarge),
         (AHEAD, AHEAD - 1, AHEAD, [], Overloaded),
         (AHEAD + 1, 2 * AHEAD, 2 * AHEAD, [], bytes),
     ],
 )
-def test_memory_for_a_large_body_is_counted_before_it_arrives(
+def test_memory_for_a_large_body_is_counted_before_it_arrives_up_to_a_quarter_of_all(
     size: int, room: int, limit: int, held: list[int], kind: type[Any]
 ) -> None:
     budget = BodyBudget(room)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+_FORGETS = 1.02
+"""What the quickest step counts for at each step that comes after it: one that had nothing to do is soon forgotten."""
 SECONDS = 2.0
 """Processor time that the grammar of one answer may cost, over all its steps."""
 TIMES = 20.0
@@ -29,7 +31,7 @@ class GrammarWatch:
         What a step takes too long is not known to be one request's or another's: of several that were there the one
         goes whose steps were the slowest on the whole, and all others begin anew.
         """
-        self._quickest = min(self._quickest, seconds)
+        self._quickest = min(_FORGETS * self._quickest, seconds)
         over = max(0.0, seconds - TIMES * self._quickest)
         self._costs = {
             request: (steps + 1, cost + over)

@@ -52,20 +52,21 @@ def check_tflite(path: Path) -> None:
         _FlatBuffer(data).check()
 
 
+_TABLES = 1 << 20
+"""Most parts of one file: operators, tensors, buffers."""
+
+
 class _FlatBuffer:
     def __init__(self, data: mmap.mmap) -> None:
         self._data = data
-        self._left = len(data)
-        """Tables that may still come: no file has more than bytes, however often it names the same."""
+        self._left = _TABLES
+        """Tables that may still be named."""
 
     def check(self) -> None:
         """Every table from the first one on."""
         left = [("model", self._number("I", 0, "the model"), "the model")]
         while left:
             kind, at, told = left.pop()
-            self._left -= 1
-            if self._left < 0:
-                raise ValueError("it names the same parts again and again")
             fields = self._fields(at, told)
             for number, part in _SHAPES[kind].items():
                 if number < len(fields) and fields[number]:
@@ -87,6 +88,9 @@ class _FlatBuffer:
         self._need(start, count * (4 if part.of else part.width), part.told)
         if not part.of:
             return []
+        self._left -= count
+        if self._left < 0:
+            raise ValueError(f"it names more than {_TABLES} parts, or the same again and again")
         places = struct.unpack_from(f"<{count}I", self._data, start)
         return [(part.of, start + 4 * index + away, part.told) for index, away in enumerate(places)]
 

@@ -44,10 +44,7 @@ class AliasWatch:
     async def run(self) -> None:
         """Until `finish`."""
         while not self._enough.is_set():
-            try:
-                await self.look()
-            except (SQLAlchemyError, OSError, ModelwrightError) as error:
-                log.debug("where aliases lead is not known now: %s", error)
+            await self.look()
             try:
                 await asyncio.wait_for(self._enough.wait(), LOOK)
             except TimeoutError:
@@ -58,7 +55,13 @@ class AliasWatch:
         self._enough.set()
 
     async def look(self) -> None:
-        """Tell of every alias that means something else than at the last look. Raises what the store raises."""
+        """Tell of every alias that means something else than at the last look, as far as the store can say it now."""
+        try:
+            await self._look()
+        except (SQLAlchemyError, OSError, ModelwrightError) as error:
+            log.debug("where aliases lead is not known now: %s", error)
+
+    async def _look(self) -> None:
         async with self._turn:
             seen = await self._changes()
             if seen == self._seen:

@@ -141,7 +141,9 @@ class Bulletin:
             self._greeting = asyncio.create_task(self._greet(status))
 
     async def _greet(self, status: Status) -> None:
-        lines = await self._greeter.lines(status)
+        lines: Sequence[str] = ()
+        with suppress(OSError, ValueError):  # a request file that was changed meanwhile: the site is ready all the same
+            lines = await self._greeter.lines(status)
         with suppress(OSError):
             self._audience.settled(status, lines)
 

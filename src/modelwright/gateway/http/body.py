@@ -34,6 +34,10 @@ class BodyBudget:
             )
         self.held += size
 
+    def roomy(self, size: int) -> bool:
+        """Whether so much may be held before it has arrived: three quarters are for what does arrive."""
+        return self.held + size <= self._limit // 4
+
     def give(self, size: int) -> None:
         """Room is free again."""
         self.held -= size
@@ -69,7 +73,7 @@ class Body:
             return body
         into = message.get("modelwright.into")
         try:
-            if into is not None and declared <= AHEAD:
+            if into is not None and declared <= AHEAD and self._budget.roomy(declared):
                 return await self._fill(declared, into)
             return await self._gather(body, limit)
         finally:

@@ -28,3 +28,9 @@ def test_of_several_the_one_with_slower_steps_goes_and_the_others_begin_anew() -
     assert [watch.spent(QUICK, [1]) for _ in range(50)] == [None] * 50
     assert watch.spent(SECONDS + 1.0, [1, 2]) == 2
     assert watch.spent(SECONDS * 0.9, [1]) is None
+
+
+def test_a_step_that_had_nothing_to_do_is_soon_forgotten() -> None:
+    watch = GrammarWatch()
+    assert watch.spent(QUICK / 100, [1]) is None
+    assert [watch.spent(QUICK, [1]) for _ in range(1000)] == [None] * 1000

@@ -14,6 +14,8 @@ WORD = "hello"
 MOST = 64
 """Numbers of a request that is written out; a larger tensor is sent as bytes that are all zero."""
 _DEEP = 12
+_LONG = 4096
+"""Characters of a text past which a call cannot be pasted."""
 _PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
 """The smallest image: a file for whoever wants any, in base64."""
 _FORMATS = {
@@ -151,7 +153,8 @@ def _text(schema: Mapping[str, Any]) -> str:
     if schema.get("contentEncoding") == "base64" or schema.get("format") == "binary":
         return _PICTURE
     text = _FORMATS.get(schema.get("format", ""), WORD)
-    return (text * ceil(schema.get("minLength", 0) / len(text)) or text)[: schema.get("maxLength")]
+    least = min(schema.get("minLength", 0), _LONG)
+    return (text * ceil(least / len(text)) or text)[: schema.get("maxLength")]
 
 
 def _zero(datatype: str) -> Any:
