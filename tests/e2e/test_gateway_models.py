@@ -90,7 +90,8 @@ def test_a_model_without_a_worker_is_503_at_once_until_it_is_back(site: Site) ->
     try:
         for part in parts:
             os.kill(part.pid, signal.SIGKILL)
-        patient(lambda: refuses(site), waiting_for="both to be known as lost")
+        patient(lambda: site.call("GET", "/v2/models/renamed/ready").status == 503, waiting_for="both to be lost")
+        patient(lambda: refuses(site), waiting_for="a call to be refused")
         answer = site.call("POST", INFER, request([[1, 2, 3, 4]]))
         assert answer.status == 503
         assert answer.headers["retry-after"] == "1"

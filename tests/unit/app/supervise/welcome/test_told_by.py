@@ -1,5 +1,6 @@
 """What a worker is asked for a call to paste, over its own socket: answered by a real server, well or badly."""
 
+import contextlib
 import http.server
 import socketserver
 import threading
@@ -24,7 +25,8 @@ class Worker(http.server.BaseHTTPRequestHandler):
         self.send_response(200 if body is not None else 404)
         self.send_header("content-length", str(len(body or b"")))
         self.end_headers()
-        self.wfile.write(body or b"")
+        with contextlib.suppress(BrokenPipeError):  # who has read the status may be gone
+            self.wfile.write(body or b"")
 
     def address_string(self) -> str:
         return "unix"
