@@ -50,7 +50,7 @@ async def store(request: pytest.FixtureRequest, clock: ManualClock) -> AsyncIter
         client.flushall()
     # Without room of its own it has only what Redis keeps.
     room = MemoryCache(clock.now, limit=0) if "another" in request.param else memory
-    redis = RedisCache(server.url, near=room, now=clock.now)
+    redis = RedisCache(server.url, near=room, now=clock.now, patience=10.0)
     await redis.open()
     yield Settled(redis)
     await redis.close()

@@ -58,7 +58,7 @@ async def limits_at(url: str, site: str = "", *, after: float = 5.0) -> AsyncIte
 
 @asynccontextmanager
 async def cache_at(url: str) -> AsyncIterator[RedisCache]:
-    cache = RedisCache(url, near=MemoryCache(time.time, limit=0), now=time.time)
+    cache = RedisCache(url, near=MemoryCache(time.time, limit=0), now=time.time, patience=10.0)
     await cache.open()
     yield cache
     await cache.close()

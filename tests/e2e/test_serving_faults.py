@@ -70,11 +70,12 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
 def test_poison_fails_alone_in_every_place_of_a_batch(slow: Worker, place: int) -> None:
     values = [float(value) for value in range(20, 28)]
     values[place] = POISON
-    together = False
-    while not together:  # a machine that stands still for long lets the engine have them one by one
+    while True:  # a machine that stands still for long lets the engine have them one by one
         patient(lambda: slow.busy().in_flight == 0)
         before = slow.metric("split_batches_total")
         replies, together = behind_a_slow_batch(slow, values)
+        if together:
+            break
     patient(lambda: slow.metric("split_batches_total") == before + 1, waiting_for="one batch that was split")
     for value, reply in zip(values, replies, strict=True):
         if value == POISON:

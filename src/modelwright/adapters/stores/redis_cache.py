@@ -20,7 +20,7 @@ from modelwright.core.addresses import at_node
 from modelwright.core.ports.cache import Kept
 
 PATIENCE = 0.02
-"""Seconds within which Redis answers a question, or counts as away."""
+"""Seconds within which Redis answers a question, or counts as away, unless its owner has more time."""
 MERCY = 0.005
 """Seconds more, so that an answer that has come already is read: the delay may have been our own."""
 WRITING = 1.0
@@ -50,12 +50,13 @@ _decode = msgspec.msgpack.Decoder(_Timed).decode
 class RedisCache:
     """The store for several workers; `near` is this worker's own memory, asked first."""
 
-    def __init__(self, url: str, *, near: MemoryCache, now: Callable[[], float]) -> None:
-        """`now` gives Unix seconds. Raises ValueError for what is no address."""
+    def __init__(self, url: str, *, near: MemoryCache, now: Callable[[], float], patience: float = PATIENCE) -> None:
+        """`now` gives Unix seconds; `patience`: seconds for an answer. Raises ValueError for what is no address."""
         self.up = False
         """Whether Redis answers, as far as is known."""
         self._near = near
         self._now = now
+        self._patience = patience
         try:
             ConnectionPool.from_url(url).make_connection()
         except TypeError as error:
@@ -150,7 +151,7 @@ class RedisCache:
     async def _in_time(self, keys: list[bytes]) -> list[bytes | None]:
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(None) as limit:
-            timer = loop.call_later(PATIENCE, lambda: limit.reschedule(loop.time() + MERCY))
+            timer = loop.call_later(self._patience, lambda: limit.reschedule(loop.time() + MERCY))
             try:
                 return cast("list[bytes | None]", await self._reading.mget(keys))
             finally:

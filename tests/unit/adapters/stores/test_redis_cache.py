@@ -11,7 +11,7 @@ import pytest
 from redis import Redis
 
 from modelwright.adapters.stores.memory_cache import MemoryCache
-from modelwright.adapters.stores.redis_cache import PREFIX, RedisCache
+from modelwright.adapters.stores.redis_cache import PATIENCE, PREFIX, RedisCache
 from modelwright.core.ports.cache import Kept
 from tests.making.redis_server import RedisServer
 
@@ -26,10 +26,12 @@ def server(tmp_path: Path) -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-async def caches(server: RedisServer) -> AsyncIterator[tuple[RedisCache, RedisCache]]:
-    """Two workers' caches; the second has no memory of its own."""
+async def caches(server: RedisServer, request: pytest.FixtureRequest) -> AsyncIterator[tuple[RedisCache, RedisCache]]:
+    """Two workers' caches; the second has no memory of its own. They have patience, unless a test is about that."""
+    patience = getattr(request, "param", 10.0)
     both = tuple(
-        RedisCache(server.url, near=MemoryCache(time.time, limit=room), now=time.time) for room in (1 << 20, 0)
+        RedisCache(server.url, near=MemoryCache(time.time, limit=room), now=time.time, patience=patience)
+        for room in (1 << 20, 0)
     )
     for cache in both:
         await cache.open()
@@ -58,7 +60,8 @@ async def test_what_one_worker_keeps_another_finds(caches: tuple[RedisCache, Red
     assert [list(each) for each in found] == [[KEPT, None]] * 20
 
 
-async def test_a_stopped_redis_costs_milliseconds_once_and_then_nothing(
+@pytest.mark.parametrize("caches", [0.5], indirect=True)
+async def test_a_stopped_redis_costs_its_patience_once_and_then_nothing(
     caches: tuple[RedisCache, RedisCache], server: RedisServer
 ) -> None:
     one, other = caches
@@ -74,6 +77,7 @@ async def test_a_stopped_redis_costs_milliseconds_once_and_then_nothing(
     assert list(await other.get([ONE])) == [KEPT]
 
 
+@pytest.mark.parametrize("caches", [PATIENCE], indirect=True)
 async def test_a_delay_of_our_own_is_not_taken_for_one_of_redis(caches: tuple[RedisCache, RedisCache]) -> None:
     one, other = caches
     one.put([(ONE, KEPT)], ttl=60.0)
