@@ -142,6 +142,12 @@ class Site:
         patient(lambda: bool(self._settled) or self.process.poll() is not None, waiting_for="the start")
         assert self._settled, f"it ended with {self.process.poll()}: {self.lines[-20:]}"
 
+    def write(self, text: str) -> None:
+        """Change the manifest as an editor does: a new file in the old one's place."""
+        part = self.manifest.with_suffix(".new")
+        part.write_text(text)
+        part.replace(self.manifest)
+
     def wait_until_known(self) -> None:
         """Until every gateway worker has seen every model's worker; fails when not all is ready."""
         assert self.watch().ready, self.watch().parts

@@ -29,13 +29,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield found
 
 
-def write(site: Site, text: str) -> None:
-    """As an editor does: a new file in the old one's place."""
-    part = site.manifest.with_suffix(".new")
-    part.write_text(text)
-    part.replace(site.manifest)
-
-
 def said(site: Site, words: str, *, since: int) -> bool:
     return any(words in line for line in site.lines[since:])
 
@@ -52,7 +45,7 @@ def test_change_reaches_every_worker_while_streams_and_calls_go_on(site: Site) -
     first = answer.read(1)
     key = f"Bearer {site.key}"
     with Hammer(site.port, "/v1/models", connections=2, authorization=key) as hammer:
-        write(site, MORE)
+        site.write(MORE)
         patient(lambda: said(site, "was applied without a restart: gateway-0, gateway-1", since=before))
         assert statuses(site, "adder") == {200}
     assert hammer.answered > 0
@@ -63,33 +56,33 @@ def test_change_reaches_every_worker_while_streams_and_calls_go_on(site: Site) -
     stream.close()
     assert [part.pid for part in site.watch().parts] == pids
 
-    write(site, TWO_WORKERS)
+    site.write(TWO_WORKERS)
     patient(lambda: statuses(site, "sums") == {200})
 
 
 def test_bad_manifest_is_refused_whole_and_named(site: Site) -> None:
     before = len(site.lines)
-    write(site, MORE.replace("serve: echo", "serve: ecko"))
+    site.write(MORE.replace("serve: echo", "serve: ecko"))
     patient(lambda: said(site, "modelwright.yaml was not applied, the site runs as before", since=before))
     patient(lambda: said(site, "did you mean echo?", since=before))
     assert statuses(site, "sums") == {200}
     assert statuses(site, "adder") == {404}, "the good half of a bad manifest is not applied"
 
     before = len(site.lines)
-    write(site, MORE)
+    site.write(MORE)
     patient(lambda: said(site, "was applied without a restart", since=before))
     assert statuses(site, "adder") == {200}
-    write(site, TWO_WORKERS)
+    site.write(TWO_WORKERS)
     patient(lambda: statuses(site, "sums") == {200})
 
 
 def test_change_that_needs_a_restart_is_refused_by_its_places(site: Site) -> None:
     before = len(site.lines)
     changed = MORE.replace("workers: 2", "workers: 3")
-    write(site, changed)
+    site.write(changed)
     patient(lambda: said(site, "not applied, for gateway.workers changed", since=before))
     assert statuses(site, "adder") == {404}
-    write(site, TWO_WORKERS)
+    site.write(TWO_WORKERS)
 
 
 def test_new_secret_is_used_without_a_restart(tmp_path: Path) -> None:

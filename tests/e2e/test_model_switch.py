@@ -35,17 +35,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield found
 
 
-def write(site: Site, text: str) -> None:
-    """As an editor does: a new file in the old one's place."""
-    part = site.manifest.with_suffix(".new")
-    part.write_text(text)
-    part.replace(site.manifest)
-
-
 def applied(site: Site, text: str) -> None:
     """Written, and in force."""
     before = len(site.lines)
-    write(site, text)
+    site.write(text)
     patient(lambda: said(site, "was applied without a restart", since=before))
 
 
@@ -75,7 +68,7 @@ def test_switches_under_load_fail_no_call_and_leave_one_process(site: Site) -> N
         for number in range(SWITCHES):
             scale = 3 - number % 2
             begun = hammer.answered
-            write(site, with_source(f"scale-{scale}.json"))
+            site.write(with_source(f"scale-{scale}.json"))
             patient(lambda scale=scale: answers(site) == [scale * x for x in (1, 2, 3, 4)], waiting_for="the new one")
             pids |= {part.pid for part in site.watch().parts if part.kind == "serving"}
             hammer.wait_for(begun + 20)
@@ -90,11 +83,11 @@ def test_switches_under_load_fail_no_call_and_leave_one_process(site: Site) -> N
 
 
 def test_a_version_that_cannot_load_leaves_the_old_one_serving_and_is_told_of(site: Site) -> None:
-    write(site, with_source("scale-2.json"))
+    site.write(with_source("scale-2.json"))
     patient(lambda: answers(site) == [2, 4, 6, 8])
     patient(lambda: len(serving(site)) == 1)
     before, (kept,) = len(site.lines), serving(site)
-    write(site, with_source("cut-short.json"))
+    site.write(with_source("cut-short.json"))
     patient(lambda: said(site, "modelwright.yaml was not applied, the site runs as before: sums:", since=before))
     assert answers(site) == [2, 4, 6, 8]
     (bad,) = [part for part in site.status().parts if part.kind == "serving" and part.state == "broken"]
@@ -103,14 +96,14 @@ def test_a_version_that_cannot_load_leaves_the_old_one_serving_and_is_told_of(si
     assert site.part(kept).state == "ready"
 
     before = len(site.lines)
-    write(site, with_source("scale-3.json"))
+    site.write(with_source("scale-3.json"))
     patient(lambda: said(site, "was applied without a restart", since=before))
     assert answers(site) == [3, 6, 9, 12]
     patient(lambda: all(part.state == "ready" for part in site.watch().parts), waiting_for="no word of the bad one")
 
 
 def test_more_replicas_and_other_models_come_and_go_without_a_restart(site: Site) -> None:
-    write(site, with_source("scale-3.json"))
+    site.write(with_source("scale-3.json"))
     patient(lambda: len(serving(site)) == 1 and answers(site) == [3, 6, 9, 12])
     (kept,) = serving(site)
     pid = site.part(kept).pid
@@ -119,11 +112,11 @@ def test_more_replicas_and_other_models_come_and_go_without_a_restart(site: Site
         .replace("load_ms: 20}}", "load_ms: 20}}, scale: {min: 2}")
         .replace("gateway:", "  thirds: {source: ./scale-3.json, engine: {kind: toy-tensor}}\ngateway:")
     )
-    write(site, more)
+    site.write(more)
     patient(lambda: site.call("POST", "/v2/models/thirds/infer", INFER).status == 200)
     assert sorted(serving(site)) == ["serving-sums-0", "serving-sums-1", "serving-thirds-0"]
     assert site.part(kept).pid == pid, "a replica that is as it was stays"
-    write(site, with_source("scale-3.json"))
+    site.write(with_source("scale-3.json"))
     patient(lambda: len(serving(site)) == 1, waiting_for="the others to go")
     assert site.call("POST", "/v2/models/thirds/infer", INFER).status == 404
     assert answers(site) == [3, 6, 9, 12]
@@ -145,7 +138,7 @@ def test_versions_side_by_side_are_reached_by_path_and_by_variant(site: Site) ->
         "sums by toy-tensor",
         "sums@v3 by toy-tensor",
     }
-    write(site, with_source("scale-2.json"))
+    site.write(with_source("scale-2.json"))
     patient(lambda: len(serving(site)) == 1)
     assert site.call("GET", "/v2/models/sums").json()["versions"] == ["1"]
 
@@ -159,7 +152,7 @@ def test_a_call_that_runs_when_its_version_goes_is_answered_by_it(tmp_path: Path
         body = msgspec.json.encode({"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 4], "data": [1] * 4}]})
         key = f"Bearer {site.key}"
         with Hammer(site.port, "/v2/models/sums/infer", connections=2, body=body, authorization=key) as hammer:
-            write(site, slow.replace("scale-2.json", "scale-3.json").replace("1500", "1"))
+            site.write(slow.replace("scale-2.json", "scale-3.json").replace("1500", "1"))
             patient(lambda: answers(site) == [3, 6, 9, 12])
         assert not hammer.lost
         patient(lambda: len(serving(site)) == 1)

@@ -49,13 +49,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield found
 
 
-def write(site: Site, text: str) -> None:
-    """As an editor does: a new file in the old one's place."""
-    part = site.manifest.with_suffix(".new")
-    part.write_text(text)
-    part.replace(site.manifest)
-
-
 def infer(site: Site, path: str) -> int:
     return site.call("POST", f"/v2/models/{path}/infer", INFER).status
 
@@ -72,7 +65,7 @@ def test_ten_edits_in_five_seconds_lose_no_call_and_leave_nobody_behind(site: Si
         Hammer(site.port, "/v2/models/sleepy/infer", connections=1, body=INFER, authorization=key) as sleepy,
     ):
         for edit in EDITS:
-            write(site, edit)
+            site.write(edit)
             pause.wait(BETWEEN)
             pids |= processes(site)
         patient(lambda: infer(site, "sums/versions/last") == 200, waiting_for="the last edit")
@@ -90,6 +83,6 @@ def test_a_sleeping_model_is_called_and_changed_at_once(site: Site) -> None:
     for rows in range(3, 5):
         patient(lambda: not [part for part in site.watch().parts if "sleepy-" in part.name], waiting_for="its sleep")
         with ThreadPoolExecutor(4) as threads:
-            write(site, LAST.replace("1s}", f"1s}}, batching: {{max_rows: {rows}}}"))
+            site.write(LAST.replace("1s}", f"1s}}, batching: {{max_rows: {rows}}}"))
             statuses = [threads.submit(infer, site, "sleepy") for _ in range(40)]
             assert {status.result() for status in statuses} == {200}

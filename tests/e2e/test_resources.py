@@ -14,7 +14,7 @@ import pytest
 from tests.e2e.clients import patient
 from tests.e2e.custom_site import predict
 from tests.e2e.running import Site, modelwright, running
-from tests.e2e.test_model_switch import applied, said, write
+from tests.e2e.test_model_switch import applied, said
 
 pytestmark = pytest.mark.e2e
 
@@ -190,7 +190,7 @@ def test_a_new_version_has_a_gpu_beside_the_old_one_or_is_refused_by_name(site: 
     patient(lambda: predict(site, "other", {}).status == 200)
     assert seen(site, "other")["gpus"] == "GPU-aaaa", "the old version has given it back"
     begun = len(site.lines)
-    write(site, text.replace("timeout: 61s", "timeout: 62s"))
+    site.write(text.replace("timeout: 61s", "timeout: 62s"))
     patient(lambda: said(site, "was not applied", since=begun))
     assert said(site, "whole: it wants 1 GPU(s) (`resources`), and 0 of this machine's 5 are free", since=begun)
     assert seen(site, "whole")["gpus"] == "GPU-eeee", "it goes on"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from abc import ABC, abstractmethod
 from typing import Any
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -12,15 +13,15 @@ from pydantic_core import PydanticCustomError, core_schema
 _SCHEMA = {"type": "string", "contentEncoding": "base64"}
 
 
-class _Given:
+class _Given(ABC):
     """What comes as a part of a form, or as base64 in JSON."""
 
     __slots__ = ()
 
     @classmethod
+    @abstractmethod
     def _read(cls, value: Any) -> Any:
         """What the method gets."""
-        raise NotImplementedError
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
