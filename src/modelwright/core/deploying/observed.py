@@ -1,0 +1,54 @@
+"""What was seen on a target: instances, traffic, images, releases, room; it judges nothing."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+State = Literal["starting", "ready", "draining", "stopped", "failed"]
+
+
+class Instance(msgspec.Struct, frozen=True, kw_only=True):
+    """One running copy of a workload."""
+
+    name: str
+    workload: str
+    release: str
+    """Empty for what lasts over releases."""
+    digest: str
+    """Of the description that it was started by."""
+    state: State
+    restarts: int = 0
+    address: str = ""
+    """Where the edge reaches it."""
+
+
+class Stored(msgspec.Struct, frozen=True, kw_only=True):
+    """A release that the target knows."""
+
+    name: str
+    digest: str
+    """Of its record."""
+    images: tuple[str, ...]
+    complete: bool = True
+    """All of its images, weights and files are there: a rollback to it needs nothing else."""
+
+
+class Observed(msgspec.Struct, frozen=True, kw_only=True):
+    """One look at everything of one project in one environment; what belongs to others is not seen."""
+
+    instances: tuple[Instance, ...] = ()
+    traffic: dict[str, dict[str, int]] = {}
+    """By route: weights of releases; they sum to 100 where anything serves."""
+    current: str = ""
+    """The release that serves; empty before the first."""
+    releases: tuple[Stored, ...] = ()
+    """Newest first."""
+    images: frozenset[str] = frozenset()
+    volumes: dict[str, str] = {}
+    """By name: digest of what they were filled with; empty for data."""
+    gpus: int = 0
+    """Devices that nobody has."""
+    disk: int = 0
+    """Free bytes; 0: not known."""

@@ -1,0 +1,99 @@
+"""What should run on a target, described so that the same description has the same digest on every machine."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Literal
+
+import msgspec
+
+Kind = Literal["gateway", "serving", "app", "service", "edge"]
+"""`service`: a database, a cache; it and the edge are not released version by version, but kept."""
+
+
+class Gate(msgspec.Struct, frozen=True, kw_only=True):
+    """What proves that an instance is ready: an HTTP request, with the answer that it has to give."""
+
+    path: str
+    method: str = "GET"
+    body: str = ""
+    """Of a real inference."""
+    status: int = 200
+    deadline: float = 120.0
+    """Seconds from the start of the instance until it must have passed."""
+    restarts: int = 0
+    """As many may be seen meanwhile; one more is a crash loop, and the gate has failed."""
+
+
+class Mount(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that an instance finds at a path."""
+
+    path: str
+    volume: str = ""
+    """Name of a volume; data of a service, or weights that are filled once."""
+    digest: str = ""
+    """Of the content, where it is known: weights, a file of configuration, a secret."""
+    secret: bool = False
+    """Readable by its user alone, and nowhere shown."""
+    writable: bool = False
+
+
+class Workload(msgspec.Struct, frozen=True, kw_only=True):
+    """One program with as many instances as it has to have."""
+
+    name: str
+    kind: Kind
+    image: str
+    """Reference by digest where it is known, `name@sha256:…`; otherwise by tag."""
+    command: tuple[str, ...] = ()
+    """Empty: the image's own."""
+    env: dict[str, str] = {}
+    """Nothing secret: secrets are mounts."""
+    mounts: tuple[Mount, ...] = ()
+    port: int = 0
+    """That it listens on, inside; 0: none."""
+    gate: Gate | None = None
+    replicas: int = 1
+    cpu: float = 0.0
+    """Processors; 0: unbounded."""
+    memory: int = 0
+    """Bytes; 0: unbounded."""
+    gpu: int = 0
+    """Devices of its own."""
+    grace: float = 30.0
+    """Seconds that its running calls may take to end once it was asked to stop."""
+    before: tuple[str, ...] = ()
+    """A command that is run once per release, before the first instance gets traffic (migrations); empty: none."""
+    after: tuple[str, ...] = ()
+    """Workloads that have to be ready before it starts."""
+
+    @property
+    def lasting(self) -> bool:
+        """Whether it stays over releases, and is changed only when its own description does."""
+        return self.kind in {"service", "edge"}
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True):
+    """A way in: requests of a host and a path prefix go to the instances of a workload."""
+
+    name: str
+    workload: str
+    host: str = ""
+    """Empty: any."""
+    prefix: str = "/"
+
+
+class Desired(msgspec.Struct, frozen=True, kw_only=True):
+    """All that should be there, of one project in one environment."""
+
+    project: str
+    environment: str
+    workloads: tuple[Workload, ...]
+    routes: tuple[Route, ...] = ()
+    keep: int = 5
+    """Releases that a rollback can go to."""
+
+
+def digest_of(value: Workload | Desired) -> str:
+    """sha256 of the canonical JSON: equal wherever the description is."""
+    return "sha256:" + hashlib.sha256(msgspec.json.encode(value, order="sorted")).hexdigest()

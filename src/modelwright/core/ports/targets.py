@@ -1,0 +1,74 @@
+"""Ports: a place where things run, as a deploy sees it; what stands behind them may be a host, a cluster or a cloud."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from modelwright.core.deploying.journal import Entry
+from modelwright.core.deploying.observed import Observed
+from modelwright.core.deploying.steps import Step
+
+
+class Observer(Protocol):
+    """Looks."""
+
+    async def observe(self) -> Observed:
+        """Everything of this project and environment, at one moment; raises TargetError when it cannot be reached."""
+        ...
+
+
+class Hands(Protocol):
+    """Does steps; every verb may be repeated, and raises StepFailed with the place and the remedy."""
+
+    async def holds(self, step: Step) -> bool:
+        """Whether it is done."""
+        ...
+
+    async def do(self, step: Step) -> None:
+        """Make it so; returns when it is."""
+        ...
+
+    async def undo(self, step: Step) -> None:
+        """Make it as it was before; of what cannot be, or need not be, nothing."""
+        ...
+
+
+class Journal(Protocol):
+    """The target's own memory of what is being done to it."""
+
+    async def entries(self) -> Sequence[Entry]:
+        """Of the plan that was begun last, in order; none before the first."""
+        ...
+
+    async def append(self, entry: Entry) -> None:
+        """It is safe when this returns. Raises LeaseLost when a later owner has written."""
+        ...
+
+
+class Lease(msgspec.Struct, frozen=True, kw_only=True):
+    """The right to change a project's environment, for a time."""
+
+    owner: str
+    epoch: int
+    """One more than that of any owner before."""
+    until: float
+    """Unix seconds by the target's clock."""
+
+
+class Leases(Protocol):
+    """Who may change a project's environment: one at a time, and nobody for longer than he lives."""
+
+    async def take(self, owner: str) -> Lease:
+        """Raises LeaseHeld, which names the owner, while another one's has not run out."""
+        ...
+
+    async def renew(self, lease: Lease) -> Lease:
+        """Raises LeaseLost."""
+        ...
+
+    async def leave(self, lease: Lease) -> None:
+        """Harmless when it has run out."""
+        ...

@@ -1,0 +1,165 @@
+"""A target in memory: does steps, can be cut off at any moment, and says who would answer a client."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from modelwright.core.deploying.journal import Begun, Ended, Entry, Settled, Taken, Turned
+from modelwright.core.deploying.observed import Instance, Observed, Stored
+from modelwright.core.deploying.steps import (
+    Bring,
+    Drain,
+    Fill,
+    Keep,
+    Plan,
+    Prove,
+    Prune,
+    Record,
+    Retire,
+    Shift,
+    Start,
+    Step,
+)
+from modelwright.core.deploying.workloads import Desired, digest_of
+from modelwright.deploy.progress import Do, Over, Undo, progress
+
+
+class CutOffError(Exception):
+    """Whoever did the deploy is gone."""
+
+
+class World:
+    """What `Hands`, `Observer` and `Journal` of a target do, without waiting."""
+
+    def __init__(self, desired: Desired, observed: Observed | None = None) -> None:
+        self.desired = desired
+        self.observed = observed or Observed()
+        self.entries: list[Entry] = []
+        self.cut_after = -1
+        """Acts until whoever does them is gone; negative: never."""
+        self.unhealthy: set[str] = set()
+        """Releases that never pass a gate."""
+        self.unserved = 0
+        """Moments at which a route led to nothing that was ready, after something had served."""
+
+    def write(self, entry: Entry) -> None:
+        self._act()
+        self.entries.append(entry)
+
+    def do(self, step: Step) -> None:
+        self._act()
+        now = self.observed
+        match step:
+            case Bring(image=image):
+                self._see(images=now.images | {image})
+            case Fill(volume=volume, digest=digest):
+                self._see(volumes={**now.volumes, volume: digest})
+            case Keep(workload=name, digest=digest):
+                rest = tuple(one for one in now.instances if one.workload != name)
+                kept = Instance(name=name, workload=name, release="", digest=digest, state="ready")
+                self._see(instances=(*rest, kept))
+            case Start(workload=name, release=release, replicas=replicas):
+                self._without(name, release)
+                workload = next(one for one in self.desired.workloads if one.name == name)
+                started = (
+                    Instance(
+                        name=f"{name}-{release}-{number}",
+                        workload=name,
+                        release=release,
+                        digest=digest_of(workload),
+                        state="ready",
+                    )
+                    for number in range(replicas)
+                )
+                self._see(instances=(*self.observed.instances, *started))
+            case Prove(release=release):
+                if release in self.unhealthy:
+                    raise RuntimeError("not ready")
+            case Shift(routes=routes, shares=shares):
+                self._see(traffic={**now.traffic, **dict.fromkeys(routes, shares)})
+            case Record(release=release):
+                known = tuple(one for one in now.releases if one.name != release)
+                self._see(current=release, releases=(Stored(name=release, digest="", images=()), *known))
+            case Drain():
+                pass
+            case Retire(workload=name, release=release):
+                self._without(name, release)
+            case Prune(releases=gone):
+                self._see(releases=tuple(one for one in now.releases if one.name not in gone))
+            case _:
+                pass
+        self._look()
+
+    def undo(self, step: Step) -> None:
+        self._act()
+        match step:
+            case Start(workload=name, release=release):
+                self._without(name, release)
+            case Keep(workload=name, before=before):
+                rest = tuple(one for one in self.observed.instances if one.workload != name)
+                old = Instance(name=name, workload=name, release="", digest=before, state="ready")
+                self._see(instances=(*rest, old) if before else rest)
+            case Shift(routes=routes, before=before):
+                traffic = {name: shares for name, shares in self.observed.traffic.items() if name not in routes}
+                self._see(traffic={**traffic, **dict.fromkeys(routes, before)} if before else traffic)
+            case _:
+                pass
+        self._look()
+
+    def carry_out(self, plan: Plan | None = None, *, abort: bool = False) -> str:
+        """As a deploy does: begin, or go on with what was begun; `deployed`, `undone`."""
+        if plan is not None:
+            self.write(Begun(at=0.0, epoch=1, plan=plan, who="ada", where="here"))
+        while True:
+            now = progress(self.entries)
+            assert now is not None
+            if now.ended:
+                return now.ended
+            if abort and not now.back and not now.recorded:
+                self.write(Turned(at=0.0, epoch=1, reason="asked to"))
+                continue
+            match now.next:
+                case Over(deployed=deployed):
+                    self.write(Ended(at=0.0, epoch=1, outcome="deployed" if deployed else "undone"))
+                case Do(number, step):
+                    self.write(Taken(at=0.0, epoch=1, number=number))
+                    try:
+                        self.do(step)
+                    except RuntimeError as error:
+                        self.write(Turned(at=0.0, epoch=1, reason=str(error)))
+                        continue
+                    self.write(Settled(at=0.0, epoch=1, number=number))
+                case Undo(number, step):
+                    self.write(Taken(at=0.0, epoch=1, number=number, undo=True))
+                    self.undo(step)
+                    self.write(Settled(at=0.0, epoch=1, number=number, undo=True))
+
+    def whole(self, release: str) -> bool:
+        """Whether exactly this release serves."""
+        seen = self.observed
+        return (
+            seen.current == release
+            and all(shares == {release: 100} for shares in seen.traffic.values())
+            and {one.release for one in seen.instances} <= {release, ""}
+        )
+
+    def _act(self) -> None:
+        if self.cut_after == 0:
+            raise CutOffError
+        self.cut_after -= 1
+
+    def _see(self, **changes: object) -> None:
+        self.observed = msgspec.structs.replace(self.observed, **changes)
+
+    def _without(self, workload: str, release: str) -> None:
+        rest = [one for one in self.observed.instances if (one.workload, one.release) != (workload, release)]
+        self._see(instances=tuple(rest))
+
+    def _look(self) -> None:
+        ready = {(one.workload, one.release) for one in self.observed.instances if one.state == "ready"}
+        routes: Sequence[tuple[str, str]] = [(route.name, route.workload) for route in self.desired.routes]
+        for name, workload in routes:
+            for release, share in self.observed.traffic.get(name, {}).items():
+                self.unserved += share > 0 and (workload, release) not in ready
