@@ -19,6 +19,11 @@
     │   ├── ArtifactMissing      nothing of this digest is kept there
     │   ├── ArtifactDamaged      what was found is not of the digest that it should have
     │   └── SourceUnavailable    where they are kept does not answer now
+    ├── DeployError              a deploy cannot be planned, or cannot go on
+    │   ├── TargetUnreachable, StepFailed
+    │   ├── Drifted              the target is not as it was when the plan was made
+    │   ├── Interrupted          another plan was begun there and has not ended
+    │   └── LeaseHeld, LeaseLost
     └── CallError                one call fails; the doors turn `code` into a status (core/wire/status.py)
         ├── Malformed            the request cannot be read
         │   └── ContextTooLong   prompt and answer do not fit the model

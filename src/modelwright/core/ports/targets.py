@@ -16,7 +16,7 @@ class Observer(Protocol):
     """Looks."""
 
     async def observe(self) -> Observed:
-        """Everything of this project and environment, at one moment; raises TargetError when it cannot be reached."""
+        """Everything of this project and environment, at one moment; raises TargetUnreachable."""
         ...
 
 
@@ -72,3 +72,12 @@ class Leases(Protocol):
     async def leave(self, lease: Lease) -> None:
         """Harmless when it has run out."""
         ...
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """One project's environment in one place."""
+
+    observer: Observer
+    hands: Hands
+    journal: Journal
+    leases: Leases

@@ -1,0 +1,47 @@
+"""Errors of a deploy."""
+
+from __future__ import annotations
+
+from modelwright.core.errors.tree import ModelwrightError
+
+
+class DeployError(ModelwrightError):
+    """A deploy cannot be planned, or cannot go on."""
+
+    code = "deploy_failed"
+
+
+class TargetUnreachable(DeployError):
+    """The place where it should run does not answer, or lets nobody in."""
+
+    code = "target_unreachable"
+
+
+class StepFailed(DeployError):
+    """One step could not be done; names the step."""
+
+    code = "step_failed"
+
+
+class Drifted(DeployError):
+    """The target is not as it was when the plan was made."""
+
+    code = "drifted"
+
+
+class Interrupted(DeployError):
+    """Another plan was begun there and has not ended."""
+
+    code = "interrupted"
+
+
+class LeaseHeld(DeployError):
+    """Somebody else is changing it."""
+
+    code = "lease_held"
+
+
+class LeaseLost(DeployError):
+    """Somebody else has taken over."""
+
+    code = "lease_lost"
