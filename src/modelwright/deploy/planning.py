@@ -45,7 +45,7 @@ def planned(desired: Desired, observed: Observed, *, release: str, rise: Rise) -
     """The plan that makes it so; `release` is the name of what is desired now."""
     changed = _changed(desired, observed, release)
     steps = (
-        *_lasting(desired, observed),
+        *_lasting(desired, observed, release),
         *(_replacing(desired, observed, release=release, rise=rise) if changed else ()),
     )
     return Plan(
@@ -53,7 +53,7 @@ def planned(desired: Desired, observed: Observed, *, release: str, rise: Rise) -
         environment=desired.environment,
         release=release,
         world=world(observed),
-        steps=tuple(steps),
+        steps=(Place(release=release, desired=desired), *steps) if steps else (),
         notices=tuple(_notices(desired, observed)) if steps else (),
     )
 
@@ -82,7 +82,7 @@ def _runs(instance: Instance, workload: Workload, release: str) -> bool:
     return mine and instance.state in {"starting", "ready"} and instance.digest == digest_of(workload)
 
 
-def _lasting(desired: Desired, observed: Observed) -> Iterator[Step]:
+def _lasting(desired: Desired, observed: Observed, release: str) -> Iterator[Step]:
     """Services and the edge: only those whose own description has changed, or that are not there."""
     running = {one.workload: one.digest for one in observed.instances if one.state in {"starting", "ready"}}
     for workload in _in_order([one for one in desired.workloads if one.lasting]):
@@ -90,7 +90,7 @@ def _lasting(desired: Desired, observed: Observed) -> Iterator[Step]:
         if running.get(workload.name) == digest:
             continue
         yield from _brought([workload], observed)
-        yield Keep(workload=workload.name, digest=digest, before=running.get(workload.name, ""))
+        yield Keep(workload=workload.name, release=release, digest=digest, before=running.get(workload.name, ""))
         if workload.gate is not None:
             yield Prove(workload=workload.name, release="", gate=workload.gate, deadline=workload.gate.deadline)
 
@@ -98,7 +98,6 @@ def _lasting(desired: Desired, observed: Observed) -> Iterator[Step]:
 def _replacing(desired: Desired, observed: Observed, *, release: str, rise: Rise) -> Iterator[Step]:
     workloads = _in_order(_released(desired))
     yield from _brought(workloads, observed)
-    yield Place(release=release)
     for workload in workloads:
         if workload.before and release != observed.current:
             yield Run(workload=workload.name, release=release, deadline=_LONG)
@@ -169,9 +168,9 @@ def _notices(desired: Desired, observed: Observed) -> Iterator[str]:
     wanted = sum(one.gpu * one.replicas for one in _released(desired))
     if wanted > observed.gpus:
         yield f"{wanted} GPUs are wanted beside what runs, and {observed.gpus} are free"
-    incomplete = [one.name for one in observed.releases if not one.complete]
-    if observed.current in incomplete:
-        yield f"a rollback to {observed.current} will not be possible: something of it is missing"
+    for one in observed.releases:
+        if one.name == observed.current and one.missing:
+            yield f"a rollback to {one.name} will not be possible: {', '.join(one.missing)} is missing"
     for workload in desired.workloads:
         running = [one for one in observed.instances if one.workload == workload.name]
         if workload.lasting and running and all(one.digest != digest_of(workload) for one in running):

@@ -81,7 +81,7 @@ class World:
                 self._see(traffic={**now.traffic, **dict.fromkeys(routes, shares)})
             case Record(release=release):
                 known = tuple(one for one in now.releases if one.name != release)
-                self._see(current=release, releases=(Stored(name=release, digest="", images=()), *known))
+                self._see(current=release, releases=(Stored(name=release, desired=self.desired), *known))
             case Drain():
                 pass
             case Retire(workload=name, release=release):

@@ -6,6 +6,8 @@ from typing import Literal
 
 import msgspec
 
+from modelwright.core.deploying.workloads import Desired
+
 State = Literal["starting", "ready", "draining", "stopped", "failed"]
 
 
@@ -28,11 +30,10 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     """A release that the target knows."""
 
     name: str
-    digest: str
-    """Of its record."""
-    images: tuple[str, ...]
-    complete: bool = True
-    """All of its images, weights and files are there: a rollback to it needs nothing else."""
+    desired: Desired
+    """All that it is."""
+    missing: tuple[str, ...] = ()
+    """What of it is not there any more, such as an image; a rollback to it needs that nothing is."""
 
 
 class Observed(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,7 +49,22 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
     images: frozenset[str] = frozenset()
     volumes: dict[str, str] = {}
     """By name: digest of what they were filled with; empty for data."""
+    salt: str = ""
+    """Of this project and environment, for digests of secrets: nobody can try a short secret by its digest."""
     gpus: int = 0
     """Devices that nobody has."""
     disk: int = 0
     """Free bytes; 0: not known."""
+
+
+class Served(msgspec.Struct, frozen=True, kw_only=True):
+    """A release became the current one."""
+
+    release: str
+    at: float
+    """Unix seconds by the target's clock."""
+    digest: str
+    """Of what it is."""
+    who: str
+    where: str
+    why: str = ""

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from modelwright.core.deploying.workloads import Gate
+from modelwright.core.deploying.workloads import Desired, Gate
 
 
 class _Step(msgspec.Struct, frozen=True, kw_only=True, tag_field="step"):
@@ -31,15 +31,18 @@ class Fill(_Step, frozen=True, kw_only=True, tag="fill"):
 
 
 class Place(_Step, frozen=True, kw_only=True, tag="place"):
-    """The files and secrets of a release lie where its instances will find them."""
+    """The target knows what a release is, and has its files and secrets where its instances will find them."""
 
     release: str
+    desired: Desired
 
 
 class Keep(_Step, frozen=True, kw_only=True, tag="keep"):
     """A workload that lasts runs by this description; its data stay."""
 
     workload: str
+    release: str
+    """Which describes it."""
     digest: str
     before: str = ""
     """Description by which it ran, to go back to; empty: it did not."""

@@ -30,9 +30,9 @@ class Mount(msgspec.Struct, frozen=True, kw_only=True):
 
     path: str
     volume: str = ""
-    """Name of a volume; data of a service, or weights that are filled once."""
+    """Name of a volume; data of a service, or weights that are filled once. Empty: one file, of this `digest`."""
     digest: str = ""
-    """Of the content, where it is known: weights, a file of configuration, a secret."""
+    """Of the content, where it is known: weights, a file of configuration; of a secret, with the target's salt."""
     secret: bool = False
     """Readable by its user alone, and nowhere shown."""
     writable: bool = False
@@ -52,6 +52,8 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     mounts: tuple[Mount, ...] = ()
     port: int = 0
     """That it listens on, inside; 0: none."""
+    publish: tuple[str, ...] = ()
+    """Addresses of the host that lead to it, as `0.0.0.0:443` or `0.0.0.0:80>8080`; only the edge has any."""
     gate: Gate | None = None
     replicas: int = 1
     cpu: float = 0.0
@@ -90,6 +92,9 @@ class Desired(msgspec.Struct, frozen=True, kw_only=True):
     environment: str
     workloads: tuple[Workload, ...]
     routes: tuple[Route, ...] = ()
+    models: dict[str, str] = {}
+    """Digests of the models that it serves."""
+    prompts: dict[str, str] = {}
     keep: int = 5
     """Releases that a rollback can go to."""
 

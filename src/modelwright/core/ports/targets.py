@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
 import msgspec
 
 from modelwright.core.deploying.journal import Entry
-from modelwright.core.deploying.observed import Observed
+from modelwright.core.deploying.observed import Observed, Served
 from modelwright.core.deploying.steps import Step
 
 
@@ -17,6 +17,18 @@ class Observer(Protocol):
 
     async def observe(self) -> Observed:
         """Everything of this project and environment, at one moment; raises TargetUnreachable."""
+        ...
+
+    async def history(self) -> Sequence[Served]:
+        """Which releases became current, newest first; at least the last 1,000."""
+        ...
+
+
+class Contents(Protocol):
+    """What whoever deploys brings along: files, secrets and weights by digest, images by reference."""
+
+    def read(self, digest: str) -> AsyncIterator[bytes]:
+        """In pieces; raises StepFailed when it is not here."""
         ...
 
 
