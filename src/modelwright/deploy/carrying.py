@@ -17,7 +17,7 @@ from modelwright.core.deploying.steps import Plan, Step
 from modelwright.core.errors.deploying import Drifted, Interrupted, LeaseLost, StepFailed
 from modelwright.core.errors.tree import ModelwrightError
 from modelwright.core.ports.clock import Clock
-from modelwright.core.ports.targets import Lease, Target
+from modelwright.core.ports.deploying.targets import Lease, Target
 from modelwright.deploy.planning import world
 from modelwright.deploy.progress import Do, Over, Progress, Undo, progress
 

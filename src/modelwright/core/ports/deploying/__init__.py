@@ -1,0 +1,1 @@
+"""Ports of a deploy: where it goes, and who decides whether it goes on."""
