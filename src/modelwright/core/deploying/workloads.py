@@ -92,6 +92,8 @@ class Desired(msgspec.Struct, frozen=True, kw_only=True):
     environment: str
     workloads: tuple[Workload, ...]
     routes: tuple[Route, ...] = ()
+    edge: Literal["haproxy", "nginx"] = "haproxy"
+    """What kind of program its workload of kind `edge` is, where it has one."""
     models: dict[str, str] = {}
     """Digests of the models that it serves."""
     prompts: dict[str, str] = {}

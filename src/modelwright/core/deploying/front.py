@@ -1,0 +1,35 @@
+"""What stands in front, described: ways in, what answers behind them, and how releases share them."""
+
+from __future__ import annotations
+
+import msgspec
+
+from modelwright.core.deploying.workloads import Route
+
+EDGE_VOLUME, EDGE_FOLDER = "edge", "/edge"
+"""The volume that an edge has its configuration and its socket in, and where both it and its keeper find it."""
+
+
+class Server(msgspec.Struct, frozen=True, kw_only=True):
+    """One instance, as an edge sees it."""
+
+    name: str
+    """Unique, and the same as long as the instance is."""
+    workload: str
+    release: str
+    """Empty for a workload that lasts."""
+    address: str
+    """`name:port` or `address:port`; a name may mean another address tomorrow, after the engine was started again."""
+
+
+class Front(msgspec.Struct, frozen=True, kw_only=True):
+    """All that an edge has to know; the same front is the same configuration."""
+
+    kind: str = "haproxy"
+    """Or `nginx`."""
+    routes: tuple[Route, ...] = ()
+    """As the newest release that has a share describes them."""
+    servers: tuple[Server, ...] = ()
+    """Whatever runs behind a route; those of a release without a share finish their calls and get no new one."""
+    shares: dict[str, dict[str, int]] = {}
+    """By route: weights of releases; a workload that lasts has all of its route's traffic, whatever stands here."""
