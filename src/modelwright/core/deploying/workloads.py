@@ -18,6 +18,10 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
     method: str = "GET"
     body: str = ""
     """Of a real inference."""
+    bearer: str = ""
+    """Digest of a secret of the instance's, an API key that is sent as `Authorization: Bearer`; empty: none."""
+    ready: str = ""
+    """A path that has to answer 200 before, by GET; empty: none."""
     status: int = 200
     deadline: float = 120.0
     """Seconds from the start of the instance until it must have passed."""
@@ -30,7 +34,9 @@ class Mount(msgspec.Struct, frozen=True, kw_only=True):
 
     path: str
     volume: str = ""
-    """Name of a volume; data of a service, or weights that are filled once. Empty: one file, of this `digest`."""
+    """Name of a volume; data of a service, or weights that are filled once, with a tar of their files. Empty: one file,
+    of this `digest`.
+    """
     digest: str = ""
     """Of the content, where it is known: weights, a file of configuration; of a secret, with the target's salt."""
     secret: bool = False
@@ -42,6 +48,9 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     """One program with as many instances as it has to have."""
 
     name: str
+    """Those of its own release, and what lasts, reach it by this name at its `port`: a release talks to itself, also
+    while it has no traffic, or another one has.
+    """
     kind: Kind
     image: str
     """Reference by digest where it is known, `name@sha256:…`; otherwise by tag."""
@@ -75,6 +84,17 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
         return self.kind in {"service", "edge"}
 
 
+class Tls(msgspec.Struct, frozen=True, kw_only=True):
+    """By what a host proves who it is."""
+
+    certificate: str = ""
+    """Where the edge finds the chain and its key, in one PEM file; empty: they are asked for by ACME."""
+    acme: str = ""
+    """Whom the authority may write to."""
+    directory: str = ""
+    """Of the authority; empty: that of Let's Encrypt."""
+
+
 class Route(msgspec.Struct, frozen=True, kw_only=True):
     """A way in: requests of a host and a path prefix go to the instances of a workload."""
 
@@ -83,6 +103,20 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     host: str = ""
     """Empty: any."""
     prefix: str = "/"
+    tls: Tls | None = None
+    """None: plain HTTP. With it, plain HTTP is sent there."""
+    affinity: str = ""
+    """`cookie NAME`, which the edge sets, or `header NAME`: who shows the same one comes to the same instance."""
+    max_body: int = 0
+    """Bytes of a request; 0: unbounded."""
+    timeout: float = 0.0
+    """Seconds in which no byte may come from an instance; 0: the edge's own, which streams can live with."""
+    rate: int = 0
+    """Requests that one client address may send within `rate_window`; 0: any number."""
+    rate_window: float = 0.0
+    """Seconds."""
+    headers: dict[str, str] = {}
+    """Put into every answer that has none of the name: what browsers may do with it."""
 
 
 class Desired(msgspec.Struct, frozen=True, kw_only=True):

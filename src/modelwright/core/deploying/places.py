@@ -1,0 +1,14 @@
+"""Where an instance finds what it was given: agreed on by descriptions, images and targets."""
+
+SITE = "/srv/site"
+"""Folder of the gateway's manifest and of the files that it names; its user may write there: the state lies below."""
+MANIFEST = f"{SITE}/modelwright.yaml"
+WEIGHTS = "/srv/weights"
+"""Below it one folder for each content of a model, by the first half of its digest."""
+SECRETS = "/run/secrets"
+"""One file for each secret, by its name."""
+VARIABLES = f"{SECRETS}/env"
+"""Those that are variables, by their names. Images of ours put each into the environment of the program that they
+start; every image has the path of each in `NAME_FILE`, too.
+"""
+FILE = "_FILE"
