@@ -8,7 +8,7 @@ from modelwright.core.deploying.front import Front
 
 
 class Edge(Protocol):
-    """Made with the folder that it shares with the edge (EDGE_FOLDER); the edge may run, or not yet, or not any more."""
+    """Made with the folder that it shares with the edge (EDGE_FOLDER); the edge may run, or not yet, or no more."""
 
     async def configure(self, front: Front) -> None:
         """From now on so, and again whenever the edge is started anew: what it reads at its start is written first.
