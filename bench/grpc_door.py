@@ -24,8 +24,9 @@ from onnx import helper, numpy_helper
 from bench.bare_chain import bare_chain, bare_server
 from bench.load.wrk import Load, wrk
 from bench.process import LOAD_CPU, Site, cpu_seconds, scratch, site
-from bench.serving import worker
+from bench.serving import onnx_part
 from bench.serving_models import CLASSES, FEATURES, tiny
+from bench.worker import worker
 from modelwright.adapters.grpc.messages import SERVICE, message
 
 SECONDS = 3.0
@@ -66,7 +67,7 @@ def main() -> None:
             asked[model, "REST"] = Asked(f"{running.public}/v2/models/{model}/infer", pids, key)
             own = folder / model
             own.mkdir()
-            port, pid = stack.enter_context(worker(own, folder / f"{model}.onnx", pinned=True))
+            port, pid = stack.enter_context(worker(own, onnx_part(folder / f"{model}.onnx"), pinned=True))
             asked[model, "worker"] = Asked(f"http://127.0.0.1:{port}/v2/models/m/infer", [pid], {})
         _measure(running, asked, folder=folder)
 

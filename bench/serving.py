@@ -8,12 +8,7 @@ and load share what there is, as they do when deployed. The worker is asked dire
 from __future__ import annotations
 
 import os
-import socket
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,11 +17,11 @@ import numpy as np
 
 from bench.load.open_loop import open_loop
 from bench.load.wrk import Load, wrk
-from bench.process import LOAD_CPU, SERVER_CPU, cpu_seconds, resident_mb, scratch, wait_for
+from bench.process import LOAD_CPU, SERVER_CPU, cpu_seconds, resident_mb, scratch
 from bench.serving_models import FEATURES, heavy, tiny
+from bench.worker import worker
 from modelwright.adapters.engines.onnxruntime import OnnxRuntimeEngine
-from modelwright.app.parts import ModelPart, PartSpec
-from modelwright.app.supervise.budget import with_heap
+from modelwright.app.parts import ModelPart
 from modelwright.core.ports.engines import EngineConfig
 
 SECONDS = 5
@@ -62,7 +57,7 @@ def _tiny(folder: Path, x: np.ndarray) -> None:
     path = tiny(folder / "tiny.onnx")
     print(f"tiny model ({FEATURES} numbers in, 10 out)\n")
     raw = RawLoop(path, x, cpu=SERVER_CPU)
-    with worker(folder, path, pinned=True) as (port, pid):
+    with worker(folder, onnx_part(path), pinned=True) as (port, pid):
         names = ("RPS", "CPU µs/request", "x raw loop", "p50 ms", "p99 ms", "errors")
         print(f"\n{'':14} {names[0]:>8} {names[1]:>15} {names[2]:>11} {names[3]:>8} {names[4]:>8} {names[5]:>7}")
         for name, request in (("JSON", json_request(x)), ("binary", _binary(x))):
@@ -83,7 +78,7 @@ def _heavy(folder: Path, x: np.ndarray) -> None:
     print("heavy model\n")
     raw = RawLoop(path, x, cpu=None)
     request = json_request(x)
-    with worker(folder, path, pinned=False) as (port, _pid):
+    with worker(folder, onnx_part(path), pinned=False) as (port, _pid):
         _load(folder, port, request, connections=64, seconds=2.0)
         print(f"\n{'':14} {'rows/s':>8} {'of raw best':>12} {'p50 ms':>8} {'p99 ms':>8} {'errors':>7}")
         peak = 0.0
@@ -176,31 +171,6 @@ def _binary(x: np.ndarray) -> Request:
     return Request(body=head + x.tobytes(), headers=headers)
 
 
-@contextmanager
-def worker(folder: Path, path: Path, *, pinned: bool) -> Iterator[tuple[int, int]]:
-    """A serving worker, ready, on one processor or on any; its port and process."""
-    listening = socket.create_server(("127.0.0.1", 0), backlog=2048)
-    spec = PartSpec(
-        name="serving-m-0",
-        kind="serving",
-        runtime=str(folder),
-        state=str(folder),
-        base=str(folder),
-        environment="production",
-        sockets={"own": listening.fileno()},
-        model=ModelPart(model="m", engine="onnxruntime", wire="v2", path=str(path)),
-    )
-    file = folder / "spec.json"
-    file.write_bytes(msgspec.json.encode(spec))
-    port: int = listening.getsockname()[1]
-    command = [sys.executable, "-m", "modelwright.app.workers.serving", str(file)]
-    if pinned:
-        command = ["taskset", "-c", str(SERVER_CPU), *command]
-    process = subprocess.Popen(command, pass_fds=(listening.fileno(),), env=with_heap(os.environ))
-    listening.close()
-    try:
-        wait_for(f"http://127.0.0.1:{port}/readyz")
-        yield port, process.pid
-    finally:
-        process.terminate()
-        process.wait(30)
+def onnx_part(path: Path) -> ModelPart:
+    """A file for ONNX Runtime."""
+    return ModelPart(model="m", engine="onnxruntime", wire="v2", path=str(path))

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -23,8 +22,9 @@ import msgspec
 
 from bench.llm.model import parameters, write_model
 from bench.llm.prompts import ANSWER, ANSWERS, PROMPT, prompt
-from bench.process import resident_mb, scratch, wait_for, with_cpu
-from modelwright.app.parts import ModelPart, PartSpec
+from bench.process import resident_mb, scratch, with_cpu
+from bench.worker import worker
+from modelwright.app.parts import ModelPart
 
 STREAMS = (1, 4, 16)
 TURNS = 2
@@ -40,7 +40,7 @@ def main() -> None:
         print(f"random Llama, {parameters() / 1e6:.0f} M parameters, q8_0 ({size:.0f} MB), computed in {PRECISION},")
         asked = f"prompts of {PROMPT} tokens, {ANSWERS} answers of {ANSWER} in a row"
         print(f"{threads} threads; {asked}, greedy, streamed\n")
-        with _raw(path, threads) as raw, _worker(folder, path, threads) as (port, pid):
+        with _raw(path, threads) as raw, worker(folder, _model(path, threads), pinned=False) as (port, pid):
             names = ("raw tokens/s", "ours", "of raw", "raw CPU ms/token", "ours", "TTFT p50 ms")
             print(f"{'streams':>8} " + " ".join(f"{name:>16}" for name in names))
             number = 0
@@ -129,37 +129,13 @@ async def _stream(port: int, number: int) -> tuple[int, float]:
     return int(last.rpartition(b'"completion_tokens":')[2].partition(b",")[0]), first
 
 
-@contextmanager
-def _worker(folder: Path, path: Path, threads: int) -> Iterator[tuple[int, int]]:
-    listening = socket.create_server(("127.0.0.1", 0), backlog=128)
-    spec = PartSpec(
-        name="serving-m-0",
-        kind="serving",
-        runtime=str(folder),
-        state=str(folder),
-        base=str(folder),
-        environment="production",
-        sockets={"own": listening.fileno()},
-        log_level="warning",
-        model=ModelPart(
-            model="m",
-            engine="openvino-llm",
-            wire="openai",
-            path=str(path),
-            threads=threads,
-            precision=PRECISION,
-            options={"context": 1024, "cache": 1 << 30, "max_sequences": 16},
-        ),
+def _model(path: Path, threads: int) -> ModelPart:
+    return ModelPart(
+        model="m",
+        engine="openvino-llm",
+        wire="openai",
+        path=str(path),
+        threads=threads,
+        precision=PRECISION,
+        options={"context": 1024, "cache": 1 << 30, "max_sequences": 16},
     )
-    file = folder / "spec.json"
-    file.write_bytes(msgspec.json.encode(spec))
-    port: int = listening.getsockname()[1]
-    command = [sys.executable, "-m", "modelwright.app.workers.serving", str(file)]
-    process = subprocess.Popen(command, pass_fds=(listening.fileno(),))
-    listening.close()
-    try:
-        wait_for(f"http://127.0.0.1:{port}/readyz", seconds=120.0)
-        yield port, process.pid
-    finally:
-        process.terminate()
-        process.wait(30)

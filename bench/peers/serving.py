@@ -26,8 +26,9 @@ import numpy as np
 
 from bench.load.wrk import Load, wrk
 from bench.process import LOAD_CPU, SERVER_CPU, children, cpu_seconds, free_port, resident_mb, running, scratch
-from bench.serving import PATH, RawLoop, json_request, worker
+from bench.serving import PATH, RawLoop, json_request, onnx_part
 from bench.serving_models import FEATURES, heavy, tiny
+from bench.worker import worker
 
 MLSERVER, LITSERVE, ENGINE = "mlserver==1.7.1", "litserve==0.2.19", "onnxruntime==1.31.1"
 HERE = Path(__file__).parent
@@ -97,7 +98,7 @@ def _installed(folder: Path, package: str) -> Path:
 @contextmanager
 def _ours(folder: Path, model: Path, x: np.ndarray, *, cpu: int | None) -> Iterator[Server]:
     start = time.monotonic()
-    with worker(folder, model, pinned=cpu is not None) as (port, pid):
+    with worker(folder, onnx_part(model), pinned=cpu is not None) as (port, pid):
         url = f"http://127.0.0.1:{port}{PATH}"
         yield _ready("modelwright", url, _v2(x), pid=pid, since=start)
 

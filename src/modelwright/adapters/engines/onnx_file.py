@@ -11,7 +11,7 @@ from typing import BinaryIO, NamedTuple
 
 import msgspec
 
-_GRAPH = 7
+_GRAPH, _OPSETS = 7, 8
 """Of ModelProto; the other numbers are those of the messages in it (onnx/onnx.proto)."""
 _NODE, _INITIALIZER = 1, 5
 _OP_TYPE = 4
@@ -60,6 +60,21 @@ def read_onnx(path: Path) -> OnnxFacts:
                         elif field.number == _EXTERNAL:
                             external.update(dict.fromkeys(_location(file, field)))
     return OnnxFacts("int8" if quantised else "+".join(sorted(floats)) or "f32", tuple(external))
+
+
+def check_onnx(path: Path) -> None:
+    """Raises ValueError for a file that is cut short or damaged, or whose weights are not beside it, and OSError."""
+    with path.open("rb") as file:
+        try:
+            numbers = {field.number for field in _fields(file, 0, file.seek(0, 2))}
+            external = read_onnx(path).external
+        except ValueError as error:
+            raise ValueError(f"{path.name} is cut short or damaged: {error}") from None
+    if _OPSETS not in numbers:
+        raise ValueError(f"{path.name} is cut short: it names no operator set")
+    for name in external:
+        if not (path.parent / name).is_file():
+            raise ValueError(f"{path.name} keeps weights in {name!r}, which is not beside it")
 
 
 def _quantises(file: BinaryIO, node: _Field) -> bool:

@@ -10,14 +10,16 @@ from pathlib import Path
 
 from modelwright.adapters.engines.gguf_header import check_gguf
 from modelwright.adapters.engines.ir_file import check_ir
+from modelwright.adapters.engines.onnx_file import check_onnx
 from modelwright.adapters.engines.skops_file import check_skops
 from modelwright.adapters.engines.tflite_file import check_tflite
-from modelwright.app.artifacts.formats import GGUF, OPENVINO, SKOPS, TFLITE
+from modelwright.app.artifacts.formats import GGUF, ONNX, OPENVINO, SKOPS, TFLITE
 from modelwright.app.artifacts.llm_folders import OPENVINO_LLM
 
 REMEDY = "download or copy it again, with all that belongs to it, and compare its digest"
 _LOOKS: Mapping[str, tuple[str, Callable[[Path], None]]] = {
     GGUF: (".gguf", check_gguf),
+    ONNX: (".onnx", check_onnx),
     SKOPS: (".skops", check_skops),
     TFLITE: (".tflite", check_tflite),
     OPENVINO: (".xml", check_ir),

@@ -82,7 +82,9 @@ class Examination:
         machine = look_at_machine(gpus=any_gpu(manifest.models)) if settings is not None else None
         case = self._case(manifest, environment=environment, resolved=resolved, here=here or {}, machine=machine)
         told = {finding.path for finding in found if finding.path}
-        faults.extend(self._fault(finding, tree) for finding in findings(case) if finding.path not in told)
+        meant = {(finding.path[:-1], f"`{finding.nearest}` is missing") for finding in found if finding.on_key}
+        ruled = (finding for finding in findings(case) if (finding.path, finding.problem) not in meant)
+        faults.extend(self._fault(finding, tree) for finding in ruled if finding.path not in told)
         warned = (self._fault(finding, tree) for finding in warnings(case))
         return Examined(case=case, resolved=resolved, faults=in_file_order(faults), warnings=in_file_order(warned))
 

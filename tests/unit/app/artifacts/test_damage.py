@@ -5,12 +5,16 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from onnx import numpy_helper
+from onnx.external_data_helper import set_external_data
 
 from modelwright.app.artifacts.damage import damage_of
-from modelwright.app.artifacts.formats import GGUF, OPENVINO, SKOPS, TFLITE, format_of
+from modelwright.app.artifacts.formats import GGUF, ONNX, OPENVINO, SKOPS, TFLITE, format_of
 from tests.making import tflite_models
 from tests.making.onnx_models import double
 from tests.making.openvino_models import converted
@@ -19,6 +23,7 @@ from tests.making.trained_models import sklearn_irises
 
 MAKING: dict[str, Callable[[Path], Path]] = {
     GGUF: lambda folder: write_tiny_gguf(folder / "m.gguf"),
+    ONNX: lambda folder: double(folder / "m.onnx"),
     SKOPS: lambda folder: sklearn_irises(folder / "m.skops").path,
     TFLITE: lambda folder: tflite_models.double(folder / "m.tflite"),
     OPENVINO: lambda folder: converted(double(folder / "double.onnx"), folder / "m.xml"),
@@ -84,6 +89,18 @@ def test_weights_that_are_missing_or_too_short_are_told_of(tmp_path: Path) -> No
     assert f"ends at byte {size} of its weights, and m.bin has {size - 1} bytes" in damage_of(path, OPENVINO)
     weights.unlink()
     assert "and m.bin is not there" in damage_of(path, OPENVINO)
+
+
+def test_weights_in_a_file_that_is_not_there_are_told_of(tmp_path: Path) -> None:
+    path = double(tmp_path / "m.onnx")
+    model = onnx.load(path)
+    weight = numpy_helper.from_array(np.zeros(4, np.float32), "w")
+    set_external_data(weight, "w.bin")
+    model.graph.initializer.append(weight)
+    path.write_bytes(model.SerializeToString())
+    assert "keeps weights in 'w.bin', which is not beside it" in damage_of(path, ONNX)
+    (tmp_path / "w.bin").write_bytes(bytes(16))
+    assert damage_of(path, ONNX) == ""
 
 
 @pytest.mark.parametrize(

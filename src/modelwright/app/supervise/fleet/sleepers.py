@@ -88,8 +88,10 @@ class Sleepers:
 
     async def _answer(self, name: str) -> None:
         """Start what a call has asked for; in vain, callers are refused for a while."""
-        problem = await self._wake(name)
-        self.waking.discard(name)
+        try:
+            problem = await self._wake(name)
+        finally:
+            self.waking.discard(name)
         if problem and name in self.bells:
             self._rest(name, problem)
         else:
