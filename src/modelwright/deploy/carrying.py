@@ -145,7 +145,7 @@ class Carrier:
 
     async def _renew(self, lease: Lease) -> None:
         while True:
-            await asyncio.sleep(max(0.0, lease.until - self._clock.now()) / 3)
+            await asyncio.sleep(lease.lasts / 3)
             lease = await self._target.leases.renew(lease)
 
 

@@ -58,7 +58,7 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Served(msgspec.Struct, frozen=True, kw_only=True):
-    """A release became the current one."""
+    """A release became the current one, or was tried beside it."""
 
     release: str
     at: float
@@ -68,3 +68,5 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
     who: str
     where: str
     why: str = ""
+    share: int = 100
+    """Of the traffic, in percent; the release before had the rest."""

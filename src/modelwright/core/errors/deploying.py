@@ -40,6 +40,11 @@ class LeaseHeld(DeployError):
 
     code = "lease_held"
 
+    def __init__(self, message: str, *, hint: str = "", place: str = "", until: float = 0.0) -> None:
+        """`until`, by the target's clock: when it runs out, if its owner does not live any more."""
+        super().__init__(message, hint=hint, place=place)
+        self.until = until
+
 
 class LeaseLost(DeployError):
     """Somebody else has taken over."""

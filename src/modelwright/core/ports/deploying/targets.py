@@ -68,13 +68,15 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     """One more than that of any owner before."""
     until: float
     """Unix seconds by the target's clock."""
+    lasts: float = 30.0
+    """Seconds from when it was taken or renewed; whoever holds it renews it well before, by whatever clock he has."""
 
 
 class Leases(Protocol):
     """Who may change a project's environment: one at a time, and nobody for longer than he lives."""
 
     async def take(self, owner: str) -> Lease:
-        """Raises LeaseHeld, which names the owner, while another one's has not run out."""
+        """Raises LeaseHeld, which names the owner and says until when, while another one's has not run out."""
         ...
 
     async def renew(self, lease: Lease) -> Lease:

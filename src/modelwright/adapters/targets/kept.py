@@ -1,0 +1,178 @@
+"""What a target's memory is asked, and how: journal and lease of one environment, whatever keeps them and wherever.
+
+A question is a value, and so is its answer; a folder answers at once, a keeper on another machine over a wire.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeAlias, TypeVar
+
+import msgspec
+
+from modelwright.core.deploying.front import Front
+from modelwright.core.deploying.journal import Entry
+from modelwright.core.deploying.observed import Served
+from modelwright.core.deploying.workloads import Desired
+from modelwright.core.ports.deploying.targets import Lease
+
+Answer = TypeVar("Answer")
+EVERYBODY = -1
+"""In place of the number of the one user who may read a file, which is a secret then."""
+
+
+class _Question(msgspec.Struct, frozen=True, kw_only=True, tag_field="ask", tag=str.lower):
+    pass
+
+
+class _Change(_Question, frozen=True, kw_only=True):
+    epoch: int
+    """Of the lease under which it is asked for; a lower one than was given since is refused."""
+
+
+class Take(_Question, frozen=True, kw_only=True):
+    """The lease, for `owner`."""
+
+    owner: str
+
+
+class Renew(_Question, frozen=True, kw_only=True):
+    """The same lease, for longer."""
+
+    lease: Lease
+
+
+class Leave(_Question, frozen=True, kw_only=True):
+    """No lease any more."""
+
+    lease: Lease
+
+
+class Entries(_Question, frozen=True, kw_only=True):
+    """The journal."""
+
+
+class Append(_Question, frozen=True, kw_only=True):
+    """One more entry of it."""
+
+    entry: Entry
+
+
+class Look(_Question, frozen=True, kw_only=True):
+    """All that is remembered, but the journal and older history."""
+
+
+class History(_Question, frozen=True, kw_only=True):
+    """Which releases became current."""
+
+
+class Place(_Change, frozen=True, kw_only=True):
+    """Remember what a release is."""
+
+    release: str
+    desired: Desired
+
+
+class Forget(_Change, frozen=True, kw_only=True):
+    """Remember releases no more, nor files that no other one has; `unserved`: only those that never served."""
+
+    releases: tuple[str, ...]
+    unserved: bool = False
+
+
+class Record(_Change, frozen=True, kw_only=True):
+    """A release became the current one, or was tried; the time is put in by whoever answers."""
+
+    served: Served
+
+
+class Direct(_Change, frozen=True, kw_only=True):
+    """Remember how traffic is divided."""
+
+    front: Front
+
+
+class Filled(_Change, frozen=True, kw_only=True):
+    """Remember what a volume was filled with."""
+
+    volume: str
+    digest: str
+
+
+class Lacking(_Question, frozen=True, kw_only=True):
+    """Which of these files are not kept."""
+
+    files: tuple[tuple[str, int], ...]
+    """Digest, and who may read it."""
+
+
+class Deliver(_Change, frozen=True, kw_only=True):
+    """A piece of a file; with the last one it is kept, as read-only as can be."""
+
+    digest: str
+    offset: int
+    piece: bytes
+    last: bool
+    user: int = EVERYBODY
+    """Who may read it."""
+
+
+Remembered: TypeAlias = (
+    Take | Renew | Leave | Entries | Append | Look | History
+    | Place | Forget | Record | Direct | Filled | Lacking | Deliver
+)  # fmt: skip
+
+
+class Memory(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to Look."""
+
+    salt: str
+    releases: dict[str, Desired] = {}
+    """That were placed, newest first."""
+    current: str = ""
+    front: Front = Front()
+    volumes: dict[str, str] = {}
+    """By name: digest of what each was filled with."""
+    disk: int = 0
+    """Free bytes."""
+    lease: Lease | None = None
+
+
+class Ask(Protocol):
+    """Sends a question; raises what whoever answers it raises, and TargetUnreachable."""
+
+    async def __call__(self, question: Any, answer: type[Answer]) -> Answer:
+        """`answer`: the type of it."""
+        ...
+
+
+class KeptJournal:
+    """The journal behind it."""
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+
+    async def entries(self) -> Sequence[Entry]:
+        return await self._ask(Entries(), tuple[Entry, ...])
+
+    async def append(self, entry: Entry) -> None:
+        await self._ask(Append(entry=entry), type(None))
+
+
+class KeptLeases:
+    """The lease behind it; knows the epoch of the one that it was given last."""
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+        self.epoch = 0
+
+    async def take(self, owner: str) -> Lease:
+        lease = await self._ask(Take(owner=owner), Lease)
+        self.epoch = lease.epoch
+        return lease
+
+    async def renew(self, lease: Lease) -> Lease:
+        return await self._ask(Renew(lease=lease), Lease)
+
+    async def leave(self, lease: Lease) -> None:
+        await self._ask(Leave(lease=lease), type(None))
