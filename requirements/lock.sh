@@ -25,3 +25,25 @@ compile dev --all-extras "$@"
 compile run --extra serving --extra llm -c requirements/dev.txt "$@"
 # What a client of the tests needs beside these, and none of its own wishes about these.
 resolve --no-deps -c requirements/dev.txt -o requirements/kserve.txt "$@" requirements/kserve.in
+# What goes into images: everything that some model may need, and which of it each extra stands for.
+images=src/modelwright/app/packaging
+extras="aws embeddings grpc images lightgbm llm openvino serving sklearn tflite xgboost"
+set --
+for extra in $extras; do set -- "$@" --extra "$extra"; done
+resolve -c requirements/constraints.in -c requirements/dev.txt -o "$images/requirements.txt" "$@" pyproject.toml
+for extra in none $extras; do
+    if [ "$extra" = none ]; then set --; else set -- --extra "$extra"; fi
+    "$tool/bin/uv" pip compile --quiet --no-config --system-certs --universal --python-version 3.11 --no-header \
+        --no-emit-index-url --no-annotate -c requirements/constraints.in -c requirements/dev.txt "$@" \
+        -o "$tool/$extra.txt" pyproject.toml >/dev/null
+done
+.venv/bin/python - "$tool" $extras >"$images/extras.json" <<'END'
+import json, pathlib, sys
+
+def names(extra):
+    return {line.partition("==")[0] for line in (folder / f"{extra}.txt").read_text().splitlines() if "==" in line}
+
+folder = pathlib.Path(sys.argv[1])
+every = names("none")
+print(json.dumps({"": sorted(every), **{extra: sorted(names(extra) - every) for extra in sys.argv[2:]}}, indent=1))
+END

@@ -262,6 +262,16 @@ def require_grpc() -> None:
         )
 
 
+def require_deploy() -> None:
+    """Raise MissingExtra unless what builds images is installed; none is imported."""
+    missing = [name for name in ("cyclonedx", "docker") if not _installed(name)]
+    if missing:
+        raise MissingExtra(
+            f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed",
+            hint="pip install 'modelwright[deploy]'",
+        )
+
+
 def tensor_engine(kind: str, rows: Rows = ENGINES) -> TensorEngine:
     """A fresh tensor engine; raises MissingExtra."""
     return cast("TensorEngine", _load(engine_row(kind, rows), "engine")())

@@ -30,6 +30,7 @@ VERBS: tuple[Verb, ...] = (
     Verb("check", "modelwright.cli.check", "check", "Find every fault of a manifest; --write mends misspelt keys."),
     Verb("explain", "modelwright.cli.explain", "explain", "Tell which variant of an endpoint answers, and why."),
     Verb("bench", "modelwright.cli.bench", "bench", "Measure an endpoint under load: throughput, latencies, cost."),
+    Verb("package", "modelwright.cli.package", "package", "Build the images of what the manifest names."),
     Verb("models", "modelwright.cli.models", "app", "Keep versions of models; see which are loaded."),
     Verb("prompts", "modelwright.cli.prompts", "app", "Look at versions of prompts and move aliases."),
     Verb("variants", "modelwright.cli.variants", "app", "Compare variants and shift traffic between them."),

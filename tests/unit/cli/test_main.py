@@ -30,6 +30,7 @@ Commands:
   check         Find every fault of a manifest; --write mends misspelt keys.
   explain       Tell which variant of an endpoint answers, and why.
   bench         Measure an endpoint under load: throughput, latencies, cost.
+  package       Build the images of what the manifest names.
   models        Keep versions of models; see which are loaded.
   prompts       Look at versions of prompts and move aliases.
   variants      Compare variants and shift traffic between them.

@@ -17,6 +17,7 @@ from modelwright.app.manifest.sections.models import ModelSection
 from modelwright.app.manifest.sections.prompts import PromptSection
 from modelwright.app.manifest.sections.providers import ProviderSection
 from modelwright.app.manifest.sections.section import Name, Section
+from modelwright.app.packaging.section import BuildSection
 from modelwright.app.secret_stores.section import SecretStoreSection
 from modelwright.app.tasks.section import TasksSection
 
@@ -47,6 +48,7 @@ class Manifest(Section):
         default=None, description="Let calls be left here to be made later; left out: nobody can."
     )
     store: StoreSection = Field(default_factory=StoreSection, description="Where state is kept.")
+    build: BuildSection = Field(default_factory=BuildSection, description="How images are made.")
     observe: ObserveSection = Field(default_factory=ObserveSection, description="What is told about calls.")
     environments: dict[Literal["development", "test", "production"], dict[str, Any]] = Field(
         default_factory=dict,

@@ -23,7 +23,9 @@
     │   ├── TargetUnreachable, StepFailed
     │   ├── Drifted              the target is not as it was when the plan was made
     │   ├── Interrupted          another plan was begun there and has not ended
-    │   └── LeaseHeld, LeaseLost
+    │   ├── LeaseHeld, LeaseLost
+    │   ├── BuildFailed          an image cannot be built, or not be brought to where it is needed
+    │   └── ScanFailed           an image has known weaknesses, or nobody could look
     └── CallError                one call fails; the doors turn `code` into a status (core/wire/status.py)
         ├── Malformed            the request cannot be read
         │   └── ContextTooLong   prompt and answer do not fit the model

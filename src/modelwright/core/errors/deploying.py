@@ -50,3 +50,15 @@ class LeaseLost(DeployError):
     """Somebody else has taken over."""
 
     code = "lease_lost"
+
+
+class BuildFailed(DeployError):
+    """An image cannot be built, or not be brought to where it is needed."""
+
+    code = "build_failed"
+
+
+class ScanFailed(DeployError):
+    """An image has known weaknesses, or nobody could look for them; neither is a pass."""
+
+    code = "scan_failed"

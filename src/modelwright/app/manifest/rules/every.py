@@ -19,6 +19,7 @@ from modelwright.app.manifest.rules import (
 )
 from modelwright.app.manifest.rules.case import Case, Rules
 from modelwright.app.manifest.rules.policies import cache, guard
+from modelwright.app.packaging import rules as packaging
 from modelwright.app.pipelines import rules as pipelines
 from modelwright.app.prompts import rules as prompts
 from modelwright.app.resources import rules as resources
@@ -45,6 +46,7 @@ RULES: Rules = (
     *limits.RULES,
     *access.RULES,
     *tasks.RULES,
+    *packaging.RULES,
 )
 
 

@@ -1,0 +1,213 @@
+"""A Docker engine that builds, by the user's own `docker` program: it knows his contexts, hosts and registries."""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from modelwright.adapters.images.program import Ended, run
+from modelwright.core.errors.deploying import BuildFailed
+
+PATIENCE = 60.0
+"""Seconds that an engine may take for what is no work."""
+LONG = 1800.0
+"""For a build, a pull or a push."""
+_WITH_BUILDX = 23
+"""From this version on `docker build` has BuildKit by its plugin buildx alone."""
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """A `docker` that builds with BuildKit."""
+
+    program: str
+    buildx: bool
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """An image that an engine has."""
+
+    id: str
+    size: int
+    digests: tuple[str, ...] = ()
+    """`repository@sha256:…` of the registries that it came from or went to."""
+    tags: tuple[str, ...] = ()
+
+
+async def find(env: Mapping[str, str]) -> Found:
+    """The first `docker` on the path that can build; raises BuildFailed, with what each lacks."""
+    lacks: list[str] = []
+    for folder in dict.fromkeys(env.get("PATH", "").split(":")):
+        program = Path(folder or ".") / "docker"
+        if not program.is_file():
+            continue
+        version = await _client(str(program), env)
+        if (await _ended(str(program), "buildx", "version", env=env)).status == 0:
+            return Found(program=str(program), buildx=True)
+        if 0 < version < _WITH_BUILDX:
+            return Found(program=str(program), buildx=False)
+        lacks.append(f"{program} has no buildx")
+    problem = "; ".join(lacks) or "there is no `docker` on the path"
+    raise BuildFailed(f"nothing here builds images: {problem}", hint="install docker with its plugin buildx")
+
+
+class Engine:
+    """The engine that the program leads to."""
+
+    def __init__(self, found: Found, *, env: Mapping[str, str]) -> None:
+        """`env` are the variables that `docker` is run with, DOCKER_HOST among them."""
+        self._found = found
+        self._env = {**env, "DOCKER_BUILDKIT": "1"}
+
+    @property
+    def many(self) -> bool:
+        """Whether it builds for several platforms."""
+        return self._found.buildx
+
+    async def facts(self, reference: str) -> Facts | None:
+        """None when the engine has no such image."""
+        ended = await self._run("image", "inspect", reference)
+        if ended.status:
+            if "No such image" in ended.err:
+                return None
+            raise _unreachable(ended)
+        told: Any = json.loads(ended.out)[0]
+        return Facts(
+            id=told["Id"],
+            size=told["Size"],
+            digests=tuple(told.get("RepoDigests") or ()),
+            tags=tuple(told.get("RepoTags") or ()),
+        )
+
+    async def labelled(self, label: str) -> str:
+        """Id of an image with this `name=value`; empty when there is none."""
+        ended = await self._run("image", "ls", "--no-trunc", "--quiet", "--filter", f"label={label}")
+        if ended.status:
+            raise _unreachable(ended)
+        return ended.out.decode().split("\n", 1)[0].strip()
+
+    async def pull(self, reference: str) -> None:
+        """Raises BuildFailed."""
+        ended = await self._run("pull", "--quiet", reference, seconds=LONG)
+        if ended.status:
+            hint = "check its name, and that the registry can be reached"
+            raise BuildFailed(f"{reference} cannot be pulled: {ended.last_words(3)}", hint=hint)
+
+    async def build(
+        self,
+        archive: Path,
+        *,
+        labels: Mapping[str, str],
+        secrets: Mapping[str, Path],
+        network: str = "",
+        time: int | None = None,
+    ) -> str:
+        """The id; raises BuildFailed with the last lines of the build. `time`: what files are stamped with."""
+        with tempfile.TemporaryDirectory() as folder:
+            told = Path(folder) / "id"
+            words = self._build_words(labels, secrets, network=network, time=time)
+            load = ("--load",) if self._found.buildx else ()
+            ended = await self._run(*words, *load, "--iidfile", str(told), "-", seconds=LONG, stdin=archive)
+            if ended.status:
+                raise BuildFailed(f"the build failed:\n{_clean(ended)}", hint="the lines above say which step, and why")
+            return told.read_text("utf-8").strip()
+
+    async def build_all(
+        self,
+        archive: Path,
+        *,
+        platforms: Sequence[str],
+        tags: Sequence[str],
+        labels: Mapping[str, str],
+        secrets: Mapping[str, Path],
+        network: str = "",
+        time: int | None = None,
+    ) -> str:
+        """Build for several platforms into a registry; the digest there. Raises BuildFailed."""
+        if not self.many:
+            hint = "install docker's plugin buildx, or remove build.platforms"
+            raise BuildFailed("several platforms need buildx, which is not here", hint=hint)
+        with tempfile.TemporaryDirectory() as folder:
+            told = Path(folder) / "metadata.json"
+            words = self._build_words(labels, secrets, network=network, time=time)
+            named = [word for tag in tags for word in ("--tag", tag)]
+            where = ("--platform", ",".join(platforms), "--push", "--metadata-file", str(told))
+            ended = await self._run(*words, *named, *where, "-", seconds=LONG, stdin=archive)
+            if ended.status:
+                raise BuildFailed(f"the build failed:\n{_clean(ended)}", hint="the lines above say which step, and why")
+            return json.loads(told.read_text("utf-8"))["containerimage.digest"]
+
+    async def tag(self, image: str, names: Sequence[str]) -> None:
+        """Give it these names."""
+        for name in names:
+            ended = await self._run("tag", image, name)
+            if ended.status:
+                raise BuildFailed(f"{name} is no name for an image: {ended.last_words(2)}", hint="see build.registry")
+
+    async def push(self, name: str) -> str:
+        """`repository@sha256:…`, as the registry has it now; raises BuildFailed."""
+        ended = await self._run("push", name, seconds=LONG)
+        if ended.status:
+            hint = "check build.registry, and log in with `docker login`"
+            raise BuildFailed(f"{name} cannot be pushed: {ended.last_words(3)}", hint=hint)
+        repository = name.rpartition(":")[0]
+        found = await self.facts(name)
+        pushed = [one for one in (found.digests if found else ()) if one.startswith(f"{repository}@")]
+        if not pushed:
+            raise BuildFailed(f"the registry told no digest of {name}", hint="push it again")
+        return pushed[-1]
+
+    async def read(self, image: str, command: Sequence[str]) -> bytes | None:
+        """What a program of the image prints, without a network; None when there is none or it fails."""
+        ended = await self._run(
+            *("run", "--rm", "--network", "none", "--user", "0:0", "--entrypoint", command[0], image, *command[1:]),
+        )
+        return ended.out if ended.status == 0 else None
+
+    def _build_words(
+        self, labels: Mapping[str, str], secrets: Mapping[str, Path], *, network: str, time: int | None
+    ) -> list[str]:
+        words = ["buildx", "build"] if self._found.buildx else ["build"]
+        words += ["--progress", "plain"]
+        words += [word for name, value in labels.items() for word in ("--label", f"{name}={value}")]
+        words += [word for name, path in secrets.items() for word in ("--secret", f"id={name},src={path}")]
+        words += ["--network", network] if network else []
+        words += ["--build-arg", f"SOURCE_DATE_EPOCH={time}"] if time is not None and self._found.buildx else []
+        return words
+
+    async def _run(self, *words: str, seconds: float = PATIENCE, stdin: Path | None = None) -> Ended:
+        return await _ended(self._found.program, *words, env=self._env, seconds=seconds, stdin=stdin)
+
+
+async def _client(program: str, env: Mapping[str, str]) -> int:
+    """The first number of its version; 0 when it tells none. It tells it also where no engine answers."""
+    ended = await _ended(program, "version", "--format", "{{.Client.Version}}", env=env)
+    first = ended.out.decode("utf-8", "replace").strip().partition(".")[0]
+    return int(first) if first.isdigit() else 0
+
+
+async def _ended(
+    program: str, *words: str, env: Mapping[str, str], seconds: float = PATIENCE, stdin: Path | None = None
+) -> Ended:
+    try:
+        return await run((program, *words), env=env, seconds=seconds, stdin=stdin)
+    except TimeoutError:
+        hint = "see whether the engine answers: `docker info`"
+        raise BuildFailed(f"`docker {words[0]}` took longer than {seconds:.0f} s", hint=hint) from None
+    except OSError as error:
+        raise BuildFailed(f"{program} cannot be run: {error.strerror}", hint="install docker again") from error
+
+
+def _unreachable(ended: Ended) -> BuildFailed:
+    return BuildFailed(f"the engine does not answer: {ended.last_words(3)}", hint="start it, or set DOCKER_HOST")
+
+
+def _clean(ended: Ended) -> str:
+    """The end of what a build has said, without what opens package indexes."""
+    return _CREDENTIALS.sub("***@", ended.last_words(20))
