@@ -48,6 +48,10 @@ class Exchange:
             await self.send(data[start : start + size])
             await asyncio.sleep(0)
 
+    async def word(self) -> bytes:
+        """What comes next on a connection that has become something else than HTTP; empty at its end."""
+        return await self._reader.read(65536)
+
     def close(self) -> None:
         """Close the connection (FIN)."""
         self._writer.close()

@@ -8,6 +8,8 @@ from modelwright.core.deploying.workloads import Route
 
 EDGE_VOLUME, EDGE_FOLDER = "edge", "/edge"
 """The volume that an edge has its configuration and its socket in, and where both it and its keeper find it."""
+PLAIN_PORT, SECURE_PORT = 8080, 8443
+"""On which an edge listens, inside: plain HTTP, and TLS as soon as there is a certificate."""
 
 
 class Server(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,3 +35,5 @@ class Front(msgspec.Struct, frozen=True, kw_only=True):
     """Whatever runs behind a route; those of a release without a share finish their calls and get no new one."""
     shares: dict[str, dict[str, int]] = {}
     """By route: weights of releases; a workload that lasts has all of its route's traffic, whatever stands here."""
+    trusted: tuple[str, ...] = ()
+    """Networks of proxies in front of the edge, whose word on a client's address is taken."""

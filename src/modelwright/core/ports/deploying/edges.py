@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
+from modelwright.core.deploying.edges import Answered
 from modelwright.core.deploying.front import Front
 
 
@@ -20,4 +22,8 @@ class Edge(Protocol):
 
     async def open_streams(self, workload: str, release: str) -> int:
         """Calls and connections that it holds to instances of a workload in a release; 0 when it does not run."""
+        ...
+
+    async def seen(self, since: float) -> Sequence[Answered]:
+        """What it has passed on since then (Unix seconds), oldest first, and no more than the newest 10,000."""
         ...

@@ -1,0 +1,1 @@
+"""Programs in front of everything, spoken to while they run."""

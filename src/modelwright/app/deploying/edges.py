@@ -1,0 +1,16 @@
+"""Puts an edge together: what composes its configuration, and what speaks to it while it runs."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from modelwright.adapters.edges.haproxy import HAProxyEdge
+from modelwright.core.ports.deploying.edges import Edge
+from modelwright.deploy.edges import haproxy
+from modelwright.deploy.edges.doors import Doors
+
+
+def edge_in(folder: Path, *, doors: Doors) -> Edge:
+    """The one that shares this folder; `doors` are as it sees them itself."""
+    return HAProxyEdge(folder, partial(haproxy.composed, doors=doors))
