@@ -7,21 +7,31 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Literal
 
 import msgspec
 
 from modelwright.core.deploying.journal import Begun, Ended, Entry, Failed, Settled, Taken, Turned
-from modelwright.core.deploying.steps import Plan, Step
-from modelwright.core.errors.deploying import Drifted, Interrupted, LeaseLost, StepFailed
+from modelwright.core.deploying.steps import Plan, Step, Watch
+from modelwright.core.errors.deploying import DeployError, Drifted, Interrupted, LeaseHeld, LeaseLost, StepFailed
 from modelwright.core.errors.tree import ModelwrightError
 from modelwright.core.ports.clock import Clock
 from modelwright.core.ports.deploying.targets import Lease, Target
+from modelwright.deploy.judging import between, judged
 from modelwright.deploy.planning import world
 from modelwright.deploy.progress import Do, Over, Progress, Undo, progress
 
-Outcome = Literal["deployed", "undone"]
+Outcome = Literal["deployed", "undone", "held"]
+
+LOOK = 5.0
+"""Seconds between two looks at a release on trial, or fewer where it is watched for a short time only."""
+_ASK = 0.5
+"""Seconds between two questions whether a lease was renewed or has run out."""
+
+
+class _HeldError(Exception):
+    """Nobody can say whether the trial goes well."""
 
 
 class Author(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,13 +45,16 @@ class Author(msgspec.Struct, frozen=True, kw_only=True):
 class Carrier:
     """One person's hold on one target."""
 
-    def __init__(self, target: Target, author: Author, *, clock: Clock, tell: Callable[[Entry], None]) -> None:
-        """`tell` hears of every entry of the journal."""
+    def __init__(
+        self, target: Target, author: Author, *, clock: Clock, tell: Callable[[Entry | LeaseHeld], None]
+    ) -> None:
+        """`tell` hears of every entry of the journal, and of somebody's lease when it has to be waited for."""
         self._target = target
         self._author = author
         self._clock = clock
         self._tell = tell
         self._epoch = 0
+        self._judged = True
 
     async def deploy(self, plan: Plan) -> Outcome:
         """Do all of a plan, or none of it.
@@ -65,8 +78,9 @@ class Carrier:
             await self._write(begun)
             return await self._go_on()
 
-    async def resume(self) -> Outcome | None:
-        """Go on with what was begun; None when there is nothing."""
+    async def resume(self, *, judged: bool = True) -> Outcome | None:
+        """Go on with what was begun, and not judged, take a trial for passed; None when there is nothing."""
+        self._judged = judged
         async with self._lease():
             return await self._go_on() if await self._open() else None
 
@@ -91,12 +105,12 @@ class Carrier:
                 raise LeaseLost("the journal of the target is gone", hint="deploy again")
             match now.next:
                 case Over(deployed=deployed):
-                    outcome: Outcome = "deployed" if deployed else "undone"
-                    await self._write(Ended(at=self._clock.now(), epoch=self._epoch, outcome=outcome))
-                    return outcome
+                    return await self._end("deployed" if deployed else "undone")
                 case Do(number, step):
                     try:
                         await self._one(number, step, undo=False)
+                    except _HeldError:
+                        return await self._end("held")
                     except StepFailed as error:
                         if now.recorded:
                             raise
@@ -112,6 +126,8 @@ class Carrier:
             async with asyncio.timeout(step.deadline):
                 if undo:
                     await hands.undo(step)
+                elif isinstance(step, Watch):
+                    await self._watch(step)
                 elif not await hands.holds(step):
                     await hands.do(step)
         except (StepFailed, TimeoutError) as error:
@@ -119,6 +135,28 @@ class Carrier:
             await self._write(Failed(at=at(), epoch=epoch, number=number, problem=failed.message, undo=undo))
             raise failed from error
         await self._write(Settled(at=at(), epoch=epoch, number=number, undo=undo))
+
+    async def _watch(self, step: Watch) -> None:
+        """Raises StepFailed when something speaks against it, and _HeldError when nobody can tell."""
+        if not self._judged:
+            return
+        watcher, begun = self._target.watcher, self._clock.monotonic()
+        start = await watcher.seen() if watcher is not None else ()
+        while True:
+            seen = between(start, await watcher.seen()) if watcher is not None else ()
+            decision = judged(step, seen, past=self._clock.monotonic() - begun)
+            if decision is None:
+                await asyncio.sleep(min(LOOK, step.seconds / 10))
+            elif decision.action == "roll_back":
+                raise StepFailed(f"{step.release} does not keep to the rules: {decision.reason}", hint="see its logs")
+            elif decision.action == "hold":
+                raise _HeldError
+            else:
+                return
+
+    async def _end(self, outcome: Outcome) -> Outcome:
+        await self._write(Ended(at=self._clock.now(), epoch=self._epoch, outcome=outcome))
+        return outcome
 
     async def _turn(self, reason: str) -> None:
         await self._write(Turned(at=self._clock.now(), epoch=self._epoch, reason=reason))
@@ -130,8 +168,7 @@ class Carrier:
     @asynccontextmanager
     async def _lease(self) -> AsyncIterator[None]:
         """Hold the lease meanwhile; when it is lost, what is being done stops at once."""
-        author = self._author
-        lease = await self._target.leases.take(f"{author.who} on {author.where}")
+        lease = await self._take()
         self._epoch = lease.epoch
         try:
             async with asyncio.TaskGroup() as group:
@@ -139,9 +176,26 @@ class Carrier:
                 yield
                 renewing.cancel()
         except BaseExceptionGroup as errors:
-            raise next((one for one in errors.exceptions if isinstance(one, ModelwrightError)), errors) from None
+            raise next(
+                (one for one in errors.exceptions if isinstance(one, ModelwrightError)), errors.exceptions[0]
+            ) from None
         finally:
-            await self._target.leases.leave(lease)
+            with suppress(DeployError):
+                await self._target.leases.leave(lease)
+
+    async def _take(self) -> Lease:
+        """Raises LeaseHeld when its owner lives, that is, when he renews it; of a dead one the end is waited for."""
+        owner, seen = f"{self._author.who} on {self._author.where}", None
+        while True:
+            try:
+                return await self._target.leases.take(owner)
+            except LeaseHeld as held:
+                if seen is None:
+                    self._tell(held)
+                elif held.until != seen:
+                    raise
+                seen = held.until
+            await asyncio.sleep(_ASK)
 
     async def _renew(self, lease: Lease) -> None:
         while True:

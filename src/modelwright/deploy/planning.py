@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -23,38 +23,35 @@ from modelwright.core.deploying.steps import (
     Shift,
     Start,
     Step,
+    Watch,
 )
-from modelwright.core.deploying.workloads import Desired, Workload, digest_of
+from modelwright.core.deploying.trials import ALL, Rise
+from modelwright.core.deploying.workloads import Desired, Route, Workload, digest_of
+from modelwright.deploy.changes import changes
+from modelwright.deploy.homes import LIVE, description, homes, identities, living, peers, released, stable, wanted
+from modelwright.deploy.notices import notices
 
-ALL = 100
-"""Weights of a route sum to this."""
+Shares = dict[str, dict[str, int]]
+
 _LONG = 900.0
 """Seconds that an image or weights may take to come."""
-
-
-class Rise(msgspec.Struct, frozen=True, kw_only=True):
-    """How traffic goes over to a new release."""
-
-    steps: tuple[int, ...] = (ALL,)
-    """Percent, rising to 100; a canary ends below that and stays."""
-    pause: float = 0.0
-    """Seconds between two of them."""
+_GRACE = 30.0
+"""Seconds for what nobody describes any more."""
 
 
 def planned(desired: Desired, observed: Observed, *, release: str, rise: Rise) -> Plan:
     """The plan that makes it so; `release` is the name of what is desired now."""
-    changed = _changed(desired, observed, release)
-    steps = (
-        *_lasting(desired, observed, release),
-        *(_replacing(desired, observed, release=release, rise=rise) if changed else ()),
-    )
+    now = _Move(desired, observed, release=release, rise=rise)
+    steps = (*_lasting(desired, observed, release), *now.steps())
+    known = any(one.name == release for one in observed.releases)
     return Plan(
         project=desired.project,
         environment=desired.environment,
         release=release,
         world=world(observed),
-        steps=(Place(release=release, desired=desired), *steps) if steps else (),
-        notices=tuple(_notices(desired, observed)) if steps else (),
+        steps=(Place(release=release, desired=desired, known=known), *steps) if steps else (),
+        changes=tuple(changes(desired, observed, release)) if steps else (),
+        notices=tuple(notices(desired, observed, release)) if steps else (),
     )
 
 
@@ -65,26 +62,9 @@ def world(observed: Observed) -> str:
     return "sha256:" + hashlib.sha256(msgspec.json.encode(rests, order="sorted")).hexdigest()
 
 
-def _changed(desired: Desired, observed: Observed, release: str) -> bool:
-    """Whether what serves is anything but this release, whole and by itself."""
-    if observed.current != release:
-        return True
-    whole = all(
-        sum(_runs(one, workload, release) for one in observed.instances) == workload.replicas
-        for workload in _released(desired)
-    )
-    alone = all(shares == {release: ALL} for shares in observed.traffic.values())
-    return not (whole and alone and {route.name for route in desired.routes} <= {*observed.traffic})
-
-
-def _runs(instance: Instance, workload: Workload, release: str) -> bool:
-    mine = instance.workload == workload.name and instance.release == release
-    return mine and instance.state in {"starting", "ready"} and instance.digest == digest_of(workload)
-
-
 def _lasting(desired: Desired, observed: Observed, release: str) -> Iterator[Step]:
     """Services and the edge: only those whose own description has changed, or that are not there."""
-    running = {one.workload: one.digest for one in observed.instances if one.state in {"starting", "ready"}}
+    running = {one.workload: one.digest for one in observed.instances if one.state in LIVE}
     for workload in _in_order([one for one in desired.workloads if one.lasting]):
         digest = digest_of(workload)
         if running.get(workload.name) == digest:
@@ -95,48 +75,136 @@ def _lasting(desired: Desired, observed: Observed, release: str) -> Iterator[Ste
             yield Prove(workload=workload.name, release="", gate=workload.gate, deadline=workload.gate.deadline)
 
 
-def _replacing(desired: Desired, observed: Observed, *, release: str, rise: Rise) -> Iterator[Step]:
-    workloads = _in_order(_released(desired))
-    yield from _brought(workloads, observed)
-    for workload in workloads:
-        if workload.before and release != observed.current:
-            yield Run(workload=workload.name, release=release, deadline=_LONG)
-    for workload in workloads:
-        yield Start(workload=workload.name, release=release, replicas=workload.replicas)
-        if workload.gate is not None:
-            yield Prove(workload=workload.name, release=release, gate=workload.gate, deadline=workload.gate.deadline)
-    yield from _shifts(desired, observed, release=release, rise=rise)
-    yield Record(release=release, before=observed.current)
-    if rise.steps[-1] == ALL:
-        yield from _leaving(desired, observed, release)
+class _Move:
+    """From the instances that answer to those that shall."""
 
+    def __init__(self, desired: Desired, observed: Observed, *, release: str, rise: Rise) -> None:
+        self._desired, self._observed, self._release, self._rise = desired, observed, release, rise
+        self._home = homes(desired, observed, release)
+        self._stable = stable(observed)
+        self._shares = wanted(desired, self._home)
+        self._known = identities(desired)
 
-def _shifts(desired: Desired, observed: Observed, *, release: str, rise: Rise) -> Iterator[Step]:
-    routes = tuple(route.name for route in desired.routes)
-    before = next(iter(observed.traffic.values()), {})
-    others = [name for name in before if name != release]
-    if not routes:
-        return
-    shares = before
-    for percent in rise.steps if others else (ALL,):
-        now = {release: percent} if percent == ALL else {release: percent, others[0]: ALL - percent}
-        pause = 0.0 if percent == ALL else rise.pause
-        yield Shift(routes=routes, shares=now, before=shares, pause=pause, deadline=60.0 + pause)
-        shares = now
+    def steps(self) -> Iterator[Step]:
+        """Start, prove, let traffic over, say so, and let what is not needed any more go."""
+        whole = self._rise.steps[-1] == ALL or not self._divided()
+        starting = tuple(self._starting())
+        if not whole and not starting and self._observed.traffic == self._at(self._rise.steps[-1]):
+            return
+        yield from starting
+        yield from self._shifting()
+        if whole:
+            if self._observed.current != self._release:
+                yield Record(release=self._release, before=self._observed.current)
+            yield from self._leaving()
 
+    def _starting(self) -> Iterator[Step]:
+        fresh = [one for one in _in_order(released(self._desired)) if not self._runs(one)]
+        known = {one.name for one in self._observed.releases}
+        yield from _brought(fresh, self._observed)
+        for workload in fresh:
+            if workload.before and self._release not in known and self._home[workload.name] == self._release:
+                yield Run(workload=workload.name, release=self._release, deadline=_LONG)
+        for workload in fresh:
+            name, home, gate = workload.name, self._home[workload.name], workload.gate
+            yield Start(
+                workload=name,
+                release=home,
+                replicas=workload.replicas,
+                digest=self._known[name],
+                peers=peers(workload, self._home),
+            )
+            if gate is not None:
+                yield Prove(workload=name, release=home, gate=gate, deadline=gate.deadline)
 
-def _leaving(desired: Desired, observed: Observed, release: str) -> Iterator[Step]:
-    """What served before finishes its calls and goes."""
-    graces = {workload.name: workload.grace for workload in desired.workloads}
-    old = dict.fromkeys((one.workload, one.release) for one in observed.instances if one.release not in {"", release})
-    for workload, name in old:
-        grace = graces.get(workload, 30.0)
-        yield Drain(workload=workload, release=name, deadline=grace + 60.0)
-        yield Retire(workload=workload, release=name, deadline=grace + 60.0)
-    kept = [one.name for one in observed.releases if one.name != release][: max(0, desired.keep - 1)]
-    gone = tuple(one.name for one in observed.releases if one.name not in {*kept, release})
-    if gone:
-        yield Prune(releases=gone)
+    def _runs(self, workload: Workload) -> bool:
+        name = workload.name
+        here = living(name, self._known[name], self._observed.instances, release=self._home[name])
+        return here == workload.replicas
+
+    def _shifting(self) -> Iterator[Step]:
+        old = self._observed.traffic
+        known = description(self._observed, self._observed.current)
+        routes = old_routes = tuple(route for route in (known.routes if known else ()) if route.name in old)
+        shares, rise = old, self._rise
+        for percent in rise.steps if self._divided() else (ALL,):
+            then, after = self._at(percent), self._routes(percent, old_routes)
+            if then != shares or after != routes:
+                yield Shift(routes=after, shares=then, old_routes=routes, old_shares=shares)
+            shares, routes = then, after
+            if percent < ALL:
+                yield Record(release=self._release, before=self._observed.current, share=percent)
+                if rise.pause:
+                    yield self._watch(percent)
+
+    def _watch(self, percent: int) -> Watch:
+        rise = self._rise
+        return Watch(
+            release=self._release,
+            stable=self._observed.current,
+            share=percent,
+            seconds=rise.pause,
+            rules=rise.rules,
+            deadline=rise.pause + rise.rules.wait + 60.0,
+        )
+
+    def _divided(self) -> bool:
+        """Whether there is a route whose traffic can be divided between what answers and what shall."""
+        return any(self._before(route) for route in self._desired.routes)
+
+    def _before(self, route: Route) -> str:
+        """The release that answers a route until now, where it is another one than shall."""
+        if route.name not in self._observed.traffic or route.name not in self._shares:
+            return ""
+        name = self._stable.get(route.workload, "")
+        return name if name not in self._shares[route.name] else ""
+
+    def _at(self, percent: int) -> Shares:
+        """Shares when the new release has this much: nothing of an earlier trial is in them."""
+        if percent == ALL:
+            return self._shares
+        shares = {name: weights for name, weights in self._observed.traffic.items() if name not in self._shares}
+        for route in self._desired.routes:
+            new, before = self._shares.get(route.name, {}), self._before(route)
+            shares[route.name] = {**dict.fromkeys(new, percent), before: ALL - percent} if before else new
+        return shares
+
+    def _routes(self, percent: int, old: Sequence[Route]) -> tuple[Route, ...]:
+        """Those that are to go stay as long as the release before has a share."""
+        names = {route.name for route in self._desired.routes}
+        return (*self._desired.routes, *(route for route in old if route.name not in names and percent < ALL))
+
+    def _leaving(self) -> Iterator[Step]:
+        """What served before finishes its calls and goes, and so does what nobody can go back to any more."""
+        here = {*self._home.items()}
+        for workload, name in self._outward(one for one in self._observed.instances if one.release):
+            if (workload, name) not in here:
+                grace = self._grace(workload, name) + 60.0
+                yield Drain(workload=workload, release=name, deadline=grace)
+                yield Retire(workload=workload, release=name, deadline=grace)
+        names = [one.name for one in self._observed.releases if one.name != self._release]
+        names.sort(key=lambda name: name != self._observed.current)
+        kept = {self._release, *names[: max(0, self._desired.keep - 1)], *self._home.values()}
+        gone = tuple(name for name in names if name not in kept)
+        if gone:
+            yield Prune(releases=gone)
+
+    @staticmethod
+    def _outward(instances: Iterable[Instance]) -> Iterator[tuple[str, str]]:
+        """Workloads and releases of instances: what reaches others before them."""
+        reach: dict[tuple[str, str], set[tuple[str, str]]] = {}
+        for one in instances:
+            reach.setdefault((one.workload, one.release), set()).update(one.peers.items())
+        while reach:
+            reached = set[tuple[str, str]]().union(*reach.values())
+            free = [each for each in reach if each not in reached] or [*reach]
+            for each in free:
+                del reach[each]
+            yield from free
+
+    def _grace(self, workload: str, release: str) -> float:
+        desired = description(self._observed, release)
+        return next((one.grace for one in desired.workloads if one.name == workload), _GRACE) if desired else _GRACE
 
 
 def _brought(workloads: Sequence[Workload], observed: Observed) -> Iterator[Step]:
@@ -149,10 +217,6 @@ def _brought(workloads: Sequence[Workload], observed: Observed) -> Iterator[Step
             yield Fill(volume=volume, digest=digest, deadline=_LONG)
 
 
-def _released(desired: Desired) -> list[Workload]:
-    return [workload for workload in desired.workloads if not workload.lasting]
-
-
 def _in_order(workloads: Sequence[Workload]) -> list[Workload]:
     """Each behind those that it waits for; in a circle, as they stand."""
     left, ordered, names = [*workloads], list[Workload](), {one.name for one in workloads}
@@ -162,16 +226,3 @@ def _in_order(workloads: Sequence[Workload]) -> list[Workload]:
         ordered += ready
         left = [one for one in left if one not in ready]
     return ordered
-
-
-def _notices(desired: Desired, observed: Observed) -> Iterator[str]:
-    wanted = sum(one.gpu * one.replicas for one in _released(desired))
-    if wanted > observed.gpus:
-        yield f"{wanted} GPUs are wanted beside what runs, and {observed.gpus} are free"
-    for one in observed.releases:
-        if one.name == observed.current and one.missing:
-            yield f"a rollback to {one.name} will not be possible: {', '.join(one.missing)} is missing"
-    for workload in desired.workloads:
-        running = [one for one in observed.instances if one.workload == workload.name]
-        if workload.lasting and running and all(one.digest != digest_of(workload) for one in running):
-            yield f"{workload.name} is stopped and started again: what needs it waits meanwhile"

@@ -1,7 +1,8 @@
 """What is next in a plan, by what its journal says: to do, to undo, or nothing; whoever asks, on whichever machine.
 
 A plan that was begun ends in one of two ways: all of its steps are done, or all that were done are undone. Which one
-can be chosen until its release is recorded; from there on there is only forward.
+can be chosen until its release is recorded; from there on there is only forward. (A trial that nobody can judge is the
+third: it is held where it is, and a plan of its own ends it.)
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from typing import TypeAlias
 import msgspec
 
 from modelwright.core.deploying.journal import Begun, Ended, Entry, Failed, Settled, Taken, Turned
-from modelwright.core.deploying.steps import Bring, Fill, Plan, Record, Run, Step
+from modelwright.core.deploying.steps import Bring, Fill, Plan, Record, Run, Step, Watch
+from modelwright.core.deploying.trials import ALL
 
-_LASTING = (Bring, Fill, Run)
-"""Steps that are not undone: what they leave behind is used again, or cannot be taken back."""
+_LASTING = (Bring, Fill, Run, Watch)
+"""Steps that are not undone: what they leave behind is used again, or cannot be taken back, or is nothing."""
 
 
 class Do(msgspec.Struct, frozen=True):
@@ -52,14 +54,15 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     back: bool
     """It is being undone."""
     ended: str
-    """`deployed`, `undone`; empty while it goes on."""
+    """`deployed`, `undone`, `held`; empty while it goes on."""
     problem: str
     """Why the newest step that failed did."""
 
     @property
     def recorded(self) -> bool:
         """Whether there is no way back: its release serves, or is about to be said to."""
-        return any(isinstance(self.plan.steps[number], Record) for number in self.touched)
+        touched = (self.plan.steps[number] for number in self.touched)
+        return any(isinstance(step, Record) and step.share == ALL for step in touched)
 
     @property
     def next(self) -> Next:

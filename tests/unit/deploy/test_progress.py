@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelwright.core.deploying.observed import Observed
+from modelwright.core.deploying.trials import Rise
 from modelwright.core.deploying.workloads import Desired, Gate, Mount, Route, Workload
-from modelwright.deploy.planning import Rise, planned
+from modelwright.deploy.planning import planned
 from tests.unit.deploy.world import CutOffError, World
 
 GATE = Gate(path="/readyz")

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import msgspec
 
 from modelwright.core.deploying.journal import Begun, Ended, Entry, Settled, Taken, Turned
 from modelwright.core.deploying.observed import Instance, Observed, Stored
 from modelwright.core.deploying.steps import (
     Bring,
-    Drain,
     Fill,
     Keep,
+    Place,
     Plan,
     Prove,
     Prune,
@@ -22,7 +20,8 @@ from modelwright.core.deploying.steps import (
     Start,
     Step,
 )
-from modelwright.core.deploying.workloads import Desired, digest_of
+from modelwright.core.deploying.workloads import Desired, Route
+from modelwright.deploy.homes import description, identities
 from modelwright.deploy.progress import Do, Over, Undo, progress
 
 
@@ -41,6 +40,11 @@ class World:
         """Acts until whoever does them is gone; negative: never."""
         self.unhealthy: set[str] = set()
         """Releases that never pass a gate."""
+        current = description(self.observed, self.observed.current)
+        self.routes: tuple[Route, ...] = current.routes if current else ()
+        """As the edge has them."""
+        self.started: list[tuple[str, str]] = []
+        """Workloads and releases, in the order in which their instances were started."""
         self.unserved = 0
         """Moments at which a route led to nothing that was ready, after something had served."""
 
@@ -50,26 +54,35 @@ class World:
 
     def do(self, step: Step) -> None:
         self._act()
-        now = self.observed
         match step:
             case Bring(image=image):
-                self._see(images=now.images | {image})
+                self._see(images=self.observed.images | {image})
             case Fill(volume=volume, digest=digest):
-                self._see(volumes={**now.volumes, volume: digest})
+                self._see(volumes={**self.observed.volumes, volume: digest})
+            case Keep() | Start() | Prove() | Retire():
+                self._run(step)
+            case _:
+                self._remember(step)
+        self._look()
+
+    def _run(self, step: Step) -> None:
+        now = self.observed
+        match step:
             case Keep(workload=name, digest=digest):
                 rest = tuple(one for one in now.instances if one.workload != name)
                 kept = Instance(name=name, workload=name, release="", digest=digest, state="ready")
                 self._see(instances=(*rest, kept))
-            case Start(workload=name, release=release, replicas=replicas):
+            case Start(workload=name, release=release, replicas=replicas, digest=digest, peers=peers):
                 self._without(name, release)
-                workload = next(one for one in self.desired.workloads if one.name == name)
+                self.started.append((name, release))
                 started = (
                     Instance(
                         name=f"{name}-{release}-{number}",
                         workload=name,
                         release=release,
-                        digest=digest_of(workload),
+                        digest=digest,
                         state="ready",
+                        peers=peers,
                     )
                     for number in range(replicas)
                 )
@@ -77,20 +90,26 @@ class World:
             case Prove(release=release):
                 if release in self.unhealthy:
                     raise RuntimeError("not ready")
-            case Shift(routes=routes, shares=shares):
-                self._see(traffic={**now.traffic, **dict.fromkeys(routes, shares)})
-            case Record(release=release):
-                known = tuple(one for one in now.releases if one.name != release)
-                self._see(current=release, releases=(Stored(name=release, desired=self.desired), *known))
-            case Drain():
-                pass
             case Retire(workload=name, release=release):
                 self._without(name, release)
+            case _:
+                pass
+
+    def _remember(self, step: Step) -> None:
+        now = self.observed
+        match step:
+            case Place(release=release, desired=desired):
+                known = tuple(one for one in now.releases if one.name != release)
+                self._see(releases=(Stored(name=release, desired=desired), *known))
+            case Shift(routes=routes, shares=shares):
+                self.routes = routes
+                self._see(traffic=shares)
+            case Record(release=release, share=100):
+                self._see(current=release)
             case Prune(releases=gone):
                 self._see(releases=tuple(one for one in now.releases if one.name not in gone))
             case _:
                 pass
-        self._look()
 
     def undo(self, step: Step) -> None:
         self._act()
@@ -101,9 +120,11 @@ class World:
                 rest = tuple(one for one in self.observed.instances if one.workload != name)
                 old = Instance(name=name, workload=name, release="", digest=before, state="ready")
                 self._see(instances=(*rest, old) if before else rest)
-            case Shift(routes=routes, before=before):
-                traffic = {name: shares for name, shares in self.observed.traffic.items() if name not in routes}
-                self._see(traffic={**traffic, **dict.fromkeys(routes, before)} if before else traffic)
+            case Shift(old_routes=routes, old_shares=shares):
+                self.routes = routes
+                self._see(traffic=shares)
+            case Place(release=release, known=False):
+                self._see(releases=tuple(one for one in self.observed.releases if one.name != release))
             case _:
                 pass
         self._look()
@@ -137,12 +158,25 @@ class World:
                     self.write(Settled(at=0.0, epoch=1, number=number, undo=True))
 
     def whole(self, release: str) -> bool:
-        """Whether exactly this release serves."""
+        """Whether exactly this release serves, each workload by its own description and by peers that run."""
         seen = self.observed
+        desired = next((one.desired for one in seen.releases if one.name == release), None)
+        if desired is None:
+            return not seen.current and not seen.traffic and not seen.instances
+        names = {(one.workload, one.release) for one in seen.instances}
+        digests = {(one.workload, one.digest) for one in seen.instances}
+        at = {one.workload: one.release for one in seen.instances}
         return (
             seen.current == release
-            and all(shares == {release: 100} for shares in seen.traffic.values())
-            and {one.release for one in seen.instances} <= {release, ""}
+            and digests == {*identities(desired).items()}
+            and len(names) == len(desired.workloads)
+            and all(
+                len([one for one in seen.instances if one.workload == each.name]) == each.replicas
+                for each in desired.workloads
+            )
+            and seen.traffic == {route.name: {at[route.workload]: 100} for route in desired.routes}
+            and self.routes == desired.routes
+            and all((peer, home) in names for one in seen.instances for peer, home in one.peers.items())
         )
 
     def _act(self) -> None:
@@ -159,7 +193,8 @@ class World:
 
     def _look(self) -> None:
         ready = {(one.workload, one.release) for one in self.observed.instances if one.state == "ready"}
-        routes: Sequence[tuple[str, str]] = [(route.name, route.workload) for route in self.desired.routes]
-        for name, workload in routes:
-            for release, share in self.observed.traffic.get(name, {}).items():
-                self.unserved += share > 0 and (workload, release) not in ready
+        for route in self.routes:
+            for release, share in self.observed.traffic.get(route.name, {}).items():
+                self.unserved += share > 0 and (route.workload, release) not in ready
+        for one in self.observed.instances:
+            self.unserved += any(peer not in ready for peer in one.peers.items())

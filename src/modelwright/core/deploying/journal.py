@@ -57,7 +57,8 @@ class Turned(_Entry, frozen=True, kw_only=True, tag="turned"):
 class Ended(_Entry, frozen=True, kw_only=True, tag="ended"):
     """Nothing is left to do."""
 
-    outcome: Literal["deployed", "undone"]
+    outcome: Literal["deployed", "undone", "held"]
+    """`held`: it stays on trial, with the share that it has, until somebody decides."""
 
 
 Entry: TypeAlias = Begun | Taken | Settled | Failed | Turned | Ended

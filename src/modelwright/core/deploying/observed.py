@@ -17,13 +17,15 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     workload: str
     release: str
-    """Empty for what lasts over releases."""
+    """That it was started in; later ones in which its workload is the same leave it running. Empty for what lasts."""
     digest: str
-    """Of the description that it was started by."""
+    """That it was started with: of its description, and of those of the workloads that it reaches."""
     state: State
     restarts: int = 0
     address: str = ""
     """Where the edge reaches it."""
+    peers: dict[str, str] = {}
+    """As it was started with: by name of another workload, the release whose instances it reaches."""
 
 
 class Stored(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,11 +43,11 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
 
     instances: tuple[Instance, ...] = ()
     traffic: dict[str, dict[str, int]] = {}
-    """By route: weights of releases; they sum to 100 where anything serves."""
+    """By route: weights of the releases whose instances answer; they sum to 100 where anything serves."""
     current: str = ""
     """The release that serves; empty before the first."""
     releases: tuple[Stored, ...] = ()
-    """Newest first."""
+    """The one first that was current, or was placed, last."""
     images: frozenset[str] = frozenset()
     volumes: dict[str, str] = {}
     """By name: digest of what they were filled with; empty for data."""

@@ -5,11 +5,12 @@ A step says what is to be true afterwards, never how: to do it twice is to do it
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 
-from modelwright.core.deploying.workloads import Desired, Gate
+from modelwright.core.deploying.trials import Rules
+from modelwright.core.deploying.workloads import Desired, Gate, Route
 
 
 class _Step(msgspec.Struct, frozen=True, kw_only=True, tag_field="step"):
@@ -35,6 +36,8 @@ class Place(_Step, frozen=True, kw_only=True, tag="place"):
 
     release: str
     desired: Desired
+    known: bool = False
+    """It was there before, and stays when this is undone."""
 
 
 class Keep(_Step, frozen=True, kw_only=True, tag="keep"):
@@ -56,11 +59,15 @@ class Run(_Step, frozen=True, kw_only=True, tag="run"):
 
 
 class Start(_Step, frozen=True, kw_only=True, tag="start"):
-    """All instances of a workload run in a release, without traffic."""
+    """All instances of a workload run in a release, without traffic; those that do already go on."""
 
     workload: str
     release: str
     replicas: int
+    digest: str
+    """That its instances are known by: of its description, and of those of the workloads that it reaches."""
+    peers: dict[str, str] = {}
+    """By name: the release whose instances of another workload it reaches by that name, as long as it runs."""
 
 
 class Prove(_Step, frozen=True, kw_only=True, tag="prove"):
@@ -72,22 +79,36 @@ class Prove(_Step, frozen=True, kw_only=True, tag="prove"):
 
 
 class Shift(_Step, frozen=True, kw_only=True, tag="shift"):
-    """The routes divide their traffic so."""
+    """These are the ways in, all of them, and they divide their traffic so."""
 
-    routes: tuple[str, ...]
-    shares: dict[str, int]
-    """Weights of releases; they sum to 100."""
-    before: dict[str, int] = {}
-    """To go back to."""
-    pause: float = 0.0
-    """Seconds to stay there, and be judged, before the next step."""
+    routes: tuple[Route, ...]
+    shares: dict[str, dict[str, int]]
+    """By route: weights of the releases whose instances answer; they sum to 100."""
+    old_routes: tuple[Route, ...] = ()
+    """To go back to, with their shares."""
+    old_shares: dict[str, dict[str, int]] = {}
+
+
+class Watch(_Step, frozen=True, kw_only=True, tag="watch"):
+    """A release that is on trial was seen for a time, and nothing spoke against it; nothing is done on the target."""
+
+    release: str
+    stable: str
+    """That it is compared with."""
+    share: int
+    seconds: float
+    rules: Rules = Rules()
 
 
 class Record(_Step, frozen=True, kw_only=True, tag="record"):
-    """The release is the current one: from here there is no way back but another deploy."""
+    """The release is the current one: from here there is no way back but another deploy.
+
+    With a share below 100 it is on trial, and the one before is still the current one.
+    """
 
     release: str
     before: str = ""
+    share: int = 100
 
 
 class Drain(_Step, frozen=True, kw_only=True, tag="drain"):
@@ -110,7 +131,26 @@ class Prune(_Step, frozen=True, kw_only=True, tag="prune"):
     releases: tuple[str, ...]
 
 
-Step: TypeAlias = Bring | Fill | Place | Keep | Run | Start | Prove | Shift | Record | Drain | Retire | Prune
+Step: TypeAlias = Bring | Fill | Place | Keep | Run | Start | Prove | Shift | Watch | Record | Drain | Retire | Prune
+
+
+class Edit(msgspec.Struct, frozen=True, kw_only=True):
+    """One field of a description that changes."""
+
+    field: str
+    """Such as `image`, `env LOG_LEVEL` or `file /etc/app.ini`."""
+    before: str = ""
+    after: str = ""
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """What becomes of one thing, for people."""
+
+    act: Literal["create", "replace", "restart", "repair", "move", "remove"]
+    """`replace`: new instances beside the old ones; `restart`: it is away meanwhile; `move`: of traffic."""
+    kind: Literal["workload", "route", "release"]
+    name: str
+    edits: tuple[Edit, ...] = ()
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,5 +163,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     world: str
     """Digest of what was seen; another one means that the plan is out of date."""
     steps: tuple[Step, ...]
+    changes: tuple[Change, ...] = ()
+    """The same for people: what will be another thing afterwards."""
     notices: tuple[str, ...] = ()
     """What a person should know before: downtime, missing devices, a rollback that will not exist any more."""

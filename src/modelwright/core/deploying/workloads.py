@@ -48,8 +48,8 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     """One program with as many instances as it has to have."""
 
     name: str
-    """Those of its own release, and what lasts, reach it by this name at its `port`: a release talks to itself, also
-    while it has no traffic, or another one has.
+    """Those of its release that name it in `after`, and what lasts, reach it by this name at its `port`: a release
+    talks to itself, also while it has no traffic, or another one has.
     """
     kind: Kind
     image: str
@@ -76,7 +76,7 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     before: tuple[str, ...] = ()
     """A command that is run once per release, before the first instance gets traffic (migrations); empty: none."""
     after: tuple[str, ...] = ()
-    """Workloads that have to be ready before it starts."""
+    """Workloads that it reaches by their names, and that have to be ready before it starts."""
 
     @property
     def lasting(self) -> bool:
@@ -132,7 +132,7 @@ class Desired(msgspec.Struct, frozen=True, kw_only=True):
     """Digests of the models that it serves."""
     prompts: dict[str, str] = {}
     keep: int = 5
-    """Releases that a rollback can go to."""
+    """Releases that stay on the target, this one included; a rollback goes to one of the others."""
 
 
 def digest_of(value: Workload | Desired) -> str:

@@ -10,6 +10,7 @@ import msgspec
 from modelwright.core.deploying.journal import Entry
 from modelwright.core.deploying.observed import Observed, Served
 from modelwright.core.deploying.steps import Step
+from modelwright.core.experiments.observations import Observation
 
 
 class Observer(Protocol):
@@ -33,7 +34,11 @@ class Contents(Protocol):
 
 
 class Hands(Protocol):
-    """Does steps; every verb may be repeated, and raises StepFailed with the place and the remedy."""
+    """Does steps; every verb may be repeated, and raises StepFailed with the place and the remedy.
+
+    A verb that is cancelled has stopped what it did when it lets go. Watch is none of the steps: whoever carries out
+    the plan asks a Watcher.
+    """
 
     async def holds(self, step: Step) -> bool:
         """Whether it is done."""
@@ -88,6 +93,14 @@ class Leases(Protocol):
         ...
 
 
+class Watcher(Protocol):
+    """Counts how calls end that releases have answered."""
+
+    async def seen(self) -> Sequence[Observation]:
+        """One for each release that answers, named as its `variant`, since a fixed time before; counts only go up."""
+        ...
+
+
 class Target(msgspec.Struct, frozen=True, kw_only=True):
     """One project's environment in one place."""
 
@@ -95,3 +108,5 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     hands: Hands
     journal: Journal
     leases: Leases
+    watcher: Watcher | None = None
+    """None where nobody counts: a release on trial has no data there."""

@@ -1,0 +1,46 @@
+"""What a person should know before a plan is carried out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from modelwright.core.deploying.observed import Observed
+from modelwright.core.deploying.workloads import Desired, digest_of
+from modelwright.deploy.homes import LIVE, description, homes, on_trial, released
+
+
+def notices(desired: Desired, observed: Observed, release: str) -> Iterator[str]:
+    """Downtime, missing devices, an earlier trial that ends, a rollback that will not exist, what stays behind."""
+    home = homes(desired, observed, release)
+    fresh = [one for one in released(desired) if home[one.name] == release]
+    needed = sum(one.gpu * one.replicas for one in fresh)
+    if needed > observed.gpus:
+        yield f"{needed} GPUs are wanted beside what runs, and {observed.gpus} are free"
+    trial = on_trial(observed)
+    if trial not in {"", release}:
+        yield f"the trial of {trial} ends: it gets no traffic any more"
+    yield from _away(desired, observed)
+    yield from _way_back(desired, observed, release)
+    known = description(observed, observed.current)
+    names = {one.name for one in desired.workloads}
+    for old in known.workloads if known else ():
+        if old.lasting and old.name not in names:
+            yield f"{old.name} is not wanted any more; it goes on running, and its data stay: remove it by hand"
+
+
+def _away(desired: Desired, observed: Observed) -> Iterator[str]:
+    for workload in desired.workloads:
+        running = [one for one in observed.instances if one.workload == workload.name and one.state in LIVE]
+        if workload.lasting and running and all(one.digest != digest_of(workload) for one in running):
+            yield f"{workload.name} is stopped and started again: what needs it waits meanwhile"
+
+
+def _way_back(desired: Desired, observed: Observed, release: str) -> Iterator[str]:
+    current = observed.current
+    if current in {"", release}:
+        return
+    if desired.keep < 2:
+        yield f"no rollback to {current} will be possible: one release is kept"
+    for one in observed.releases:
+        if one.name == current and one.missing:
+            yield f"a rollback to {one.name} will not be possible: {', '.join(one.missing)} is missing"
