@@ -186,7 +186,7 @@ class _Move:
         names.sort(key=lambda name: name != self._observed.current)
         kept = {self._release, *names[: max(0, self._desired.keep - 1)], *self._home.values()}
         gone = tuple(name for name in names if name not in kept)
-        if gone:
+        if gone and self._observed.current != self._release:
             yield Prune(releases=gone)
 
     @staticmethod
