@@ -107,3 +107,14 @@ def test_explain_answers_from_the_installation_s_salt(folder: Path) -> None:
     assert by_header["variant"] == facts[1]
     assert run(folder, "explain", "nobody").returncode == 1
     assert run(folder, "explain", "e", "--header", "x").returncode == 2
+
+
+def test_a_build_server_checks_without_secrets(tmp_path: Path) -> None:
+    manifest = "schema: 1\nname: demo\nproviders: {a: {kind: openai, keys: ['${secret:A_KEY}']}}\n"
+    text = manifest + "endpoints: {chat: {variants: {only: {provider: a, model: m}}}}\n"
+    (tmp_path / "modelwright.yaml").write_text(text, "utf-8")
+    assert run(tmp_path, "check").returncode == 3
+    right = run(tmp_path, "check", "--without-secrets")
+    assert right.stdout == "modelwright.yaml: no faults (variables and secrets looked up for no environment)\n"
+    (tmp_path / "modelwright.yaml").write_text(text.replace("model: m", "modle: m"), "utf-8")
+    assert run(tmp_path, "check", "--without-secrets").returncode == 3

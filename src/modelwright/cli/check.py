@@ -23,18 +23,22 @@ def check(
     write: Annotated[
         bool, typer.Option("--write", help="Mend misspelt keys in the file where no doubt is left.")
     ] = False,
+    without_secrets: Annotated[
+        bool, typer.Option("--without-secrets", help="Look no variable and no secret up, where there are none.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print facts for programs.")] = False,
 ) -> None:
     """Find every fault of a manifest, in all three environments at once.
 
     Ends with status 0 when it is right, and with 3 when it has faults. Variables and secrets are looked up for one
-    environment only (--env, MODELWRIGHT_ENV, or development).
+    environment only (--env, MODELWRIGHT_ENV, or development), or with --without-secrets for none: a build server that
+    checks a proposed change has no business with them.
     """
     from modelwright.app.manifest.load import check_manifest
     from modelwright.app.manifest.mending import mend_manifest
 
     renamings = mend_manifest(file) if write else ()
-    report = check_manifest(file, environment=env)
+    report = check_manifest(file, environment=env, without_secrets=without_secrets)
     if as_json:
         print(json.dumps(_facts(report, renamings), indent=2, ensure_ascii=False))
     else:
@@ -61,7 +65,8 @@ def _print(file: Path, report: Report, renamings: tuple[Renaming, ...]) -> None:
     if report.faults:
         print(f"{count_of(len(report.faults), 'fault')}{warned}")
     else:
-        print(f"{file}: no faults{warned} (variables and secrets looked up for {report.environment})")
+        whose = f"for {report.environment}" if report.looked_up else "for no environment"
+        print(f"{file}: no faults{warned} (variables and secrets looked up {whose})")
 
 
 def _facts(report: Report, renamings: tuple[Renaming, ...]) -> dict[str, Any]:

@@ -103,7 +103,8 @@ class Report:
     """What `check` found in all three environments."""
 
     environment: str
-    """The one whose variables were looked up."""
+    """The one whose variables were looked up, if any were."""
+    looked_up: bool = True
     faults: tuple[Fault, ...]
     warnings: tuple[Fault, ...] = ()
     secrets: Mapping[str, str] = field(default_factory=dict)
@@ -168,8 +169,14 @@ def artifacts_of(
     return examined.case.manifest.store.artifacts
 
 
-def check_manifest(path: str | Path, *, environment: str | None = None, env: Mapping[str, str] | None = None) -> Report:
-    """The faults of all three environments; variables are looked up for the chosen one alone.
+def check_manifest(
+    path: str | Path,
+    *,
+    environment: str | None = None,
+    env: Mapping[str, str] | None = None,
+    without_secrets: bool = False,
+) -> Report:
+    """The faults of all three environments; variables are looked up for the chosen one alone, or for none.
 
     A fault that some environments do not have names those that have it. Raises StartError for an unknown environment.
     """
@@ -180,10 +187,12 @@ def check_manifest(path: str | Path, *, environment: str | None = None, env: Map
         settings = reading.settings(name, variables)
     except ManifestError as error:
         return Report(environment=name, faults=error.faults)
-    seen = {other: reading.examination.run(other, settings if other == name else None) for other in ENVIRONMENTS}
+    chosen = None if without_secrets else name
+    seen = {other: reading.examination.run(other, settings if other == chosen else None) for other in ENVIRONMENTS}
     faults = _joined({other: one.faults for other, one in seen.items()})
     return Report(
         environment=name,
+        looked_up=not without_secrets,
         faults=in_file_order([*reading.faults, *faults]),
         warnings=seen[name].warnings,
         secrets=_sources(seen[name]),
