@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
+import hashlib
 import os
 import shutil
 import signal
+import ssl
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -24,6 +27,7 @@ from tests.contracts.upstream import Exchange, Upstream, upstream
 from tests.making.ports import free_port
 
 COMMANDS = {"haproxy": haproxy_command}
+KINDS = tuple(COMMANDS)
 
 
 class Instance:
@@ -38,6 +42,8 @@ class Instance:
             address=f"127.0.0.1:{up.origin.port}",
         )
         self.go = asyncio.Event()
+        self.says = b""
+        """Lines for the heads of its answers."""
 
     async def play(self, exchange: Exchange) -> None:
         path = exchange.head.split(b" ", 2)[1]
@@ -53,7 +59,9 @@ class Instance:
                 "lines": [each for each in lines if each],
             }
             body = msgspec.json.encode({**heard, "body": len(exchange.body)})
-            await exchange.send(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body))
+            status = b"500 Internal Server Error" if path.endswith(b"/fail") else b"200 OK"
+            head = b"HTTP/1.1 %b\r\n%bcontent-length: %d\r\n\r\n" % (status, self.says, len(body))
+            await exchange.send(head + body)
 
     async def _stream(self, exchange: Exchange) -> None:
         await exchange.send(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
@@ -62,7 +70,10 @@ class Instance:
         await exchange.send(b"c\r\ndata: last\n\n\r\n0\r\n\r\n")
 
     async def _socket(self, exchange: Exchange) -> None:
-        await exchange.send(b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n")
+        key = next(line[19:] for line in exchange.head.split(b"\r\n") if line.lower().startswith(b"sec-websocket-key:"))
+        proof = base64.b64encode(hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())  # noqa: S324
+        head = b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
+        await exchange.send(head + b"sec-websocket-accept: %b\r\n\r\n" % proof)
         while word := await exchange.word():
             await exchange.send(word)
         exchange.close()
@@ -89,15 +100,18 @@ class Running:
         self.kind = kind
         self.folder = folder
         self.port, self.secure = free_port(), free_port()
-        self.doors = Doors(
-            folder=str(folder),
-            plain=f"127.0.0.1:{self.port}",
-            secure=f"127.0.0.1:{self.secure}",
-            port=self.secure,
-            **doors,
-        )
-        self.edge: Edge = edge_in(folder, doors=self.doors)
+        self.edge: Edge
+        self.open(**doors)
         self._process: subprocess.Popen[bytes] | None = None
+
+    def open(self, **doors: Any) -> None:
+        """With other doors than before."""
+        plain, secure = f"127.0.0.1:{self.port}", f"127.0.0.1:{self.secure}"
+        self.edge = edge_in(
+            self.folder,
+            kind=self.kind,
+            doors=Doors(folder=str(self.folder), plain=plain, secure=secure, port=self.secure, **doors),
+        )
 
     async def start(self) -> None:
         """Until it takes connections."""
@@ -178,11 +192,19 @@ class Talk:
 
     async def begin(self, path: str = "/", *, method: str = "GET", body: bytes = b"", **headers: str) -> Heard:
         """A request and the head of its answer."""
+        await self.begin_only(path, method=method, body=body, **headers)
+        return await self.head()
+
+    async def begin_only(self, path: str = "/", *, method: str = "GET", body: bytes = b"", **headers: str) -> None:
+        """A request."""
         lines = {"host": "example.com"} | {name.replace("_", "-"): value for name, value in headers.items()}
         if body:
             lines.setdefault("content-length", str(len(body)))
         asked = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
         await self.say(f"{method} {path} HTTP/1.1\r\n{asked}\r\n".encode() + body)
+
+    async def head(self) -> Heard:
+        """Of an answer."""
         head = (await self._reader.readuntil(b"\r\n\r\n")).decode()
         first, *rest = head.strip().split("\r\n")
         pairs = [line.split(": ", 1) for line in rest]
@@ -198,9 +220,10 @@ class Talk:
 
 
 @contextlib.asynccontextmanager
-async def talk(port: int) -> AsyncIterator[Talk]:
+async def talk(port: int, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[Talk]:
     """A new connection."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    name = "localhost" if tls else None
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=tls, server_hostname=name)
     try:
         yield Talk(reader, writer)
     finally:

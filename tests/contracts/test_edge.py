@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from modelwright.core.deploying.front import Front
 from modelwright.core.deploying.workloads import Route
-from tests.contracts.edges import Running, front, instance, talk, until
-
-KINDS = ("haproxy",)
+from tests.contracts.edges import KINDS, Running, front, instance, talk, until
 
 
 @pytest.fixture(params=KINDS)
-def running(request: pytest.FixtureRequest, tmp_path: Path):
+def running(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Running]:
     one = Running(request.param, tmp_path)
     yield one
     one.kill()

@@ -133,8 +133,8 @@ class HAProxyEdge:
         if server is not None and not _is_at(server, now):
             await _ask(self._worker, f"set server {where} state maint")
             await self._move(where, server)
-            if place.weight and not _is_ip(server.address):
-                await self._found(place, server)
+        if server is not None and place.weight and not _is_ip(server.address):
+            await self._found(place, server)
         await _ask(self._worker, f"set server {where} weight {place.weight}")
         await _ask(self._worker, f"set server {where} state {'ready' if place.weight else 'maint'}")
 
@@ -210,7 +210,7 @@ async def _ask(socket: Path, command: str) -> str:
 def _is_so(place: Place, now: _Now | None) -> bool:
     if now is None:
         return False
-    there = place.server is None or _is_at(place.server, now)
+    there = place.server is None or (_is_at(place.server, now) and (not place.weight or now.host != _NOBODY))
     return there and now.open == (place.weight > 0) and (not place.weight or now.weight == place.weight)
 
 

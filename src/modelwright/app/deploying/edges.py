@@ -11,6 +11,6 @@ from modelwright.deploy.edges import haproxy
 from modelwright.deploy.edges.doors import Doors
 
 
-def edge_in(folder: Path, *, doors: Doors) -> Edge:
+def edge_in(folder: Path, *, kind: str, doors: Doors) -> Edge:
     """The one that shares this folder; `doors` are as it sees them itself."""
     return HAProxyEdge(folder, partial(haproxy.composed, doors=doors))

@@ -80,13 +80,13 @@ def _doors(found: Sequence[Way], front: Front, doors: Doors) -> Iterator[str]:
     yield "    http-request set-var(txn.host) req.hdr(host),field(1,:),lower,rtrim(.)"
     # Whether a request may be sent once more when an instance has closed its connection, nobody but a client knows.
     yield "    http-request disable-l7-retry unless { method GET HEAD OPTIONS }"
-    if doors.challenges:
-        yield f"    use_backend challenges if {{ path -m beg {CHALLENGES} }}"
     for host in sorted({each.route.host for each in found if each.route.tls} & {*doors.certificates}):
         port = "" if doors.port == 443 else f":{doors.port}"
         asked = f"{{ var(txn.host) -m str {host} }} {{ req.hdr(X-Forwarded-Proto) http }}"
         safe = f" !{{ path -m beg {CHALLENGES} }}" if doors.challenges else ""
         yield f"    http-request redirect location https://{host}{port}%[pathq] code 308 if {asked}{safe}"
+    if doors.challenges:
+        yield f"    use_backend challenges if {{ path -m beg {CHALLENGES} }}"
     for each in found:
         yield f"    use_backend route.{each.route.name}{_asked(each)}"
     yield "    default_backend nowhere"
@@ -119,7 +119,7 @@ def _asked(way: Way) -> str:
 def _nowhere(doors: Doors) -> Iterator[str]:
     yield from ("backend nowhere", f"    http-request return {NOWHERE.haproxy}")
     if doors.challenges:
-        yield from ("", "backend challenges", f"    server client {doors.challenges}")
+        yield from ("", "backend challenges", "    timeout server 30s", f"    server client {doors.challenges}")
 
 
 def _backend(way: Way, doors: Doors) -> Iterator[str]:
