@@ -17,7 +17,7 @@ EXAMPLE = ROOT / "modelwright.example.yaml"
 LINES = EXAMPLE.read_text("utf-8").splitlines()
 TREE, _ = parse(EXAMPLE.read_text("utf-8"))
 FIELDS = list(every_field())
-MAPS = {"models", "providers", "secrets", "prompts", "endpoints"}
+MAPS = {"models", "providers", "secrets", "prompts", "endpoints", "apps", "services", "routes", "targets"}
 
 
 def is_section(field: FieldInfo) -> bool:

@@ -37,9 +37,8 @@ async def create_key(
     `endpoints` are those that it may call, none means all; `expires` and `now` are Unix seconds; `random` gives that
     many unpredictable bytes. Raises AccessError for a name, tenant, role or endpoint that cannot be, and KeyNameTaken.
     """
-    _check(name=name, tenant=tenant, role=role)
     scope = tuple(dict.fromkeys(endpoints))
-    _check_scope(scope, role=role)
+    check_key(name=name, tenant=tenant, role=role, endpoints=scope)
     if expires is not None and expires <= now:
         raise AccessError("the key would have expired already", hint="give a time that lies ahead", place="expires")
     key_id, text = compose_key(random(29))
@@ -55,6 +54,12 @@ async def create_key(
     row = KeyRow(key=key, created=now)
     await store.add(row)
     return row, text
+
+
+def check_key(*, name: str, tenant: str, role: str, endpoints: Sequence[str]) -> None:
+    """Raises AccessError for what no key can be."""
+    _check(name=name, tenant=tenant, role=role)
+    _check_scope(endpoints, role=role)
 
 
 async def revoke_key(store: KeyStore, which: str, *, now: float) -> KeyRow:

@@ -30,6 +30,7 @@ from modelwright.core.contracts.snapshot import (
     BreakerRule,
     Caching,
     Endpoint,
+    GivenKey,
     Issuer,
     Limit,
     Limits,
@@ -70,6 +71,7 @@ def base_snapshot(
         max_body=parse_size(manifest.gateway.max_body),
         max_in_flight=manifest.gateway.max_in_flight,
         cache_bytes=parse_size(manifest.store.cache),
+        given_keys=tuple(given_keys(manifest)),
         limits=limits(manifest),
         redis="" if manifest.store.redis is None else manifest.store.redis.reveal(),
         endpoints=tuple(_priced(endpoint, loaded, prices) for endpoint in endpoints(loaded)),
@@ -100,6 +102,13 @@ def endpoints(loaded: LoadedManifest) -> Iterator[Endpoint]:
     for model in served_alone(loaded.manifest):
         alone = EndpointSection(variants={model: VariantSection(serve=model)})
         yield _endpoint(model, alone, loaded)
+
+
+def given_keys(manifest: Manifest) -> Iterator[GivenKey]:
+    """Keys that the manifest has; those that only a deploy makes are none here."""
+    for name, key in manifest.access.keys.items():
+        if key.key is not None:
+            yield GivenKey(name=name, key=key.key.reveal(), tenant=key.tenant, role=key.role, endpoints=key.endpoints)
 
 
 def limits(manifest: Manifest) -> Limits:

@@ -70,9 +70,9 @@ class Publisher:
         async with self._turn:
             self.behind = True
             published = await self._changes()
+            base = await self._refine(self.base())
             known = await self._keys.known(now=self._clock.now())
             self.live, self.count = known.live, known.count
-            base = await self._refine(self.base())
             serial = await self._next_serial(max(base.serial, self.serial or self._serial_of_before()))
             snapshot = msgspec.structs.replace(
                 base, serial=serial, keys=known.live, key_table=known.table, keys_gone=known.gone

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 
 from pydantic import ValidationError
@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from modelwright.app.document.finding import Finding, as_fault, in_file_order
 from modelwright.app.document.tree import Merge, Node, Path, as_mapping, dotted, merged, plain, without
 from modelwright.app.manifest import later
-from modelwright.app.manifest.files import FileFacts, look
+from modelwright.app.manifest.files import FileFacts, folder_problem, look
 from modelwright.app.manifest.resolve import Resolved, Resolver
 from modelwright.app.manifest.rules.case import Case, Kind
 from modelwright.app.manifest.rules.every import findings, warnings
@@ -57,11 +57,17 @@ class Examination:
         self._kinds = kinds
 
     def run(
-        self, environment: str, settings: Settings | None, *, here: Mapping[str, FilePath] | None = None
+        self,
+        environment: str,
+        settings: Settings | None,
+        *,
+        here: Mapping[str, FilePath] | None = None,
+        deploying: bool | None = None,
     ) -> Examined:
         """Without settings, values that come from outside are not looked up and count as right.
 
-        `here` says where models' sources were found that lie elsewhere; others are not looked at.
+        `here` says where models' sources were found that lie elsewhere; others are not looked at. `deploying`: on a
+        target, not by `modelwright up` here; None: if the environment has a target.
         """
         faults = list(self._overlay_faults())
         tree, notes = self._overlaid(environment)
@@ -73,7 +79,10 @@ class Examination:
         for path, remedy in list(later.refused_keys(tree)):
             faults.append(self._fault(Finding(path, f"`{path[-1]}` {_UNAVAILABLE}", remedy, on_key=True), tree))
             tree = without(tree, path)
-        resolved = Resolver(tree, path=self._shown, settings=settings, base=self._base).run()
+        if deploying is None:
+            target = tree.at(("target",))
+            deploying = target is not None and bool(target.value)
+        resolved = Resolver(tree, path=self._shown, settings=settings, base=self._base, deploying=deploying).run()
         faults.extend(resolved.faults)
         manifest, found = _validated(resolved)
         faults.extend(self._fault(finding, tree) for finding in found)
@@ -81,6 +90,7 @@ class Examination:
             return Examined(case=None, resolved=resolved, faults=in_file_order(faults))
         machine = look_at_machine(gpus=any_gpu(manifest.models)) if settings is not None else None
         case = self._case(manifest, environment=environment, resolved=resolved, here=here or {}, machine=machine)
+        case = replace(case, deploying=deploying)
         told = {finding.path for finding in found if finding.path}
         meant = {(finding.path[:-1], f"`{finding.nearest}` is missing") for finding in found if finding.on_key}
         ruled = (finding for finding in findings(case) if (finding.path, finding.problem) not in meant)
@@ -141,7 +151,12 @@ class Examination:
             off=frozenset(resolved.off),
             declared={
                 section: frozenset(as_mapping(resolved.tree.at((section,))))
-                for section in ("models", "providers", "prompts", "endpoints")
+                for section in ("models", "providers", "prompts", "endpoints", "apps", "services", "targets")
+            },
+            builds={
+                name: problem
+                for name, app in manifest.apps.items()
+                if app.build and (problem := folder_problem(self._base / app.build))
             },
             machine=machine,
         )

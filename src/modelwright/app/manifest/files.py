@@ -46,6 +46,18 @@ def look(source: Path | None, check: Path | None, labels: Path | None = None) ->
     )
 
 
+def folder_problem(path: Path) -> str:
+    """What is wrong with a folder with somebody's project; empty: nothing."""
+    try:
+        return "" if any(path.iterdir()) else "is an empty folder"
+    except FileNotFoundError:
+        return "does not exist"
+    except NotADirectoryError:
+        return "is no folder"
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+
+
 def _unreadable(path: Path) -> str:
     try:
         if path.is_dir():

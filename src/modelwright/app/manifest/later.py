@@ -21,11 +21,6 @@ _ENDPOINT = ("endpoints", ANYTHING)
 _MODEL = ("models", ANYTHING)
 
 LATER: tuple[Later, ...] = (
-    Later(("apps",), "remove it and start your programs yourself"),
-    Later(("services",), "remove it and start databases yourself"),
-    Later(("routes",), "remove it and put a reverse proxy in front"),
-    Later(("targets",), "remove it; `modelwright up` runs on this machine"),
-    Later(("target",), "remove it; `modelwright up` runs on this machine"),
     Later(("alerts",), "remove it and alert on /metrics"),
     Later(("notify",), "remove it and alert on /metrics"),
     Later(("backup",), "remove it and copy the state directory while Modelwright is stopped"),

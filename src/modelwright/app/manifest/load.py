@@ -16,7 +16,7 @@ from modelwright.app.document.finding import in_file_order
 from modelwright.app.document.parse import DocumentError, parse, read_bytes, read_text
 from modelwright.app.document.tree import Node
 from modelwright.app.manifest.examine import Examination, Examined
-from modelwright.app.manifest.resolve import Awaited, off_reason
+from modelwright.app.manifest.resolve import ELSEWHERE, Awaited, off_reason
 from modelwright.app.manifest.rules.case import Case, Kind
 from modelwright.app.manifest.rules.operations import operations
 from modelwright.app.manifest.schema import Manifest
@@ -112,29 +112,34 @@ class Report:
 
 
 def load_manifest(
-    path: str | Path, *, environment: str | None = None, env: Mapping[str, str] | None = None
+    path: str | Path,
+    *,
+    environment: str | None = None,
+    env: Mapping[str, str] | None = None,
+    deploying: bool = False,
 ) -> LoadedManifest:
     """Read, overlay, resolve and check a manifest.
 
     `environment` comes before MODELWRIGHT_ENV, and that before development; `env` replaces the process's variables.
+    `deploying`: for a target, with all that runs there; otherwise only what `modelwright up` runs is looked up.
     Raises ManifestError with all faults in file order, or StartError for an unknown environment.
     """
     variables = process_environment() if env is None else env
     name = chosen_environment(environment, variables)
     reading = _Reading(Path(path), shown=str(path))
     settings = reading.settings(name, variables)
-    examined = reading.examination.run(name, settings)
-    return _settled(reading, examined, settings=settings)
+    examined = reading.examination.run(name, settings, deploying=deploying)
+    return _settled(reading, examined, settings=settings, deploying=deploying)
 
 
-def _settled(reading: _Reading, examined: Examined, *, settings: Settings) -> LoadedManifest:
+def _settled(reading: _Reading, examined: Examined, *, settings: Settings, deploying: bool) -> LoadedManifest:
     faults = in_file_order([*reading.faults, *examined.faults])
     if faults or examined.case is None:
         raise ManifestError(faults)
 
     def complete(here: Mapping[str, Path]) -> LoadedManifest:
-        again = reading.examination.run(settings.environment, settings, here=here)
-        return _settled(reading, again, settings=settings)
+        again = reading.examination.run(settings.environment, settings, here=here, deploying=deploying)
+        return _settled(reading, again, settings=settings, deploying=deploying)
 
     return replace(_loaded(reading, examined.case, examined, settings=settings), complete=complete)
 
@@ -146,7 +151,7 @@ def database_of(path: str | Path, *, environment: str, env: Mapping[str, str] | 
     """
     reading = _Reading(Path(path), shown=str(path))
     settings = reading.settings(environment, process_environment() if env is None else env)
-    examined = reading.examination.run(environment, settings)
+    examined = reading.examination.run(environment, settings, deploying=False)
     place = ".".join(DATABASE)
     faults = tuple(fault for fault in examined.faults if fault.key == place)
     if examined.case is None or faults:
@@ -162,7 +167,7 @@ def artifacts_of(
     variables = process_environment() if env is None else env
     name = chosen_environment(environment, variables)
     reading = _Reading(Path(path), shown=str(path))
-    examined = reading.examination.run(name, reading.settings(name, variables))
+    examined = reading.examination.run(name, reading.settings(name, variables), deploying=False)
     faults = tuple(fault for fault in examined.faults if fault.key.startswith(ARTIFACTS))
     if examined.case is None or faults:
         raise ManifestError(faults or in_file_order([*reading.faults, *examined.faults]))
@@ -311,7 +316,8 @@ def _credentials_of_libraries(manifest: Manifest) -> tuple[str, ...]:
 
 
 def _digest(manifest: Manifest) -> str:
-    content = manifest.model_dump(mode="json", by_alias=True)
+    """Of what runs here; what a target alone runs is no part of it."""
+    content = manifest.model_dump(mode="json", by_alias=True, exclude={*ELSEWHERE, "target"})
     for name, provider in manifest.providers.items():
         content["providers"][name]["keys"] = [key.shown for key in provider.keys]
     for name, model in manifest.models.items():

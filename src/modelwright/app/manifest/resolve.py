@@ -8,7 +8,16 @@ from pathlib import Path as FilePath
 
 from modelwright.app.document.tree import Node, Path, Scalar, as_mapping, dotted, mapped
 from modelwright.app.manifest.shape import typed
-from modelwright.app.settings.references import BadReferenceError, Reference, escaped, fill, split_text, store_of
+from modelwright.app.settings.references import (
+    ON_TARGET,
+    BadReferenceError,
+    Reference,
+    escaped,
+    fill,
+    references,
+    split_text,
+    store_of,
+)
 from modelwright.app.settings.settings import Settings
 from modelwright.core.errors.starting import StartError
 from modelwright.core.errors.tree import Fault
@@ -18,6 +27,10 @@ MAX_FILE = 64 << 10
 """Bytes of a file that stands for one value."""
 _VARIABLE = 5
 """Steps to models.NAME.engine.env.VARIABLE."""
+_OF_APP = 4
+"""Steps to apps.NAME.env.VARIABLE."""
+ELSEWHERE = frozenset({"apps", "services", "routes", "targets"})
+"""Sections of what runs on a target alone."""
 _FILE_WORD = "the file "
 _STORES = "secrets"
 _OPTIONAL = {"providers": "provider", _STORES: "store"}
@@ -64,12 +77,18 @@ class Resolved:
 class Resolver:
     """Resolves one file for one environment."""
 
-    def __init__(self, tree: Node, *, path: str, settings: Settings | None, base: FilePath) -> None:
-        """Without settings nothing is looked up: values that come from outside stay unknown."""
+    def __init__(
+        self, tree: Node, *, path: str, settings: Settings | None, base: FilePath, deploying: bool = False
+    ) -> None:
+        """Without settings nothing is looked up: values that come from outside stay unknown. Those of what runs on a
+        target alone are looked up when it is deployed, and otherwise stay unknown, too.
+        """
         self._tree = tree
         self._path = path
+        self._all = settings
         self._settings = settings
         self._base = base
+        self._deploying = deploying
         self._result = Resolved(tree)
         self._not_here: list[tuple[Path, Node, Reference]] = []
         """Secrets that are neither in the environment nor in files."""
@@ -77,6 +96,7 @@ class Resolver:
     def run(self) -> Resolved:
         """The tree without references, and what is wrong with them."""
         self._result.tree = mapped(self._tree, self._leaf)
+        self._settings = self._all
         for path, node, reference in self._not_here:
             self._from_stores(path, node, reference=reference)
         return self._result
@@ -95,6 +115,7 @@ class Resolver:
         if not found:
             return text if is_key(path) else fill(text, str)
         self._result.masked.add(path)
+        self._settings = None if path[0] in ELSEWHERE and not self._deploying else self._all
         if is_key(path):
             return self._key(path, node, text=text, found=found)
         return self._value(path, node, pieces=pieces)
@@ -105,6 +126,8 @@ class Resolver:
             if isinstance(piece, str):
                 values.append(piece)
                 continue
+            if piece.kind in ON_TARGET:
+                return self._only_on_target(path, node, reference=piece)
             if piece.kind == "secret":
                 places = "a provider's key, a variable of a model's `engine.env`, `store.database` or `store.redis`"
                 problem = f"`{piece}` cannot stand here; a secret may be {places}"
@@ -121,9 +144,16 @@ class Resolver:
         return typed(values[0], path) if len(pieces) == 1 else "".join(values)
 
     def _key(self, path: Path, node: Node, *, text: str, found: list[Reference]) -> Scalar:
-        """Secrets stay references; their existence is all that is asked."""
+        """Secrets stay references; their existence is all that is asked. So do those to what a target has."""
         for reference in found:
-            if reference.kind == "secret":
+            if reference.kind in ON_TARGET and not _is_of_app(path):
+                elsewhere = self._address(path, node, reference=reference)
+                if elsewhere is None:
+                    return None
+                text = text.replace(str(reference), elsewhere)
+            elif reference.kind in ON_TARGET:
+                continue
+            elif reference.kind == "secret":
                 self._secret(path, node, reference=reference)
             elif self._settings is not None:
                 value = self._look_up(path, node, reference=reference)
@@ -132,13 +162,45 @@ class Resolver:
                 text = text.replace(str(reference), escaped(value))
         return text
 
+    def _address(self, path: Path, node: Node, *, reference: Reference) -> str | None:
+        """For `store`: on a target the reference stays; here a service is known when it runs elsewhere."""
+        if reference.kind != "service" or path[0] != "store":
+            return self._only_on_target(path, node, reference=reference)
+        service, _, part = reference.name.partition(".")
+        url = self._tree.at(("services", service, "url"))
+        if part == "url" and url is not None and isinstance(url.value, str):
+            return self._elsewhere(path, url, text=url.value)
+        if self._deploying or self._settings is None:
+            return str(reference)
+        problem = f"`{reference}` is there on a target alone; here no service is run"
+        remedy = "deploy it with `modelwright deploy`, or name another address for this environment"
+        return self._blame(path, node, problem=problem, remedy=remedy)
+
+    def _elsewhere(self, path: Path, node: Node, *, text: str) -> str | None:
+        """The address of a service that runs elsewhere; what is wrong with it is told at its own place."""
+        try:
+            found = [*references(text)]
+        except BadReferenceError:
+            return None
+        if any(reference.kind in ON_TARGET for reference in found):
+            return None
+        address = self._key(path, node, text=text, found=found)
+        return address if isinstance(address, str) else None
+
+    def _only_on_target(self, path: Path, node: Node, *, reference: Reference) -> None:
+        places = "a variable of an app" + (", `store.database` or `store.redis`" if reference.kind == "service" else "")
+        problem = f"`{reference}` cannot stand here; it may be in {places}"
+        self._blame(path, node, problem=problem, remedy="write the value itself, or `${env:NAME}`")
+
     def _secret(self, path: Path, node: Node, *, reference: Reference) -> None:
-        if reference.name not in self._result.secrets:
-            self._result.secrets.append(reference.name)
         store = store_of(reference.name)[0]
         if store and store not in self._stores:
             self._no_store(path, node, store)
             return
+        if path[0] in ELSEWHERE and not self._deploying:
+            return
+        if reference.name not in self._result.secrets:
+            self._result.secrets.append(reference.name)
         if self._settings is None:
             return
         try:
@@ -238,14 +300,22 @@ class Resolver:
 
 
 def is_key(path: Path) -> bool:
-    """Whether a secret may stand here: a provider's API key, a store's address, what webhooks are signed with, or a
-    variable of a model's process.
+    """Whether a secret may stand here: a provider's API key, a store's address, what webhooks are signed with, a
+    variable of a model's process or of an app, an API key of ours, the address of a service, a certificate's key.
     """
     if path in {("store", "database"), ("store", "redis")} or path[:3] == ("tasks", "webhook", "secrets"):
+        return True
+    if (path[:2], path[3:]) == (("access", "keys"), ("key",)):
+        return True
+    if _is_of_app(path) or (path[0], *path[2:]) in {("services", "url"), ("routes", "tls", "key")}:
         return True
     if path[0] == "models":
         return len(path) == _VARIABLE and path[2:4] == ("engine", "env")
     return len(path) == 4 and (path[0], path[2]) == ("providers", "keys")
+
+
+def _is_of_app(path: Path) -> bool:
+    return len(path) == _OF_APP and (path[0], path[2]) == ("apps", "env")
 
 
 def off_reason(lacks: list[str]) -> str:

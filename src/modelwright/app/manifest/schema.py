@@ -10,6 +10,10 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from modelwright.app.deploying.sections.apps import AppSection
+from modelwright.app.deploying.sections.routes import RouteSection
+from modelwright.app.deploying.sections.services import ServiceSection
+from modelwright.app.deploying.sections.targets import TargetSection
 from modelwright.app.manifest.sections.access import AccessSection
 from modelwright.app.manifest.sections.endpoints import EndpointSection
 from modelwright.app.manifest.sections.installation import GatewaySection, ObserveSection, StoreSection
@@ -50,6 +54,22 @@ class Manifest(Section):
     store: StoreSection = Field(default_factory=StoreSection, description="Where state is kept.")
     build: BuildSection = Field(default_factory=BuildSection, description="How images are made.")
     observe: ObserveSection = Field(default_factory=ObserveSection, description="What is told about calls.")
+    apps: dict[Name, AppSection] = Field(
+        default_factory=dict, description="Programs of yours, by name; a deploy runs them on the target."
+    )
+    services: dict[Name, ServiceSection] = Field(
+        default_factory=dict,
+        description="postgres and redis: kept on the target beside the programs.",
+    )
+    routes: dict[Name, RouteSection] = Field(
+        default_factory=dict, description="Ways in through the edge of the target, by name."
+    )
+    targets: dict[Name, TargetSection] = Field(
+        default_factory=dict, description="Places where a deploy runs things, by name; `modelwright up` needs none."
+    )
+    target: Name | Literal[""] = Field(
+        default="", description="The place that this environment is deployed to; best set under `environments`."
+    )
     environments: dict[Literal["development", "test", "production"], dict[str, Any]] = Field(
         default_factory=dict,
         description="Overlays chosen by --env: maps merge, lists replace, null deletes.",

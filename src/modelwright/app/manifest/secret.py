@@ -27,7 +27,7 @@ class Secret:
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the secrets that it refers to."""
-        return tuple(reference.name for reference in references(self._text) if reference.kind == "secret")
+        return tuple(reference.name for reference in self.references if reference.kind == "secret")
 
     @property
     def shown(self) -> str:
@@ -37,8 +37,13 @@ class Secret:
 
     @property
     def is_literal(self) -> bool:
-        """Whether the key itself stands in the file."""
-        return not self.names
+        """Whether the key itself stands in the file, or is copied into it."""
+        return all(reference.kind in {"env", "file"} for reference in self.references)
+
+    @property
+    def references(self) -> tuple[Reference, ...]:
+        """What it is made of, beside plain text, in order."""
+        return references(self._text)
 
     def __repr__(self) -> str:
         return MASK

@@ -1,4 +1,4 @@
-"""The grammar of `${env:NAME}`, `${file:path}` and `${secret:NAME}` in values; it looks nothing up."""
+"""The grammar of `${env:NAME}`, `${secret:NAME}` and the other references in values; it looks nothing up."""
 
 from __future__ import annotations
 
@@ -6,12 +6,17 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-KINDS = ("env", "file", "secret")
+KINDS = ("env", "file", "secret", "service", "gateway", "key")
+ON_TARGET = frozenset({"service", "gateway", "key"})
+"""What is known on a target alone: a service's address, the gateway's, a key that is made for an app."""
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}", re.ASCII)
 """Names of variables and secrets: no path can be one."""
 _PIECE = r"[A-Za-z0-9_][A-Za-z0-9_.@+=-]{0,127}"
 _STORED = re.compile(rf"([a-z0-9](?:[-a-z0-9]{{0,61}}[a-z0-9])?)/{_PIECE}(?:/{_PIECE}){{0,7}}(?:#{_PIECE})?", re.ASCII)
 """A secret of one store: `store/name`, or `store/name#field`."""
+_PART = re.compile(r"[a-z][a-z0-9-]{0,62}\.[a-z]+", re.ASCII)
+_GATEWAY = re.compile(r"url|host|port", re.ASCII)
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
 PATTERN = r"\$\{(env|file|secret):[^}]+\}"
 """For editors: a text that holds a reference."""
 _TOKEN = re.compile(r"\$\$\{|\$\{(?P<inside>[^}]*)(?P<end>\}?)")
@@ -21,9 +26,11 @@ class Reference(NamedTuple):
     """One `${kind:name}`."""
 
     kind: str
-    """env | file | secret."""
+    """env | file | secret | service | gateway | key."""
     name: str
-    """Of a secret: `NAME`, wherever it may be; `store/name` or `store/name#field`, in that store alone."""
+    """Of a secret: `NAME`, wherever it may be; `store/name` or `store/name#field`, in that store alone. Of a service:
+    `postgres.url`; of the gateway: `url`, `host` or `port`; of a key: its name.
+    """
 
     def __str__(self) -> str:
         return f"${{{self.kind}:{self.name}}}"
@@ -93,12 +100,12 @@ def _reference(match: re.Match[str]) -> Reference:
     if kind not in KINDS:
         raise BadReferenceError(
             f"`${{{inside}}}` is not a reference that this version knows",
-            remedy="write `${env:NAME}`, `${file:path}` or `${secret:NAME}`, or `$${` for a plain `${`",
+            remedy="write `${env:NAME}`, `${file:path}` or `${secret:NAME}`, or `$${` for a plain `${`; in variables "
+            "of apps also `${service:NAME.url}`, `${gateway:url}` or `${key:NAME}`",
         )
     if not _fits(kind, name):
-        raise BadReferenceError(
-            f"{name!r} cannot be the {'path' if kind == 'file' else 'name'} in a `${{{kind}:…}}`", remedy=_NAMES[kind]
-        )
+        word = "path" if kind == "file" else "name"
+        raise BadReferenceError(f"{name!r} cannot be the {word} in a `${{{kind}:…}}`", remedy=_NAMES[kind])
     return Reference(kind, name)
 
 
@@ -106,10 +113,16 @@ _NAMES = {
     "env": "a name holds letters, digits and underscores",
     "file": "name a file",
     "secret": "a name holds letters, digits and underscores; one of a store is `store/name` or `store/name#field`",
+    "service": "write a service and what of it, such as `postgres.url`",
+    "gateway": "write `url`, `host` or `port`",
+    "key": "a name holds 1 to 63 lower-case letters, digits and hyphens",
 }
+_FORMS = {"service": _PART, "gateway": _GATEWAY, "key": _LABEL}
 
 
 def _fits(kind: str, name: str) -> bool:
     if kind == "file":
         return bool(name.strip())
+    if kind in _FORMS:
+        return _FORMS[kind].fullmatch(name) is not None
     return NAME.fullmatch(name) is not None or (kind == "secret" and _STORED.fullmatch(name) is not None)

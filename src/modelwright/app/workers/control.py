@@ -26,6 +26,7 @@ from modelwright.app.admin.door import AdminDoor, Asgi
 from modelwright.app.admin.publish import Publisher
 from modelwright.app.admin.store import Store, open_store
 from modelwright.app.issuers.watch import IssuerWatch
+from modelwright.app.keys.given import GivenKeys
 from modelwright.app.keys.set import KeySet
 from modelwright.app.lifecycle import start_worker
 from modelwright.app.parts import Notice, PartSpec
@@ -97,7 +98,8 @@ class ControlWorker:
             clock=self._clock,
             emit=self._emit,
         )
-        run = self._run = _Run(store, self._spec, clock=self._clock, tls=self._tls, tasks=tasks)
+        given = GivenKeys(store.keys, pepper=self._pepper, resolve=self._secrets.resolve, clock=self._clock)
+        run = self._run = _Run(store, self._spec, clock=self._clock, tls=self._tls, tasks=tasks, given=given)
         await run.publisher.publish()
         run.begin()
         self._door.tasks = tasks.door
@@ -159,8 +161,10 @@ class _Run:
         clock: SystemClock,
         tls: Callable[[], ssl.SSLContext],
         tasks: Tasks,
+        given: GivenKeys,
     ) -> None:
         self.store = store
+        self._given = given
         self._runtime = Path(spec.runtime)
         self.tasks = tasks
         self._pool = Pool(tls=tls)
@@ -199,9 +203,11 @@ class _Run:
             self._salt = await self.store.hosts.agree("split_salt", base.split_salt)
         self.tasks.rule(base.tasks)
         await self._hold(base.release)
+        await self._given.take_in(base.given_keys)
         weighed = await self._with_prompts(with_weights(base, await self.weights.all()))
         return msgspec.structs.replace(
             weighed,
+            given_keys=(),
             split_salt=self._salt or base.split_salt,
             limits=await with_ids(base.limits, self.store.keys, now=self._clock.now()),
             issuers=self.issuers.filled(weighed.issuers),

@@ -215,6 +215,17 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     """Those that it may call; empty: all."""
 
 
+class GivenKey(msgspec.Struct, frozen=True, kw_only=True):
+    """An API key that the manifest gives."""
+
+    name: str
+    key: str
+    """Reference to its text."""
+    tenant: str = "default"
+    role: str = "client"
+    endpoints: tuple[str, ...] = ()
+
+
 class Limit(msgspec.Struct, frozen=True, kw_only=True):
     """How much one tenant, key, user, client address or endpoint may use."""
 
@@ -346,6 +357,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """Path of the file that holds the others, as core/wire/key_table.py has it; empty: there are no others."""
     keys_gone: tuple[str, ...] = ()
     """Digests of keys in the table that are revoked since."""
+    given_keys: tuple[GivenKey, ...] = ()
+    """Those that control is to know; only in the base."""
     limits: Limits = Limits()
     issuers: tuple[Issuer, ...] = ()
     tasks: TaskRules | None = None

@@ -1,6 +1,6 @@
 """Where an instance finds what it was given: agreed on by descriptions, images and targets."""
 
-SITE = "/srv/site"
+SITE = "/srv/modelwright"
 """Folder of the gateway's manifest and of the files that it names; its user may write there: the state lies below."""
 MANIFEST = f"{SITE}/modelwright.yaml"
 WEIGHTS = "/srv/weights"

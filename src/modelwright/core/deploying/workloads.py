@@ -15,6 +15,7 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
     """What proves that an instance is ready: an HTTP request, with the answer that it has to give."""
 
     path: str
+    """Empty: that it takes a connection is enough."""
     method: str = "GET"
     body: str = ""
     """Of a real inference."""
@@ -42,6 +43,8 @@ class Mount(msgspec.Struct, frozen=True, kw_only=True):
     secret: bool = False
     """Readable by its user alone, and nowhere shown."""
     writable: bool = False
+    size: int = 0
+    """Bytes that a volume of data should have room for; 0: not known."""
 
 
 class Workload(msgspec.Struct, frozen=True, kw_only=True):

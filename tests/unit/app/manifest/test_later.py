@@ -47,7 +47,8 @@ observe: {log: {format: json}, content: none, otlp: none, sentry: none}
 alerts: {success_rate: {below: 95%, for: 5m}}
 notify: {ops: {webhook: "${secret:HOOK}"}}
 apps:
-  api: {build: ./backend, env: {DATABASE_URL: "${service:postgres.url}", LLM_URL: "${gateway:url}"}}
+  api: {image: "api:1", port: 8080, env: {DATABASE_URL: "${service:postgres.url}", LLM_URL: "${gateway:url}"}}
+  web: {build: ./prompts, port: 80}
 services: {postgres: {version: 16}, redis: {}}
 routes: {kb: {host: kb.example.com, paths: {/: web}}}
 backup: {every: 1d, keep: 14, to: "s3://bucket/path"}
@@ -89,7 +90,7 @@ def test_none_of_them_is_in_the_schema(path: Path) -> None:
 
 def test_the_whole_design_is_understood(write: Write) -> None:
     faults = check_manifest(write(DESIGN), env={}).faults
-    assert len(faults) > 10
+    assert len(faults) > 5
     understood = ("is not available in this version", "`${secret:DATABASE_URL}` is missing", "`${secret:R}` is missing")
     assert not [fault for fault in faults if not any(words in fault.problem for words in understood)]
 

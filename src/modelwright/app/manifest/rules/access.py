@@ -13,6 +13,9 @@ from modelwright.app.manifest.rules.providers import url_problem
 from modelwright.core.addresses import is_sealed
 from modelwright.core.identity import ALL
 
+_FREE = "development"
+"""Where a key may stand in the file."""
+
 
 def _issuers(case: Case) -> Iterator[Finding]:
     first: dict[str, str] = {}
@@ -53,8 +56,32 @@ def _pointless(case: Case) -> Iterator[Finding]:
         yield Finding(("access", "oidc"), problem, "remove it, or write `auth: required`")
 
 
+def _keys(case: Case) -> Iterator[Finding]:
+    known = {*case.names("endpoints"), *served_alone(case.manifest)}
+    for name, key in case.manifest.access.keys.items():
+        here: Path = ("access", "keys", name)
+        place = (*here, "key")
+        if key.key is None and place not in case.unknown and name not in _asked_for(case):
+            remedy = f'write `key: "${{secret:NAME}}"`, or `${{key:{name}}}` in a variable of an app'
+            yield Finding(here, "has no `key`, and no app refers to it", remedy, on_key=True)
+        if key.key is not None and key.key.is_literal and place not in case.unknown and case.environment != _FREE:
+            problem = "an API key stands in the file or is copied into it"
+            yield Finding(place, problem, "put it into the environment and write `${secret:NAME}`")
+        if key.endpoints and key.role == "admin":
+            yield Finding((*here, "endpoints"), "a key with the role admin calls none", "remove them", on_key=True)
+        for index, endpoint in enumerate(key.endpoints):
+            if endpoint not in known:
+                yield unknown_name((*here, "endpoints", index), endpoint, section="endpoints", known=known)
+
+
+def _asked_for(case: Case) -> set[str]:
+    values = (value for app in case.manifest.apps.values() for value in app.env.values())
+    return {one.name for value in values for one in value.references if one.kind == "key"}
+
+
 RULES: Rules = (
     _issuers,
     _scopes,
     _pointless,
+    _keys,
 )

@@ -44,7 +44,11 @@ class Case:
     off: Collection[str] = ()
     """Optional providers that are off."""
     declared: Mapping[str, Collection[str]] = field(default_factory=dict)
-    """Names under models, providers, prompts and endpoints, those with faults of their own included."""
+    """Names under models, apps and other sections of that kind, those with faults of their own included."""
+    builds: Mapping[str, str] = field(default_factory=dict)
+    """By app: what is wrong with the folder that its image is built from."""
+    deploying: bool = False
+    """It is to be deployed: then more has to be there than for `modelwright up`."""
     machine: Machine | None = None
     """What there is here; None where it is another machine's matter."""
 

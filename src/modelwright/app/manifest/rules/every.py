@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from modelwright.app.deploying.rules import every as deploying
 from modelwright.app.document.finding import Finding
 from modelwright.app.external import rules as external
 from modelwright.app.manifest.rules import (
@@ -47,6 +48,7 @@ RULES: Rules = (
     *access.RULES,
     *tasks.RULES,
     *packaging.RULES,
+    *deploying.RULES,
 )
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from modelwright.app.manifest.secret import Secret
 from modelwright.app.manifest.sections.limits import CountingSection, LimitsSection
 from modelwright.app.manifest.sections.section import Duration, Name, Section
 
@@ -39,6 +40,21 @@ class OidcSection(Section):
     admin: str = Field(default="", description="The scope that opens the admin door; by default none does.")
 
 
+class KeySection(Section):
+    """An API key that is there from the start."""
+
+    key: Secret | None = Field(
+        default=None,
+        description="The key itself, as ${secret:NAME} that holds mw-, 8 letters or digits, - and at least 24 more; "
+        "left out, a deploy makes one for the apps that refer to it as ${key:NAME}. Never shown.",
+    )
+    tenant: Name = Field(default="default", description="Whose calls these are.")
+    role: Literal["client", "admin"] = Field(default="client", description="admin opens the admin door.")
+    endpoints: tuple[Name, ...] = Field(
+        default=(), strict=False, description="Endpoints that it may call; by default all."
+    )
+
+
 class AccessSection(Section):
     """Who may call."""
 
@@ -50,4 +66,9 @@ class AccessSection(Section):
         description="How much each tenant, key, user, address and endpoint may use; a call must pass all limits.",
     )
     counting: CountingSection = Field(default_factory=CountingSection, description="How limits are counted.")
+    keys: dict[Name, KeySection] = Field(
+        default_factory=dict,
+        description="API keys that are there from the start, by name, beside those that are made later; "
+        "one that is removed here lives on until it is revoked.",
+    )
     oidc: dict[Name, OidcSection] = Field(default_factory=dict, description="Issuers of tokens, by name.")

@@ -1,0 +1,1 @@
+"""From a manifest to the description of what a target is to run."""

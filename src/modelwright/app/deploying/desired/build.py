@@ -1,0 +1,73 @@
+"""From a manifest that was read to the description of all that a target is to run: the same on every machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from modelwright.app.deploying.desired.apps import app_workload
+from modelwright.app.deploying.desired.contents import Brought
+from modelwright.app.deploying.desired.gateway import gateway_workload
+from modelwright.app.deploying.desired.prepare import Prepared
+from modelwright.app.deploying.desired.routes import edge_workload, routes_of
+from modelwright.app.deploying.desired.services import service_workload
+from modelwright.app.deploying.desired.site import Site
+from modelwright.app.deploying.desired.values import GATEWAY, Values
+from modelwright.core.deploying.workloads import Desired, Workload
+from modelwright.core.errors.deploying import DeployError
+from modelwright.core.prompting.variables import label
+
+
+def desired(prepared: Prepared, *, images: Mapping[str, str], salt: str) -> tuple[Desired, Brought]:
+    """What should run, and what goes there with it.
+
+    `images` are those that were built, by workload; `salt` is the target's own. Raises DeployError for an image that
+    is missing, OSError for a file that is gone by now.
+    """
+    loaded = prepared.loaded
+    manifest, target = loaded.manifest, prepared.target
+    brought = Brought(salt)
+    values = Values(salt, services=manifest.services, secret=prepared.secret)
+    site = Site(loaded, prepared.located, values=values, brought=brought)
+    pepper = prepared.pepper or values.password("pepper")
+    workloads = [
+        gateway_workload(loaded, site, image=_image(GATEWAY, images), values=values, brought=brought, pepper=pepper),
+        *(
+            app_workload(name, app, image=app.image or _image(name, images), values=values, brought=brought)
+            for name, app in manifest.apps.items()
+        ),
+        *(
+            service_workload(name, service, values=values, brought=brought)
+            for name, service in manifest.services.items()
+            if service.url is None
+        ),
+    ]
+    if manifest.routes:
+        workloads.append(edge_workload(loaded, target, values=values, brought=brought))
+    described = Desired(
+        project=manifest.name,
+        environment=loaded.environment,
+        workloads=_linked(workloads),
+        routes=routes_of(loaded),
+        edge=target.edge,
+        models={name: found.digest for name, found in sorted(prepared.located.items())},
+        prompts={label(prompt): prompt.digest for prompt in loaded.prompts},
+        keep=target.keep_releases,
+    )
+    return described, brought
+
+
+def _linked(workloads: list[Workload]) -> tuple[Workload, ...]:
+    """By name, and without those that it would wait for in vain, since they run elsewhere."""
+    names = {workload.name for workload in workloads}
+    linked = (
+        msgspec.structs.replace(one, after=tuple(name for name in one.after if name in names)) for one in workloads
+    )
+    return tuple(sorted(linked, key=lambda workload: workload.name))
+
+
+def _image(name: str, images: Mapping[str, str]) -> str:
+    if name not in images:
+        raise DeployError(f"there is no image for {name}", hint="build it: modelwright package", place=name)
+    return images[name]

@@ -1,0 +1,58 @@
+"""What must be true of targets, and of what is deployed to one: several of it may run side by side there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from modelwright.app.document.finding import Finding
+from modelwright.app.document.tree import Path
+from modelwright.app.manifest.rules.case import Case, Rules, unknown_name
+from modelwright.core.addresses import split_address
+
+
+def _target(case: Case) -> Iterator[Finding]:
+    target = case.manifest.target
+    if target and target not in case.names("targets"):
+        yield unknown_name(("target",), target, section="targets", known=case.names("targets"))
+
+
+def _hosts(case: Case) -> Iterator[Finding]:
+    """What would be accepted and ignored is refused."""
+    for name, target in case.manifest.targets.items():
+        here: Path = ("targets", name)
+        publish = target.publish
+        for key in {"host"} & target.model_fields_set if target.kind == "compose" else ():
+            problem = f"`{key}` is for hosts that we deploy to, and Compose is started by somebody else"
+            yield Finding((*here, key), problem, "remove it", on_key=True)
+        if not publish.http and not publish.https:
+            yield Finding((*here, "publish"), "leaves no way in", 'write such as `http: "0.0.0.0:80"`')
+        elif publish.http and publish.https and _port(publish.http) == _port(publish.https):
+            yield Finding((*here, "publish", "https"), "is the port of `http`, too", "choose another one")
+
+
+def _port(address: str) -> int:
+    return split_address(address)[1]
+
+
+def _deployed(case: Case) -> Iterator[Finding]:
+    """Releases run side by side, behind an edge: what is right for one machine alone is not right there."""
+    manifest = case.manifest
+    if not case.deploying or manifest.target not in manifest.targets:
+        return
+    database: Path = ("store", "database")
+    if manifest.store.database is None and database not in case.unknown:
+        problem = "is a file, and on a target the gateway of the next release runs beside this one's"
+        remedy = f'write `store: {{database: "${{service:postgres.url}}"}}` under environments.{case.environment}'
+        own = "postgres" in manifest.services
+        yield Finding(database, problem, remedy if own else f"{remedy}, and `services: {{postgres: {{}}}}`")
+    if manifest.access.auth == "none":
+        problem = "`none` lets everybody call who reaches the target"
+        yield Finding(("access", "auth"), problem, "write `required`, or `optional`")
+    published = manifest.targets[manifest.target].publish
+    for name, route in manifest.routes.items():
+        if route.tls is not None and not published.https:
+            remedy = f'write `publish: {{https: "0.0.0.0:443"}}` under targets.{manifest.target}'
+            yield Finding(("routes", name, "tls"), f"the target {manifest.target} publishes no HTTPS", remedy)
+
+
+RULES: Rules = (_target, _hosts, _deployed)

@@ -1,0 +1,35 @@
+"""The manifest's section `targets`: where a deploy runs things."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from modelwright.app.manifest.sections.section import Address, Section
+
+
+class PublishSection(Section):
+    """Addresses of the host that lead to the edge."""
+
+    http: Address | Literal[""] = Field(default="0.0.0.0:80", description="Of plain HTTP.")
+    https: Address | Literal[""] = Field(default="0.0.0.0:443", description="Of HTTPS, where a route has `tls`.")
+
+
+class TargetSection(Section):
+    """A place where things run."""
+
+    kind: Literal["docker", "compose"] = Field(
+        description="docker: a host with Docker; compose: files for Docker Compose, which others start."
+    )
+    host: str = Field(
+        default="unix:///var/run/docker.sock",
+        pattern=r"^(unix:///\S+|ssh://\S+|tcp://\S+)$",
+        description="docker: its engine, as unix:///path, ssh://user@host or tcp://host:port.",
+    )
+    edge: Literal["haproxy", "nginx"] = Field(default="haproxy", description="What stands in front.")
+    edge_image: str = Field(default="", description="Another image of it, best by digest.")
+    publish: PublishSection = Field(
+        default_factory=PublishSection, description="Addresses of the host that lead to the edge."
+    )
+    keep_releases: int = Field(default=5, ge=1, le=100, description="Releases that a rollback can go to.")

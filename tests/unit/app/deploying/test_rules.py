@@ -1,0 +1,165 @@
+"""Faults of apps, services, routes and targets: all at once, each with its place and its remedy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from modelwright.app.manifest.load import check_manifest, load_manifest
+from modelwright.core.errors.tree import ManifestError
+
+TOP = "schema: 1\nname: kb\nproviders: {up: {kind: vllm, base_url: 'http://10.0.0.7'}}\n"
+ENDPOINT = "endpoints: {chat: {variants: {main: {provider: up, model: m}}}}\n"
+
+
+def faults(folder: Path, text: str) -> dict[str, tuple[str, str]]:
+    """(problem, remedy) by place."""
+    (folder / "backend").mkdir(exist_ok=True)
+    (folder / "backend" / "main.py").write_text("")
+    path = folder / "modelwright.yaml"
+    path.write_text(f"{TOP}{ENDPOINT}{text}")
+    found = check_manifest(path, env={}).faults
+    return {fault.key: (fault.problem, fault.remedy) for fault in found}
+
+
+CASES = [
+    ("apps: {api: {port: 1}}", "apps.api", "has neither `build` nor `image`", "write `build: ./api`"),
+    ("apps: {api: {build: ./backend, image: a}}", "apps.api.image", "stands beside `build`", "remove one"),
+    ("apps: {api: {build: ./bakend}}", "apps.api.build", "'./bakend' does not exist", "name the folder"),
+    ("apps: {gateway: {image: a}}", "apps.gateway", "is the name of a part of ours", "another name"),
+    ("apps: {api: {image: a, health: /up}}", "apps.api.health", "listens on no port", "write `port: …`"),
+    ("apps: {api: {image: a, command: 'a \"b'}}", "apps.api.command", "a quote that is not closed", "close it"),
+    (
+        "apps: {api: {image: a, env: {D: '${service:postgres.url}'}}}",
+        "apps.api.env.D",
+        "there is no 'postgres' under `services`",
+        "add `services: {postgres: {}}`",
+    ),
+    (
+        "services: {postgres: {}}\napps: {api: {image: a, env: {D: '${service:postgres.ulr}'}}}",
+        "apps.api.env.D",
+        "has no 'ulr'",
+        "did you mean `postgres.url`?",
+    ),
+    ("services: {postgers: {}}", "services.postgers", "is no service", "did you mean postgres?"),
+    ("services: {redis: {vector: true}}", "services.redis.vector", "is for postgres", "remove it"),
+    (
+        "services: {redis: {url: 'redis://u:hunter2@h'}}",
+        "services.redis.url",
+        "holds a password",
+        "write `${secret:REDIS_URL}`",
+    ),
+    ("services: {redis: {url: 'redis://h', size: 1Gi}}", "services.redis.size", "names one elsewhere", "remove"),
+    (
+        "apps: {web: {image: a, port: 80}}\nroutes: {main: {paths: {/: wbe}}}",
+        "routes.main.paths./",
+        "there is no 'wbe' under `apps`",
+        "did you mean web?",
+    ),
+    (
+        "apps: {web: {image: a}}\nroutes: {main: {paths: {/: web}}}",
+        "routes.main.paths./",
+        "leads to web, which listens on no port",
+        "write `port: …` under apps.web",
+    ),
+    (
+        "routes: {one: {paths: {/v1: gateway}}, two: {paths: {/v1/: gateway}}}",
+        "routes.two.paths./v1/",
+        "is a path of the route one at the same host, too",
+        "remove one of them",
+    ),
+    ("routes: {r: {tls: {}, paths: {/: gateway}}}", "routes.r.tls", "neither `acme` nor", "write one of them"),
+    (
+        "routes: {r: {tls: {acme: a@b.c}, paths: {/: gateway}}}",
+        "routes.r.tls.acme",
+        "needs the name of a host",
+        "write `host: …`",
+    ),
+    (
+        "routes: {r: {host: '*.b.c', tls: {acme: a@b.c}, paths: {/: gateway}}}",
+        "routes.r.host",
+        "is not given by HTTP",
+        "name one host",
+    ),
+    ("routes: {r: {affinity: {}, paths: {/: gateway}}}", "routes.r.affinity", "by one thing", "`cookie: NAME`"),
+    ("target: egde\ntargets: {edge: {kind: docker}}", "target", "there is no 'egde'", "did you mean edge?"),
+    (
+        "targets: {t: {kind: compose, host: 'unix:///x'}}",
+        "targets.t.host",
+        "Compose is started by somebody else",
+        "remove it",
+    ),
+    (
+        "targets: {t: {kind: docker, publish: {http: '0.0.0.0:80', https: '0.0.0.0:80'}}}",
+        "targets.t.publish.https",
+        "is the port of `http`, too",
+        "choose another",
+    ),
+    ("access: {keys: {api: {}}}", "access.keys.api", "has no `key`", "write `key:"),
+    (
+        "access: {keys: {api: {key: '${secret:K}', endpoints: [cht]}}}",
+        "access.keys.api.endpoints[0]",
+        "there is no 'cht'",
+        "did you mean chat?",
+    ),
+    ("gateway: {listen: '${gateway:url}'}", "gateway.listen", "cannot stand here", "write the value itself"),
+]
+"""(text, place, problem, remedy)."""
+
+
+@pytest.mark.parametrize(("text", "place", "problem", "remedy"), CASES)
+def test_a_fault_names_its_place_its_problem_and_a_remedy(
+    tmp_path: Path, text: str, place: str, problem: str, remedy: str
+) -> None:
+    found = faults(tmp_path, text)
+    assert place in found, found
+    assert problem in found[place][0]
+    assert remedy in found[place][1]
+    assert "hunter2" not in str(found)
+
+
+def test_what_is_right_has_no_fault(tmp_path: Path) -> None:
+    text = """\
+apps: {web: {build: ./backend, port: 80, env: {D: "${service:postgres.url}", K: "${key:web}"}}, work: {image: w}}
+services: {postgres: {vector: true}, redis: {url: "redis://cache.example.com:6379/0"}}
+routes: {main: {host: a.b.c, tls: {acme: a@b.c}, paths: {/: web, /v1: gateway}}}
+targets: {edge: {kind: docker}}
+store: {database: "${service:postgres.url}", redis: "${service:redis.url}"}
+target: edge
+"""
+    assert faults(tmp_path, text) == {}
+
+
+def test_on_a_target_a_database_that_is_a_file_is_refused_with_the_lines_to_write(tmp_path: Path) -> None:
+    text = "targets: {edge: {kind: docker}}\nenvironments: {production: {target: edge}}\n"
+    found = faults(tmp_path, text)
+    assert found["store.database"] == (
+        "is a file, and on a target the gateway of the next release runs beside this one's (in production)",
+        (
+            'write `store: {database: "${service:postgres.url}"}` under environments.production, '
+            "and `services: {postgres: {}}`"
+        ),
+    )
+    services = "services: {postgres: {}}\n"
+    assert list(faults(tmp_path, f"{text}{services}")) == ["store.database"]
+    right = text.replace("target: edge}", 'target: edge, store: {database: "${service:postgres.url}"}}')
+    assert faults(tmp_path, f"{right}{services}") == {}
+
+
+def test_up_runs_no_services_and_says_so(tmp_path: Path) -> None:
+    text = 'services: {postgres: {}}\nstore: {database: "${service:postgres.url}"}\n'
+    found = faults(tmp_path, text)["store.database"]
+    assert found[0].startswith("`${service:postgres.url}` is there on a target alone; here no service is run")
+    assert "modelwright deploy" in found[1]
+
+
+def test_up_takes_the_address_of_a_service_that_runs_elsewhere(tmp_path: Path) -> None:
+    text = 'services: {postgres: {url: "${secret:D}"}}\nstore: {database: "${service:postgres.url}"}\n'
+    (tmp_path / "modelwright.yaml").write_text(f"{TOP}{ENDPOINT}{text}")
+    loaded = load_manifest(tmp_path / "modelwright.yaml", env={"D": "postgresql://h/d"})
+    assert loaded.manifest.store.database is not None
+    assert loaded.manifest.store.database.reveal() == "${secret:D}"
+    assert loaded.secrets == ("D",)
+    with pytest.raises(ManifestError, match=r"store\.database"):
+        load_manifest(tmp_path / "modelwright.yaml", env={})
