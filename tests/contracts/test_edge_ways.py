@@ -62,7 +62,7 @@ async def test_a_client_stays_at_its_instance_until_that_gets_nothing_new(runnin
         await running.edge.configure(front(*old, affinity=affinity))
         await running.start()
 
-        async def who(headers: dict[str, str]) -> str:
+        async def who(headers: dict[str, Any]) -> str:
             async with talk(running.port) as client:
                 heard = await client.ask("/who", **headers)
                 if "set-cookie" in heard.headers:
@@ -70,7 +70,7 @@ async def test_a_client_stays_at_its_instance_until_that_gets_nothing_new(runnin
                     headers["cookie"] = heard.headers["set-cookie"].partition(";")[0]
                 return heard.json()["server"]
 
-        clients: list[dict[str, str]] = [
+        clients: list[dict[str, Any]] = [
             {} if affinity.startswith("cookie") else {"x-user": f"u{n}"} for n in range(12)
         ]
         first = [await who(client) for client in clients]
@@ -88,7 +88,11 @@ async def test_a_client_cannot_make_up_its_address(running: Running, *, trusted:
         await running.edge.configure(msgspec.structs.replace(told, trusted=networks))
         await running.start()
         async with talk(running.port) as client:
-            said = {"x-forwarded-for": "203.0.113.9", "x-forwarded-proto": "https", "forwarded": "for=203.0.113.9"}
+            said: dict[str, Any] = {
+                "x-forwarded-for": "203.0.113.9",
+                "x-forwarded-proto": "https",
+                "forwarded": "for=203.0.113.9",
+            }
             lines = (await client.ask("/", **said)).json()["lines"]
             heard = [line.partition(": ")[2] for line in lines if line.lower().startswith("x-forwarded-for")]
             assert ", ".join(heard) == ("203.0.113.9, 127.0.0.1" if trusted else "127.0.0.1")
@@ -144,7 +148,7 @@ async def test_a_websocket_is_a_stream(running: Running) -> None:
         await running.start()
         async with talk(running.port) as client:
             key = "dGhlIHNhbXBsZSBub25jZQ=="
-            asked = {"upgrade": "websocket", "connection": "Upgrade", "sec_websocket_version": "13"}
+            asked: dict[str, Any] = {"upgrade": "websocket", "connection": "Upgrade", "sec_websocket_version": "13"}
             head = await client.begin("/socket", **asked, sec_websocket_key=key)
             assert head.status == 101
             await running.edge.configure(front(old, new, shares={"r2": 100}))
