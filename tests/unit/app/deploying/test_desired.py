@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import tarfile
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
@@ -17,11 +16,12 @@ from modelwright.app.deploying.desired.contents import Brought
 from modelwright.app.deploying.desired.prepare import prepare
 from modelwright.app.manifest.load import load_manifest
 from modelwright.core.deploying.made import api_key, password, secret_digest
-from modelwright.core.deploying.places import MANIFEST, SITE, VARIABLES
-from modelwright.core.deploying.workloads import Desired, Mount, Workload, digest_of
+from modelwright.core.deploying.places import SITE, VARIABLES
+from modelwright.core.deploying.workloads import Mount, Workload, digest_of
 from modelwright.core.errors.deploying import DeployError, StepFailed
 from modelwright.core.errors.tree import ManifestError
 from tests.making.onnx_models import double
+from tests.making.placed_site import placed
 from tests.unit.app.deploying.site import IMAGES, SALT, SECRETS, described, workload, write
 from tests.unit.app.deploying.site import MANIFEST as FILE
 
@@ -37,11 +37,6 @@ def mount(of: Workload, path: str) -> Mount:
 
 async def content(brought: Brought, digest: str) -> bytes:
     return b"".join([piece async for piece in brought.read(digest)])
-
-
-async def manifest_of(found: Desired, brought: Brought) -> dict[str, Any]:
-    text = await content(brought, mount(workload(found, "gateway"), MANIFEST).digest)
-    return msgspec.json.decode(text)
 
 
 def test_everything_that_is_named_runs_and_waits_for_what_it_needs(file: Path) -> None:
@@ -145,30 +140,27 @@ def test_another_environment_has_passwords_of_its_own(file: Path, salt: str) -> 
     assert not digests & others
 
 
-async def test_the_gateway_has_a_manifest_of_its_own_that_can_be_loaded(file: Path, tmp_path: Path) -> None:
+def test_the_gateway_has_a_manifest_of_its_own_that_can_be_loaded(file: Path, tmp_path: Path) -> None:
     found, brought = described(file)
-    gateway, text = workload(found, "gateway"), await manifest_of(found, brought)
+    site = placed(found, brought, tmp_path / "inside")
+    text = msgspec.json.decode(site.manifest.read_bytes())
     assert text["gateway"]["listen"] == "0.0.0.0:8000"
     assert all(address.startswith("${secret:store_") for address in text["store"].values())
-    for one in gateway.mounts:
-        inside = tmp_path / "inside" / one.path.lstrip("/")
-        if one.volume:
-            inside.mkdir(parents=True)
-            with tarfile.open(fileobj=io.BytesIO(await content(brought, one.digest))) as archive:
-                archive.extractall(inside, filter="data")
-        else:
-            inside.parent.mkdir(parents=True, exist_ok=True)
-            inside.write_bytes(await content(brought, one.digest))
-    root = tmp_path / "inside"
-    own = root / MANIFEST.lstrip("/")
-    own.write_text(own.read_text().replace("/srv/weights", f"{root}/srv/weights"))
-    secrets = {path.name: path.read_text() for path in (root / "run" / "secrets").iterdir()}
-    loaded = load_manifest(own, environment="production", env=secrets)
+    loaded = load_manifest(site.manifest, environment="production", env=site.secrets)
     original = load_manifest(file, environment="production", deploying=True)
     assert loaded.engines == original.engines
     assert loaded.operations == original.operations
     assert [one.digest for one in loaded.prompts] == [one.digest for one in original.prompts]
-    assert (root / SITE.lstrip("/") / "greeting" / "greeter.py").is_file()
+    assert (site.root / SITE.lstrip("/") / "greeting" / "greeter.py").is_file()
+
+
+def test_a_provider_that_is_off_here_is_off_there_for_the_same_reason(tmp_path: Path) -> None:
+    pool = """  pool: {kind: openai, base_url: "${env:POOL_URL}", keys: ["${secret:TOKEN}"], optional: true}\n"""
+    path = write(tmp_path, FILE.replace("prompts:\n", f"{pool}prompts:\n"))
+    found, brought = described(path)
+    site = placed(found, brought, tmp_path / "inside")
+    loaded = load_manifest(site.manifest, environment="production", env=site.secrets)
+    assert loaded.off == load_manifest(path, environment="production", deploying=True).off == {"pool": "set POOL_URL"}
 
 
 def test_the_gate_is_a_real_inference_by_a_models_check(file: Path) -> None:

@@ -54,7 +54,7 @@ def prepare(manifest: Path, *, environment: str | None = None) -> Prepared:
         raise DeployError(f"the environment {loaded.environment} has no target", hint=hint, place="target")
     settings, reading = _settings(loaded)
     try:
-        secrets = {name: settings.secret(name) or "" for name in loaded.secrets}
+        secrets = {name: value for name in loaded.secrets if (value := settings.secret(name))}
         pepper = settings.secret(PEPPER_NAME) or ""
     finally:
         reading.close()

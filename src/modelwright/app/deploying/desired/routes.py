@@ -11,14 +11,13 @@ from modelwright.app.deploying.desired.values import Values
 from modelwright.app.deploying.sections.routes import RouteSection, TlsSection
 from modelwright.app.deploying.sections.targets import TargetSection
 from modelwright.app.manifest.load import LoadedManifest
-from modelwright.core.deploying.front import EDGE_FOLDER, EDGE_VOLUME
+from modelwright.core.deploying.edges import haproxy_command
+from modelwright.core.deploying.front import EDGE_FOLDER, EDGE_VOLUME, PLAIN_PORT, SECURE_PORT
 from modelwright.core.deploying.places import SECRETS
 from modelwright.core.deploying.workloads import Mount, Route, Tls, Workload
 from modelwright.core.quantities import parse_duration, parse_rates, parse_size
 
 EDGE = "edge"
-PLAIN, SECURE = 8080, 8443
-"""Where an edge listens, inside."""
 IMAGES = {"haproxy": "haproxy:3.2", "nginx": "nginx:1.28"}
 _WINDOWS = {"minute": 60.0, "hour": 3600.0, "day": 86400.0, "month": 30 * 86400.0}
 
@@ -39,13 +38,14 @@ def edge_workload(loaded: LoadedManifest, target: TargetSection, *, values: Valu
             both = f"{chain}\n{values.fill(tls.key).strip()}\n"
             certificates.append(secret_mount(_certificate(name), both, brought))
     secure = any(route.tls is not None for route in loaded.manifest.routes.values())
-    doors = ((target.publish.http, PLAIN), (target.publish.https if secure else "", SECURE))
+    doors = ((target.publish.http, PLAIN_PORT), (target.publish.https if secure else "", SECURE_PORT))
     return Workload(
         name=EDGE,
         kind="edge",
         image=target.edge_image or IMAGES[target.edge],
+        command=haproxy_command() if target.edge == "haproxy" else (),
         mounts=(Mount(path=EDGE_FOLDER, volume=EDGE_VOLUME, writable=True), *certificates),
-        port=PLAIN,
+        port=PLAIN_PORT,
         publish=tuple(f"{address}>{inside}" for address, inside in doors if address),
     )
 

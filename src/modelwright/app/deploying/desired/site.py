@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ PROXIES = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"]
 """Where the edge is: networks of an engine are private ones, and nobody else comes in there."""
 _NOT_THERE = (*ELSEWHERE, "target", "environments", "secrets")
 _SHORT = 32
+_LACKING = re.compile(r"\bset ([A-Za-z_][A-Za-z0-9_]*)")
 
 
 class Site:
@@ -66,6 +68,8 @@ class Site:
         content["gateway"] = {**content.get("gateway", {}), **self._doors()}
         for name in manifest.prompts:
             content["prompts"][name]["source"] = f"prompts/{name}"
+        for name, reason in self._loaded.off.items():
+            content["providers"][name] |= _off(reason)
         for label in in_versions(manifest.models):
             self._place_model(content, label)
         for name, path in files_of(manifest.models):
@@ -137,7 +141,7 @@ class Site:
         """A secret is a file: under its own name, or by its place when it is more than one secret alone."""
         references = value.references
         alone = len(references) == 1 and value.reveal() == str(references[0]) and references[0].kind == "secret"
-        if path[0] in _NOT_THERE:
+        if path[0] in _NOT_THERE or (path[0] == "providers" and path[1] in self._loaded.off):
             return ""
         name = secret_name(references[0].name if alone else tree.dotted(path))
         self.secret(name, self._values.fill(value))
@@ -146,3 +150,9 @@ class Site:
     def _add(self, mount: Mount) -> Mount:
         self._mounts[mount.path] = mount
         return mount
+
+
+def _off(reason: str) -> dict[str, Any]:
+    """What keeps an optional provider off, with what it lacks here: a value that came along might turn it on."""
+    lacking = _LACKING.search(reason)
+    return {"base_url": "http://off.invalid", "keys": [f"${{secret:{lacking[1] if lacking else 'OFF'}}}"]}
