@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 from modelwright.app.admin.store import open_store
+from modelwright.app.keys.given import GivenKeys
 from modelwright.app.parts import PartSpec
 from modelwright.app.settings.settings import Settings
 from modelwright.app.system import SystemClock
@@ -28,7 +29,8 @@ async def test_the_database_is_closed_also_when_a_task_had_failed(tmp_path: Path
     tasks = Tasks(
         store.tasks, tmp_path, keys=keys, host="", present=present, tls=tls, resolve=str, clock=clock, emit=told.append
     )
-    run = control._Run(store, spec, clock=clock, tls=tls, tasks=tasks)
+    given = GivenKeys(keys, pepper=b"", resolve=str, clock=clock)
+    run = control._Run(store, spec, clock=clock, tls=tls, tasks=tasks, given=given)
     run.begin()
     run._tasks = (*run._tasks, asyncio.create_task(fail()))
     await asyncio.wait_for(run.end(), 20)
