@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from modelwright.app.deploying.edges import edge_in
-from modelwright.core.deploying.edges import haproxy_command
+from modelwright.core.deploying.edges import haproxy_command, nginx_command
 from modelwright.core.deploying.front import Front, Server
 from modelwright.core.deploying.workloads import Route
 from modelwright.core.ports.deploying.edges import Edge
@@ -26,7 +26,7 @@ from modelwright.deploy.edges.doors import Doors
 from tests.contracts.upstream import Exchange, Upstream, upstream
 from tests.making.ports import free_port
 
-COMMANDS = {"haproxy": haproxy_command}
+COMMANDS = {"haproxy": haproxy_command, "nginx": nginx_command}
 KINDS = tuple(COMMANDS)
 
 

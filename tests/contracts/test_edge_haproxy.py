@@ -31,8 +31,11 @@ async def test_it_is_not_reloaded_for_instances_and_weights(running: Running) ->
     async with instance("r1") as old, instance("r2") as new:
         await running.edge.configure(front(old))
         await running.start()
-        for shares in ({"r1": 100}, {"r1": 90, "r2": 10}, {"r2": 100}):
-            await running.edge.configure(front(old, new, shares=shares))
+        async with talk(running.port) as lasting:
+            await lasting.ask("/")
+            for shares in ({"r1": 100}, {"r1": 90, "r2": 10}, {"r2": 100}):
+                await running.edge.configure(front(old, new, shares=shares))
+            assert (await lasting.ask("/")).json()["release"] == "r2"
         await running.edge.configure(front(new, shares={"r2": 100}))
         assert "Reloading" not in running.log
         await running.edge.configure(front(new, shares={"r2": 100}, prefix="/api"))

@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 import csv
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
 from modelwright.adapters.edges.files import alone, read, write
+from modelwright.adapters.edges.waiting import LOOK, until
 from modelwright.core.addresses import split_address
 from modelwright.core.deploying.edges import (
     HAPROXY_FILE,
@@ -29,9 +30,6 @@ from modelwright.core.errors.deploying import StepFailed
 
 MOST = 10_000
 """Answers that are told at once."""
-_PATIENCE = 20.0
-"""Seconds until it has to have taken over a configuration, or a name has to mean an address."""
-_LOOK = 0.05
 _ANSWER = 10.0
 _NOBODY = "192.0.2.1"
 """An address for documents: stands in a place until the name of who comes there is looked up."""
@@ -95,7 +93,7 @@ class HAProxyEdge:
             try:
                 info = await _ask(self._worker, "show info")
             except OSError:
-                await asyncio.sleep(_LOOK * 5)  # it may have read its file and not yet have opened its socket
+                await asyncio.sleep(5 * LOOK)  # it may have read its file and not yet have opened its socket
                 continue
             return next((line.partition(": ")[2] for line in info.splitlines() if line.startswith("description:")), "")
         return None
@@ -110,7 +108,7 @@ class HAProxyEdge:
                 raise StepFailed("HAProxy refuses its configuration", hint="see its log; a certificate may be bad")
             return await self._shape() == composed.shape
 
-        await _until(done, "HAProxy does not take over its configuration")
+        await until(done, "HAProxy does not take over its configuration")
 
     async def _failed(self) -> int:
         found = _FAILED.search(await self._of_master("show proc"))
@@ -151,7 +149,7 @@ class HAProxyEdge:
             now = (await self._now()).get((place.route, place.name))
             return now is not None and now.host not in {_NOBODY, "-"}
 
-        await _until(known, f"the name in {server.address!r} means no address to HAProxy")
+        await until(known, f"the name in {server.address!r} means no address to HAProxy")
 
     async def _now(self) -> dict[tuple[str, str], _Now]:
         table = (await _ask(self._worker, "show servers state")).splitlines()
@@ -188,7 +186,7 @@ class HAProxyEdge:
                 return False
             return True
 
-        await _until(answered, "HAProxy's master does not answer on its socket")
+        await until(answered, "HAProxy's master does not answer on its socket")
         return answers[0]
 
 
@@ -242,13 +240,3 @@ def _answered(line: str, by: Mapping[tuple[str, str], Server | None]) -> Answere
             )
         case _:
             return None
-
-
-async def _until(done: Callable[[], Awaitable[bool]], problem: str) -> None:
-    """Raises StepFailed."""
-    try:
-        async with asyncio.timeout(_PATIENCE):
-            while not await done():  # noqa: ASYNC110 - it is another program that gets there
-                await asyncio.sleep(_LOOK)
-    except TimeoutError:
-        raise StepFailed(problem, hint="see its log, then resume or abort") from None

@@ -6,14 +6,19 @@ from functools import partial
 from pathlib import Path
 
 from modelwright.adapters.edges.haproxy import HAProxyEdge
+from modelwright.adapters.edges.nginx import NginxEdge
 from modelwright.core.errors.deploying import DeployError
 from modelwright.core.ports.deploying.edges import Edge
-from modelwright.deploy.edges import haproxy
+from modelwright.deploy.edges import haproxy, nginx
 from modelwright.deploy.edges.doors import Doors
 
 
 def edge_in(folder: Path, *, kind: str, doors: Doors) -> Edge:
     """The one that shares this folder; `doors` are as it sees them itself."""
-    if kind != "haproxy":
-        raise DeployError(f"there is no edge of kind {kind!r}", hint="write `edge: haproxy`")
-    return HAProxyEdge(folder, partial(haproxy.composed, doors=doors))
+    match kind:
+        case "haproxy":
+            return HAProxyEdge(folder, partial(haproxy.composed, doors=doors))
+        case "nginx":
+            return NginxEdge(folder, partial(nginx.composed, doors=doors))
+        case _:
+            raise DeployError(f"there is no edge of kind {kind!r}", hint="write `edge: haproxy`, or nginx")

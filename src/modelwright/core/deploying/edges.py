@@ -10,6 +10,9 @@ from modelwright.core.deploying.front import EDGE_FOLDER, Server
 
 HAPROXY_FILE, HAPROXY_SOCKET, HAPROXY_MASTER = "haproxy.cfg", "haproxy.sock", "master.sock"
 """In the edge's folder; the sockets are those of its worker and of its master, which stays over reloads."""
+NGINX_FILE, NGINX_SOCKET, NGINX_ASKED, NGINX_LOG = "nginx.conf", "nginx.sock", "asked", "seen.log"
+"""Likewise; on the socket it says by which configuration it runs, and `asked` is where its hand takes orders."""
+NGINX_PID = "nginx.pid"
 _NOTE = "# places "
 
 
@@ -52,6 +55,43 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True):
 def haproxy_command(folder: str = EDGE_FOLDER) -> tuple[str, ...]:
     """What runs HAProxy in the foreground: with `-W` a master reloads it without losing a connection."""
     return ("haproxy", "-W", "-db", "-S", f"{folder}/{HAPROXY_MASTER},mode,666", "-f", f"{folder}/{HAPROXY_FILE}")
+
+
+def nginx_command(folder: str = EDGE_FOLDER) -> tuple[str, ...]:
+    """What runs nginx in the foreground, and beside it a hand that reloads it when it is asked to.
+
+    A line `take ID` has it read its configuration, and is answered in `answer.ID` when no worker of before takes
+    anything new; `count ID` is answered by the connections that are open here.
+    """
+    return ("sh", "-c", _HAND.format(folder=folder, file=NGINX_FILE, asked=NGINX_ASKED, socket=NGINX_SOCKET))
+
+
+_HAND = """
+cd {folder} && rm -f {asked} {socket} && mkfifo -m 666 {asked} && exec 3<>{asked} || exit 1
+(
+    while read -r verb id <&3 && kill -0 $$; do
+        case $verb in
+        take)
+            if nginx -t -q -e stderr -c {folder}/{file} >answer 2>&1; then
+                old=$(cat /proc/$$/task/$$/children)
+                kill -HUP $$
+                for worker in $old; do
+                    for _ in $(seq 200); do
+                        grep -q 'worker process' /proc/$worker/cmdline 2>/dev/null || break
+                        grep -q 'shutting down' /proc/$worker/cmdline 2>/dev/null && break
+                        sleep 0.05
+                    done
+                done
+            else
+                echo refused >>answer
+            fi ;;
+        count) cat /proc/net/tcp /proc/net/tcp6 >answer 2>/dev/null ;;
+        esac
+        mv answer answer.$id
+    done
+) &
+exec nginx -e stderr -c {folder}/{file} -g 'daemon off;'
+"""
 
 
 def noted(places: Sequence[Place]) -> str:

@@ -17,12 +17,8 @@ from modelwright.core.deploying.front import Front
 from modelwright.deploy.edges.answers import NOWHERE, TOO_LARGE, TOO_MANY, UNAVAILABLE, UNMEASURED
 from modelwright.deploy.edges.doors import CHALLENGES, Doors
 from modelwright.deploy.edges.slots import placed
-from modelwright.deploy.edges.ways import Way, check, ways
+from modelwright.deploy.edges.ways import PERIOD, SILENCE, Way, check, ways
 
-SILENCE = 300.0
-"""Seconds, where a route names none."""
-_PERIOD = 10.0
-"""Seconds over which rates are counted, where a route names none."""
 _FREE = "192.0.2.1:1"
 """Stands in a free place; an address for documents, which nobody has."""
 
@@ -135,7 +131,7 @@ def _backend(way: Way, doors: Doors) -> Iterator[str]:
         secure = " secure" if route.tls and route.host in doors.certificates else ""
         yield f"    cookie {way.cookie} insert indirect nocache httponly{secure} attr SameSite=Lax"
     if route.rate:
-        period = route.rate_window or _PERIOD
+        period = route.rate_window or PERIOD
         yield f"    stick-table type ipv6 size 100k expire {_ms(2 * period)} store http_req_rate({_ms(period)})"
         yield "    http-request track-sc0 var(txn.client)"
         over = f"{{ sc_http_req_rate(0) gt {route.rate} }}"

@@ -20,6 +20,10 @@ from modelwright.deploy.edges.doors import Doors
 from modelwright.deploy.edges.weights import weights
 
 ALL = 100
+SILENCE = 300.0
+"""Seconds for which an instance may say nothing, where a route names none."""
+PERIOD = 10.0
+"""Seconds over which requests are counted, where a route names none."""
 _NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,126}[A-Za-z0-9])?", re.ASCII)
 _HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*", re.ASCII)
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]{1,128}){0,16}/?", re.ASCII)
@@ -34,6 +38,11 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
 
     route: Route
     servers: tuple[tuple[Server, int], ...]
+
+    @property
+    def open(self) -> bool:
+        """Whether anybody gets something new there."""
+        return any(weight for _, weight in self.servers)
 
     @property
     def prefix(self) -> str:
