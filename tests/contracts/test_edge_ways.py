@@ -33,6 +33,7 @@ async def test_host_and_prefix_say_who_answers(running: Running) -> None:
             Route(name="web", workload="web", host="kb.example.com"),
             Route(name="api", workload="api", host="kb.example.com", prefix="/api"),
             Route(name="v1", workload="api", prefix="/v1/"),
+            Route(name="some", workload="web", host="*.example.com", prefix="/some"),
         )
         shares = {route.name: {"r1": 100} for route in routes}
         await running.edge.configure(Front(routes=routes, servers=(web.server, api.server), shares=shares))
@@ -44,7 +45,9 @@ async def test_host_and_prefix_say_who_answers(running: Running) -> None:
             ("kb.example.com", "/api/a?b=c"): "api.r1.0",
             ("kb.example.com", "/v1/models"): "web.r1.0",
             ("other.example.com", "/v1/models"): "api.r1.0",
+            ("other.example.com", "/some"): "web.r1.0",
             ("other.example.com", "/api"): "no_route",
+            ("example.com", "/some"): "no_route",
         }
         for (host, path), who in asked.items():
             async with talk(running.port) as client:
@@ -167,7 +170,6 @@ async def test_a_host_with_a_certificate_is_served_by_tls_alone(running: Running
     certificates = make_certificates(tmp_path)
     both = tmp_path / "localhost.pem"
     both.write_bytes((certificates / "server.pem").read_bytes() + (certificates / "server.key").read_bytes())
-    running.open(certificates={"localhost": str(both)})
     async with instance("r1") as one:
         await running.edge.configure(front(one, host="localhost", tls=Tls(certificate=str(both)), affinity="cookie k"))
         await running.start()

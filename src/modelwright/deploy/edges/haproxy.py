@@ -14,18 +14,20 @@ import msgspec
 from modelwright.core.addresses import join_address, split_address
 from modelwright.core.deploying.edges import HAPROXY_SOCKET, Composed, Place, noted
 from modelwright.core.deploying.front import Front
+from modelwright.core.deploying.workloads import Route
 from modelwright.deploy.edges.answers import NOWHERE, TOO_LARGE, TOO_MANY, UNAVAILABLE, UNMEASURED
 from modelwright.deploy.edges.doors import CHALLENGES, Doors
 from modelwright.deploy.edges.slots import placed
-from modelwright.deploy.edges.ways import PERIOD, SILENCE, Way, check, ways
+from modelwright.deploy.edges.ways import PERIOD, SILENCE, Way, certified, ways
 
+_DAY = 86_400.0
 _FREE = "192.0.2.1:1"
 """Stands in a free place; an address for documents, which nobody has."""
 
 
 def composed(front: Front, before: Sequence[Place], doors: Doors) -> Composed:
     """Who had a place `before` stays in it. Raises DeployError for what cannot be told to an edge."""
-    check(doors)
+    doors = certified(front, doors)
     found = ways(front)
     places = [*placed(found, before)]
     fixed = [*_defaults(found, doors), "", *_doors(found, front, doors), "", *_nowhere(doors)]
@@ -78,9 +80,9 @@ def _doors(found: Sequence[Way], front: Front, doors: Doors) -> Iterator[str]:
     yield "    http-request disable-l7-retry unless { method GET HEAD OPTIONS }"
     for host in sorted({each.route.host for each in found if each.route.tls} & {*doors.certificates}):
         port = "" if doors.port == 443 else f":{doors.port}"
-        asked = f"{{ var(txn.host) -m str {host} }} {{ req.hdr(X-Forwarded-Proto) http }}"
+        asked = f"{_at(host)} {{ req.hdr(X-Forwarded-Proto) http }}"
         safe = f" !{{ path -m beg {CHALLENGES} }}" if doors.challenges else ""
-        yield f"    http-request redirect location https://{host}{port}%[pathq] code 308 if {asked}{safe}"
+        yield f"    http-request redirect location https://%[var(txn.host)]{port}%[pathq] code 308 if {asked}{safe}"
     if doors.challenges:
         yield f"    use_backend challenges if {{ path -m beg {CHALLENGES} }}"
     for each in found:
@@ -106,10 +108,14 @@ def _clients(front: Front) -> Iterator[str]:
 
 def _asked(way: Way) -> str:
     """The condition under which a request takes it."""
-    host = f"{{ var(txn.host) -m str {way.route.host} }} " if way.route.host else ""
+    host = f"{_at(way.route.host)} " if way.route.host else ""
     if not way.prefix:
         return f" if {host}".rstrip() if host else " if TRUE"
     return f" if {host}{{ path -m str {way.prefix} }} or {host}{{ path -m beg {way.prefix}/ }}"
+
+
+def _at(host: str) -> str:
+    return f"{{ var(txn.host) -m {'end' if host.startswith('*') else 'str'} {host.removeprefix('*')} }}"
 
 
 def _nowhere(doors: Doors) -> Iterator[str]:
@@ -131,10 +137,10 @@ def _backend(way: Way, doors: Doors) -> Iterator[str]:
         secure = " secure" if route.tls and route.host in doors.certificates else ""
         yield f"    cookie {way.cookie} insert indirect nocache httponly{secure} attr SameSite=Lax"
     if route.rate:
-        period = route.rate_window or PERIOD
+        rate, period = _bounded(route)
         yield f"    stick-table type ipv6 size 100k expire {_ms(2 * period)} store http_req_rate({_ms(period)})"
         yield "    http-request track-sc0 var(txn.client)"
-        over = f"{{ sc_http_req_rate(0) gt {route.rate} }}"
+        over = f"{{ sc_http_req_rate(0) gt {rate} }}"
         yield f"    http-request return {TOO_MANY.haproxy} hdr Retry-After {max(1, round(period))} if {over}"
     if route.max_body:
         yield f"    http-request return {TOO_LARGE.haproxy} if {{ req.hdr_val(content-length) gt {route.max_body} }}"
@@ -152,6 +158,12 @@ def _server(way: Way, place: Place) -> str:
     kept = f" cookie {place.name}" if way.cookie else ""
     state = "" if place.weight else " disabled"
     return f"    server {place.name} {join_address(host, port)} weight {place.weight}{kept} check{state}"
+
+
+def _bounded(route: Route) -> tuple[int, float]:
+    """Requests in a time that HAProxy can count over: a day at most."""
+    period = route.rate_window or PERIOD
+    return (route.rate, period) if period <= _DAY else (max(1, round(route.rate * _DAY / period)), _DAY)
 
 
 def _quoted(value: str) -> str:

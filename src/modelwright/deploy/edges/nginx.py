@@ -17,7 +17,7 @@ from modelwright.core.deploying.front import Front
 from modelwright.core.errors.deploying import DeployError
 from modelwright.deploy.edges.answers import NOWHERE, TOO_LARGE, TOO_MANY, UNAVAILABLE, Answer
 from modelwright.deploy.edges.doors import CHALLENGES, Doors
-from modelwright.deploy.edges.ways import PERIOD, SILENCE, Way, check, ways
+from modelwright.deploy.edges.ways import PERIOD, SILENCE, Way, certified, ways
 
 _VARIABLE = re.compile(r"[A-Za-z0-9_]+", re.ASCII)
 _KEPT = ("X-Forwarded-Host", "X-Forwarded-Port", "X-Real-IP", "Forwarded")
@@ -25,7 +25,7 @@ _KEPT = ("X-Forwarded-Host", "X-Forwarded-Port", "X-Real-IP", "Forwarded")
 
 def composed(front: Front, _: Sequence[Place], doors: Doors) -> Composed:
     """It has no places to stay in, whoever had one before. Raises DeployError for what cannot be told to an edge."""
-    check(doors)
+    doors = certified(front, doors)
     found = ways(front)
     places = tuple(
         Place(route=each.route.name, name=server.name, server=server, weight=weight)
@@ -127,7 +127,7 @@ def _server(host: str, mine: Sequence[Way], doors: Doors) -> Iterator[str]:
         yield "ssl_protocols TLSv1.2 TLSv1.3;"
         if any(each.route.tls for each in mine):
             port = "" if doors.port == 443 else f":{doors.port}"
-            yield f"if ($insecure) {{ return 308 https://{host}{port}$request_uri; }}"
+            yield f"if ($insecure) {{ return 308 https://$host{port}$request_uri; }}"
     if doors.challenges:
         yield f"location ^~ {CHALLENGES} {{ proxy_pass http://{doors.challenges}; }}"
     for each in mine:

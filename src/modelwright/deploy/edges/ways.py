@@ -25,7 +25,9 @@ SILENCE = 300.0
 PERIOD = 10.0
 """Seconds over which requests are counted, where a route names none."""
 _NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,126}[A-Za-z0-9])?", re.ASCII)
-_HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*", re.ASCII)
+_HOST = re.compile(
+    r"(?=.{1,253}\Z)(\*\.)?[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*", re.ASCII
+)
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]{1,128}){0,16}/?", re.ASCII)
 _TOKEN = re.compile(r"[A-Za-z0-9!#&*+.^_|~-]{1,128}", re.ASCII)
 """Of HTTP, less what some edge reads as its own: `$`, `%`, `'` and `` ` ``."""
@@ -63,18 +65,27 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def ways(front: Front) -> list[Way]:
-    """In the order in which they are tried: one host before any, long prefixes before short ones.
+    """In the order in which they are tried: one host before some and those before any, then by length of their prefix.
 
     Raises DeployError for what no edge could be told safely.
     """
     for problem in _faults(front):
         raise DeployError(problem, hint="mend the manifest, and deploy again")
-    order = sorted(front.routes, key=lambda route: (not route.host, route.host, -len(route.prefix), route.name))
+    order = sorted(front.routes, key=_rank)
     return [Way(route=route, servers=_weighed(front, route)) for route in order]
 
 
-def check(doors: Doors) -> Doors:
-    """The same; raises DeployError for what could not stand in a configuration."""
+def _rank(route: Route) -> tuple[object, ...]:
+    return (not route.host, route.host.startswith("*"), -len(route.host), route.host, -len(route.prefix), route.name)
+
+
+def certified(front: Front, doors: Doors) -> Doors:
+    """With the certificates that routes bring along; raises DeployError for what could not stand in a configuration."""
+    own = {route.host: route.tls.certificate for route in front.routes if route.tls and route.tls.certificate}
+    return _checked(msgspec.structs.replace(doors, certificates=doors.certificates | own))
+
+
+def _checked(doors: Doors) -> Doors:
     paths = (doors.folder, *doors.certificates.values())
     hosts = all(_HOST.fullmatch(host) for host in doors.certificates)
     addresses = [each for each in (doors.resolver, doors.challenges) if each]

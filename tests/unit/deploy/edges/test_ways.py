@@ -10,7 +10,7 @@ from modelwright.core.deploying.front import Front, Server
 from modelwright.core.deploying.workloads import Route
 from modelwright.core.errors.deploying import DeployError
 from modelwright.deploy.edges.doors import Doors
-from modelwright.deploy.edges.ways import check, ways
+from modelwright.deploy.edges.ways import certified, ways
 
 BAD: list[dict[str, Any]] = [
     {"name": "a\n    server x"},
@@ -19,7 +19,7 @@ BAD: list[dict[str, Any]] = [
     {"host": "kb.example.com; include /etc/passwd"},
     {"host": "kb.example.com\n"},
     {"host": "KB.example.com"},
-    {"host": "*.example.com"},
+    {"host": "a.*.example.com"},
     {"host": "kb..example.com"},
     {"prefix": "api"},
     {"prefix": "/api }"},
@@ -77,17 +77,18 @@ def test_two_routes_have_two_names() -> None:
 )
 def test_doors_are_plain(doors: Doors) -> None:
     with pytest.raises(DeployError):
-        check(doors)
+        certified(Front(), doors)
 
 
 def test_one_host_comes_before_any_and_long_before_short() -> None:
     routes = (
         Route(name="all", workload="web"),
         Route(name="kb", workload="web", host="kb.example.com"),
+        Route(name="some", workload="web", host="*.example.com", prefix="/long/one"),
         Route(name="kb-api", workload="api", host="kb.example.com", prefix="/api"),
         Route(name="v1", workload="gateway", prefix="/v1"),
     )
-    assert [way.route.name for way in ways(Front(routes=routes))] == ["kb-api", "kb", "v1", "all"]
+    assert [way.route.name for way in ways(Front(routes=routes))] == ["kb-api", "kb", "some", "v1", "all"]
 
 
 def test_what_lasts_has_all_of_its_route() -> None:
