@@ -29,7 +29,7 @@ _VARIABLE = 5
 """Steps to models.NAME.engine.env.VARIABLE."""
 _OF_APP = 4
 """Steps to apps.NAME.env.VARIABLE."""
-ELSEWHERE = frozenset({"apps", "services", "routes", "targets"})
+ELSEWHERE = frozenset({"apps", "services", "routes", "targets", "rollout"})
 """Sections of what runs on a target alone."""
 _FILE_WORD = "the file "
 _STORES = "secrets"

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from modelwright.app.deploying.sections.apps import AppSection
+from modelwright.app.deploying.sections.rollout import RolloutSection
 from modelwright.app.deploying.sections.routes import RouteSection
 from modelwright.app.deploying.sections.services import ServiceSection
 from modelwright.app.deploying.sections.targets import TargetSection
@@ -66,6 +67,9 @@ class Manifest(Section):
     )
     targets: dict[Name, TargetSection] = Field(
         default_factory=dict, description="Places where a deploy runs things, by name; `modelwright up` needs none."
+    )
+    rollout: RolloutSection = Field(
+        default_factory=RolloutSection, description="How traffic goes over to a new release; best set by environment."
     )
     target: Name | Literal[""] = Field(
         default="", description="The place that this environment is deployed to; best set under `environments`."

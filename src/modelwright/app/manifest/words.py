@@ -41,6 +41,7 @@ _FORMS = {
         "is no recipient",
         "write its X25519 public key, age1…, as `modelwright secrets identity` prints it",
     ),
+    r"^(100|[1-9][0-9]?)%$": ("is no share", "write whole percent, such as 10%"),
     r"^[A-Z]{3}$": ("is no currency", "write its ISO 4217 code, such as USD"),
     r"^(sha256:[0-9a-f]{64})?$": ("is no digest", "write `sha256:` and 64 hex digits, as sha256sum prints them"),
 }

@@ -14,9 +14,12 @@ from hypothesis import strategies as st
 from modelwright.app.deploying.desired.build import desired
 from modelwright.app.deploying.desired.contents import Brought
 from modelwright.app.deploying.desired.prepare import prepare
+from modelwright.app.deploying.desired.rollout import rise_of
+from modelwright.app.deploying.sections.rollout import RolloutSection
 from modelwright.app.manifest.load import load_manifest
 from modelwright.core.deploying.made import api_key, password, secret_digest
 from modelwright.core.deploying.places import SITE, VARIABLES
+from modelwright.core.deploying.trials import Rise, Rules
 from modelwright.core.deploying.workloads import Mount, Workload, digest_of
 from modelwright.core.errors.deploying import DeployError, StepFailed
 from modelwright.core.errors.tree import ManifestError
@@ -219,3 +222,12 @@ def test_without_a_target_nothing_can_be_described(file: Path) -> None:
     with pytest.raises(DeployError) as caught:
         prepare(file, environment="production")
     assert "has no target" in str(caught.value)
+
+
+def test_a_rollout_is_what_the_manifest_says_and_at_once_when_it_says_nothing(tmp_path: Path) -> None:
+    gates = "{success_rate: 99.5%, latency: 2s}"
+    text = f"rollout: {{steps: [10%, 100%], pause: 1m, gates: {gates}, on_no_data: roll_back}}\n"
+    loaded = load_manifest(write(tmp_path, f"{FILE}{text}"), environment="production", deploying=True)
+    rules = Rules(success_rate=0.995, latency_ms=2000.0, on_no_data="roll_back")
+    assert rise_of(loaded.manifest.rollout) == Rise(steps=(10, 100), pause=60.0, rules=rules)
+    assert rise_of(RolloutSection()).steps == (100,)

@@ -96,6 +96,9 @@ CASES = [
         "is the port of `http`, too",
         "choose another",
     ),
+    ("rollout: {steps: [50%, 10%]}", "rollout.steps[1]", "10% is not more than 50%", "let the shares rise"),
+    ("rollout: {steps: [0.5%]}", "rollout.steps[0]", "'0.5%' is no share", "write whole percent, such as 10%"),
+    ("rollout: {gates: {errors: 1}}", "rollout.gates", "all traffic goes over at once", "write such as `steps:"),
     ("access: {keys: {api: {}}}", "access.keys.api", "has no `key`", "write `key:"),
     (
         "access: {keys: {api: {key: '${secret:K}', endpoints: [cht]}}}",
