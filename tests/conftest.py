@@ -18,6 +18,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 CLEAN_UP_SECONDS = 240
 STDERR = pytest.StashKey[int]()
+STAND_INS = pytest.StashKey[dict[str, str]]()
 NO_SKIPS = os.environ.get("MODELWRIGHT_NO_SKIPS") == "1"
 
 
@@ -31,17 +32,17 @@ def postgres() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
-def docker_engine() -> Iterator[Any]:
+def docker_engine(request: pytest.FixtureRequest) -> Iterator[Any]:
     """An Engine with the stand-ins for upstream images; what it is and has: tests/making/docker_host/."""
     from tests.making.docker_host.engine import NoEngineError, engine_for_tests
     from tests.making.docker_host.images import NoImagesError, make_images
 
     try:
         engine = engine_for_tests()
-        made = make_images(engine.client)
+        stand_ins = make_images(engine.client)
     except (NoEngineError, NoImagesError) as gone:
         pytest.skip(str(gone))
-    print("\n".join(made))
+    getattr(request.config, "workeroutput", request.config.stash[STAND_INS])["stand_ins"] = stand_ins
     yield engine
     engine.close()
 
@@ -85,6 +86,20 @@ def pytest_configure(config: pytest.Config) -> None:
     capture: Any = config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
         config.stash[STDERR] = os.dup(2)
+    config.stash[STAND_INS] = {}
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """What xdist's workers have to say."""
+    node.config.stash[STAND_INS].update(getattr(node, "workeroutput", {}))
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Name the images that were not the real ones."""
+    stand_ins = config.stash[STAND_INS].get("stand_ins")
+    if stand_ins:
+        terminalreporter.write_line(f"Stand-ins for images, made here from packages: {stand_ins}")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -7,11 +7,9 @@ printed; it follows upstream's conventions (entrypoint, user, volumes, signal) a
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 import shutil
 import subprocess
-import sys
 import tarfile
 import tempfile
 from importlib.util import find_spec
@@ -21,7 +19,10 @@ from typing import NamedTuple
 from docker import DockerClient
 from docker.errors import ImageNotFound
 
+VERSION = 2
+"""Raise it with every change of what they are made of: an engine may serve checkouts that know older ones."""
 LABEL = "modelwright.stand-in"
+VERSION_LABEL = "modelwright.stand-in.version"
 ROOT = "modelwright/stand-in-root:latest"
 _HERE = Path(__file__).parent
 _CHECKOUT = Path(__file__).parents[3]
@@ -60,8 +61,8 @@ STAND_INS = (
 )
 
 
-def make_images(client: DockerClient) -> list[str]:
-    """Have all of them on the engine; what was made, one line each.
+def make_images(client: DockerClient) -> str:
+    """Have all of them on the engine; which of the names are stand-ins there.
 
     Raises:
         NoImagesError: Some are missing, and there is no mmdebstrap.
@@ -71,14 +72,8 @@ def make_images(client: DockerClient) -> list[str]:
         missing = [(stand_in, name) for stand_in in STAND_INS for name in stand_in.names if not _is_there(client, name)]
         for stand_in in dict.fromkeys(stand_in for stand_in, _ in missing):
             _build(client, stand_in, [name for wanted, name in missing if wanted is stand_in])
-        return [f"{name} is a stand-in: {stand_in.says}" for stand_in, name in missing]
-
-
-def _key() -> str:
-    """Of all that decides about their content."""
-    files = [*sorted((_HERE / "stand_ins").rglob("*.*")), _HERE / "root.sh", _CHECKOUT / "requirements/stand-ins.txt"]
-    files += sorted((_HERE / "stand_ins").rglob("Dockerfile"))
-    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
+    known = {name: client.images.get(name).labels for stand_in in STAND_INS for name in stand_in.names}
+    return ", ".join(f"{name} ({labels[LABEL]})" for name, labels in known.items() if LABEL in labels)
 
 
 def _is_there(client: DockerClient, name: str) -> bool:
@@ -86,31 +81,32 @@ def _is_there(client: DockerClient, name: str) -> bool:
         labels = client.images.get(name).labels
     except ImageNotFound:
         return False
-    return LABEL not in labels or labels[LABEL].endswith(f"({_key()})")
+    return LABEL not in labels or int(labels.get(VERSION_LABEL, 0)) >= VERSION
 
 
 def _root(client: DockerClient) -> None:
-    name = f"{ROOT.partition(':')[0]}:{_key()}"
+    repository = ROOT.partition(":")[0]
+    name = f"{repository}:{VERSION}"
     try:
         client.images.get(name)
     except ImageNotFound:
         if os.geteuid() != 0 or shutil.which("mmdebstrap") is None:
             names = ", ".join(name for stand_in in STAND_INS for name in stand_in.names)
             raise NoImagesError(f"no images for the tests: pull them, or install mmdebstrap as root: {names}") from None
-        repository, _, tag = name.partition(":")
-        client.api.import_image_from_file(str(_root_file()), repository=repository, tag=tag)
+        client.api.import_image_from_file(str(_parts() / "root.tar"), repository=repository, tag=str(VERSION))
     client.images.get(name).tag(*ROOT.split(":"))
 
 
-def _root_file() -> Path:
-    made = subprocess.run(["sh", _HERE / "root.sh"], stdout=subprocess.PIPE, text=True, check=True, timeout=280)
+def _parts() -> Path:
+    made = subprocess.run(["sh", _HERE / "parts.sh"], stdout=subprocess.PIPE, text=True, check=True, timeout=280)
     return _CHECKOUT / made.stdout.strip()
 
 
 def _build(client: DockerClient, stand_in: StandIn, names: list[str]) -> None:
     _root(client)
     folder = _HERE / "stand_ins" / stand_in.folder
-    with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryFile() as context:
+    labels = {LABEL: stand_in.says, VERSION_LABEL: str(VERSION)}
+    with tempfile.TemporaryFile() as context:
         with tarfile.open(fileobj=context, mode="w") as tar:
             tar.add(folder, arcname=".")
             match stand_in.folder:
@@ -119,17 +115,15 @@ def _build(client: DockerClient, stand_in: StandIn, names: list[str]) -> None:
                 case "node":
                     _add_node(tar)
                 case "postgres":
-                    _add_postgres(tar, Path(scratch))
+                    _add_postgres(tar)
         context.seek(0)
-        image, _ = client.images.build(
-            fileobj=context, custom_context=True, rm=True, labels={LABEL: f"{stand_in.says} ({_key()})"}
-        )
+        image, _ = client.images.build(fileobj=context, custom_context=True, rm=True, labels=labels)
     for name in names:
         image.tag(name)
 
 
 def _add_busybox(tar: tarfile.TarFile) -> None:
-    with tarfile.open(_root_file()) as root:
+    with tarfile.open(_parts() / "root.tar") as root:
         member = root.getmember("./usr/bin/busybox")
         content = root.extractfile(member)
         member.name = "busybox"
@@ -146,12 +140,9 @@ def _add_node(tar: tarfile.TarFile) -> None:
         tar.add(home / part, arcname=f"node/{part}")
 
 
-def _add_postgres(tar: tarfile.TarFile, scratch: Path) -> None:
-    command = [sys.executable, "-m", "pip", "install", "-qq", "--no-deps", "--no-compile", "--require-hashes"]
-    command += ["--only-binary", ":all:", "--python-version", "3.11", "--target", str(scratch)]
-    subprocess.run([*command, "-r", _CHECKOUT / "requirements/stand-ins.txt"], check=True, timeout=280)
+def _add_postgres(tar: tarfile.TarFile) -> None:
     for part in ("pgserver/pginstall", "pgserver.libs"):
-        tar.add(scratch / part, arcname=f"pgserver/{part}", filter=_without_headers)
+        tar.add(_parts() / "postgresql" / part, arcname=f"pgserver/{part}", filter=_without_headers)
 
 
 def _without_headers(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
