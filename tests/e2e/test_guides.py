@@ -124,6 +124,17 @@ def test_the_commands_about_secrets_work_as_written(tmp_path: Path) -> None:
     assert "sk-canary" not in printed
 
 
+def test_the_commands_about_pipelines_work_as_written(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "modelwright.yaml").write_text(_blocks(ROOT / "docs" / "guide" / "ci.md", "yaml")[0])
+    for command in _commands("ci.md"):
+        words = [*program(), *shlex.split(command)[1:]]
+        found = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, check=False)
+        assert found.returncode == 0, f"{command}: {found.stderr}"
+    for name in (".github/workflows/modelwright.yml", ".gitlab-ci.yml", "Jenkinsfile"):
+        assert "modelwright deploy --env production" in (tmp_path / name).read_text()
+
+
 def test_the_guide_to_embeddings_works_as_written(tmp_path: Path) -> None:
     shutil.copytree(EMBEDDINGS, tmp_path / "site", ignore=shutil.ignore_patterns(".modelwright"))
     with running(tmp_path / "site" / "modelwright.yaml") as site:

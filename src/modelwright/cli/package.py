@@ -30,6 +30,12 @@ def package(
     ] = None,
     scan: Annotated[bool, typer.Option("--scan", help="Look for known weaknesses; could not look: failed.")] = False,
     refresh: Annotated[bool, typer.Option("--refresh", help="Take what images start from as it is now.")] = False,
+    cache: Annotated[
+        str, typer.Option(metavar="REPOSITORY", help="Where layers are kept for machines that begin with none.")
+    ] = "",
+    without_secrets: Annotated[
+        bool, typer.Option("--without-secrets", help="Look no variable and no secret up, where there are none.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print facts for programs.")] = False,
 ) -> None:
     """Build images: of Modelwright with what the models need, and of the manifest's programs.
@@ -38,7 +44,7 @@ def package(
     """
     from modelwright.app.manifest.load import load_manifest
 
-    loaded = load_manifest(file, environment=env)
+    loaded = load_manifest(file, environment=env, without_secrets=without_secrets)
     if shown or out is not None:
         from modelwright.app.packaging.recipes import recipes
 
@@ -51,7 +57,7 @@ def package(
     from modelwright.app.settings.settings import process_environment
 
     built = asyncio.run(
-        make(loaded, names=names or (), env=process_environment(), anew=refresh, scanned=scan, told=_say)
+        make(loaded, names=names or (), env=process_environment(), anew=refresh, scanned=scan, cache=cache, told=_say)
     )
     if as_json:
         from modelwright.cli.versions import print_facts

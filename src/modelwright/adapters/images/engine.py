@@ -107,11 +107,14 @@ class Engine:
         secrets: Mapping[str, Path],
         network: str = "",
         time: int | None = None,
+        cache: str = "",
     ) -> str:
-        """The id; raises BuildFailed with the last lines of the build. `time`: what files are stamped with."""
+        """The id; raises BuildFailed with the last lines of the build. `time`: what files are stamped with; `cache`:
+        reference in a registry with the layers of earlier builds, and of this one afterwards.
+        """
         with tempfile.TemporaryDirectory() as folder:
             told = Path(folder) / "id"
-            words = self._build_words(labels, secrets, network=network, time=time)
+            words = self._build_words(labels, secrets, network=network, time=time, cache=cache)
             load = ("--load",) if self._found.buildx else ()
             ended = await self._run(*words, *load, "--iidfile", str(told), "-", seconds=LONG, stdin=archive)
             if ended.status:
@@ -128,6 +131,7 @@ class Engine:
         secrets: Mapping[str, Path],
         network: str = "",
         time: int | None = None,
+        cache: str = "",
     ) -> str:
         """Build for several platforms into a registry; the digest there. Raises BuildFailed."""
         if not self.many:
@@ -135,7 +139,7 @@ class Engine:
             raise BuildFailed("several platforms need buildx, which is not here", hint=hint)
         with tempfile.TemporaryDirectory() as folder:
             told = Path(folder) / "metadata.json"
-            words = self._build_words(labels, secrets, network=network, time=time)
+            words = self._build_words(labels, secrets, network=network, time=time, cache=cache)
             named = [word for tag in tags for word in ("--tag", tag)]
             where = ("--platform", ",".join(platforms), "--push", "--metadata-file", str(told))
             ended = await self._run(*words, *named, *where, "-", seconds=LONG, stdin=archive)
@@ -171,13 +175,18 @@ class Engine:
         return ended.out if ended.status == 0 else None
 
     def _build_words(
-        self, labels: Mapping[str, str], secrets: Mapping[str, Path], *, network: str, time: int | None
+        self, labels: Mapping[str, str], secrets: Mapping[str, Path], *, network: str, time: int | None, cache: str
     ) -> list[str]:
+        if cache and not self._found.buildx:
+            hint = "install docker's plugin buildx, or leave the cache out"
+            raise BuildFailed("layers in a registry need buildx, which is not here", hint=hint)
         words = ["buildx", "build"] if self._found.buildx else ["build"]
         words += ["--progress", "plain"]
         words += [word for name, value in labels.items() for word in ("--label", f"{name}={value}")]
         words += [word for name, path in secrets.items() for word in ("--secret", f"id={name},src={path}")]
         words += ["--network", network] if network else []
+        words += ["--cache-from", f"type=registry,ref={cache}"] if cache else []
+        words += ["--cache-to", f"type=registry,ref={cache},mode=max"] if cache else []
         words += ["--build-arg", f"SOURCE_DATE_EPOCH={time}"] if time is not None and self._found.buildx else []
         return words
 

@@ -111,24 +111,51 @@ class Report:
     """When there are stores: where each secret is found, or which of them would be asked for it; none is asked."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Sketch:
+    """A manifest for one environment, of which nothing was looked up: what comes from outside is not in it."""
+
+    manifest: Manifest = field(repr=False)
+    secrets: tuple[str, ...]
+    """Names of those that it refers to."""
+    credentials: tuple[str, ...]
+    """Variables with what opens stores."""
+
+
+def sketch(path: str | Path, *, environment: str) -> Sketch:
+    """For what needs no secret. Raises ManifestError."""
+    reading = _Reading(Path(path), shown=str(path))
+    examined = reading.examination.run(environment, None)
+    faults = in_file_order([*reading.faults, *examined.faults])
+    if faults or examined.case is None:
+        raise ManifestError(faults)
+    return Sketch(
+        manifest=examined.case.manifest,
+        secrets=tuple(examined.resolved.secrets),
+        credentials=(*examined.resolved.credentials, *_credentials_of_libraries(examined.case.manifest)),
+    )
+
+
 def load_manifest(
     path: str | Path,
     *,
     environment: str | None = None,
     env: Mapping[str, str] | None = None,
     deploying: bool = False,
+    without_secrets: bool = False,
 ) -> LoadedManifest:
     """Read, overlay, resolve and check a manifest.
 
     `environment` comes before MODELWRIGHT_ENV, and that before development; `env` replaces the process's variables.
     `deploying`: for a target, with all that runs there; otherwise only what `modelwright up` runs is looked up.
+    `without_secrets`: nothing is, and what comes from outside is not known; such a manifest is built, not run.
     Raises ManifestError with all faults in file order, or StartError for an unknown environment.
     """
     variables = process_environment() if env is None else env
     name = chosen_environment(environment, variables)
     reading = _Reading(Path(path), shown=str(path))
     settings = reading.settings(name, variables)
-    examined = reading.examination.run(name, settings, deploying=deploying)
+    examined = reading.examination.run(name, None if without_secrets else settings, deploying=deploying)
     return _settled(reading, examined, settings=settings, deploying=deploying)
 
 

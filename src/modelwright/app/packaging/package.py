@@ -30,15 +30,17 @@ async def package(
     env: Mapping[str, str],
     anew: bool = False,
     scanned: bool = False,
+    cache: str = "",
     told: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Built]:
     """Images by workload, of these or of all; `env` is what `docker` is run with, DOCKER_HOST in it names the engine.
 
-    `anew` looks for new bases; `scanned` has every image pass scanners, whatever the manifest says; `told` hears what
-    goes on. Raises BuildFailed, ScanFailed.
+    `anew` looks for new bases; `scanned` has every image pass scanners, whatever the manifest says; `cache` is a
+    repository that keeps layers for machines that begin with none; `told` hears what goes on.
+    Raises BuildFailed, ScanFailed.
     """
     engine = Engine(await find(env), env=env)
-    maker = _Maker(loaded, engine, env=env, bases=Bases(loaded.base_dir, engine, anew=anew), told=told)
+    maker = _Maker(loaded, engine, env=env, bases=Bases(loaded.base_dir, engine, anew=anew), cache=cache, told=told)
     found = {recipe.name: await maker.made(recipe) for recipe in recipes(loaded, names=names)}
     maker.bases.keep()
     for built in found.values() if scanned or loaded.manifest.build.scan else ():
@@ -57,6 +59,7 @@ class _Maker:
         *,
         env: Mapping[str, str],
         bases: Bases,
+        cache: str,
         told: Callable[[str], None],
     ) -> None:
         self.bases = bases
@@ -64,6 +67,7 @@ class _Maker:
         self._build = loaded.manifest.build
         self._engine = engine
         self._env = env
+        self._cache = cache
         self._told = told
 
     async def made(self, recipe: Recipe) -> Built:
@@ -87,10 +91,10 @@ class _Maker:
             fresh = not image
             if fresh:
                 self._told(f"{recipe.name}: building {names[0]}")
-                image = await self._built(archive, marks, commit)
+                image = await self._built(recipe, archive, marks, commit=commit)
         return await self._finished(recipe, image, pins=pins, names=names, inputs=inputs, fresh=fresh, commit=commit)
 
-    async def _built(self, archive: Path, marks: Mapping[str, str], commit: Commit | None) -> str:
+    async def _built(self, recipe: Recipe, archive: Path, marks: Mapping[str, str], *, commit: Commit | None) -> str:
         with tempfile.TemporaryDirectory() as name:
             return await self._engine.build(
                 archive,
@@ -98,6 +102,7 @@ class _Maker:
                 secrets=self._secrets(Path(name)),
                 network=self._build.network,
                 time=commit.at if commit else None,
+                cache=f"{self._cache}:{recipe.name}" if self._cache else "",
             )
 
     async def _pushed_for_all(
@@ -120,6 +125,7 @@ class _Maker:
                 secrets=self._secrets(Path(name)),
                 network=self._build.network,
                 time=commit.at if commit else None,
+                cache=f"{self._cache}:{recipe.name}" if self._cache else "",
             )
         reference = f"{names[0].rpartition(':')[0]}@{digest}"
         return Built(

@@ -80,12 +80,13 @@ def _poetry(program: Program) -> tuple[Check, ...]:
 
 
 def _pip(program: Program) -> tuple[Check, ...]:
+    own = "-r requirements.txt" if program.listed else "."
     return (
-        Check("Install", (f"python -m pip install --quiet -r requirements.txt ruff {program.types} pytest pip-audit",)),
+        Check("Install", (f"python -m pip install --quiet {own} ruff {program.types} pytest pip-audit",)),
         Check("Lint", ("python -m ruff check .",)),
         Check("Types", (f"python -m {_typed(program)}",)),
         Check("Tests", ("python -m pytest",)),
-        Check("Known vulnerabilities", (_audit("python -m pip_audit", "requirements.txt", hashed=False),)),
+        Check("Known vulnerabilities", (f"python -m pip_audit --strict {own}",)),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from typing import Literal
 
 from modelwright.deploy.exports.ci.pipeline import Pipeline, Program
 
@@ -45,10 +46,13 @@ def check(pipeline: Pipeline) -> str:
     return f"modelwright check{_file(pipeline)} --without-secrets"
 
 
-def package(pipeline: Pipeline) -> str:
-    """Images built, scanned and pushed; layers that did not change come from the registry's cache."""
+def package(pipeline: Pipeline, *, engine: Literal["new", "lasting"]) -> str:
+    """Images built, scanned and pushed. A lasting engine has the layers of earlier builds, a new one gets them from the
+    registry.
+    """
     cache = shlex.quote(f"{pipeline.registry}/{pipeline.project}/cache")
-    return f"modelwright package{_file(pipeline)} --scan --cache {cache} --json > {IMAGES_FILE}"
+    layers = f" --cache {cache}" if engine == "new" else ""
+    return f"modelwright package{_file(pipeline)} --without-secrets --scan{layers} --json > {IMAGES_FILE}"
 
 
 def pull() -> str:

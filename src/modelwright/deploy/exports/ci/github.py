@@ -140,7 +140,7 @@ def _images(pipeline: Pipeline, needed: Sequence[str]) -> list[str]:
             "Build, scan and push",
             [
                 commands.install(pipeline),
-                commands.package(pipeline),
+                commands.package(pipeline, engine="new"),
                 f'echo "images=$({commands.REFERENCES})" >> "$GITHUB_OUTPUT"',
             ],
             name="package",

@@ -13,6 +13,7 @@ FILE = ".gitlab-ci.yml"
 _PYTHON = "python:3.13-slim"
 _DEPLOYING = "python:3.13-slim-trixie"
 _ENGINE = "docker:28-dind"
+_BUILDER = ("docker context create ci > /dev/null", "docker buildx create --use ci > /dev/null")
 _COMMITTED = "    - if: $CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH"
 _ASKED = "    - if: $CI_PIPELINE_SOURCE == 'merge_request_event'"
 
@@ -87,7 +88,7 @@ def _images(pipeline: Pipeline) -> list[str]:
         "  rules:",
         _COMMITTED,
         "  timeout: 1 hour",
-        *_script([*_client(pipeline), commands.package(pipeline)]),
+        *_script([*_client(pipeline), *_BUILDER, commands.package(pipeline, engine="new")]),
         f"  artifacts: {{paths: [{commands.IMAGES_FILE}], expire_in: 30 days}}",
     ]
 

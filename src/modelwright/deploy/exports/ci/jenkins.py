@@ -111,7 +111,9 @@ def _images(pipeline: Pipeline) -> list[str]:
         *_registry(),
         "    }",
         "    steps {",
-        *_sh([*_login(pipeline), *_VENV, commands.install(pipeline), commands.package(pipeline)], by=8),
+        *_sh(
+            [*_login(pipeline), *_VENV, commands.install(pipeline), commands.package(pipeline, engine="lasting")], by=8
+        ),
         f"        stash name: 'images', includes: '{commands.IMAGES_FILE}'",
         "    }",
         "}",

@@ -20,6 +20,8 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
     kind: Kind
     runtime: str
     """Version of Python or Node, as `3.13`."""
+    listed: bool = True
+    """pip: whether its dependencies stand in requirements.txt; otherwise they are those of the project itself."""
     types: Types = "pyright"
     """Which checks Python's types, by what the program is set up for."""
 

@@ -1,0 +1,45 @@
+"""`modelwright render`: writes files for others' tools from the manifest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+app = typer.Typer(help="Write files for others' tools: pipelines of build servers.", no_args_is_help=True)
+
+File = Annotated[Path, typer.Option("--file", "-f", help="The manifest.")]
+MANIFEST = Path("modelwright.yaml")
+
+
+@app.callback()
+def verbs() -> None:
+    """Write files for others' tools from the manifest."""
+
+
+@app.command()
+def ci(
+    *,
+    kind: Annotated[Literal["github", "gitlab", "jenkins"], typer.Option(help="Which build server.")],
+    file: File = MANIFEST,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Root of the repository to write it into; left out, it is printed."),
+    ] = None,
+    branch: Annotated[str, typer.Option(metavar="NAME", help="Whose commits are deployed (GitHub, Jenkins).")] = "main",
+    force: Annotated[bool, typer.Option("--force", help="Also over a file that is there and differs.")] = False,
+) -> None:
+    """Write a pipeline: checks of the manifest and of your programs, images, test, and production once approved.
+
+    It names secrets and holds none; neither variables nor secrets are looked up for it.
+    """
+    from modelwright.app.exporting.pipelines import rendered
+
+    name, text = rendered(file, server=kind, branch=branch)
+    if out is None:
+        print(text, end="")
+        return
+    from modelwright.app.exporting.files import write
+
+    print(write({name: text.encode()}, out, force=force))
