@@ -8,6 +8,11 @@ if [ "$(id -u)" = 0 ]; then
     mkdir -p "$PGDATA"
     chown -R postgres "$PGDATA" /var/run/postgresql
     chmod 700 "$PGDATA"
+    if [ -n "${POSTGRES_PASSWORD_FILE:-}" ]; then
+        POSTGRES_PASSWORD=$(cat "$POSTGRES_PASSWORD_FILE")
+        export POSTGRES_PASSWORD
+        unset POSTGRES_PASSWORD_FILE
+    fi
     exec setpriv --reuid=postgres --regid=postgres --clear-groups -- "$0" "$@"
 fi
 
