@@ -11,7 +11,7 @@ from modelwright.app.deploying.desired.values import Values
 from modelwright.app.deploying.sections.routes import RouteSection, TlsSection
 from modelwright.app.deploying.sections.targets import TargetSection
 from modelwright.app.manifest.load import LoadedManifest
-from modelwright.core.deploying.edges import haproxy_command, nginx_command, nginx_command
+from modelwright.core.deploying.edges import haproxy_command, nginx_command
 from modelwright.core.deploying.front import EDGE_FOLDER, EDGE_VOLUME, PLAIN_PORT, SECURE_PORT
 from modelwright.core.deploying.places import SECRETS
 from modelwright.core.deploying.workloads import Mount, Route, Tls, Workload
