@@ -17,11 +17,10 @@ from typing import Any
 
 import msgspec
 
-from modelwright.app.deploying.edges import edge_in
+from modelwright.app.deploying.edges import StandingEdge, edge_in
 from modelwright.core.deploying.edges import haproxy_command, nginx_command
 from modelwright.core.deploying.front import Front, Server
 from modelwright.core.deploying.workloads import Route
-from modelwright.core.ports.deploying.edges import Edge
 from modelwright.deploy.edges.doors import Doors
 from tests.contracts.upstream import Exchange, Upstream, upstream
 from tests.making.ports import free_port
@@ -100,7 +99,7 @@ class Running:
         self.kind = kind
         self.folder = folder
         self.port, self.secure = free_port(), free_port()
-        self.edge: Edge
+        self.edge: StandingEdge
         self.open(**doors)
         self._process: subprocess.Popen[bytes] | None = None
 

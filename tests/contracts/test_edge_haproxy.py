@@ -13,7 +13,7 @@ import pytest
 from modelwright.core.deploying.front import Front, Server
 from modelwright.core.deploying.workloads import Route, Tls
 from modelwright.core.errors.deploying import StepFailed
-from modelwright.deploy.edges.doors import Doors
+from modelwright.deploy.edges.doors import PROOFS, Doors
 from modelwright.deploy.edges.haproxy import composed
 from tests.contracts.edges import Instance, Running, front, instance, talk, until
 from tests.contracts.names import names
@@ -108,10 +108,10 @@ def test_everything_at_once_is_a_configuration_without_a_warning(tmp_path: Path)
         folder=str(tmp_path),
         certificates={"kb.example.com": str(both)},
         resolver="127.0.0.11:53",
-        challenges="acme:8402",
+        proofs={PROOFS + "a-b_c": "a-b_c.d"},
     )
     file = tmp_path / "haproxy.cfg"
-    file.write_text(composed(told, (), doors).text.replace("acme:8402", "127.0.0.1:8402"))
+    file.write_text(composed(told, (), doors).text)
     program = shutil.which("haproxy", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
     assert program
     done = subprocess.run([program, "-c", "-f", str(file)], capture_output=True, text=True, check=False)

@@ -12,7 +12,7 @@ import pytest
 from modelwright.core.deploying.front import Front, Server
 from modelwright.core.deploying.workloads import Route, Tls
 from modelwright.core.errors.deploying import DeployError, StepFailed
-from modelwright.deploy.edges.doors import Doors
+from modelwright.deploy.edges.doors import PROOFS, Doors
 from modelwright.deploy.edges.nginx import composed
 from tests.contracts.edges import Running, front, instance, talk
 from tests.making.certificates import make_certificates
@@ -55,7 +55,9 @@ def test_everything_at_once_is_a_configuration_without_a_warning(tmp_path: Path)
     )
     shares = {route.name: {"r1": 90, "r2": 10} for route in routes}
     told = Front(routes=routes, servers=servers, shares=shares, trusted=("10.0.0.0/8", "2001:db8::/32"))
-    doors = Doors(folder=str(tmp_path), certificates={"kb.example.com": str(both)}, challenges="127.0.0.1:8402")
+    doors = Doors(
+        folder=str(tmp_path), certificates={"kb.example.com": str(both)}, proofs={PROOFS + "a-b_c": "a-b_c.d"}
+    )
     file = tmp_path / "nginx.conf"
     file.write_text(composed(told, (), doors).text)
     program = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")

@@ -1,24 +1,83 @@
-"""Puts an edge together: what composes its configuration, and what speaks to it while it runs."""
+"""Puts an edge together: what composes its configuration, what speaks to it while it runs, and what lies beside it."""
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
+from modelwright.adapters.edges.files import read, write
 from modelwright.adapters.edges.haproxy import HAProxyEdge
 from modelwright.adapters.edges.nginx import NginxEdge
+from modelwright.core.deploying.edges import Answered, Composed, Place
+from modelwright.core.deploying.front import Front
 from modelwright.core.errors.deploying import DeployError
-from modelwright.core.ports.deploying.edges import Edge
 from modelwright.deploy.edges import haproxy, nginx
-from modelwright.deploy.edges.doors import Doors
+from modelwright.deploy.edges.doors import PROOFS, Doors
+
+CERTIFICATES = "certificates"
+"""In its folder: `HOST.DIGEST.pem`, the newest of each host."""
+SHOWN = "proofs"
+"""In its folder: texts for an authority, by the name that it asks for."""
+_FRONT = "front.json"
+_COMPOSERS = {"haproxy": haproxy.composed, "nginx": nginx.composed}
 
 
-def edge_in(folder: Path, *, kind: str, doors: Doors) -> Edge:
-    """The one that shares this folder; `doors` are as it sees them itself."""
-    match kind:
-        case "haproxy":
-            return HAProxyEdge(folder, partial(haproxy.composed, doors=doors))
-        case "nginx":
-            return NginxEdge(folder, partial(nginx.composed, doors=doors))
-        case _:
+class StandingEdge:
+    """One that remembers what it was told, so that it can be told again when what lies beside it has changed."""
+
+    def __init__(self, folder: Path, *, kind: str, doors: Doors) -> None:
+        if kind not in _COMPOSERS:
             raise DeployError(f"there is no edge of kind {kind!r}", hint="write `edge: haproxy`, or nginx")
+        self._folder = folder
+        self._doors = doors
+        self._composer = _COMPOSERS[kind]
+        self._edge = (HAProxyEdge if kind == "haproxy" else NginxEdge)(folder, self._compose)
+
+    async def configure(self, front: Front) -> None:
+        """As the port says."""
+        self._compose(front, ())  # what no edge can be told is not remembered
+        write(self._folder / _FRONT, msgspec.json.encode(front).decode())
+        await self._edge.configure(front)
+
+    async def open_streams(self, workload: str, release: str) -> int:
+        """As the port says."""
+        return await self._edge.open_streams(workload, release)
+
+    async def seen(self, since: float) -> Sequence[Answered]:
+        """As the port says."""
+        return await self._edge.seen(since)
+
+    @property
+    def front(self) -> Front:
+        """That it was told last."""
+        text = read(self._folder / _FRONT)
+        return msgspec.json.decode(text, type=Front) if text else Front()
+
+    async def again(self) -> None:
+        """Tell it the same once more: with the certificates and proofs that lie beside it now."""
+        await self._edge.configure(self.front)
+
+    def _compose(self, front: Front, before: Sequence[Place]) -> Composed:
+        doors = msgspec.structs.replace(
+            self._doors,
+            certificates=self._doors.certificates | certificates_in(self._folder),
+            proofs=self._doors.proofs | {PROOFS + path.name: path.read_text() for path in _files(self._folder / SHOWN)},
+        )
+        return self._composer(front, before, doors)
+
+
+def edge_in(folder: Path, *, kind: str, doors: Doors) -> StandingEdge:
+    """The one that shares this folder; `doors` are as it sees them itself. Raises DeployError for an unknown kind."""
+    return StandingEdge(folder, kind=kind, doors=doors)
+
+
+def certificates_in(folder: Path) -> dict[str, str]:
+    """Paths of those that were asked for, by host; of several the one that came last."""
+    files = sorted(_files(folder / CERTIFICATES), key=lambda path: path.stat().st_mtime_ns)
+    return {path.name.rsplit(".", 2)[0]: str(path) for path in files if path.suffix == ".pem"}
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.glob("[!.]*")) if path.is_file()] if folder.is_dir() else []

@@ -25,7 +25,8 @@
     │   ├── Interrupted          another plan was begun there and has not ended
     │   ├── LeaseHeld, LeaseLost
     │   ├── BuildFailed          an image cannot be built, or not be brought to where it is needed
-    │   └── ScanFailed           an image has known weaknesses, or nobody could look
+    │   ├── ScanFailed           an image has known weaknesses, or nobody could look
+    │   └── CertificateRefused   an authority gives no certificate for a host
     └── CallError                one call fails; the doors turn `code` into a status (core/wire/status.py)
         ├── Malformed            the request cannot be read
         │   └── ContextTooLong   prompt and answer do not fit the model

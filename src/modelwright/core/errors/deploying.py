@@ -62,3 +62,9 @@ class ScanFailed(DeployError):
     """An image has known weaknesses, or nobody could look for them; neither is a pass."""
 
     code = "scan_failed"
+
+
+class CertificateRefused(DeployError):
+    """An authority gives no certificate for a host."""
+
+    code = "certificate_refused"

@@ -20,9 +20,9 @@ class Doors(msgspec.Struct, frozen=True, kw_only=True):
     """By host: path of its chain and key, in one PEM file; a host whose certificate is still to come has none."""
     resolver: str = ""
     """Server for the names of instances, `address:port`; empty: only addresses are used."""
-    challenges: str = ""
-    """`address:port` of the program that proves to an authority that the hosts are ours; empty: nobody does."""
+    proofs: dict[str, str] = {}
+    """By path below PROOFS: what to answer there, so that an authority sees that the hosts are ours."""
 
 
-CHALLENGES = "/.well-known/acme-challenge/"
-"""Path below which an authority asks (RFC 8555, 8.3)."""
+PROOFS = "/.well-known/acme-challenge/"
+"""Where an authority asks (RFC 8555, 8.3)."""

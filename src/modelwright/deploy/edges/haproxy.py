@@ -16,7 +16,7 @@ from modelwright.core.deploying.edges import HAPROXY_SOCKET, Composed, Place, no
 from modelwright.core.deploying.front import Front
 from modelwright.core.deploying.workloads import Route
 from modelwright.deploy.edges.answers import NOWHERE, TOO_LARGE, TOO_MANY, UNAVAILABLE, UNMEASURED
-from modelwright.deploy.edges.doors import CHALLENGES, Doors
+from modelwright.deploy.edges.doors import Doors
 from modelwright.deploy.edges.slots import placed
 from modelwright.deploy.edges.ways import PERIOD, SILENCE, Way, certified, ways
 
@@ -30,7 +30,7 @@ def composed(front: Front, before: Sequence[Place], doors: Doors) -> Composed:
     doors = certified(front, doors)
     found = ways(front)
     places = [*placed(found, before)]
-    fixed = [*_defaults(found, doors), "", *_doors(found, front, doors), "", *_nowhere(doors)]
+    fixed = [*_defaults(found, doors), "", *_doors(found, front, doors), "", *_nowhere()]
     backends = {each.route.name: [*_backend(each, doors)] for each in found}
     shape = hashlib.sha256(
         msgspec.json.encode((fixed, backends, [(one.route, one.name) for one in places]))
@@ -78,13 +78,12 @@ def _doors(found: Sequence[Way], front: Front, doors: Doors) -> Iterator[str]:
     yield "    http-request set-var(txn.host) req.hdr(host),field(1,:),lower,rtrim(.)"
     # Whether a request may be sent once more when an instance has closed its connection, nobody but a client knows.
     yield "    http-request disable-l7-retry unless { method GET HEAD OPTIONS }"
+    for path, text in doors.proofs.items():
+        yield f"    http-request return status 200 content-type text/plain string {text} if {{ path -m str {path} }}"
     for host in sorted({each.route.host for each in found if each.route.tls} & {*doors.certificates}):
         port = "" if doors.port == 443 else f":{doors.port}"
         asked = f"{_at(host)} {{ req.hdr(X-Forwarded-Proto) http }}"
-        safe = f" !{{ path -m beg {CHALLENGES} }}" if doors.challenges else ""
-        yield f"    http-request redirect location https://%[var(txn.host)]{port}%[pathq] code 308 if {asked}{safe}"
-    if doors.challenges:
-        yield f"    use_backend challenges if {{ path -m beg {CHALLENGES} }}"
+        yield f"    http-request redirect location https://%[var(txn.host)]{port}%[pathq] code 308 if {asked}"
     for each in found:
         yield f"    use_backend route.{each.route.name}{_asked(each)}"
     yield "    default_backend nowhere"
@@ -118,10 +117,8 @@ def _at(host: str) -> str:
     return f"{{ var(txn.host) -m {'end' if host.startswith('*') else 'str'} {host.removeprefix('*')} }}"
 
 
-def _nowhere(doors: Doors) -> Iterator[str]:
+def _nowhere() -> Iterator[str]:
     yield from ("backend nowhere", f"    http-request return {NOWHERE.haproxy}")
-    if doors.challenges:
-        yield from ("", "backend challenges", "    timeout server 30s", f"    server client {doors.challenges}")
 
 
 def _backend(way: Way, doors: Doors) -> Iterator[str]:

@@ -16,7 +16,7 @@ from modelwright.core.deploying.edges import NGINX_LOG, NGINX_PID, NGINX_SOCKET,
 from modelwright.core.deploying.front import Front
 from modelwright.core.errors.deploying import DeployError
 from modelwright.deploy.edges.answers import NOWHERE, TOO_LARGE, TOO_MANY, UNAVAILABLE, Answer
-from modelwright.deploy.edges.doors import CHALLENGES, Doors
+from modelwright.deploy.edges.doors import PROOFS, Doors
 from modelwright.deploy.edges.ways import PERIOD, SILENCE, Way, certified, ways
 
 _VARIABLE = re.compile(r"[A-Za-z0-9_]+", re.ASCII)
@@ -74,7 +74,7 @@ def _clients(front: Front) -> Iterator[str]:
     yield f'map "$trusted$http_x_forwarded_proto" $forwarded_proto {{ {kept} default $scheme; }}'
     for number, name in enumerate(_KEPT):
         yield f'map $trusted $kept{number} {{ 1 $http_{_variable(name)}; default ""; }}'
-    asked = f'"~^http:{re.escape(CHALLENGES)}" 0; "~^http:" 1;'
+    asked = f'"~^http:{re.escape(PROOFS)}" 0; "~^http:" 1;'
     yield f'map "$forwarded_proto:$uri" $insecure {{ {asked} default 0; }}'
 
 
@@ -128,8 +128,8 @@ def _server(host: str, mine: Sequence[Way], doors: Doors) -> Iterator[str]:
         if any(each.route.tls for each in mine):
             port = "" if doors.port == 443 else f":{doors.port}"
             yield f"if ($insecure) {{ return 308 https://$host{port}$request_uri; }}"
-    if doors.challenges:
-        yield f"location ^~ {CHALLENGES} {{ proxy_pass http://{doors.challenges}; }}"
+    for path, text in doors.proofs.items():
+        yield f"location = {path} {{ default_type text/plain; return 200 {text}; }}"
     for each in mine:
         for place in (f"= {each.prefix}", f"^~ {each.prefix}/") if each.prefix else ("/",):
             yield from (f"location {place} {{", *(f"    {line}" for line in _location(each, doors)), "}")

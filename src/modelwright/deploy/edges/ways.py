@@ -16,7 +16,7 @@ from modelwright.core.addresses import split_address
 from modelwright.core.deploying.front import Front, Server
 from modelwright.core.deploying.workloads import Route
 from modelwright.core.errors.deploying import DeployError
-from modelwright.deploy.edges.doors import Doors
+from modelwright.deploy.edges.doors import PROOFS, Doors
 from modelwright.deploy.edges.weights import weights
 
 ALL = 100
@@ -32,6 +32,7 @@ _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]{1,128}){0,16}/?", re.ASCII)
 _TOKEN = re.compile(r"[A-Za-z0-9!#&*+.^_|~-]{1,128}", re.ASCII)
 """Of HTTP, less what some edge reads as its own: `$`, `%`, `'` and `` ` ``."""
 _VALUE = re.compile(r"[ -~]{0,4096}", re.ASCII)
+_PROOF = re.compile(r"[A-Za-z0-9_.-]{1,512}", re.ASCII)
 _FILE = re.compile(r"/[A-Za-z0-9/._@+-]{1,1024}", re.ASCII)
 
 
@@ -88,9 +89,15 @@ def certified(front: Front, doors: Doors) -> Doors:
 def _checked(doors: Doors) -> Doors:
     paths = (doors.folder, *doors.certificates.values())
     hosts = all(_HOST.fullmatch(host) for host in doors.certificates)
-    addresses = [each for each in (doors.resolver, doors.challenges) if each]
+    addresses = [doors.resolver] if doors.resolver else []
+    proofs = [*doors.proofs.values(), *(path.removeprefix(PROOFS) for path in doors.proofs)]
     listens = [f"localhost{each}" if each.startswith(":") else each for each in (doors.plain, doors.secure)]
-    if not hosts or not all(map(_FILE.fullmatch, paths)) or not all(map(_is_address, addresses + listens)):
+    if (
+        not hosts
+        or not all(map(_PROOF.fullmatch, proofs))
+        or not all(map(_FILE.fullmatch, paths))
+        or not all(map(_is_address, addresses + listens))
+    ):
         raise DeployError("an edge cannot be told to listen there", hint="use plain paths and host:port")
     return doors
 
