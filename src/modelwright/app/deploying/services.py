@@ -24,6 +24,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """Path that answers 200 when it is ready; empty: it takes connections."""
     parts: tuple[str, ...] = ("url", "host", "port")
     """What of it the manifest may refer to."""
+    pages: bool = False
+    """People look at it: a route may lead there."""
 
 
 _WITH_USER = ("url", "host", "port", "user", "password", "database")
@@ -39,6 +41,16 @@ KINDS: Rows = {
     ),
     "redis": Row(
         image="redis", version="7", port=6379, data="/data", scheme="redis", parts=("url", "host", "port", "password")
+    ),
+    "prometheus": Row(image="prom/prometheus", version="v3.5.0", port=9090, data="/prometheus", health="/-/ready"),
+    "grafana": Row(
+        image="grafana/grafana",
+        version="12.1.1",
+        port=3000,
+        data="/var/lib/grafana",
+        health="/api/health",
+        parts=("url", "host", "port", "password"),
+        pages=True,
     ),
 }
 WITH_VECTOR = ("pgvector/pgvector", "pg")

@@ -60,7 +60,7 @@ class Manifest(Section):
     )
     services: dict[Name, ServiceSection] = Field(
         default_factory=dict,
-        description="postgres and redis: kept on the target beside the programs.",
+        description="postgres, redis, prometheus, grafana: kept on the target beside the programs.",
     )
     routes: dict[Name, RouteSection] = Field(
         default_factory=dict, description="Ways in through the edge of the target, by name."

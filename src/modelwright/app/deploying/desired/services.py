@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from modelwright.app.deploying.desired.apps import file_mount, secret_mount, with_share
 from modelwright.app.deploying.desired.contents import Brought
-from modelwright.app.deploying.desired.values import DATABASE, USER, Values
+from modelwright.app.deploying.desired.values import ADMIN_PORT, DATABASE, GATEWAY, USER, Values
 from modelwright.app.deploying.sections.services import ServiceSection
 from modelwright.app.deploying.services import KINDS, WITH_VECTOR
 from modelwright.core.deploying.places import SECRETS
@@ -83,4 +83,33 @@ def _redis(_: ServiceSection, values: Values, brought: Brought) -> _Parts:
     return _Parts({}, (file,), ("sh", "-c", start))
 
 
-_OWN: Mapping[str, Own] = {"postgres": _postgres, "redis": _redis}
+def _prometheus(_: ServiceSection, values: Values, brought: Brought) -> _Parts:  # noqa: ARG001 - one shape for all
+    """It asks every instance of the gateway, of whatever release, and remembers for as long as it does by default."""
+    return _Parts({}, (file_mount("/etc/prometheus/prometheus.yml", _SCRAPED.encode(), brought),))
+
+
+def _grafana(_: ServiceSection, values: Values, brought: Brought) -> _Parts:
+    """`admin` comes in, and finds Prometheus; what is changed by hand stays with its data."""
+    word = secret_mount(f"{SECRETS}/grafana_password", values.password("grafana"), brought)
+    env = {
+        "GF_SECURITY_ADMIN_PASSWORD__FILE": word.path,
+        "GF_ANALYTICS_REPORTING_ENABLED": "false",
+        "GF_ANALYTICS_CHECK_FOR_UPDATES": "false",
+    }
+    source = file_mount("/etc/grafana/provisioning/datasources/modelwright.yaml", _SOURCES.encode(), brought)
+    return _Parts(env, (word, source))
+
+
+_SCRAPED = f"""\
+global: {{scrape_interval: 15s, evaluation_interval: 15s}}
+scrape_configs:
+  - job_name: modelwright
+    dns_sd_configs:
+      - {{names: [{GATEWAY}], type: A, port: {ADMIN_PORT}, refresh_interval: 5s}}
+"""
+_SOURCES = """\
+apiVersion: 1
+datasources:
+  - {name: Prometheus, type: prometheus, access: proxy, url: "http://prometheus:9090", isDefault: true}
+"""
+_OWN: Mapping[str, Own] = {"postgres": _postgres, "redis": _redis, "prometheus": _prometheus, "grafana": _grafana}

@@ -18,6 +18,8 @@ USER, DATABASE = "app", "app"
 """Of the programs, in a PostgreSQL of ours."""
 _PLAIN = frozenset({"host", "port", "user", "database"})
 """What of a service is no secret."""
+_WITH_PASSWORD = frozenset({"postgres", "redis"})
+"""Services whose address has one in it."""
 
 
 class Values:
@@ -89,4 +91,4 @@ def _is_secret(reference: Reference, services: Mapping[str, ServiceSection]) -> 
     section = services[name]
     if section.url is not None:
         return bool(section.url.references)
-    return part not in _PLAIN and (part == "password" or name in {"postgres", "redis"})
+    return part not in _PLAIN and (part == "password" or name in _WITH_PASSWORD)

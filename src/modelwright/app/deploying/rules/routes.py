@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from modelwright.app.deploying.sections.routes import RouteSection
+from modelwright.app.deploying.services import KINDS
 from modelwright.app.document.finding import Finding
 from modelwright.app.document.tree import Path
 from modelwright.app.manifest.rules.case import Case, Rules, unknown_name
@@ -15,7 +16,8 @@ GATEWAY = "gateway"
 
 
 def _paths(case: Case) -> Iterator[Finding]:
-    known = {*case.names("apps"), GATEWAY}
+    pages = {name for name, row in KINDS.items() if row.pages and name in case.names("services")}
+    known = {*case.names("apps"), GATEWAY, *pages}
     taken: dict[tuple[str, str], str] = {}
     for name, route in case.manifest.routes.items():
         for prefix, app in route.paths.items():
@@ -25,6 +27,10 @@ def _paths(case: Case) -> Iterator[Finding]:
                 yield unknown_name(here, app, section="apps", known=known)
             elif section is not None and not section.port and ("apps", app, "port") not in case.unknown:
                 yield Finding(here, f"leads to {app}, which listens on no port", f"write `port: …` under apps.{app}")
+            elif app in pages and prefix != "/":
+                yield Finding(here, f"{app} answers for all of a host", f"give it a route of its own: `/: {app}`")
+            elif app in pages and case.manifest.services[app].url is not None:
+                yield Finding(here, f"{app} runs elsewhere", "send people there")
             way = (route.host, prefix.rstrip("/"))
             if way in taken:
                 remedy = "remove one of them, or give the routes other hosts"

@@ -47,4 +47,10 @@ def _has_password(text: str) -> bool:
         return "@" in text
 
 
-RULES: Rules = (_kinds, _elsewhere)
+def _looked_at(case: Case) -> Iterator[Finding]:
+    services = case.manifest.services
+    if "grafana" in services and services["grafana"].url is None and "prometheus" not in services:
+        yield Finding(("services", "grafana"), "has nothing to show", "add `prometheus: {}` beside it", on_key=True)
+
+
+RULES: Rules = (_kinds, _elsewhere, _looked_at)

@@ -47,7 +47,7 @@ class RouteSection(Section):
         default=None, description="HTTPS, to which plain HTTP is sent; left out, plain HTTP."
     )
     paths: dict[Prefix, Name] = Field(
-        min_length=1, description="By prefix: a name under apps, or `gateway`; the longest one counts."
+        min_length=1, description="By prefix: a name under apps, `gateway` or `grafana`; the longest one counts."
     )
     affinity: AffinitySection | None = Field(
         default=None, description="Who comes to the same instance again; left out, nobody does."
