@@ -25,6 +25,9 @@ compile dev --all-extras "$@"
 compile run --extra serving --extra llm -c requirements/dev.txt "$@"
 # What a client of the tests needs beside these, and none of its own wishes about these.
 resolve --no-deps -c requirements/dev.txt -o requirements/kserve.txt "$@" requirements/kserve.in
+# What the back end of an example runs with.
+backend=examples/knowledge-base/backend
+resolve -c requirements/dev.txt -o "$backend/requirements.txt" "$@" "$backend/requirements.in"
 # What goes into images: everything that some model may need, and which of it each extra stands for.
 images=src/modelwright/app/packaging
 extras="aws embeddings grpc images lightgbm llm openvino serving sklearn tflite xgboost"

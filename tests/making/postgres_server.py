@@ -42,8 +42,8 @@ host all all all trust
 class PostgresServer:
     """`postgres`; it refuses to run as root, so root runs it as the package's user."""
 
-    def __init__(self, **settings: str) -> None:
-        self._bin = _programs()
+    def __init__(self, *, programs: Path | None = None, **settings: str) -> None:
+        self._bin = programs or _programs()
         self._settings = {**_SETTINGS, **settings}
         self._user = pwd.getpwnam("postgres") if os.geteuid() == 0 else None
         self.folder = Path(tempfile.mkdtemp(prefix="mw-pg-"))

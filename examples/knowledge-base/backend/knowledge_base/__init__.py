@@ -1,0 +1,1 @@
+"""Questions about a folder of documents, answered from their passages."""
