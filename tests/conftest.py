@@ -55,6 +55,15 @@ def docker_project(docker_engine: Any) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def keeper_image(docker_engine: Any) -> Iterator[str]:
+    """An image that keepers of environments can run from, made from what lies here."""
+    from tests.making.docker_target import keeper_image
+
+    with docker_engine.project() as name:
+        yield keeper_image(docker_engine.client, name)
+
+
+@pytest.fixture(scope="session")
 def docker_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """One RegistryServer for all tests that leave it running; whoever asks for it asks for an engine too."""
     from tests.making.docker_host.registry import RegistryServer

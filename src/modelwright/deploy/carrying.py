@@ -13,6 +13,7 @@ from typing import Literal
 import msgspec
 
 from modelwright.core.deploying.journal import Begun, Ended, Entry, Failed, Settled, Taken, Turned
+from modelwright.core.deploying.naming import named
 from modelwright.core.deploying.steps import Plan, Step, Watch
 from modelwright.core.errors.deploying import DeployError, Drifted, Interrupted, LeaseHeld, LeaseLost, StepFailed
 from modelwright.core.errors.tree import ModelwrightError
@@ -206,12 +207,3 @@ class Carrier:
 def _too_late(step: Step, *, undo: bool) -> StepFailed:
     words = f"{'undoing ' if undo else ''}{named(step)} took longer than {step.deadline:g} s"
     return StepFailed(words, hint="look at the target, then resume or abort")
-
-
-def named(step: Step) -> str:
-    """A step in a few words, such as `start api in r7`."""
-    fields = msgspec.structs.asdict(step)
-    verb = str(step.__struct_config__.tag)
-    what = next((str(fields[name]) for name in ("workload", "image", "volume") if fields.get(name)), "")
-    release = str(fields.get("release", ""))
-    return " ".join(word for word in (verb, what, f"in {release}" if what and release else release) if word)

@@ -35,6 +35,8 @@ Shares = dict[str, dict[str, int]]
 
 _LONG = 900.0
 """Seconds that an image or weights may take to come."""
+_LATE = 15.0
+"""Seconds more than a gate's own deadline, which has more to tell."""
 _GRACE = 30.0
 """Seconds for what nobody describes any more."""
 
@@ -72,7 +74,7 @@ def _lasting(desired: Desired, observed: Observed, release: str) -> Iterator[Ste
         yield from _brought([workload], observed)
         yield Keep(workload=workload.name, release=release, digest=digest, before=running.get(workload.name, ""))
         if workload.gate is not None:
-            yield Prove(workload=workload.name, release="", gate=workload.gate, deadline=workload.gate.deadline)
+            yield Prove(workload=workload.name, release="", gate=workload.gate, deadline=workload.gate.deadline + _LATE)
 
 
 class _Move:
@@ -115,7 +117,7 @@ class _Move:
                 peers=peers(workload, self._home),
             )
             if gate is not None:
-                yield Prove(workload=name, release=home, gate=gate, deadline=gate.deadline)
+                yield Prove(workload=name, release=home, gate=gate, deadline=gate.deadline + _LATE)
 
     def _runs(self, workload: Workload) -> bool:
         name = workload.name

@@ -13,7 +13,7 @@ import msgspec
 from modelwright.core.deploying.front import Front
 from modelwright.core.deploying.journal import Entry
 from modelwright.core.deploying.observed import Served
-from modelwright.core.deploying.workloads import Desired
+from modelwright.core.deploying.workloads import Desired, Gate
 from modelwright.core.ports.deploying.targets import Lease
 
 Answer = TypeVar("Answer")
@@ -117,10 +117,34 @@ class Deliver(_Change, frozen=True, kw_only=True):
     """Who may read it."""
 
 
+class Probe(_Question, frozen=True, kw_only=True):
+    """Does an instance pass its gate, now?"""
+
+    address: str
+    gate: Gate
+    within: float = 5.0
+    """Seconds."""
+
+
+class Streams(_Question, frozen=True, kw_only=True):
+    """How many are open at a workload in a release, through the edge?"""
+
+    workload: str
+    release: str
+
+
+class Mask(_Question, frozen=True, kw_only=True):
+    """The text without the secrets that are in it."""
+
+    text: str
+
+
 Remembered: TypeAlias = (
     Take | Renew | Leave | Entries | Append | Look | History
     | Place | Forget | Record | Direct | Filled | Lacking | Deliver
 )  # fmt: skip
+
+Question: TypeAlias = Remembered | Probe | Streams | Mask
 
 
 class Memory(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,7 +152,7 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
 
     salt: str
     releases: dict[str, Desired] = {}
-    """That were placed, newest first."""
+    """Those that were placed; the one first that was current, or was placed, last."""
     current: str = ""
     front: Front = Front()
     volumes: dict[str, str] = {}
@@ -136,6 +160,8 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     disk: int = 0
     """Free bytes."""
     lease: Lease | None = None
+    now: float = 0.0
+    """Unix seconds."""
 
 
 class Ask(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from modelwright.adapters.targets.folder import safe
@@ -70,8 +70,8 @@ class Files:
     def path(self, digest: str, user: int) -> Path:
         return self._folder / file_name(digest, user)
 
-    def _held(self) -> Iterator[Path]:
-        return (path for path in self._folder.glob("*") if not path.name.startswith("incoming-"))
+    def _held(self) -> list[Path]:
+        return [path for path in self._folder.glob("*") if not path.name.startswith("incoming-")]
 
 
 def file_name(digest: str, user: int) -> str:

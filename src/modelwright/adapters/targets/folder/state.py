@@ -131,7 +131,13 @@ class State:
             volumes=self._filled(),
             disk=_free(self._folder),
             lease=self._lease.now(),
+            now=self._clock.now(),
         )
+
+    def fence(self, epoch: int) -> None:
+        """Raises LeaseLost for whoever somebody has come after."""
+        with self._alone():
+            self._lease.fence(epoch)
 
     def front(self) -> Front:
         """How traffic is divided; nothing before the first time."""
@@ -141,6 +147,8 @@ class State:
 
     def _record(self, served: Served) -> None:
         safe.append(self._history, msgspec.json.encode(served))
+        with suppress(FileNotFoundError):
+            os.utime(self._releases / f"{served.release}.json")
         kept = safe.lines(self._history)
         if len(kept) >= 2 * HISTORY:
             safe.write(self._history, b"\n".join(kept[-HISTORY:]) + b"\n")
@@ -150,7 +158,7 @@ class State:
         return [_SERVED.decode(line) for line in safe.lines(self._history)]
 
     def _placed(self) -> dict[str, Desired]:
-        """Newest first."""
+        """The one first that was placed or served last."""
         files = sorted(self._releases.glob("*.json"), key=lambda file: file.stat().st_mtime_ns, reverse=True)
         return {file.stem: msgspec.json.decode(file.read_bytes(), type=Desired) for file in files}
 

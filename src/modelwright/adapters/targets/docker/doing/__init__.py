@@ -1,0 +1,1 @@
+"""What a deploy does on a Docker host, step by step."""

@@ -1,0 +1,146 @@
+"""Brings what a release is made of to a host: its files and secrets, and weights into volumes."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+from collections.abc import AsyncIterator, Iterator
+from threading import Event
+
+from docker.errors import APIError
+
+from modelwright.adapters.targets.docker.engine import failed
+from modelwright.adapters.targets.docker.environment import Environment
+from modelwright.adapters.targets.docker.users import Users
+from modelwright.adapters.targets.kept import EVERYBODY, Deliver, Filled, Lacking, Place
+from modelwright.core.deploying.workloads import Desired
+from modelwright.core.ports.deploying.targets import Contents
+
+_PIECE = 1 << 18
+_ROOT = "/content"
+_AHEAD = 8
+"""Pieces that are read before they are taken."""
+
+
+class Placing:
+    """Of one environment, from what whoever deploys has with him."""
+
+    def __init__(self, environment: Environment, users: Users, contents: Contents) -> None:
+        self._environment = environment
+        self._engine = environment.engine
+        self._users = users
+        self._contents = contents
+
+    async def place(self, release: str, desired: Desired, *, epoch: int) -> None:
+        """The files first: a release that is known has all of them. Raises StepFailed."""
+        for digest, user in await self.lacking(desired):
+            offset, held = 0, b""
+            async for piece in _pieces(self._contents.read(digest)):
+                if held:
+                    await self._deliver(digest, user, offset=offset, piece=held, epoch=epoch)
+                    offset += len(held)
+                held = piece
+            await self._deliver(digest, user, offset=offset, piece=held, epoch=epoch, last=True)
+        await self._environment.ask(Place(epoch=epoch, release=release, desired=desired), type(None))
+
+    async def lacking(self, desired: Desired) -> tuple[tuple[str, int], ...]:
+        """Files that the host does not have."""
+        wanted = dict[tuple[str, int], None]()
+        for work in desired.workloads:
+            for mount in work.mounts:
+                if not mount.volume:
+                    user = await self._users.of(work.image) if mount.secret else EVERYBODY
+                    wanted[mount.digest, user] = None
+        return await self._environment.ask(Lacking(files=tuple(wanted)), tuple[tuple[str, int], ...])
+
+    async def is_full(self, volume: str, digest: str) -> bool:
+        """Whether it is there, and holds just that."""
+        api, names = await self._engine.api(), self._environment.names
+        found = await self._engine.call(api.volumes, filters=names.filters)
+        there = any(one["Name"] == names.volume(volume) for one in found["Volumes"] or ())
+        return there and (await self._environment.memory()).volumes.get(volume) == digest
+
+    async def fill(self, volume: str, digest: str, *, epoch: int) -> None:
+        """With the files of a tar; what it was filled with is known when all of them are there. Raises StepFailed."""
+        names, api = self._environment.names, await self._engine.api()
+        await self._environment.volume(volume)
+        pieces = _Bridge(self._contents.read(digest))
+        try:
+            keeper = await self._engine.call(api.inspect_container, names.keeper)
+            made = await self._engine.call(
+                api.create_container_from_config,
+                {
+                    "Image": keeper["Image"],
+                    "Entrypoint": ["true"],
+                    "Labels": names.labels,
+                    "HostConfig": {"Mounts": [{"Type": "volume", "Source": names.volume(volume), "Target": _ROOT}]},
+                },
+            )
+            try:
+                async with pieces:
+                    await self._engine.long(lambda gone: api.put_archive(made["Id"], _ROOT, pieces.until(gone)))
+            finally:
+                await self._engine.call(api.remove_container, made["Id"], force=True)
+        except APIError as error:
+            raise failed(f"the volume {volume} cannot be filled", error) from error
+        await self._environment.ask(Filled(epoch=epoch, volume=volume, digest=digest), type(None))
+
+    async def _deliver(
+        self, digest: str, user: int, *, offset: int, piece: bytes, epoch: int, last: bool = False
+    ) -> None:
+        question = Deliver(epoch=epoch, digest=digest, offset=offset, piece=piece, last=last, user=user)
+        await self._environment.ask(question, type(None))
+
+
+async def _pieces(content: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """None of them too large for a line."""
+    async for piece in content:
+        for start in range(0, len(piece), _PIECE):
+            yield piece[start : start + _PIECE]
+
+
+class _Bridge:
+    """Content for a thread: it is read here, a little ahead, and ends there with whatever went wrong here."""
+
+    def __init__(self, content: AsyncIterator[bytes]) -> None:
+        self._content = content
+        self._ahead = queue.Queue[bytes | BaseException | None](_AHEAD)
+        self._reading: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> None:
+        self._reading = asyncio.create_task(self._read())
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.wait([self._reading])
+
+    def until(self, unwanted: Event) -> Iterator[bytes]:
+        """In the thread."""
+        while not unwanted.is_set():
+            try:
+                piece = self._ahead.get(timeout=0.5)
+            except queue.Empty:
+                continue
+            if piece is None:
+                return
+            if isinstance(piece, BaseException):
+                raise piece
+            yield piece
+        raise APIError("cut off")
+
+    async def _read(self) -> None:
+        try:
+            async for piece in self._content:
+                await self._put(piece)
+            await self._put(None)
+        except BaseException as error:
+            await self._put(error)
+            raise
+
+    async def _put(self, piece: bytes | BaseException | None) -> None:
+        while True:
+            try:
+                return self._ahead.put_nowait(piece)
+            except queue.Full:
+                await asyncio.sleep(0.02)

@@ -1,0 +1,154 @@
+"""What an environment has on a host before anything runs in it: networks, volumes, and its keeper."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+from docker.errors import APIError, NotFound
+
+from modelwright.adapters.targets.docker.engine import Engine, failed
+from modelwright.adapters.targets.docker.images import Images
+from modelwright.adapters.targets.docker.names import DIGEST, STATE, WORKLOAD, Names
+from modelwright.adapters.targets.docker.session import Session
+from modelwright.adapters.targets.kept import Look, Memory
+from modelwright.core.deploying.front import EDGE_FOLDER, EDGE_VOLUME
+
+STATE_FOLDER = "/state"
+KEEPER = ("python", "-m", "modelwright.app.keeper")
+LOGS = {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}}
+_ABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER"]
+"""Of its user, root: files of secrets belong to the users of the instances that read them."""
+
+
+class Environment:
+    """That of one project on one engine."""
+
+    def __init__(self, engine: Engine, names: Names, *, images: Images, keeper: str) -> None:
+        """`keeper`: the image that it runs from."""
+        self.engine = engine
+        self.names = names
+        self._images = images
+        self._keeper = keeper
+        self.ask = Session(engine, names.keeper)
+        self._place = ""
+
+    async def prepare(self) -> None:
+        """Make what is not there; whoever does it at the same time does no harm. Raises StepFailed."""
+        await self._images.bring(self._keeper)
+        api = await self.engine.api()
+        try:
+            await self._networks()
+            for volume in (STATE, EDGE_VOLUME):
+                await self.volume(volume)
+            found = await self.engine.call(api.inspect_image, self._keeper)
+            await self._keeping(self._described(found["Id"]))
+        except APIError as error:
+            raise failed(f"the keeper of {self.names.prefix} cannot be started", error) from error
+
+    async def is_there(self) -> bool:
+        """Whether anything was ever done here."""
+        api = await self.engine.api()
+        try:
+            found = await self.engine.call(api.inspect_container, self.names.keeper)
+        except NotFound:
+            return False
+        if not found["State"]["Running"]:
+            await self.engine.call(api.start, self.names.keeper)
+        return True
+
+    async def memory(self) -> Memory:
+        """All that is remembered."""
+        return await self.ask(Look(), Memory)
+
+    async def volume(self, name: str, labels: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """One that is there from now on, if it was not."""
+        api = await self.engine.api()
+        return await self.engine.call(
+            api.create_volume, self.names.volume(name), labels={**self.names.labels, **(labels or {})}
+        )
+
+    async def state_place(self) -> str:
+        """Folder of the environment's memory on the host itself."""
+        if not self._place:
+            self._place = (await self.volume(STATE))["Mountpoint"]
+        return self._place
+
+    async def _networks(self) -> None:
+        api = await self.engine.api()
+        there = await self.engine.call(api.networks, filters=self.names.filters)
+        for name in (self.names.network, self.names.inner):
+            if not any(one["Name"] == name for one in there):
+                await self.engine.call(
+                    api.create_network,
+                    name,
+                    driver="bridge",
+                    check_duplicate=True,
+                    internal=name == self.names.inner,
+                    labels=self.names.labels,
+                )
+
+    def _described(self, image: str) -> dict[str, Any]:
+        names = self.names
+        mounts = ((STATE, STATE_FOLDER), (EDGE_VOLUME, EDGE_FOLDER))
+        return {
+            "Image": image,
+            "Entrypoint": [*KEEPER],
+            "Cmd": [STATE_FOLDER, EDGE_FOLDER],
+            "User": "0:0",
+            "WorkingDir": "/",
+            "Healthcheck": {"Test": ["NONE"]},
+            "Labels": {**names.labels, WORKLOAD: ""},
+            "HostConfig": {
+                "Init": True,
+                "RestartPolicy": {"Name": "unless-stopped"},
+                "ReadonlyRootfs": True,
+                "Tmpfs": {"/run": "", "/tmp": ""},  # noqa: S108 - of the container
+                "CapDrop": ["ALL"],
+                "CapAdd": _ABILITIES,
+                "SecurityOpt": ["no-new-privileges:true"],
+                "LogConfig": LOGS,
+                "Mounts": [
+                    {"Type": "volume", "Source": names.volume(volume), "Target": folder} for volume, folder in mounts
+                ],
+            },
+            "NetworkingConfig": {"EndpointsConfig": {names.network: {}}},
+        }
+
+    async def _keeping(self, described: dict[str, Any]) -> None:
+        """It runs by this description, unless somebody is busy with one that runs by another."""
+        api, name = await self.engine.api(), self.names.keeper
+        digest = hashlib.sha256(msgspec.json.encode(described, order="sorted")).hexdigest()
+        found = None
+        with suppress(NotFound):
+            found = await self.engine.call(api.inspect_container, name)
+        if found is not None and found["Config"]["Labels"].get(DIGEST) != digest and not await self._is_busy(found):
+            await self.ask.close()
+            await self.engine.call(api.remove_container, name, force=True)
+            found = None
+        if found is None:
+            described["Labels"][DIGEST] = digest
+            try:
+                await self.engine.call(api.create_container_from_config, described, name)
+            except APIError as error:
+                if error.status_code != 409:  # somebody else was quicker
+                    raise
+        await self._connect(name)
+        await self.engine.call(api.start, name)
+
+    async def _is_busy(self, found: dict[str, Any]) -> bool:
+        if not found["State"]["Running"]:
+            return False
+        seen = await self.memory()
+        return seen.lease is not None and seen.lease.until > seen.now
+
+    async def _connect(self, name: str) -> None:
+        api = await self.engine.api()
+        try:
+            await self.engine.call(api.connect_container_to_network, name, self.names.inner)
+        except APIError as error:
+            if "already exists" not in str(error.explanation):
+                raise

@@ -1,0 +1,79 @@
+"""What the things of one project's environment are called on a host that others use, too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import sha256
+
+import msgspec
+
+PROJECT, ENVIRONMENT = "modelwright.project", "modelwright.environment"
+WORKLOAD, RELEASE, INDEX = "modelwright.workload", "modelwright.release", "modelwright.index"
+DIGEST, PEERS = "modelwright.digest", "modelwright.peers"
+ONCE = "once"
+"""Index of the container that runs a release's command once."""
+STATE = "state"
+"""The volume of the environment's memory."""
+
+
+class Names(msgspec.Struct, frozen=True):
+    """Those of one environment."""
+
+    project: str
+    environment: str
+
+    @property
+    def prefix(self) -> str:
+        """Of every name; the network is called so, too."""
+        return f"{self.project}.{self.environment}"
+
+    @property
+    def network(self) -> str:
+        return self.prefix
+
+    @property
+    def inner(self) -> str:
+        """The network that leads nowhere else."""
+        return f"{self.prefix}.inner"
+
+    @property
+    def keeper(self) -> str:
+        return f"{self.prefix}.keeper"
+
+    def volume(self, name: str) -> str:
+        return f"{self.prefix}.{name}"
+
+    def container(self, workload: str, release: str = "", index: int | str = 0) -> str:
+        """Without a release: of a workload that lasts."""
+        return f"{self.prefix}.{workload}.{release}.{index}" if release else f"{self.prefix}.{workload}"
+
+    def tag(self, workload: str, image: str) -> str:
+        """Ours of an image: as long as we need it, nobody's cleaning up on the host takes it away."""
+        return f"modelwright/{self.prefix}/{workload}:{sha256(image.encode()).hexdigest()[:16]}"
+
+    @property
+    def labels(self) -> dict[str, str]:
+        return {PROJECT: self.project, ENVIRONMENT: self.environment}
+
+    @property
+    def filters(self) -> dict[str, list[str]]:
+        """Ours, and nobody else's."""
+        return {"label": [f"{name}={value}" for name, value in self.labels.items()]}
+
+
+def host_name(workload: str, release: str = "", index: int | str = 0) -> str:
+    """By which the edge and the keeper reach an instance."""
+    return f"{workload}-{release}-{index}" if release else workload
+
+
+def aliases(workload: str, release: str, index: int | str) -> list[str]:
+    """Names on the networks: its own, its release's, and its workload's for what lasts."""
+    own = host_name(workload, release, index)
+    return [own, f"{workload}-{release}", workload] if release else [own]
+
+
+def links(peers: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Which instances it means by the name of another workload: those of one release; what they are called, and what
+    it calls them.
+    """
+    return [(f"{name}-{release}", name) for name, release in sorted(peers.items())]

@@ -1,0 +1,98 @@
+"""Answers questions that come over a Unix socket, a line each; gives the edge its configuration back at the start."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from modelwright.adapters.targets.folder.leases import LASTS
+from modelwright.adapters.targets.folder.state import State
+from modelwright.adapters.targets.wire import Asked, Told, fault_of
+from modelwright.app.keeper.answering import Answering
+from modelwright.app.keeper.edges import edge_beside
+from modelwright.app.system import SystemClock
+from modelwright.core.errors.deploying import DeployError
+from modelwright.core.errors.tree import ModelwrightError
+
+_ASKED = msgspec.json.Decoder(Asked)
+_NEWER = "the keeper is of another version: deploy when nobody else does, and it is replaced"
+_LARGEST = 1 << 26
+"""Bytes of a line: a plan with all that it describes, or a piece of a file."""
+
+
+async def serve(state: Path, edge: Path, *, socket: Path, lasts: float = LASTS) -> None:
+    """Until it is asked to end. `edge`: the folder that it shares with the edge."""
+    answering = Answering(State(state, clock=SystemClock(), lasts=lasts), partial(edge_beside, edge))
+    await _restore(answering)
+    ended = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await _Client(answering, writer).listen(reader)
+
+    server = await asyncio.start_unix_server(answer, socket, limit=_LARGEST)
+    try:
+        await ended.wait()
+    finally:
+        server.close()
+
+
+async def _restore(answering: Answering) -> None:
+    """An edge that cannot be told is told at the next change; the memory is there whatever it says."""
+    try:
+        await answering.restore()
+    except ModelwrightError as error:
+        sys.stderr.write(f"{error}\n")
+
+
+class _Client:
+    """One who asks; his questions are answered side by side."""
+
+    def __init__(self, answering: Answering, writer: asyncio.StreamWriter) -> None:
+        self._answering = answering
+        self._writer = writer
+        self._running = set[asyncio.Task[None]]()
+
+    async def listen(self, reader: asyncio.StreamReader) -> None:
+        """Until he goes; what he has asked for and is still being done is done."""
+        with suppress(OSError, ValueError):
+            while line := await reader.readline():
+                task = asyncio.create_task(self._one(line))
+                self._running.add(task)
+                task.add_done_callback(self._running.discard)
+        if self._running:
+            await asyncio.wait(self._running)
+        self._writer.close()
+
+    async def _one(self, line: bytes) -> None:
+        try:
+            asked = _ASKED.decode(line)
+            answer = await self._answering.answer(asked.question)
+            told = Told(number=asked.number, answer=msgspec.Raw(msgspec.json.encode(answer)))
+        except ModelwrightError as error:
+            told = Told(number=_number(line), error=fault_of(error))
+        except msgspec.DecodeError as error:
+            words = f"the keeper does not understand the question: {error}"
+            told = Told(number=_number(line), error=fault_of(DeployError(words, hint=_NEWER)))
+        with suppress(OSError):
+            self._writer.write(msgspec.json.encode(told) + b"\n")
+            await self._writer.drain()
+
+
+class _Numbered(msgspec.Struct):
+    number: int = -1
+
+
+def _number(line: bytes) -> int:
+    """Of a question, whether it can be understood or not."""
+    try:
+        return msgspec.json.decode(line, type=_Numbered).number
+    except msgspec.DecodeError:
+        return -1
