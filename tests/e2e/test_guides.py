@@ -52,6 +52,9 @@ def test_a_manifest_in_the_guides_is_valid(
     path = quickstart(tmp_path)
     shutil.copytree(EMBEDDINGS / "models", path.parent / "models", dirs_exist_ok=True)
     (path.parent / "age.key").write_text("AGE-SECRET-KEY-1\n")
+    for project in ("backend", "frontend"):
+        (path.parent / project).mkdir(exist_ok=True)
+        (path.parent / project / "README.md").write_text("A project of the user's.\n")
     path.write_text(text)
     found = modelwright("check", "-f", str(path))
     assert found.returncode == 0, found.stdout + found.stderr
