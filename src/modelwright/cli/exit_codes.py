@@ -19,6 +19,16 @@ EXIT_CODES: dict[str, int] = {
     "access_invalid": 9,
     "key_name_taken": 9,
     "key_not_found": 9,
+    "target_unreachable": 10,
+    "deploy_undone": 11,
+    "step_failed": 12,
+    "drifted": 13,
+    "interrupted": 14,
+    "lease_held": 14,
+    "lease_lost": 14,
+    "on_trial": 15,
+    "no_way_back": 16,
+    "nothing_open": 17,
 }
 
 MEANINGS: dict[int, str] = {
@@ -32,6 +42,14 @@ MEANINGS: dict[int, str] = {
     7: "the same manifest runs already",
     8: "nothing of the manifest runs",
     9: "an API key cannot be made, found or revoked",
+    10: "the target does not answer, or lets nobody in",
+    11: "the deploy failed and was undone: what served before serves",
+    12: "a step failed and the deploy has not ended: `modelwright resume` goes on, `modelwright abort` goes back",
+    13: "the target is not as it was when the plan was made",
+    14: "somebody else is changing the environment, or has left it half changed",
+    15: "a release stays on trial: nobody can say yet whether it goes well",
+    16: "there is no release to go back to, or it is not whole",
+    17: "nothing was left open, and nothing is on trial",
 }
 
 

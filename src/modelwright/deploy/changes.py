@@ -11,8 +11,6 @@ from modelwright.deploy.homes import LIVE, description, homes, identities, livin
 
 _PLAIN = ("image", "command", "port", "publish", "replicas", "cpu", "memory", "gpu", "grace", "before", "after")
 _WORDS = {"before": "release command", "after": "waits for"}
-_SHOWN = 19
-"""Characters of a digest that tell it from others: `sha256:` and twelve."""
 
 
 def changes(desired: Desired, observed: Observed, release: str) -> Iterator[Change]:
@@ -80,7 +78,7 @@ def _content(mount: Mount | None) -> str:
         return ""
     if mount.secret:
         return "***"
-    return mount.digest[:_SHOWN] or mount.volume
+    return mount.digest or mount.volume
 
 
 def _gate(workload: Workload) -> str:

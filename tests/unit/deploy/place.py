@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from modelwright.core.deploying.journal import Begun, Entry
 from modelwright.core.deploying.observed import Observed, Served
-from modelwright.core.deploying.steps import Step
+from modelwright.core.deploying.steps import Record, Step
 from modelwright.core.errors.deploying import LeaseHeld, LeaseLost, StepFailed
 from modelwright.core.experiments.intervals import Interval, share
 from modelwright.core.experiments.observations import Observation
@@ -33,6 +33,7 @@ class Place:
         """One of them was reached."""
         self.fails: set[str] = set()
         """Tags of steps that cannot be done; `undo TAG`: undone."""
+        self.served: list[Served] = []
         self.done: list[str] = []
         """Tags of what was done, `undo TAG` of what was undone."""
 
@@ -44,7 +45,7 @@ class Place:
         return self.world.observed
 
     async def history(self) -> Sequence[Served]:
-        return ()
+        return tuple(reversed(self.served))
 
     async def holds(self, step: Step) -> bool:
         return False
@@ -55,6 +56,12 @@ class Place:
             self.world.do(step)
         except RuntimeError as error:
             raise StepFailed(str(error)) from error
+        if isinstance(step, Record):
+            self.clock.advance(60.0)
+            at = self.clock.now()
+            self.served.append(
+                Served(release=step.release, at=at, digest="d", who="ada", where="here", share=step.share)
+            )
 
     async def undo(self, step: Step) -> None:
         await self._act(f"undo {step.__struct_config__.tag}")

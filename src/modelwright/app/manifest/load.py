@@ -32,6 +32,7 @@ from modelwright.core.wire.forms import answerable
 
 DATABASE = ("store", "database")
 ARTIFACTS = "store.artifacts"
+DEPLOYING = frozenset({"name", "target", "targets", "rollout"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,6 +200,20 @@ def artifacts_of(
     if examined.case is None or faults:
         raise ManifestError(faults or in_file_order([*reading.faults, *examined.faults]))
     return examined.case.manifest.store.artifacts
+
+
+def deploying_of(path: str | Path, *, environment: str | None) -> tuple[str, Manifest]:
+    """(environment, manifest), with what says where it is deployed to and how; secrets are not looked up.
+
+    Only faults of these sections are told. Raises ManifestError, StartError.
+    """
+    name = chosen_environment(environment, process_environment())
+    reading = _Reading(Path(path), shown=str(path))
+    examined = reading.examination.run(name, None)
+    faults = tuple(fault for fault in examined.faults if fault.key.partition(".")[0] in DEPLOYING)
+    if examined.case is None or faults:
+        raise ManifestError(faults or in_file_order([*reading.faults, *examined.faults]))
+    return name, examined.case.manifest
 
 
 def check_manifest(

@@ -24,6 +24,10 @@
     │   ├── Drifted              the target is not as it was when the plan was made
     │   ├── Interrupted          another plan was begun there and has not ended
     │   ├── LeaseHeld, LeaseLost
+    │   ├── Undone               it was undone: what served before serves
+    │   ├── OnTrial              a release stays on trial until somebody decides
+    │   ├── NothingOpen          there is nothing to go on with, to give up or to decide
+    │   ├── NoWayBack            a release is not known any more, or something of it is missing
     │   ├── BuildFailed          an image cannot be built, or not be brought to where it is needed
     │   ├── ScanFailed           an image has known weaknesses, or nobody could look
     │   └── CertificateRefused   an authority gives no certificate for a host

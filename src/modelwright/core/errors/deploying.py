@@ -68,3 +68,27 @@ class CertificateRefused(DeployError):
     """An authority gives no certificate for a host."""
 
     code = "certificate_refused"
+
+
+class Undone(DeployError):
+    """A deploy was undone: what served before serves."""
+
+    code = "deploy_undone"
+
+
+class OnTrial(DeployError):
+    """A release stays on trial, since nobody can say whether it goes well."""
+
+    code = "on_trial"
+
+
+class NothingOpen(DeployError):
+    """There is nothing to go on with, to give up or to decide."""
+
+    code = "nothing_open"
+
+
+class NoWayBack(DeployError):
+    """A release is not known any more, or something of it is missing."""
+
+    code = "no_way_back"

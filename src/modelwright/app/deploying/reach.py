@@ -1,0 +1,59 @@
+"""Where a deploy goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from modelwright.app.deploying.desired.rollout import rise_of
+from modelwright.app.deploying.sections.targets import TargetSection
+from modelwright.app.manifest.load import deploying_of
+from modelwright.core.deploying.trials import Rise
+from modelwright.core.errors.deploying import DeployError
+from modelwright.core.ports.deploying.targets import Contents, Target
+
+
+class Site(msgspec.Struct, frozen=True, kw_only=True):
+    """One environment of a manifest."""
+
+    manifest: Path
+    project: str
+    environment: str
+    target: TargetSection
+    rise: Rise
+
+
+class Reached(Protocol):
+    """A target that is connected."""
+
+    @property
+    def target(self) -> Target:
+        """What plans are carried out on."""
+        ...
+
+    async def prepare(self, keeper: str) -> None:
+        """Make what has to be there before a lease can be taken; `keeper`: the image that keeps its memory."""
+        ...
+
+    async def salt(self) -> str:
+        """Of the environment; empty before it was prepared."""
+        ...
+
+
+Reach = Callable[[Site, Contents], AbstractAsyncContextManager[Reached]]
+"""(site, what steps may ask for) → its target, while it is used."""
+
+
+def site_of(manifest: Path, *, environment: str | None) -> Site:
+    """Where an environment is deployed to; no secret and no model is looked up. Raises ManifestError, DeployError."""
+    name, found = deploying_of(manifest, environment=environment)
+    target = found.targets.get(found.target)
+    if target is None:
+        hint = f"write `environments: {{{name}: {{target: NAME}}}}`, with a NAME under `targets`"
+        raise DeployError(f"the environment {name} has no target", hint=hint, place="target")
+    rise = rise_of(found.rollout)
+    return Site(manifest=manifest, project=found.name, environment=name, target=target, rise=rise)
