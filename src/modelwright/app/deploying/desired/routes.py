@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from modelwright.app.deploying.desired.apps import secret_mount
 from modelwright.app.deploying.desired.contents import Brought
@@ -22,9 +22,9 @@ IMAGES = {"haproxy": "haproxy:3.2", "nginx": "nginx:1.28"}
 _WINDOWS = {"minute": 60.0, "hour": 3600.0, "day": 86400.0, "month": 30 * 86400.0}
 
 
-def routes_of(loaded: LoadedManifest) -> tuple[Route, ...]:
+def routes_of(sections: Mapping[str, RouteSection]) -> tuple[Route, ...]:
     """One for each path."""
-    return tuple(sorted(_routes(loaded), key=lambda route: route.name))
+    return tuple(sorted(_routes(sections), key=lambda route: route.name))
 
 
 def edge_workload(loaded: LoadedManifest, target: TargetSection, *, values: Values, brought: Brought) -> Workload:
@@ -56,8 +56,8 @@ def route_name(route: str, prefix: str) -> str:
     return f"{route}.{words}" if words else route
 
 
-def _routes(loaded: LoadedManifest) -> Iterator[Route]:
-    for name, section in loaded.manifest.routes.items():
+def _routes(sections: Mapping[str, RouteSection]) -> Iterator[Route]:
+    for name, section in sections.items():
         rate = parse_rates(section.rate_limit)[0] if section.rate_limit else (0, "minute")
         for prefix, workload in section.paths.items():
             yield Route(

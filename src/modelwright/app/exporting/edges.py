@@ -1,0 +1,62 @@
+"""A manifest's routes as the configuration of an edge of the user's own."""
+
+from __future__ import annotations
+
+from io import StringIO
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+from ruamel.yaml import YAML
+
+from modelwright.app.deploying.desired.routes import routes_of
+from modelwright.app.manifest.load import sketch
+from modelwright.app.manifest.schema import Manifest
+from modelwright.core.addresses import split_address
+from modelwright.core.deploying.edges import HAPROXY_FILE, NGINX_FILE
+from modelwright.core.deploying.front import Front, Server
+from modelwright.core.deploying.workloads import Route, Tls
+from modelwright.core.errors.starting import StartError
+from modelwright.deploy.edges import apache, haproxy, nginx, traefik
+from modelwright.deploy.edges.doors import Doors
+
+Kind = Literal["haproxy", "nginx", "traefik", "apache"]
+_GATEWAY = "gateway"
+
+
+def rendered(manifest: Path, *, kind: Kind, environment: str, folder: str, certificates: str) -> tuple[str, str]:
+    """(name of the file, its text): requests go to `NAME:PORT` of apps and of the gateway.
+
+    `folder` is for what the edge needs itself, in `certificates` lies HOST.pem with chain and key; both as it sees
+    them. No variable and no secret is looked up. Raises ManifestError; StartError when no route is named.
+    """
+    read = sketch(manifest, environment=environment).manifest
+    if not read.routes:
+        raise StartError("the manifest names no route", hint="write `routes`", place=str(manifest))
+    routes = tuple(_without_certificate(route) for route in routes_of(read.routes))
+    secure = sorted({route.host for route in routes if route.tls is not None and route.host})
+    doors = Doors(
+        folder=folder, plain=":80", secure=":443", certificates={host: f"{certificates}/{host}.pem" for host in secure}
+    )
+    servers = tuple(_server(name, read) for name in sorted({route.workload for route in routes}))
+    front = Front(kind=kind, routes=routes, servers=servers)
+    match kind:
+        case "haproxy":
+            return HAPROXY_FILE, haproxy.composed(front, (), doors).text
+        case "nginx":
+            return NGINX_FILE, nginx.composed(front, (), doors).text
+        case "apache":
+            return apache.FILE, apache.apache(front, doors)
+        case "traefik":
+            text = StringIO()
+            YAML().dump(traefik.traefik(front, doors), text)
+            return traefik.FILE, text.getvalue()
+
+
+def _without_certificate(route: Route) -> Route:
+    return msgspec.structs.replace(route, tls=Tls()) if route.tls is not None else route
+
+
+def _server(name: str, manifest: Manifest) -> Server:
+    port = split_address(manifest.gateway.listen)[1] if name == _GATEWAY else manifest.apps[name].port
+    return Server(name=name, workload=name, release="", address=f"{name}:{port}")
