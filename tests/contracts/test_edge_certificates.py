@@ -18,8 +18,9 @@ import pytest
 
 from modelwright.app.deploying.certificates import EARLY, renew
 from modelwright.app.deploying.edges import certificates_in
+from modelwright.app.keeper.certificates import keep_certificates
 from modelwright.core.deploying.workloads import Tls
-from tests.contracts.edges import KINDS, Running, front, instance, talk
+from tests.contracts.edges import KINDS, Running, front, instance, talk, until
 from tests.contracts.names import names
 from tests.making.certificates import make_certificates
 from tests.making.ports import free_port
@@ -95,11 +96,17 @@ async def test_a_certificate_is_had_and_renewed_while_requests_go_on(running: Ru
                 found = await renew(running.edge, folder=running.folder, state=tmp_path, now=now, trusting=trusting)
                 return dict(found)
 
-            assert await due(time.time()) == {HOST: ""}
-            async with talk(running.port) as client:
-                heard = await client.begin("/", host=HOST)
-                assert (heard.status, heard.headers["location"]) == (308, f"https://{HOST}:{running.secure}/")
+            keeping = keep_certificates(running.folder, tmp_path, lambda: running.edge, look=0.1, trusting=trusting)
+            keeper = asyncio.create_task(keeping)
+
+            async def is_had() -> bool:
+                async with talk(running.port) as client:
+                    heard = await client.begin("/", host=HOST)
+                    return heard.headers.get("location") == f"https://{HOST}:{running.secure}/"
+
+            await until(is_had)
             first = await subject(running.secure)
+            keeper.cancel()
             assert await due(time.time()) == {}
             assert await due(time.time() + 10 * 365 * 86_400 - EARLY) == {HOST: ""}
             assert await subject(running.secure) != first

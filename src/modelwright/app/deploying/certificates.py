@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from modelwright.adapters.edges.acme import Order, ends, new_account
@@ -19,16 +19,24 @@ _ACCOUNT = "acme.pem"
 
 
 async def renew(
-    edge: StandingEdge, *, folder: Path, state: Path, now: float, trusting: Path | None = None
+    edge: StandingEdge,
+    *,
+    folder: Path,
+    state: Path,
+    now: float,
+    but: Collection[str] = (),
+    trusting: Path | None = None,
 ) -> Mapping[str, str]:
-    """By host: what is wrong; empty for those that have a new one. Whoever needs none is not named.
+    """By host: what is wrong; empty for those that have a new one. Whoever needs none or stands in `but` is not named.
 
     `folder` is the edge's, `state` keeps the account's key; `trusting` holds authorities in whose name the ACME
     server itself may speak, beside those of the system.
     """
     wanted = {one.host: one.tls for one in edge.front.routes if one.tls and one.host and not one.tls.certificate}
+    if not {*wanted} - {*but}:
+        return {}
     until = await asyncio.to_thread(_ends, folder)
-    due = {host: tls for host, tls in wanted.items() if until.get(host, 0.0) < now + EARLY}
+    due = {host: tls for host, tls in wanted.items() if host not in but and until.get(host, 0.0) < now + EARLY}
     return {
         host: await _renewed(edge, host, tls, folder=folder, state=state, trusting=trusting)
         for host, tls in due.items()

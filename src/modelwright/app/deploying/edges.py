@@ -52,8 +52,7 @@ class StandingEdge:
     @property
     def front(self) -> Front:
         """That it was told last."""
-        text = read(self._folder / _FRONT)
-        return msgspec.json.decode(text, type=Front) if text else Front()
+        return front_in(self._folder)
 
     async def again(self) -> None:
         """Tell it the same once more: with the certificates and proofs that lie beside it now."""
@@ -71,6 +70,12 @@ class StandingEdge:
 def edge_in(folder: Path, *, kind: str, doors: Doors) -> StandingEdge:
     """The one that shares this folder; `doors` are as it sees them itself. Raises DeployError for an unknown kind."""
     return StandingEdge(folder, kind=kind, doors=doors)
+
+
+def front_in(folder: Path) -> Front:
+    """What the edge of this folder was told last; nothing, if it was told nothing."""
+    text = read(folder / _FRONT)
+    return msgspec.json.decode(text, type=Front) if text else Front()
 
 
 def certificates_in(folder: Path) -> dict[str, str]:

@@ -15,7 +15,8 @@ from modelwright.adapters.targets.folder.leases import LASTS
 from modelwright.adapters.targets.folder.state import State
 from modelwright.adapters.targets.wire import Asked, Told, fault_of
 from modelwright.app.keeper.answering import Answering
-from modelwright.app.keeper.edges import edge_beside
+from modelwright.app.keeper.certificates import keep_certificates
+from modelwright.app.keeper.edges import edge_beside, standing_edge
 from modelwright.app.system import SystemClock
 from modelwright.core.errors.deploying import DeployError
 from modelwright.core.errors.tree import ModelwrightError
@@ -38,9 +39,11 @@ async def serve(state: Path, edge: Path, *, socket: Path, lasts: float = LASTS) 
         await _Client(answering, writer).listen(reader)
 
     server = await asyncio.start_unix_server(answer, socket, limit=_LARGEST)
+    certificates = asyncio.create_task(keep_certificates(edge, state, partial(standing_edge, edge)))
     try:
         await ended.wait()
     finally:
+        certificates.cancel()
         server.close()
 
 
