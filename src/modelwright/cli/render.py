@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-app = typer.Typer(help="Write files for others' tools: pipelines of build servers, edges.", no_args_is_help=True)
+app = typer.Typer(help="Write files for others' tools: pipelines, edges, Compose.", no_args_is_help=True)
 
 File = Annotated[Path, typer.Option("--file", "-f", help="The manifest.")]
 MANIFEST = Path("modelwright.yaml")
@@ -73,3 +73,28 @@ def edge(
     from modelwright.app.exporting.files import write
 
     print(write({name: text.encode()}, out, force=force))
+
+
+@app.command()
+def compose(
+    *,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder that is written; it gets secrets.")],
+    file: File = MANIFEST,
+    env: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Environment: development, test or production.")
+    ] = None,
+    images: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="What `modelwright package --json` has printed.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Also over files that are there and differ.")] = False,
+) -> None:
+    """Write a folder for Docker Compose: compose.yaml, .env.example, configuration, secrets and weights.
+
+    Compose knows no releases: it swaps by stopping and starting. Secrets are files that only their owner can reach,
+    and git ignores.
+    """
+    import asyncio
+
+    from modelwright.app.exporting.compose import render
+
+    print(asyncio.run(render(file, out, environment=env, images=images, force=force)))

@@ -8,7 +8,7 @@ from modelwright.deploy.exports.ci import commands
 from modelwright.deploy.exports.ci.actions import pinned
 from modelwright.deploy.exports.ci.checking import checks
 from modelwright.deploy.exports.ci.pipeline import Pipeline, Program, Stage
-from modelwright.deploy.exports.ci.text import comment, moved, quoted
+from modelwright.deploy.exports.text import comment, moved, quoted
 
 FILE = ".github/workflows/modelwright.yml"
 _CHECKED = "github.event_name != 'workflow_dispatch'"

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from modelwright.deploy.exports.ci import commands
 from modelwright.deploy.exports.ci.checking import checks, image
 from modelwright.deploy.exports.ci.pipeline import Pipeline, Program, Stage
-from modelwright.deploy.exports.ci.text import comment, moved
+from modelwright.deploy.exports.text import comment, moved
 
 FILE = "Jenkinsfile"
 _PYTHON = "python:3.13-slim"
