@@ -31,11 +31,19 @@ Commands:
   explain       Tell which variant of an endpoint answers, and why.
   bench         Measure an endpoint under load: throughput, latencies, cost.
   package       Build the images of what the manifest names.
+  plan          Show what a deploy would change, before it does anything.
+  deploy        Make an environment what the manifest says.
+  resume        Go on with a deploy that was cut off.
+  abort         Undo a deploy that has not ended, or end a trial.
+  promote       Give all traffic to the release on trial.
+  rollback      Go back to an earlier release.
+  releases      Tell what serves, what served, and who decided so.
   models        Keep versions of models; see which are loaded.
   prompts       Look at versions of prompts and move aliases.
   variants      Compare variants and shift traffic between them.
   tasks         List, show and cancel tasks, whoever has left them.
   prices        Tell what every variant costs, and where its price stands.
+  render        Write pipelines of build servers from the manifest.
   keys          Create, rotate, list and revoke API keys.
   database      Take the state of a file into PostgreSQL.
   secrets       Keep secrets in an encrypted file; see where each comes from.

@@ -1,9 +1,10 @@
-"""Where a deploy goes."""
+"""Where a deploy goes: a table of kinds of targets, each connected only when it is chosen."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from importlib import import_module
 from pathlib import Path
 from typing import Protocol
 
@@ -12,6 +13,7 @@ import msgspec
 from modelwright.app.deploying.desired.rollout import rise_of
 from modelwright.app.deploying.sections.targets import TargetSection
 from modelwright.app.manifest.load import deploying_of
+from modelwright.app.plugins import require_deploy
 from modelwright.core.deploying.trials import Rise
 from modelwright.core.errors.deploying import DeployError
 from modelwright.core.ports.deploying.targets import Contents, Target
@@ -48,6 +50,14 @@ Reach = Callable[[Site, Contents], AbstractAsyncContextManager[Reached]]
 """(site, what steps may ask for) → its target, while it is used."""
 
 
+def _docker(site: Site, contents: Contents) -> AbstractAsyncContextManager[Reached]:
+    require_deploy()
+    return import_module("modelwright.app.deploying.docker_host").docker_host(site, contents)
+
+
+TARGETS: Mapping[str, Reach] = {"docker": _docker}
+
+
 def site_of(manifest: Path, *, environment: str | None) -> Site:
     """Where an environment is deployed to; no secret and no model is looked up. Raises ManifestError, DeployError."""
     name, found = deploying_of(manifest, environment=environment)
@@ -57,3 +67,11 @@ def site_of(manifest: Path, *, environment: str | None) -> Site:
         raise DeployError(f"the environment {name} has no target", hint=hint, place="target")
     rise = rise_of(found.rollout)
     return Site(manifest=manifest, project=found.name, environment=name, target=target, rise=rise)
+
+
+def reach_of(site: Site, targets: Mapping[str, Reach] = TARGETS) -> Reach:
+    """By the kind of its target; raises DeployError for one that others start."""
+    if site.target.kind not in targets:
+        hint = f"render it instead: modelwright render {site.target.kind}"
+        raise DeployError(f"a target of kind {site.target.kind} is started by somebody else", hint=hint)
+    return targets[site.target.kind]

@@ -36,6 +36,10 @@ class Environment:
         self.ask = Session(engine, names.keeper)
         self._place = ""
 
+    def keep_by(self, image: str) -> None:
+        """Keepers run from this image from now on."""
+        self._keeper = image
+
     async def prepare(self) -> None:
         """Make what is not there; whoever does it at the same time does no harm. Raises StepFailed."""
         await self._images.bring(self._keeper)

@@ -22,7 +22,7 @@ from modelwright.core.ports.deploying.targets import Contents, Target
 
 @asynccontextmanager
 async def docker_target(
-    host: str, names: Names, *, keeper: str, contents: Contents, clock: Clock, builder: str = ""
+    host: str, names: Names, *, contents: Contents, clock: Clock, keeper: str = "", builder: str = ""
 ) -> AsyncIterator[tuple[Target, Environment]]:
     """Connected while it is used. `keeper`: the image of keepers; `builder`: the engine that has the packaged images.
 

@@ -1,0 +1,27 @@
+"""From a manifest to what should run for it: its images are built where they have changed, its files looked up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+from modelwright.app.deploying.desired.build import desired
+from modelwright.app.deploying.desired.prepare import prepare
+from modelwright.app.deploying.supplies import Describe, Described
+from modelwright.app.packaging.package import package
+from modelwright.app.packaging.recipes import KEEPER
+from modelwright.app.settings.settings import process_environment
+
+
+def from_manifest(manifest: Path, *, environment: str | None, told: Callable[[str], None]) -> Describe:
+    """`told` hears how images are built."""
+
+    async def describe(salt: str) -> Described:
+        prepared = await asyncio.to_thread(prepare, manifest, environment=environment)
+        built = await package(prepared.loaded, env=process_environment(), told=told)
+        images = {name: one.reference for name, one in built.items()}
+        wanted, contents = await asyncio.to_thread(desired, prepared, images=images, salt=salt)
+        return Described(desired=wanted, contents=contents, keeper=images[KEEPER])
+
+    return describe
