@@ -144,7 +144,8 @@ class Stream:
 
     def _take(self, fields: Mapping[str, str]) -> None:
         value = json.loads(fields["data"])
-        self.names.append(fields["event"])
+        if fields["event"] != "still":
+            self.names.append(fields["event"])
         self.last = fields.get("id", self.last)
         self.state = value.get("state", "")
         if fields["event"] == "begin":

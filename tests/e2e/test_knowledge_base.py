@@ -1,6 +1,7 @@
 """The example application for real: PostgreSQL with pgvector, a site that makes vectors, a model that holds on."""
 
 import json
+import os
 import shutil
 import signal
 from collections.abc import Iterator
@@ -40,7 +41,8 @@ def provider() -> Iterator[DevProvider]:
 @pytest.fixture(scope="module")
 def site(provider: DevProvider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("knowledge-base")
-    shutil.copytree(EXAMPLE / "embeddings", folder / "embeddings")
+    left = shutil.ignore_patterns("node_modules", "dist", ".venv", ".modelwright", ".env*")
+    shutil.copytree(EXAMPLE, folder, ignore=left, dirs_exist_ok=True)
     text = (EXAMPLE / "modelwright.yaml").read_text("utf-8")
     assert "first_token: 20s, idle: 15s" in text
     text = text.replace("first_token: 20s, idle: 15s", "first_token: 60s, idle: 60s")  # however slow the machine is
@@ -58,6 +60,13 @@ def backend(database: str, site: Site, tmp_path_factory: pytest.TempPathFactory)
 @pytest.fixture
 def visitor() -> UUID:
     return uuid4()
+
+
+def test_the_manifest_is_right_for_production_without_a_language_model() -> None:
+    path = str(EXAMPLE / "modelwright.yaml")
+    env = {**os.environ, "DEPLOY_HOST": "unix:///var/run/docker.sock"}
+    found = modelwright("check", "--env", "production", "-f", path, env=env)
+    assert found.returncode == 0, found.stdout
 
 
 def asked_of_the_model(provider: DevProvider) -> int:
@@ -113,7 +122,7 @@ def test_an_answer_whose_maker_was_killed_is_made_anew(
     backend: Backend, database: str, site: Site, provider: DevProvider, visitor: UUID, tmp_path: Path
 ) -> None:
     provider.fails("hold@4x1")
-    with Backend(database, tmp_path, site=site, CORPUS=str(EXAMPLE / "corpus")) as dying:
+    with Backend(database, tmp_path, site=site, CORPUS=str(EXAMPLE / "backend" / "corpus")) as dying:
         dying.ready()
         backend.process.send_signal(signal.SIGSTOP)  # so that it is this one who takes the question
         try:

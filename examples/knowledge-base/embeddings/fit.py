@@ -114,7 +114,7 @@ def main() -> None:
     """Write both files."""
     folder = HERE / "models"
     folder.mkdir(exist_ok=True)
-    found = passages(HERE.parent / "corpus")
+    found = passages(HERE.parent / "backend" / "corpus")
     tokens = tokenizer(found)
     tokens.save(str(folder / "tokenizer.json"))
     onnx.save(encoder(table(found, tokens)), folder / "encoder.onnx")

@@ -1,5 +1,6 @@
 """The knowledge base's rules: passages, which of them answer, what is quoted, where a stream goes on; its vectors."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from knowledge_base.quoting import Source, Turn, asked, chosen, language_of, quo
 from knowledge_base.settings import read
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "knowledge-base"
-FOUND = passages(EXAMPLE / "corpus")
+FOUND = passages(EXAMPLE / "backend" / "corpus")
 
 
 def source(name: str, nearness: float, language: str = "en") -> Source:
@@ -48,10 +49,18 @@ def test_the_nearest_are_chosen_in_the_language_of_the_question() -> None:
 def test_quotes_say_that_they_are() -> None:
     assert quoted([source("a", 0.9)], language="en") == [
         "No language model is configured, so these are the passages that fit best.",
-        "\n\n**T · H** [1]\n\n> One. Two!",
+        "\n\n**T · H** [1]\n\n> One. Two! Three.",
     ]
     assert quoted([], language="zh")[0].startswith("文档中没有")
     assert "does not answer" in quoted([source("a", 0.9)], language="en", away=True)[0]
+
+
+def test_a_long_passage_is_quoted_up_to_the_end_of_a_sentence() -> None:
+    long = replace(source("a", 0.9), text="It is so. " * 100)
+    (_, said) = quoted([long], language="en")
+    assert said.endswith("It is so. …")
+    assert 500 < len(said) < 700
+    assert quoted([replace(long, text="x" * 900)], language="en")[1].endswith("x …")
 
 
 def test_a_model_is_asked_with_passages_and_what_was_said_before() -> None:

@@ -1,4 +1,5 @@
-"""An answer as server-sent events, from any place on: `begin`, then `text` as it is written, then `end`.
+"""An answer as server-sent events, from any place on: `begin`, then `text` as it is written, then `end`;
+`still` when there is nothing to say for a while.
 
 The id of an event is ATTEMPT.CHARACTERS. A browser that is cut off sends the last one it saw (`Last-Event-ID`) and gets
 what comes after it; when the answer is being made anew, `begin` tells it to forget what it has.
@@ -15,8 +16,8 @@ from uuid import UUID
 from knowledge_base.bell import PATIENCE, Bell
 from knowledge_base.store import Store
 
-_QUIET = 10.0
-"""Seconds without an event after which a comment shows proxies that the stream lives."""
+_QUIET = 5.0
+"""Seconds without an event after which one says that the stream lives; a reader who hears nothing connects anew."""
 _RETRY = 500
 """Milliseconds until a browser that was cut off asks again."""
 _SAID = ("kind", "notice", "sources")
@@ -64,6 +65,6 @@ async def events(store: Store, bell: Bell, visitor: UUID, question: UUID, *, aft
                 return
             if time.monotonic() - last > _QUIET:
                 last = time.monotonic()
-                yield b": still here\n\n"
+                yield event("still", {})
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(news.wait(), PATIENCE)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 _CHINESE = re.compile(r"[\u3400-\u9fff]")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9])|(?<=[。！？])")
 _HISTORY = 6
+_QUOTED = 600
+"""Characters of a passage."""
 
 _SAYS = {
     "en": {
@@ -71,10 +73,17 @@ def quoted(sources: Sequence[Source], *, language: str, away: bool = False) -> l
         return [says["nothing"]]
     pieces = [says["away" if away else "quotes"]]
     for number, source in enumerate(sources, 1):
-        sentences = [sentence.strip() for sentence in _SENTENCE.split(source.text) if sentence.strip()]
-        said = ("" if language == "zh" else " ").join(sentences[:2])
+        said = "\n> ".join(_beginning(source.text).splitlines())
         pieces.append(f"\n\n**{source.title} · {source.heading}** [{number}]\n\n> {said}")
     return pieces
+
+
+def _beginning(text: str) -> str:
+    """Whole sentences, as many as a quotation takes; at least one."""
+    if len(text) <= _QUOTED:
+        return text
+    ends = [match.start() for match in _SENTENCE.finditer(text)]
+    return text[: max((end for end in ends if end <= _QUOTED), default=ends[0] if ends else None)].rstrip() + " …"
 
 
 def asked(question: str, sources: Sequence[Source], history: Sequence[Turn]) -> list[dict[str, str]]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-_CORPUS = Path(__file__).resolve().parents[2] / "corpus"
+_CORPUS = Path(__file__).resolve().parents[1] / "corpus"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +25,7 @@ class Settings:
     near: float
     """How near a passage must be to belong to an answer, from 0 to 1."""
     release: str
-    """Said in every response, so that you see which release has answered."""
+    """Said in every response, so that you see who has answered: in a container its name."""
 
 
 def read(env: Mapping[str, str] = os.environ) -> Settings:
@@ -38,7 +38,7 @@ def read(env: Mapping[str, str] = os.environ) -> Settings:
         chat=_said(env, "CHAT_MODEL", "assistant"),
         corpus=Path(_said(env, "CORPUS", str(_CORPUS))),
         near=float(_said(env, "NEAR", "0.3")),
-        release=_said(env, "RELEASE", "development"),
+        release=_said(env, "RELEASE", env.get("HOSTNAME", "development")),
     )
 
 

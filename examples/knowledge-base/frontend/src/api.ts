@@ -33,6 +33,7 @@ interface Letter {
 }
 
 const OUTBOX = "outbox";
+const SILENCE = 15_000;
 const pause = (milliseconds: number) => new Promise((done) => setTimeout(done, milliseconds));
 
 // crypto.randomUUID exists on https and localhost only.
@@ -93,17 +94,28 @@ export function follow(exchange: Exchange, changed: () => void, lost: () => void
     let wait = 300;
     const open = () => {
       const stream = new EventSource(`/api/answers/${exchange.question}/events?after=${last}`);
+      // A connection can die without a word; the back end says something every few seconds.
+      const anew = () => {
+        lost();
+        stream.close();
+        setTimeout(open, (wait = Math.min(wait * 2, 5000)));
+      };
+      let silence = setTimeout(anew, SILENCE);
       const on = (name: string, take: (value: Partial<Exchange>) => void) =>
         stream.addEventListener(name, (event) => {
           wait = 300;
+          clearTimeout(silence);
+          silence = setTimeout(anew, SILENCE);
           last = event.lastEventId || last;
           take(JSON.parse(event.data));
           changed();
         });
       on("begin", (value) => Object.assign(exchange, value, { text: "", state: "answering" }));
       on("text", (value) => (exchange.text += value.text ?? ""));
+      on("still", () => {});
       on("end", (value) => {
         exchange.state = value.state === "done" ? "done" : "failed";
+        clearTimeout(silence);
         stream.close();
         ended();
       });
@@ -111,8 +123,8 @@ export function follow(exchange: Exchange, changed: () => void, lost: () => void
         lost();
         // The browser goes on by itself, unless somebody has answered with an error.
         if (stream.readyState !== EventSource.CLOSED) return;
-        stream.close();
-        setTimeout(open, (wait = Math.min(wait * 2, 5000)));
+        clearTimeout(silence);
+        anew();
       };
     };
     open();

@@ -4,6 +4,8 @@ import { again, judge, type Exchange } from "./api";
 import { cited, shown } from "./markdown";
 import { word } from "./words";
 
+const THUMB = `<svg viewBox="0 0 24 24" width="17" height="17" aria-hidden="true"><path d="M7 10v11H4a1 1 0 0 1-1-1v-9a1 1 0 0 1 1-1zm0 0 4-7a2.6 2.6 0 0 1 2.6 3L13 9h6a2 2 0 0 1 2 2.3l-1.3 8A2 2 0 0 1 17.7 21H7"/></svg>`;
+
 export function make<Name extends keyof HTMLElementTagNameMap>(
   name: Name,
   className = "",
@@ -115,7 +117,8 @@ export class Card {
 
   private thumb(score: 0 | 1): HTMLButtonElement {
     const { exchange } = this;
-    const button = make("button", "thumb", score ? "👍" : "👎");
+    const button = make("button", score ? "thumb" : "thumb down");
+    button.innerHTML = THUMB;
     button.title = word(score ? "good" : "bad");
     button.setAttribute("aria-label", button.title);
     button.setAttribute("aria-pressed", String(exchange.score === score));
