@@ -11,6 +11,7 @@ ALL = {
     "overload": "bench.gateway.overload",
     "kills": "bench.kills",
     "reloads": "bench.reloads",
+    "edge": "bench.edge",
     "soak": "bench.soak",
     "serving": "bench.serving",
     "llm": "bench.llm",

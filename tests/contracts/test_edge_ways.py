@@ -134,7 +134,11 @@ async def test_one_address_may_ask_only_so_often(running: Running) -> None:
 
 
 async def test_answers_get_the_headers_that_they_lack(running: Running) -> None:
-    headers = {"X-Frame-Options": "DENY", "Content-Security-Policy": "default-src 'self'; img-src \"$x\" 100%"}
+    headers = {
+        "X-Frame-Options": "DENY",
+        "referrer-policy": "",
+        "Content-Security-Policy": "default-src 'self'; img-src \"$x\" 100%",
+    }
     async with instance("r1") as one:
         one.says = b"x-frame-options: SAMEORIGIN\r\n"
         await running.edge.configure(front(one, headers=headers))
@@ -143,6 +147,8 @@ async def test_answers_get_the_headers_that_they_lack(running: Running) -> None:
             heard = (await client.ask("/")).headers
             assert heard["x-frame-options"] == "SAMEORIGIN"
             assert heard["content-security-policy"] == headers["Content-Security-Policy"]
+            assert (heard["x-content-type-options"], "referrer-policy" in heard) == ("nosniff", False)
+            assert "strict-transport-security" not in heard
 
 
 async def test_a_websocket_is_a_stream(running: Running) -> None:
@@ -181,6 +187,7 @@ async def test_a_host_with_a_certificate_is_served_by_tls_alone(running: Running
             heard = await client.ask("/", host="localhost")
             assert "x-forwarded-proto: https" in [line.lower() for line in heard.json()["lines"]]
             assert "secure" in heard.headers["set-cookie"].lower()
+            assert heard.headers["strict-transport-security"] == "max-age=31536000"
 
 
 async def test_what_was_passed_on_is_told_by_release(running: Running) -> None:

@@ -138,6 +138,22 @@ def test_the_commands_about_pipelines_work_as_written(tmp_path: Path) -> None:
         assert "modelwright deploy --env production" in (tmp_path / name).read_text()
 
 
+def test_the_commands_about_the_edge_work_as_written(tmp_path: Path) -> None:
+    (tmp_path / "modelwright.yaml").write_text(_blocks(ROOT / "docs" / "guide" / "edge.md", "yaml")[0])
+    for project in ("backend", "frontend"):
+        (tmp_path / project).mkdir()
+        (tmp_path / project / "README.md").write_text("A project of the user's.\n")
+    for command in _commands("edge.md"):
+        words = [*program(), *shlex.split(command)[1:]]
+        found = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, check=False)
+        assert found.returncode == 0, f"{command}: {found.stderr}"
+    assert {path.name for path in (tmp_path / "edge").iterdir()} == {
+        "haproxy.cfg",
+        "modelwright.conf",
+        "modelwright.yaml",
+    }
+
+
 def test_the_guide_to_embeddings_works_as_written(tmp_path: Path) -> None:
     shutil.copytree(EMBEDDINGS, tmp_path / "site", ignore=shutil.ignore_patterns(".modelwright"))
     with running(tmp_path / "site" / "modelwright.yaml") as site:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import msgspec
+
 from modelwright.core.deploying.front import Front
 from modelwright.deploy.edges.doors import Doors
-from modelwright.deploy.edges.ways import SILENCE, Way, certified, ways
+from modelwright.deploy.edges.ways import SILENCE, Way, certified, headers_of, ways
 
 FILE = "modelwright.conf"
 MODULES = (
@@ -32,9 +34,9 @@ def apache(front: Front, doors: Doors) -> str:
         mine = [way for way in found if way.route.host in {host, ""}]
         certificate = doors.certificates.get(host)
         if certificate and any(way.route.tls for way in mine):
-            lines += ["", *_sent_on(host, doors), "", *_host(host, mine, door=doors.secure, certificate=certificate)]
+            lines += ["", *_sent_on(host, doors), "", *_host(host, mine, doors)]
         else:
-            lines += ["", *_host(host, mine, door=doors.plain, certificate="")]
+            lines += ["", *_host(host, mine, msgspec.structs.replace(doors, certificates={}))]
     return "\n".join(lines) + "\n"
 
 
@@ -49,7 +51,9 @@ def _sent_on(host: str, doors: Doors) -> Iterator[str]:
     yield "</VirtualHost>"
 
 
-def _host(host: str, mine: Sequence[Way], *, door: str, certificate: str) -> Iterator[str]:
+def _host(host: str, mine: Sequence[Way], doors: Doors) -> Iterator[str]:
+    certificate = doors.certificates.get(host)
+    door = doors.secure if certificate else doors.plain
     yield f"<VirtualHost *:{door.rpartition(':')[2]}>"
     yield from _named(host)
     yield "    UseCanonicalName Off"
@@ -65,7 +69,7 @@ def _host(host: str, mine: Sequence[Way], *, door: str, certificate: str) -> Ite
     yield from ("    RequestHeader unset X-Forwarded-For early", "    RequestHeader unset Forwarded early")
     yield f"    RequestHeader set X-Forwarded-Proto {'https' if certificate else 'http'}"
     for way in mine:
-        yield from (f"    {line}" for line in _way(host, way))
+        yield from (f"    {line}" for line in _way(host, way, doors))
     yield "</VirtualHost>"
 
 
@@ -76,7 +80,7 @@ def _named(host: str) -> Iterator[str]:
         yield f"    ServerName {host}"
 
 
-def _way(host: str, way: Way) -> Iterator[str]:
+def _way(host: str, way: Way, doors: Doors) -> Iterator[str]:
     route = way.route
     name = f"{host.replace('*', 'any')}.{route.name}" if host else route.name
     told = f"timeout={max(1, round(route.timeout or SILENCE))} flushpackets=on upgrade=websocket"
@@ -97,7 +101,7 @@ def _way(host: str, way: Way) -> Iterator[str]:
         yield f'    Header add Set-Cookie "{cookie}" env=BALANCER_ROUTE_CHANGED'
     if route.max_body:
         yield f"    LimitRequestBody {route.max_body}"
-    for header, value in route.headers.items():
+    for header, value in headers_of(route, doors).items():
         yield f"    Header setifempty {header} {_quoted(value)}"
     yield f"    ProxyPass balancer://{name}{way.prefix}"
     yield "</Location>"

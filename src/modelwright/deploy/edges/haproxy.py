@@ -18,7 +18,7 @@ from modelwright.core.deploying.workloads import Route
 from modelwright.deploy.edges.answers import NOWHERE, TOO_LARGE, TOO_MANY, UNAVAILABLE, UNMEASURED
 from modelwright.deploy.edges.doors import Doors
 from modelwright.deploy.edges.slots import placed
-from modelwright.deploy.edges.ways import PERIOD, SILENCE, Way, certified, ways
+from modelwright.deploy.edges.ways import PERIOD, SILENCE, Way, certified, headers_of, ways
 
 _DAY = 86_400.0
 _FREE = "192.0.2.1:1"
@@ -144,7 +144,7 @@ def _backend(way: Way, doors: Doors) -> Iterator[str]:
         unknown = "!{ req.hdr(content-length) -m found } { method POST PUT PATCH }"
         yield f"    http-request return {UNMEASURED.haproxy} if {unknown} {{ req.hdr(transfer-encoding) -m found }}"
         yield f"    http-request return {UNMEASURED.haproxy} if {unknown} {{ req.ver 2.0 }}"
-    for name, value in route.headers.items():
+    for name, value in headers_of(route, doors).items():
         there = f"{{ res.hdr({name}) -m found }}"
         yield f"    http-after-response set-header {name} {_quoted(value)} unless {there}"
     yield f"    http-error {UNAVAILABLE.haproxy} hdr Retry-After 1"

@@ -17,7 +17,7 @@ from modelwright.core.deploying.front import Front
 from modelwright.core.errors.deploying import DeployError
 from modelwright.deploy.edges.answers import NOWHERE, TOO_LARGE, TOO_MANY, UNAVAILABLE, Answer
 from modelwright.deploy.edges.doors import PROOFS, Doors
-from modelwright.deploy.edges.ways import PERIOD, SILENCE, Way, certified, ways
+from modelwright.deploy.edges.ways import PERIOD, SILENCE, Way, certified, headers_of, ways
 
 _VARIABLE = re.compile(r"[A-Za-z0-9_]+", re.ASCII)
 _KEPT = ("X-Forwarded-Host", "X-Forwarded-Port", "X-Real-IP", "Forwarded")
@@ -93,7 +93,7 @@ def _beside(way: Way, doors: Doors) -> Iterator[str]:
     if route.rate:
         a_minute = max(1, int(route.rate * 60 / (route.rate_window or PERIOD)))
         yield f"limit_req_zone $binary_remote_addr zone=rate.{route.name}:10m rate={a_minute}r/m;"
-    for number, (header, value) in enumerate(route.headers.items()):
+    for number, (header, value) in enumerate(headers_of(route, doors).items()):
         there = f"$upstream_http_{_variable(header)}"
         yield f'map {there} $header_{name}_{number} {{ "" {_quoted(value)}; default ""; }}'
     if way.open:
@@ -152,7 +152,7 @@ def _location(way: Way, doors: Doors) -> Iterator[str]:
         yield f"limit_req zone=rate.{route.name} burst={max(1, route.rate - 1)} nodelay;"
     if way.cookie:
         yield f"add_header Set-Cookie $cookie_of_{name} always;"
-    for number, header in enumerate(route.headers):
+    for number, header in enumerate(headers_of(route, doors)):
         yield f"add_header {header} $header_{name}_{number} always;"
     silence = round((route.timeout or SILENCE) * 1000)
     yield from (f"proxy_read_timeout {silence}ms;", f"proxy_send_timeout {silence}ms;")

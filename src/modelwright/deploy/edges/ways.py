@@ -24,6 +24,14 @@ SILENCE = 300.0
 """Seconds for which an instance may say nothing, where a route names none."""
 PERIOD = 10.0
 """Seconds over which requests are counted, where a route names none."""
+BROWSERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "SAMEORIGIN",
+    "Referrer-Policy": "strict-origin-when-cross-origin",
+}
+"""What browsers are told where neither a program nor its route says anything else."""
+_SECURE = {"Strict-Transport-Security": "max-age=31536000"}
+"""Likewise, at a host with a certificate."""
 _NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,126}[A-Za-z0-9])?", re.ASCII)
 _HOST = re.compile(
     r"(?=.{1,253}\Z)(\*\.)?[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*", re.ASCII
@@ -74,6 +82,14 @@ def ways(front: Front) -> list[Way]:
         raise DeployError(problem, hint="mend the manifest, and deploy again")
     order = sorted(front.routes, key=_rank)
     return [Way(route=route, servers=_weighed(front, route)) for route in order]
+
+
+def headers_of(route: Route, doors: Doors) -> dict[str, str]:
+    """Put into answers that have none of the name; one that the route leaves empty is not."""
+    secure = _SECURE if route.tls and route.host in doors.certificates else {}
+    own = {name.lower() for name in route.headers}
+    told = {name: value for name, value in (BROWSERS | secure).items() if name.lower() not in own}
+    return told | {name: value for name, value in route.headers.items() if value}
 
 
 def _rank(route: Route) -> tuple[object, ...]:
