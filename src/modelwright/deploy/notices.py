@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from modelwright.core.deploying.observed import Observed
 from modelwright.core.deploying.workloads import Desired, digest_of
+from modelwright.core.quantities import told_size
 from modelwright.deploy.homes import LIVE, description, homes, on_trial, released
 
 
@@ -16,6 +17,7 @@ def notices(desired: Desired, observed: Observed, release: str) -> Iterator[str]
     needed = sum(one.gpu * one.replicas for one in fresh)
     if needed > observed.gpus:
         yield f"{needed} GPUs are wanted beside what runs, and {observed.gpus} are free"
+    yield from _room(desired, observed)
     trial = on_trial(observed)
     if trial not in {"", release}:
         yield f"the trial of {trial} ends: it gets no traffic any more"
@@ -44,3 +46,11 @@ def _way_back(desired: Desired, observed: Observed, release: str) -> Iterator[st
     for one in observed.releases:
         if one.name == current and one.missing:
             yield f"a rollback to {one.name} will not be possible: {', '.join(one.missing)} is missing"
+
+
+def _room(desired: Desired, observed: Observed) -> Iterator[str]:
+    """For data that are not there yet; of those that are, nobody knows how far they will grow."""
+    mounts = [mount for workload in desired.workloads for mount in workload.mounts]
+    wanted = sum(mount.size for mount in mounts if mount.volume not in observed.volumes)
+    if wanted > observed.disk > 0:
+        yield f"services want {told_size(wanted)} of disk, and {told_size(observed.disk)} are free"

@@ -213,7 +213,8 @@ def _brought(workloads: Sequence[Workload], observed: Observed) -> Iterator[Step
     for image in dict.fromkeys(workload.image for workload in workloads):
         if image not in observed.images:
             yield Bring(image=image, deadline=_LONG)
-    volumes = {mount.volume: mount.digest for workload in workloads for mount in workload.mounts if mount.volume}
+    mounts = [mount for workload in workloads for mount in workload.mounts if mount.volume and mount.digest]
+    volumes = {mount.volume: mount.digest for mount in mounts}
     for volume, digest in volumes.items():
         if observed.volumes.get(volume) != digest:
             yield Fill(volume=volume, digest=digest, deadline=_LONG)

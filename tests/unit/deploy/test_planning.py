@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelwright.core.deploying.observed import Instance, Observed, Stored
-from modelwright.core.deploying.steps import Prune, Record, Run, Shift, Start
+from modelwright.core.deploying.steps import Fill, Prune, Record, Run, Shift, Start
 from modelwright.core.deploying.trials import Rise
-from modelwright.core.deploying.workloads import Desired, Gate, Route, Workload
+from modelwright.core.deploying.workloads import Desired, Gate, Mount, Route, Workload
 from modelwright.deploy.homes import homes, on_trial
 from modelwright.deploy.planning import planned
 from tests.unit.deploy.world import World
@@ -192,3 +192,27 @@ def test_an_instance_that_failed_is_no_home() -> None:
 )
 def test_a_plan_says_what_a_person_should_know(desired: Desired, text: str) -> None:
     assert planned(desired, deployed(site()).observed, release="r2", rise=Rise()).notices == (text,)
+
+
+def with_data(size: int = 0) -> Desired:
+    data = Mount(path="/data", volume="data", writable=True, size=size)
+    db = Workload(name="db", kind="service", image="db:1", mounts=(data,))
+    return msgspec.structs.replace(site(), workloads=(db, *site().workloads[:3]))
+
+
+def test_data_are_not_filled_and_weights_are() -> None:
+    weights = Mount(path="/w", volume="w", digest="sha256:1")
+    api = Workload(name="api", kind="app", image="api:1", mounts=(weights,))
+    plan = planned(
+        msgspec.structs.replace(with_data(), workloads=(*with_data().workloads[:1], api)),
+        Observed(),
+        release="r1",
+        rise=Rise(),
+    )
+    assert [step.volume for step in plan.steps if isinstance(step, Fill)] == ["w"]
+
+
+@pytest.mark.parametrize(("free", "told"), [(0, 0), (10 << 30, 1), (30 << 30, 0)])
+def test_a_plan_says_when_there_is_no_room_for_what_services_will_keep(free: int, told: int) -> None:
+    found = planned(with_data(20 << 30), Observed(disk=free), release="r1", rise=Rise()).notices
+    assert found == ("services want 20 GiB of disk, and 10 GiB are free",) * told
