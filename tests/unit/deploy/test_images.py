@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelwright.core.deploying.images import Commit, Part, Recipe
-from modelwright.deploy.images.dockerfile import ENTRY_LINES, SECRETS
+from modelwright.core.deploying.places import VARIABLES
+from modelwright.deploy.images.dockerfile import ENTRY_LINES
 from modelwright.deploy.images.locked import blocks, locked, wanted
 from modelwright.deploy.images.naming import labels, tags
 from modelwright.deploy.images.own import CUDA, UNTESTED, Flavour, own_recipe
@@ -136,7 +137,7 @@ def test_files_become_variables_whatever_is_in_them(tmp_path: Path) -> None:
     (tmp_path / "KEY").write_text("a 'b' \"c\" $HOME\nd\n")
     (tmp_path / "URL").write_text("x")
     entry = tmp_path.parent / "entry"
-    entry.write_text("\n".join(ENTRY_LINES).replace(SECRETS, str(tmp_path)))
+    entry.write_text("\n".join(ENTRY_LINES).replace(VARIABLES, str(tmp_path)))
     shell = shutil.which("sh") or "sh"
     ran = subprocess.run(
         [shell, str(entry), "printenv", "KEY", "URL"], capture_output=True, text=True, check=True, timeout=30

@@ -20,6 +20,9 @@ LONG = 1800.0
 """For a build, a pull or a push."""
 _WITH_BUILDX = 23
 """From this version on `docker build` has BuildKit by its plugin buildx alone."""
+_MOST = 24
+"""Lines of a build that failed."""
+_FAILED = re.compile(r"^#(\d+) ERROR", re.MULTILINE)
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")
 
 
@@ -118,7 +121,7 @@ class Engine:
             load = ("--load",) if self._found.buildx else ()
             ended = await self._run(*words, *load, "--iidfile", str(told), "-", seconds=LONG, stdin=archive)
             if ended.status:
-                raise BuildFailed(f"the build failed:\n{_clean(ended)}", hint="the lines above say which step, and why")
+                raise _failed(ended)
             return told.read_text("utf-8").strip()
 
     async def build_all(
@@ -144,7 +147,7 @@ class Engine:
             where = ("--platform", ",".join(platforms), "--push", "--metadata-file", str(told))
             ended = await self._run(*words, *named, *where, "-", seconds=LONG, stdin=archive)
             if ended.status:
-                raise BuildFailed(f"the build failed:\n{_clean(ended)}", hint="the lines above say which step, and why")
+                raise _failed(ended)
             return json.loads(told.read_text("utf-8"))["containerimage.digest"]
 
     async def tag(self, image: str, names: Sequence[str]) -> None:
@@ -217,6 +220,17 @@ def _unreachable(ended: Ended) -> BuildFailed:
     return BuildFailed(f"the engine does not answer: {ended.last_words(3)}", hint="start it, or set DOCKER_HOST")
 
 
-def _clean(ended: Ended) -> str:
-    """The end of what a build has said, without what opens package indexes."""
-    return _CREDENTIALS.sub("***@", ended.last_words(20))
+def _failed(ended: Ended) -> BuildFailed:
+    said = told_of(ended.err or ended.out.decode("utf-8", "replace"))
+    return BuildFailed(f"the build failed:\n{said}\n", hint="the lines above say which step, and why")
+
+
+def told_of(said: str) -> str:
+    """What the step that failed has said: first what it calls an error, then its end; without what opens indexes."""
+    failed = _FAILED.search(said)
+    of_step = re.compile(rf"^#{failed[1] if failed else ''}(?: [0-9.]+)? (.*)$", re.MULTILINE)
+    lines = of_step.findall(said) if failed else said.strip().splitlines()
+    if len(lines) > _MOST:
+        first = [line for line in lines[: -_MOST // 2] if "error" in line.lower()][: _MOST // 2]
+        lines = [*first, "…", *lines[-_MOST // 2 :]]
+    return _CREDENTIALS.sub("***@", "\n".join(line.rstrip() for line in lines))

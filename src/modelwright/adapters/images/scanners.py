@@ -88,7 +88,8 @@ async def _ended(command: Sequence[str], *, env: Mapping[str, str]) -> Ended:
 
 def _not_looked(program: str, ended: Ended, *, of: Sequence[str] = ()) -> ScanFailed:
     what = f" {', '.join(of)}" if of else ""
-    said = ended.last_words(3) or f"it ended with status {ended.status}"
+    errors = [line for line in ended.err.splitlines() if line.startswith(("ERROR", "FATAL"))]
+    said = "\n".join(errors[-3:]) or ended.last_words(3) or f"it ended with status {ended.status}"
     return ScanFailed(
         f"{program} could not scan{what}: {said}",
         hint="not looked at is not passed; see that it reaches its advisories",

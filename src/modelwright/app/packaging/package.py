@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -75,7 +76,7 @@ class _Maker:
         pins = {base: await self.bases.pinned(base) for base in recipe.bases}
         dockerfile = recipe.dockerfile
         for base, (pinned, _) in pins.items():
-            dockerfile = dockerfile.replace(f"FROM {base} ", f"FROM {pinned} ")
+            dockerfile = re.sub(rf"(?m)^FROM {re.escape(base)}(?=\s)", f"FROM {pinned}", dockerfile)
         folder = Path(recipe.folder) if recipe.folder else None
         commit = await self._commit(folder)
         with tempfile.TemporaryDirectory() as name:
@@ -152,7 +153,7 @@ class _Maker:
     ) -> Built:
         await self._engine.tag(image, names)
         facts = await self._engine.facts(image)
-        base = await self._engine.facts(pins[recipe.bases[-1]][0])
+        base = await self._engine.facts(pins[recipe.bases[-1]][0]) if recipe.bases else None
         if facts is None:
             raise BuildFailed(f"{names[0]} was built and is not there", hint="package again")
         reference = image

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 from modelwright.app.manifest.load import LoadedManifest
 from modelwright.app.manifest.schema import Manifest
 from modelwright.app.manifest.sections.models import in_versions
+from modelwright.app.packaging.folders import project_in
 from modelwright.app.packaging.wheel import running_version, running_wheel
 from modelwright.app.plugins import TOKENIZE, engine_row
 from modelwright.app.sources.reference import S3, form_of
@@ -16,6 +19,7 @@ from modelwright.core.deploying.images import Recipe
 from modelwright.core.errors.deploying import BuildFailed
 from modelwright.deploy.images.locked import locked, wanted
 from modelwright.deploy.images.own import Flavour, own_recipe
+from modelwright.deploy.images.programs import Bases, Wanted, program_recipe
 
 GATEWAY = "gateway"
 """The workload that runs the manifest's models and endpoints."""
@@ -26,16 +30,33 @@ _HERE = Path(__file__).parent
 
 def recipes(loaded: LoadedManifest, *, names: Sequence[str] = ()) -> tuple[Recipe, ...]:
     """Of these workloads, or of all; raises BuildFailed for a name that has no image of ours."""
-    known = (GATEWAY, KEEPER)
+    programs = [name for name, app in loaded.manifest.apps.items() if app.build]
+    known = (GATEWAY, KEEPER, *programs)
     unknown = [name for name in names if name not in known]
     if unknown:
         raise BuildFailed(f"{unknown[0]} has no image that is built here", hint=f"one of {', '.join(known)}")
-    flavours = {GATEWAY: flavour_of(loaded), KEEPER: Flavour()}
-    return tuple(
-        own(flavour, name=name, base=loaded.manifest.build.python)
-        for name, flavour in flavours.items()
-        if name in (names or known)
+    wanted = [name for name in known if name in (names or known)]
+    return tuple(_recipe(loaded, name) for name in wanted)
+
+
+def _recipe(loaded: LoadedManifest, name: str) -> Recipe:
+    build = loaded.manifest.build
+    if name in {GATEWAY, KEEPER}:
+        flavour = flavour_of(loaded) if name == GATEWAY else Flavour()
+        return own(flavour, name=name, base=build.python)
+    app = loaded.manifest.apps[name]
+    folder = Path(os.path.normpath(loaded.base_dir / app.build))
+    project, ignore = project_in(folder, place=f"apps.{name}.build")
+    wanted = Wanted(
+        name=name,
+        project=loaded.manifest.name,
+        folder=str(folder),
+        port=app.port,
+        health=app.health,
+        command=tuple(shlex.split(app.command)),
     )
+    bases = Bases(python=build.python, node=build.node, nginx=build.nginx)
+    return program_recipe(wanted, project, bases=bases, ignore=ignore)
 
 
 def flavour_of(loaded: LoadedManifest) -> Flavour:

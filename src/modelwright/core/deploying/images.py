@@ -18,11 +18,13 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """What it is called, without a registry and without a tag: `support/api`."""
     version: str
     """Of the program in it; empty where nobody says."""
+    project: str = ""
+    """The manifest's name; empty for what is the same in all of them."""
     dockerfile: str
     ignore: str
     """Patterns of what must not get into a build, as a `.dockerignore` has them."""
     bases: tuple[str, ...]
-    """The images that it starts from, as the Dockerfile names them; the last one is what it runs on."""
+    """The images that it starts from, as the Dockerfile names them; the last one is what it runs on. Empty: nothing."""
     folder: str = ""
     """What is copied from; empty: only `files`."""
     files: dict[str, bytes] = {}

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
+from modelwright.core.deploying.places import VARIABLES
+
 HEAD = "# Written by `modelwright package`; needs BuildKit."
 USER = 10001
 """Of every program; it owns nothing in its image but what it has to write to."""
 PYTHON = "/opt/python"
 """Where the libraries of a Python program lie: a layer of their own."""
 ENTRY = "/usr/local/bin/with-secrets"
-SECRETS = "/run/secrets/env"
-"""Folder of files; each becomes a variable of its name before the program starts."""
+QUIET = {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
 SETTINGS = "settings"
 """Build secret: a shell script that sets what package managers are told by variables."""
 NPMRC = "npmrc"
@@ -22,9 +23,9 @@ CA = "ca"
 
 ENTRY_LINES = (
     "#!/bin/sh",
-    f"# Puts what the files in {SECRETS} hold into variables of their names, then becomes the program.",
+    f"# Puts what the files in {VARIABLES} hold into variables of their names, then becomes the program.",
     "set -eu",
-    f"for file in {SECRETS}/*; do",
+    f"for file in {VARIABLES}/*; do",
     '    if [ -f "$file" ]; then export "${file##*/}=$(cat "$file")"; fi',
     "done",
     'exec "$@"',

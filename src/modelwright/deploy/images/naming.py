@@ -10,6 +10,7 @@ from modelwright.core.deploying.images import Commit, Recipe
 
 INPUTS = "modelwright.inputs"
 """Label with the digest of all that an image was made from."""
+PROJECT = "modelwright.project"
 _OCI = "org.opencontainers.image"
 _NOT_IN_TAGS = re.compile(r"[^A-Za-z0-9_.-]+")
 _MOST = 128
@@ -20,7 +21,8 @@ def labels(recipe: Recipe, commit: Commit | None, *, inputs: str) -> dict[str, s
     known = {
         f"{_OCI}.title": recipe.repository,
         f"{_OCI}.version": recipe.version,
-        f"{_OCI}.base.name": recipe.bases[-1],
+        f"{_OCI}.base.name": recipe.bases[-1] if recipe.bases else "",
+        PROJECT: recipe.project,
         INPUTS: inputs,
     }
     if commit is not None:

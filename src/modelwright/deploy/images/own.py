@@ -7,9 +7,11 @@ from collections.abc import Sequence
 import msgspec
 
 from modelwright.core.deploying.images import Recipe
+from modelwright.core.deploying.places import SITE
 from modelwright.deploy.images.dockerfile import (
     HEAD,
     PYTHON,
+    QUIET,
     USER,
     build_step,
     dockerfile,
@@ -20,8 +22,6 @@ from modelwright.deploy.images.dockerfile import (
 )
 
 CODE = "/opt/modelwright"
-SITE = "/srv/modelwright"
-"""Where the manifest is expected; the program may write there."""
 PORT = 8000
 CUDA = "nvidia/cuda:12.8.1-cudnn-runtime-ubuntu24.04"
 """Where a model computes on an NVIDIA GPU."""
@@ -96,8 +96,7 @@ def _stages(flavour: Flavour, base: str, wheel: str) -> tuple[Sequence[str], ...
                 {
                     "PATH": f"{PYTHON}/bin:{CODE}/bin:$PATH",
                     "PYTHONPATH": CODE,
-                    "PYTHONUNBUFFERED": "1",
-                    "PYTHONDONTWRITEBYTECODE": "1",
+                    **QUIET,
                     "HOME": SITE,
                 }
             ),
