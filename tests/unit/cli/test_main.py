@@ -43,7 +43,7 @@ Commands:
   variants      Compare variants and shift traffic between them.
   tasks         List, show and cancel tasks, whoever has left them.
   prices        Tell what every variant costs, and where its price stands.
-  render        Write pipelines of build servers from the manifest.
+  render        Write files for others' tools: pipelines, edges, Compose.
   keys          Create, rotate, list and revoke API keys.
   database      Take the state of a file into PostgreSQL.
   secrets       Keep secrets in an encrypted file; see where each comes from.
