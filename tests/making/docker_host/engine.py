@@ -13,24 +13,26 @@ import fcntl
 import os
 import secrets
 import shutil
-import signal
 import socket
+import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import docker
 from docker.errors import DockerException
 from docker.models.containers import Container
 
-from tests.making.docker_host.kept import RUN, keep
+from tests.making.docker_host.kept import RUN, keep, put_away
 from tests.making.docker_host.projects import LABEL, Filters, sweep
 
 _SOCKET = Path("/var/run/docker.sock")
 _FOLDER = Path(tempfile.gettempdir()) / f"modelwright-engine-{RUN}"
 """One for all workers of this run."""
 _SBIN = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+
+_WITH_US = ("setpriv", "--pdeathsig", "TERM", "--") if shutil.which("setpriv") else ()
 
 
 class NoEngineError(Exception):
@@ -80,6 +82,37 @@ def engine_for_tests() -> Engine:
     return _answering(f"unix://{_SOCKET}") or _own()
 
 
+@contextlib.contextmanager
+def builder_engine() -> Iterator[Engine]:
+    """A second one, root's, that builds and holds images; in a network of its own, or it would take the first one's."""
+    program = shutil.which("dockerd", path=_SBIN)
+    assert program, "dockerd is not installed: sh tests/system-packages.sh dockerd"
+    folder = Path(tempfile.mkdtemp(prefix="modelwright-builder-"))
+    url = f"unix://{folder}/docker.sock"
+    options = [f"--host={url}", f"--data-root={folder}/data", f"--exec-root={folder}/exec", f"--pidfile={folder}/pid"]
+    options += ["--bridge=none", "--iptables=false", "--ip6tables=false", "--log-level=warn"]
+    with (folder / "log").open("ab") as log:
+        apart = ["unshare", "--net", *_WITH_US]
+        process = subprocess.Popen([*apart, program, *options], stdout=log, stderr=log, env={"PATH": _SBIN})
+    try:
+        engine = _when_up(url, lambda: process.poll() is not None) or _none((folder / "log").read_text()[-2000:])
+        with contextlib.closing(engine):
+            yield engine
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
+        put_away(folder)
+
+
+def _when_up(url: str, over: Callable[[], bool]) -> Engine | None:
+    for _ in range(1200):
+        engine = _answering(url)
+        if engine or over():
+            return engine
+        time.sleep(0.1)
+    return None
+
+
 def _answering(url: str) -> Engine | None:
     if url.startswith("unix://") and not _listens(url.removeprefix("unix://")):
         return None
@@ -123,15 +156,9 @@ def _started(program: str, url: str) -> Engine:
         str(_FOLDER), "env", f"PATH={_SBIN}", program, f"--host={url}", f"--data-root={_FOLDER}/data",
         f"--exec-root={_FOLDER}/exec", f"--pidfile={_FOLDER}/pid", "--shutdown-timeout=2", "--log-level=warn",
     )  # fmt: skip
-    for _ in range(1200):
-        engine = _answering(url)
-        if engine:
-            return engine
-        if os.waitpid(keeper, os.WNOHANG) != (0, 0):
-            break
-        time.sleep(0.1)
-    else:
-        os.kill(keeper, signal.SIGTERM)
+    engine = _when_up(url, lambda: os.waitpid(keeper, os.WNOHANG) != (0, 0))
+    if engine:
+        return engine
     log = _FOLDER / "log"
     return _none(f"dockerd does not start: {log.read_text()[-2000:] if log.exists() else 'no log'}")
 

@@ -43,6 +43,14 @@ def _program(run: int, folder: Path, command: list[str]) -> None:
         process.wait(timeout=_SECONDS_TO_END)
     except subprocess.TimeoutExpired:
         process.kill()
+    put_away(folder)
+
+
+def put_away(folder: Path) -> None:
+    """What a dockerd had, also one that was killed: it mounts its folder on itself."""
+    mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    for mount in reversed([mount for mount in mounts if mount.startswith(f"{folder}/")]):
+        subprocess.run(["umount", "--lazy", mount], check=False, timeout=60)
     shutil.rmtree(folder, ignore_errors=True)
 
 

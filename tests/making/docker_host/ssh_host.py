@@ -57,6 +57,7 @@ class SshHost:
     def __init__(self, folder: Path, *, variables: Mapping[str, str]) -> None:
         program = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
         assert program, "sshd is not installed: sh tests/system-packages.sh sshd"
+        self._client = shutil.which("ssh")
         self.folder = folder
         self.port = free_port()
         self.url = f"ssh://{HOST}"
@@ -92,7 +93,7 @@ class SshHost:
         (self.folder / "config").write_text(text.replace("user_key", key))
         wrapper = self.folder / "bin" / "ssh"
         wrapper.parent.mkdir(exist_ok=True)
-        wrapper.write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F {self.folder}/config "$@"\n')
+        wrapper.write_text(f'#!/bin/sh\nexec {self._client} -F {self.folder}/config "$@"\n')
         wrapper.chmod(0o755)
 
     def trust(self, *, key: str = "host_key") -> None:

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 from threading import Event
-from typing import IO, ParamSpec, TypeVar
-from urllib.parse import urlsplit
+from typing import ParamSpec, TypeVar
 
 from docker import APIClient
 from docker.errors import APIError, DockerException
 from requests.exceptions import RequestException
 
+from modelwright.adapters.targets.docker.way import Way, remedy
 from modelwright.core.errors.deploying import DeployError, StepFailed, TargetUnreachable
 
 _ANSWER = 60.0
 """Seconds in which the engine has to say something."""
-_CONNECT = 20.0
 _OLDEST = "1.41"
 """Of the engine's API: Docker 20.10."""
 _HINTS = {
@@ -50,7 +46,7 @@ class Engine:
         self._threads = ThreadPoolExecutor(16, thread_name_prefix="docker")
         self._connecting = asyncio.Lock()
         self._api: APIClient | None = None
-        self._way: _Way | None = None
+        self._way: Way | None = None
 
     async def api(self) -> APIClient:
         """Raises TargetUnreachable."""
@@ -95,71 +91,24 @@ class Engine:
         url = self.host
         try:
             if url.startswith("ssh://"):
-                self._way = _Way(url)
+                self._way = Way(url)
                 url = self._way.url
             api = APIClient(base_url=url, version="auto", timeout=int(_ANSWER))
         except (DockerException, RequestException) as error:
-            raise unreachable(self.host, error) from error
+            raise unreachable(self.host, error, said=self._way.said() if self._way else "") from error
         if tuple(map(int, api.api_version.split("."))) < tuple(map(int, _OLDEST.split("."))):
             hint = "Docker 20.10 is the oldest that can be used"
             raise DeployError(f"the engine speaks API {api.api_version} only", hint=hint, place=self.host)
         return api
 
 
-class _Way:
-    """Leads a socket of this machine to the engine's on another one; gone when this process is, however that went."""
-
-    def __init__(self, host: str) -> None:
-        parts = urlsplit(host)
-        self._folder = tempfile.TemporaryDirectory(prefix="modelwright-")
-        socket = Path(self._folder.name) / "docker.sock"
-        self.url = f"unix://{socket}"
-        self._said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the rest
-        there = f"{parts.username}@{parts.hostname}" if parts.username else str(parts.hostname)
-        options = ["-oBatchMode=yes", "-oExitOnForwardFailure=yes", "-oServerAliveInterval=10", "-oControlPath=none"]
-        options += [f"-oConnectTimeout={_CONNECT:.0f}", *(["-p", str(parts.port)] if parts.port else [])]
-        forward = f"-L{socket}:{parts.path or '/var/run/docker.sock'}"
-        self._ssh = subprocess.Popen(
-            ["ssh", *options, forward, "--", there, "echo up; exec cat"],  # noqa: S607 - the user's own
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._said,
-        )
-        assert self._ssh.stdout is not None  # noqa: S101 - a pipe, as was asked for
-        if self._ssh.stdout.readline() != b"up\n":
-            words = self._words()
-            self.close()
-            raise DockerException(words)
-
-    def close(self) -> None:
-        if self._ssh.stdin is not None:
-            self._ssh.stdin.close()
-        try:
-            self._ssh.wait(2.0)
-        except subprocess.TimeoutExpired:
-            self._ssh.kill()
-            self._ssh.wait()
-        if self._ssh.stdout is not None:
-            self._ssh.stdout.close()
-        self._said.close()
-        self._folder.cleanup()
-
-    def _words(self) -> str:
-        self._ssh.wait()
-        self._said.seek(0)
-        lines = self._said.read().decode("utf-8", "replace").strip().splitlines()
-        return lines[-1] if lines else "ssh has ended without a word"
-
-
-def unreachable(host: str, error: Exception) -> TargetUnreachable:
-    """As the client has told it, with the remedy."""
-    words = str(error)
-    if "Permission denied" in words and host.startswith("ssh://"):
-        hint = "see that your key is on the host: `ssh` has to let you in without a question"
+def unreachable(host: str, error: Exception, *, said: str = "") -> TargetUnreachable:
+    """As the client has told it, with the remedy. `said`: by ssh, when it was there and the engine was not."""
+    words = said or str(error)
+    if host.startswith("ssh://"):
+        hint = remedy(words)
     elif "Permission denied" in words:
         hint = "see that this user may use the engine, by the group docker"
-    elif host.startswith("ssh://"):
-        hint = "see that `ssh` to it works, and that Docker runs there and its user may use it"
     else:
         hint = "see that Docker runs there"
     return TargetUnreachable(f"the Docker engine does not answer: {_short(words)}", hint=hint, place=host)
