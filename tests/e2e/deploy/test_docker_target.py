@@ -9,9 +9,13 @@ import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
+from modelwright.app.deploying.docker_host import docker_host
+from modelwright.app.deploying.reach import Site
+from modelwright.app.deploying.sections.targets import TargetSection
 from modelwright.core.deploying.journal import Failed
 from modelwright.core.deploying.trials import Rise
 from modelwright.core.deploying.workloads import Mount
@@ -19,7 +23,7 @@ from tests.e2e.clients import patient
 from tests.making.docker_host.engine import Engine
 from tests.making.docker_host.images import BUSYBOX
 from tests.making.docker_host.projects import LABEL
-from tests.making.docker_target import PASSWORD, Hold, held
+from tests.making.docker_target import PASSWORD, Carried, Hold, held
 from tests.making.ports import free_port
 
 pytestmark = pytest.mark.e2e
@@ -132,6 +136,22 @@ def busy_port() -> Iterator[int]:
 
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
+
+
+async def test_a_host_that_nobody_has_prepared_is_looked_at_and_left_as_it_is(
+    docker_engine: Engine, docker_project: str, keeper_image: str, tmp_path: Path
+) -> None:
+    section = TargetSection(kind="docker", host=docker_engine.url)
+    site = Site(manifest=tmp_path, project=docker_project, environment="test", target=section, rise=Rise())
+    async with docker_host(site, Carried()) as host:
+        assert await host.salt() == ""
+        seen = await host.target.observer.observe()
+        assert (seen.instances, seen.releases, seen.salt) == ((), (), "")
+        assert BUSYBOX in seen.images
+        assert await host.target.observer.history() == ()
+        assert docker_engine.containers(docker_project) == []
+        await asyncio.gather(host.prepare(keeper_image), host.prepare(keeper_image))
+        assert await host.salt() == (await host.target.observer.observe()).salt != ""
 
 
 async def test_what_somebody_has_removed_is_missed_and_put_back(hold: Hold, docker_engine: Engine) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, ParamSpec
 
 import msgspec
 from docker.errors import APIError, NotFound
@@ -20,6 +21,8 @@ from modelwright.core.deploying.front import EDGE_FOLDER, EDGE_VOLUME
 STATE_FOLDER = "/state"
 KEEPER = ("python", "-m", "modelwright.app.keeper")
 LOGS = {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}}
+P = ParamSpec("P")
+_TRIES = 20
 _ABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER"]
 """Of its user, root: files of secrets belong to the users of the instances that read them."""
 
@@ -43,15 +46,23 @@ class Environment:
     async def prepare(self) -> None:
         """Make what is not there; whoever does it at the same time does no harm. Raises StepFailed."""
         await self._images.bring(self._keeper)
+        for more in range(_TRIES, -1, -1):
+            try:
+                await self._made()
+            except APIError as error:
+                if not more or "ambiguous" not in str(error.explanation):
+                    raise failed(f"the keeper of {self.names.prefix} cannot be started", error) from error
+                await asyncio.sleep(0.2)  # somebody else is making the same networks
+            else:
+                return
+
+    async def _made(self) -> None:
         api = await self.engine.api()
-        try:
-            await self._networks()
-            for volume in (STATE, EDGE_VOLUME):
-                await self.volume(volume)
-            found = await self.engine.call(api.inspect_image, self._keeper)
-            await self._keeping(self._described(found["Id"]))
-        except APIError as error:
-            raise failed(f"the keeper of {self.names.prefix} cannot be started", error) from error
+        await self._networks()
+        for volume in (STATE, EDGE_VOLUME):
+            await self.volume(volume)
+        found = await self.engine.call(api.inspect_image, self._keeper)
+        await self._keeping(self._described(found["Id"]))
 
     async def is_there(self) -> bool:
         """Whether anything was ever done here."""
@@ -82,11 +93,11 @@ class Environment:
         return self._place
 
     async def _networks(self) -> None:
+        """One of each name: engines make several when they are asked at the same time, and then nobody can join."""
         api = await self.engine.api()
-        there = await self.engine.call(api.networks, filters=self.names.filters)
         for name in (self.names.network, self.names.inner):
-            if not any(one["Name"] == name for one in there):
-                await self.engine.call(
+            if not await self._called(name):
+                await self._unless_there(
                     api.create_network,
                     name,
                     driver="bridge",
@@ -94,6 +105,23 @@ class Environment:
                     internal=name == self.names.inner,
                     labels=self.names.labels,
                 )
+            for other in (await self._called(name))[1:]:
+                with suppress(APIError):  # somebody else was quicker
+                    await self.engine.call(api.remove_network, other)
+
+    async def _called(self, name: str) -> list[str]:
+        """Networks of ours by that name, the oldest first."""
+        api = await self.engine.api()
+        found = await self.engine.call(api.networks, filters=self.names.filters)
+        return [one["Id"] for one in sorted(found, key=lambda one: (one["Created"], one["Id"])) if one["Name"] == name]
+
+    async def _unless_there(self, verb: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
+        """Make something that somebody else may have made meanwhile."""
+        try:
+            await self.engine.call(verb, *args, **kwargs)
+        except APIError as error:
+            if error.status_code != 409:
+                raise
 
     def _described(self, image: str) -> dict[str, Any]:
         names = self.names
@@ -135,11 +163,7 @@ class Environment:
             found = None
         if found is None:
             described["Labels"][DIGEST] = digest
-            try:
-                await self.engine.call(api.create_container_from_config, described, name)
-            except APIError as error:
-                if error.status_code != 409:  # somebody else was quicker
-                    raise
+            await self._unless_there(api.create_container_from_config, described, name)
         await self._connect(name)
         await self.engine.call(api.start, name)
 

@@ -11,6 +11,7 @@ from docker.errors import APIError, ImageNotFound
 
 from modelwright.adapters.targets.docker.engine import Engine, failed
 from modelwright.adapters.targets.docker.names import Names
+from modelwright.core.errors.deploying import TargetUnreachable
 
 _PIECE = 1 << 20
 
@@ -44,7 +45,7 @@ class Images:
         if await self.is_there(image):
             return
         try:
-            if self._builder is not None and await Images(self._builder, self._names).is_there(image):
+            if self._builder is not None and await self._was_built(self._builder, image):
                 await self._stream(self._builder, image)
             elif not image.startswith("sha256:"):
                 await self._pull(image)
@@ -52,6 +53,13 @@ class Images:
             raise failed(f"the image {image} cannot be brought", error) from error
         if not await self.is_there(image):
             raise failed(f"the image {image} cannot be brought", APIError("No such image, here or there"))
+
+    async def _was_built(self, builder: Engine, image: str) -> bool:
+        """Not where nothing answers: whoever only pulls needs no engine here."""
+        try:
+            return await Images(builder, self._names).is_there(image)
+        except TargetUnreachable:
+            return False
 
     async def claim(self, workload: str, image: str) -> None:
         """A name of our own, as long as a release needs it."""
