@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
+from importlib import import_module
 from pathlib import Path
 
-from modelwright.app.deploying.certificates import renew
 from modelwright.app.deploying.edges import StandingEdge
 from modelwright.core.errors.tree import ModelwrightError
 
@@ -26,9 +26,7 @@ async def keep_certificates(
     while True:
         waiting = {host for host, at in refused.items() if time.monotonic() < at + AGAIN}
         try:
-            told = await renew(
-                edge(), folder=folder, state=state, now=time.time(), but=frozenset(waiting), trusting=trusting
-            )
+            told = await _renewed(edge(), folder=folder, state=state, but=frozenset(waiting), trusting=trusting)
         except (ModelwrightError, OSError) as error:
             told = {"": str(error)}
         for host, problem in told.items():
@@ -36,3 +34,13 @@ async def keep_certificates(
                 sys.stderr.write(f"{problem}\n")
                 refused[host] = time.monotonic()
         await asyncio.sleep(look)
+
+
+async def _renewed(
+    edge: StandingEdge, *, folder: Path, state: Path, but: Collection[str], trusting: Path | None
+) -> Mapping[str, str]:
+    """The client of ACME, with its libraries, is imported when a route wants it: a keeper is small."""
+    if not any(route.tls and not route.tls.certificate for route in edge.front.routes):
+        return {}
+    renew = import_module("modelwright.app.deploying.certificates").renew
+    return await renew(edge, folder=folder, state=state, now=time.time(), but=but, trusting=trusting)
