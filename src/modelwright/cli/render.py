@@ -98,3 +98,21 @@ def compose(
     from modelwright.app.exporting.compose import render
 
     print(asyncio.run(render(file, out, environment=env, images=images, force=force)))
+
+
+@app.command()
+def firewall(
+    *,
+    file: File = MANIFEST,
+    env: Annotated[str, typer.Option("--env", metavar="NAME", help="Overlay of the manifest.")] = "production",
+    also: Annotated[
+        list[int] | None, typer.Option(metavar="PORT", help="Let in as well; left out, SSH at 22. Repeat it for more.")
+    ] = None,
+) -> None:
+    """Write rules for nftables: of the host of a target, only what leads to the edge is reached from outside.
+
+    They are printed, and loaded by nobody: look at them, then `nft -f`.
+    """
+    from modelwright.app.exporting.edges import firewall as rules
+
+    print(rules(file, environment=env, also=also or [22]), end="")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from modelwright.core.deploying.observed import Observed
 from modelwright.core.deploying.workloads import Desired, digest_of
 from modelwright.core.quantities import told_size
+from modelwright.deploy.firewall import openings
 from modelwright.deploy.homes import LIVE, description, homes, on_trial, released
 
 
@@ -22,6 +23,7 @@ def notices(desired: Desired, observed: Observed, release: str) -> Iterator[str]
     if trial not in {"", release}:
         yield f"the trial of {trial} ends: it gets no traffic any more"
     yield from _away(desired, observed)
+    yield from _opened(desired, description(observed, observed.current))
     yield from _way_back(desired, observed, release)
     known = description(observed, observed.current)
     names = {one.name for one in desired.workloads}
@@ -35,6 +37,11 @@ def _away(desired: Desired, observed: Observed) -> Iterator[str]:
         running = [one for one in observed.instances if one.workload == workload.name and one.state in LIVE]
         if workload.lasting and running and all(one.digest != digest_of(workload) for one in running):
             yield f"{workload.name} is stopped and started again: what needs it waits meanwhile"
+
+
+def _opened(desired: Desired, before: Desired | None) -> Iterator[str]:
+    known = openings(before) if before else ()
+    yield from (str(one) for one in openings(desired) if one not in known)
 
 
 def _way_back(desired: Desired, observed: Observed, release: str) -> Iterator[str]:

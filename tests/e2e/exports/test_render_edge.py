@@ -1,5 +1,6 @@
 """`modelwright render edge` as a process; what it writes is read by the programs that it is for."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -105,6 +106,19 @@ def test_traefik_is_told_the_same(folder: Path) -> None:
     }
     assert told["http"]["services"]["kb"]["weighted"]["services"] == [{"name": "kb-all", "weight": 100}]
     assert told["tls"]["certificates"][0]["certFile"].endswith("kb.example.com.pem")
+
+
+def test_rules_of_a_firewall_are_read_by_nft(folder: Path) -> None:
+    printed = modelwright("render", "firewall", "-f", str(folder / "modelwright.yaml"), "--also", "2222")
+    assert (printed.returncode, printed.stderr) == (0, "")
+    assert "tcp dport { 80, 443, 2222 } accept" in printed.stdout
+    (folder / "rules.nft").write_text(printed.stdout)
+    program = shutil.which("nft", path="/usr/sbin:/usr/bin:/sbin")
+    assert program, "nft is not installed: sh tests/system-packages.sh nft"
+    alone = [] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--net"]
+    test = [*alone, program, "-c", "-f", str(folder / "rules.nft")]
+    done = subprocess.run(test, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_without_routes_there_is_nothing_to_write(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
 from typing import Literal
@@ -9,7 +10,7 @@ from typing import Literal
 import msgspec
 from ruamel.yaml import YAML
 
-from modelwright.app.deploying.desired.routes import routes_of
+from modelwright.app.deploying.desired.routes import EDGE, published, routes_of
 from modelwright.app.manifest.load import sketch
 from modelwright.app.manifest.schema import Manifest
 from modelwright.core.addresses import split_address
@@ -19,6 +20,7 @@ from modelwright.core.deploying.workloads import Route, Tls
 from modelwright.core.errors.starting import StartError
 from modelwright.deploy.edges import apache, haproxy, nginx, traefik
 from modelwright.deploy.edges.doors import Doors
+from modelwright.deploy.firewall import nftables, opening
 
 Kind = Literal["haproxy", "nginx", "traefik", "apache"]
 _GATEWAY = "gateway"
@@ -60,3 +62,17 @@ def _without_certificate(route: Route) -> Route:
 def _server(name: str, manifest: Manifest) -> Server:
     port = split_address(manifest.gateway.listen)[1] if name == _GATEWAY else manifest.apps[name].port
     return Server(name=name, workload=name, release="", address=f"{name}:{port}")
+
+
+def firewall(manifest: Path, *, environment: str, also: Sequence[int]) -> str:
+    """Rules for the host of the environment's target: only what leads to the edge, and `also`, is let in.
+
+    Raises ManifestError; StartError when no target is named.
+    """
+    read = sketch(manifest, environment=environment).manifest
+    target = read.targets.get(read.target)
+    if target is None:
+        hint = f"write `target` under environments.{environment}"
+        raise StartError("the manifest names no target", hint=hint, place=str(manifest))
+    doors = published(target, read.routes) if read.routes else ()
+    return nftables([opening(address, workload=EDGE) for address in doors], also=also)

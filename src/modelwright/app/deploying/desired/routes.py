@@ -37,8 +37,6 @@ def edge_workload(loaded: LoadedManifest, target: TargetSection, *, values: Valu
             chain = (base / tls.certificate).read_text("utf-8").strip()
             both = f"{chain}\n{values.fill(tls.key).strip()}\n"
             certificates.append(secret_mount(_certificate(name), both, brought))
-    secure = any(route.tls is not None for route in loaded.manifest.routes.values())
-    doors = ((target.publish.http, PLAIN_PORT), (target.publish.https if secure else "", SECURE_PORT))
     return Workload(
         name=EDGE,
         kind="edge",
@@ -46,8 +44,15 @@ def edge_workload(loaded: LoadedManifest, target: TargetSection, *, values: Valu
         command=haproxy_command() if target.edge == "haproxy" else nginx_command(),
         mounts=(Mount(path=EDGE_FOLDER, volume=EDGE_VOLUME, writable=True), *certificates),
         port=PLAIN_PORT,
-        publish=tuple(f"{address}>{inside}" for address, inside in doors if address),
+        publish=published(target, loaded.manifest.routes),
     )
+
+
+def published(target: TargetSection, routes: Mapping[str, RouteSection]) -> tuple[str, ...]:
+    """Addresses of the host that lead to the edge."""
+    secure = any(route.tls is not None for route in routes.values())
+    doors = ((target.publish.http, PLAIN_PORT), (target.publish.https if secure else "", SECURE_PORT))
+    return tuple(f"{address}>{inside}" for address, inside in doors if address)
 
 
 def route_name(route: str, prefix: str) -> str:
