@@ -18,6 +18,13 @@ name: kb
 models:
   digits: {source: ./models/digits.onnx, check: ./seven.json}
   greeter: {engine: {kind: "python:greeting.greeter:Greeter", env: {TOKEN: "${secret:TOKEN}"}}}
+  scores: {source: ./models/digits.onnx}
+  steps:
+    pipeline:
+      steps:
+        one: {model: scores}
+        before: {activate: softmax}
+        after: {normalize: l2}
 providers:
   openai: {kind: openai, keys: ["${secret:OPENAI_API_KEY}"]}
 prompts:

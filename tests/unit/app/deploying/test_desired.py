@@ -150,6 +150,7 @@ def test_the_gateway_has_a_manifest_of_its_own_that_can_be_loaded(file: Path, tm
     text = msgspec.json.decode(site.manifest.read_bytes())
     assert text["gateway"]["listen"] == "0.0.0.0:8000"
     assert all(address.startswith("${secret:store_") for address in text["store"].values())
+    assert list(text["models"]["steps"]["pipeline"]["steps"]) == ["one", "before", "after"], "their order is theirs"
     loaded = load_manifest(site.manifest, environment="production", env=site.secrets)
     original = load_manifest(file, environment="production", deploying=True)
     assert loaded.engines == original.engines

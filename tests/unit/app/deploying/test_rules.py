@@ -163,6 +163,17 @@ def test_on_a_target_a_database_that_is_a_file_is_refused_with_the_lines_to_writ
     assert faults(tmp_path, f"{right}{services}") == {}
 
 
+def test_on_a_target_nobody_is_found_on_its_own_loopback(tmp_path: Path) -> None:
+    text = "targets: {edge: {kind: docker}}\nservices: {postgres: {}}\nenvironments: {production: {target: edge, "
+    text += 'store: {database: "${service:postgres.url}"}, providers: {up: {base_url: "http://localhost:11434"}}}}\n'
+    assert faults(tmp_path, text) == {
+        "providers.up.base_url": (
+            "is the gateway's own container, on a target (in production)",
+            "name the host by an address that others reach",
+        )
+    }
+
+
 def test_up_runs_no_services_and_says_so(tmp_path: Path) -> None:
     text = 'services: {postgres: {}}\nstore: {database: "${service:postgres.url}"}\n'
     found = faults(tmp_path, text)["store.database"]

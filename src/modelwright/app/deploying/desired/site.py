@@ -51,9 +51,8 @@ class Site:
         manifest = self._manifest(keys)
         for path, content in (*self._code(), *self._prompts()):
             self._add(file_mount(f"{SITE}/{path}", content, self._brought))
-        self._add(
-            file_mount(MANIFEST, msgspec.json.format(msgspec.json.encode(manifest, order="sorted")), self._brought)
-        )
+        written = msgspec.json.format(msgspec.json.encode(manifest))  # in the file's order, which steps live by
+        self._add(file_mount(MANIFEST, written, self._brought))
         return tuple(mount for _, mount in sorted(self._mounts.items()))
 
     def secret(self, name: str, content: str) -> Mount:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from modelwright.app.document.finding import Finding
 from modelwright.app.document.tree import Path
 from modelwright.app.manifest.rules.case import Case, Rules, unknown_name
-from modelwright.core.addresses import split_address
+from modelwright.core.addresses import is_loopback, split_address
 
 
 def _target(case: Case) -> Iterator[Finding]:
@@ -48,6 +49,10 @@ def _deployed(case: Case) -> Iterator[Finding]:
     if manifest.access.auth == "none":
         problem = "`none` lets everybody call who reaches the target"
         yield Finding(("access", "auth"), problem, "write `required`, or `optional`")
+    for name, provider in manifest.providers.items():
+        if name not in case.off and is_loopback(urlsplit(provider.base_url).hostname or ""):
+            problem = "is the gateway's own container, on a target"
+            yield Finding(("providers", name, "base_url"), problem, "name the host by an address that others reach")
     published = manifest.targets[manifest.target].publish
     for name, route in manifest.routes.items():
         if route.tls is not None and not published.https:
