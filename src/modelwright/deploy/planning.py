@@ -216,7 +216,7 @@ def _brought(workloads: Sequence[Workload], observed: Observed) -> Iterator[Step
     mounts = [mount for workload in workloads for mount in workload.mounts if mount.volume and mount.digest]
     volumes = {mount.volume: mount.digest for mount in mounts}
     for volume, digest in volumes.items():
-        if observed.volumes.get(volume) != digest:
+        if digest and observed.volumes.get(volume) != digest:
             yield Fill(volume=volume, digest=digest, deadline=_LONG)
 
 

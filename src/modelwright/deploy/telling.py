@@ -108,7 +108,8 @@ class Told:
                 done = "undone" if undo else "done"
                 return f"{self._place(number)} {done}: {self._what(number)}{self._lasted(number, at)}"
             case Failed(number=number, problem=problem):
-                return f"{self._place(number)} failed: {self._what(number)}: {problem}"
+                what = self._what(number)
+                return f"{self._place(number)} failed: {what}: {problem.removeprefix(f'{what}: ')}"
             case Turned(reason=reason):
                 return f"going back: {reason}"
             case Ended(outcome=outcome):

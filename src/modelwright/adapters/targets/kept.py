@@ -133,6 +133,13 @@ class Streams(_Question, frozen=True, kw_only=True):
     release: str
 
 
+class Passed(_Question, frozen=True, kw_only=True):
+    """What has the edge passed on since then?"""
+
+    since: float
+    """Unix seconds."""
+
+
 class Mask(_Question, frozen=True, kw_only=True):
     """The text without the secrets that are in it."""
 
@@ -144,7 +151,7 @@ Remembered: TypeAlias = (
     | Place | Forget | Record | Direct | Filled | Lacking | Deliver
 )  # fmt: skip
 
-Question: TypeAlias = Remembered | Probe | Streams | Mask
+Question: TypeAlias = Remembered | Probe | Streams | Passed | Mask
 
 
 class Memory(msgspec.Struct, frozen=True, kw_only=True):

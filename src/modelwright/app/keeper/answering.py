@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from modelwright.adapters.targets.folder.state import State
-from modelwright.adapters.targets.kept import Direct, Mask, Probe, Question, Streams
+from modelwright.adapters.targets.kept import Direct, Mask, Passed, Probe, Question, Streams
 from modelwright.app.keeper.probing import probe
 from modelwright.core.ports.deploying.edges import Edge
 
@@ -27,6 +27,8 @@ class Answering:
                 return await asyncio.to_thread(probe, question, self._state.files)
             case Streams(workload=workload, release=release):
                 return await self._edge(self._state.front().kind).open_streams(workload, release)
+            case Passed(since=since):
+                return await self._edge(self._state.front().kind).seen(since)
             case Mask(text=text):
                 return await asyncio.to_thread(self._state.files.masked, text)
             case Direct():

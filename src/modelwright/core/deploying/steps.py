@@ -25,7 +25,7 @@ class Bring(_Step, frozen=True, kw_only=True, tag="bring"):
 
 
 class Fill(_Step, frozen=True, kw_only=True, tag="fill"):
-    """A volume holds exactly the content of this digest."""
+    """A volume holds exactly the content of this digest; one of data is made with what first uses it."""
 
     volume: str
     digest: str

@@ -16,6 +16,7 @@ from modelwright.adapters.targets.docker.looking import DockerObserver
 from modelwright.adapters.targets.docker.names import Names
 from modelwright.adapters.targets.docker.users import Users
 from modelwright.adapters.targets.kept import KeptJournal, KeptLeases
+from modelwright.adapters.targets.watching import KeptWatcher
 from modelwright.core.ports.clock import Clock
 from modelwright.core.ports.deploying.targets import Contents, Target
 
@@ -43,7 +44,11 @@ async def docker_target(
         proving=Proving(environment, containers, clock),
     )
     target = Target(
-        observer=DockerObserver(environment, images), hands=hands, journal=KeptJournal(environment.ask), leases=leases
+        observer=DockerObserver(environment, images),
+        hands=hands,
+        journal=KeptJournal(environment.ask),
+        leases=leases,
+        watcher=KeptWatcher(environment.ask),
     )
     try:
         yield target, environment
