@@ -111,7 +111,7 @@ class Place:
     ) -> AsyncIterator[Journeys]:
         """As somebody has them whose manifest says this version."""
 
-        async def describe(salt: str) -> Described:
+        async def describe(_: str) -> Described:
             return Described(desired=self.desired(version), contents=self.contents, keeper=self._keeper)
 
         supplies, author = Supplies(describe), Author(who="ada", where="desk")
@@ -184,11 +184,11 @@ async def test_a_trial_is_judged_by_what_the_edge_has_seen(place: Place) -> None
 
 async def test_a_trial_that_nobody_sees_is_held_and_ends_as_somebody_decides(place: Place) -> None:
     await place.deploy("v1")
-    for verb, version in (("abort", "v1"), ("promote", "v2")):
+    for verb, version, release in (("abort", "v1", "r2"), ("promote", "v2", "r3")):
         with pytest.raises(OnTrial):
             await place.deploy("v2", UNSEEN)
         async with place.journeys("v1") as journeys:
-            assert (await journeys.standing()).observed.traffic["all"] == {"r2": 50, "r1": 50}
+            assert (await journeys.standing()).observed.traffic["all"] == {release: 50, "r1": 50}
             await (journeys.abort() if verb == "abort" else journeys.promote())
         assert {place.ask() for _ in range(8)} == {(200, version)}
 

@@ -73,10 +73,6 @@ class Session:
         except OSError:  # a deadline that has passed is one, too
             self._lost()
             return None
-        except asyncio.CancelledError:
-            if not future.cancelled():
-                raise
-            return None
         finally:
             self._waiting.pop(number, None)
 
@@ -127,7 +123,8 @@ class Session:
             self._writer.close()
             self._writer = None
         for future in self._waiting.values():
-            future.cancel()
+            if not future.done():
+                future.set_exception(ConnectionError("the keeper's relay has ended"))
 
 
 def _plain(found: Any) -> socket.socket:
