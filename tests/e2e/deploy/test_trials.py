@@ -57,7 +57,7 @@ server = http.server.ThreadingHTTPServer(("", 8080), Answers)
 signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
 server.serve_forever()
 """
-JUDGED = Rise(steps=(50, 100), pause=1.0, rules=Rules(success_rate=0.99, calls=20, wait=120.0))
+JUDGED = Rise(steps=(50, 100), pause=1.0, rules=Rules(success_rate=0.99, calls=20, wait=60.0))
 UNSEEN = Rise(steps=(50, 100), pause=0.1, rules=Rules(calls=20, wait=0.1))
 
 
