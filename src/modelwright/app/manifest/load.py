@@ -203,13 +203,14 @@ def artifacts_of(
 
 
 def deploying_of(path: str | Path, *, environment: str | None) -> tuple[str, Manifest]:
-    """(environment, manifest), with what says where it is deployed to and how; secrets are not looked up.
+    """(environment, manifest), with what says where it is deployed to and how.
 
-    Only faults of these sections are told. Raises ManifestError, StartError.
+    Only faults of these sections are told: a secret may be missing. Raises ManifestError, StartError.
     """
-    name = chosen_environment(environment, process_environment())
+    variables = process_environment()
+    name = chosen_environment(environment, variables)
     reading = _Reading(Path(path), shown=str(path))
-    examined = reading.examination.run(name, None)
+    examined = reading.examination.run(name, reading.settings(name, variables))
     faults = tuple(fault for fault in examined.faults if fault.key.partition(".")[0] in DEPLOYING)
     if examined.case is None or faults:
         raise ManifestError(faults or in_file_order([*reading.faults, *examined.faults]))
