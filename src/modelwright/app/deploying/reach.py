@@ -59,7 +59,7 @@ TARGETS: Mapping[str, Reach] = {"docker": _docker}
 
 
 def site_of(manifest: Path, *, environment: str | None) -> Site:
-    """Where an environment is deployed to; no secret and no model has to be there. Raises ManifestError, DeployError."""
+    """Where an environment is deployed to; secrets and models may be missing. Raises ManifestError, DeployError."""
     name, found = deploying_of(manifest, environment=environment)
     target = found.targets.get(found.target)
     if target is None:
