@@ -40,11 +40,14 @@ def package(
 ) -> None:
     """Build images: of Modelwright with what the models need, and of the manifest's programs.
 
-    What is the same as before is found, not built again. DOCKER_HOST, or docker's own context, says by which engine.
+    What is the same as before is found, not built again. DOCKER_HOST says by which engine; otherwise it is that of a
+    target on this machine, or what docker's own context names.
     """
-    from modelwright.app.manifest.load import load_manifest
+    from modelwright.app.manifest.load import deploying_of, load_manifest
 
-    loaded = load_manifest(file, environment=env, without_secrets=without_secrets)
+    _, where = deploying_of(file, environment=env)
+    target = where.targets.get(where.target)
+    loaded = load_manifest(file, environment=env, deploying=target is not None, without_secrets=without_secrets)
     if shown or out is not None:
         from modelwright.app.packaging.recipes import recipes
 
@@ -53,12 +56,12 @@ def package(
     from modelwright.app.plugins import require_deploy
 
     require_deploy()
+    from modelwright.app.deploying.builder import building
     from modelwright.app.packaging.package import package as make
     from modelwright.app.settings.settings import process_environment
 
-    built = asyncio.run(
-        make(loaded, names=names or (), env=process_environment(), anew=refresh, scanned=scan, cache=cache, told=_say)
-    )
+    engine = building(target, process_environment())
+    built = asyncio.run(make(loaded, names=names or (), env=engine, anew=refresh, scanned=scan, cache=cache, told=_say))
     if as_json:
         from modelwright.cli.versions import print_facts
 

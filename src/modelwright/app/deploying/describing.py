@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+from modelwright.app.deploying.builder import building
 from modelwright.app.deploying.desired.build import desired
 from modelwright.app.deploying.desired.prepare import prepare
 from modelwright.app.deploying.supplies import Describe, Described
@@ -19,7 +20,8 @@ def from_manifest(manifest: Path, *, environment: str | None, told: Callable[[st
 
     async def describe(salt: str) -> Described:
         prepared = await asyncio.to_thread(prepare, manifest, environment=environment)
-        built = await package(prepared.loaded, env=process_environment(), told=told)
+        env = building(prepared.target, process_environment())
+        built = await package(prepared.loaded, env=env, told=told)
         images = {name: one.reference for name, one in built.items()}
         wanted, contents = await asyncio.to_thread(desired, prepared, images=images, salt=salt)
         return Described(desired=wanted, contents=contents, keeper=images[KEEPER])

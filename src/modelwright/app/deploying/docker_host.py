@@ -8,12 +8,13 @@ from contextlib import asynccontextmanager
 from modelwright.adapters.targets.docker.environment import Environment
 from modelwright.adapters.targets.docker.names import Names
 from modelwright.adapters.targets.docker.target import docker_target
+from modelwright.app.deploying.builder import VARIABLE, building
 from modelwright.app.deploying.reach import Reached, Site
 from modelwright.app.settings.settings import process_environment
 from modelwright.app.system import SystemClock
 from modelwright.core.ports.deploying.targets import Contents, Target
 
-_HERE = "unix:///var/run/docker.sock"
+_USUAL = "unix:///var/run/docker.sock"
 """Where docker's own command looks when nothing else is said."""
 
 
@@ -36,7 +37,8 @@ class _Host:
 @asynccontextmanager
 async def docker_host(site: Site, contents: Contents) -> AsyncIterator[Reached]:
     """Connected while it is used; images come from the engine that builds them here."""
-    names, builder = Names(site.project, site.environment), process_environment().get("DOCKER_HOST", _HERE)
+    names = Names(site.project, site.environment)
+    builder = building(site.target, process_environment()).get(VARIABLE) or _USUAL
     reaching = docker_target(site.target.host, names, contents=contents, clock=SystemClock(), builder=builder)
     async with reaching as (target, environment):
         yield _Host(target, environment)
