@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import http.client
 import io
+import tarfile
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +23,7 @@ from modelwright.core.deploying.trials import Rise
 from modelwright.core.deploying.workloads import Mount
 from tests.e2e.clients import patient
 from tests.making.docker_host.engine import Engine
-from tests.making.docker_host.images import BUSYBOX
+from tests.making.docker_host.images import BUSYBOX, PYTHON
 from tests.making.docker_host.projects import LABEL
 from tests.making.docker_target import PASSWORD, Carried, Hold, held
 from tests.making.ports import free_port
@@ -209,3 +211,37 @@ async def test_images_go_when_no_release_of_any_environment_needs_them(
         assert (others.instances, [(one.name, one.missing) for one in others.releases]) == (seen, [("r1", ())])
         assert len([name for name in kept.images if name.startswith(f"modelwright/{project}.test/")]) == 2
         assert len([name for name in kept.images if name.startswith(f"modelwright/{project}.other/")]) == 1
+
+
+async def test_weights_fill_a_volume_and_a_secret_belongs_to_the_user_of_the_image(
+    hold: Hold, docker_engine: Engine
+) -> None:
+    project = hold.environment.names.project
+    made = io.BytesIO(f"FROM {PYTHON}\nLABEL {LABEL}={project}\nUSER nobody".encode())
+    image = f"{project}/app:nobody"
+    docker_engine.client.images.build(fileobj=made, tag=image, rm=True)
+    weights = hold.contents.add(packed({"model.bin": b"0123456789" * 100_000}))
+    plain = (await hold.desired("v1", image=image)).workloads[0]
+    mounts = (*plain.mounts, Mount(path="/weights", volume="weights", digest=weights))
+    desired = await hold.desired("v1", image=image, mounts=mounts)
+    assert await hold.deploy(desired, "r1") == "deployed"
+    container = docker_engine.client.containers.get(hold.environment.names.container("api", "r1"))
+    look = "wc -c < /weights/model.bin; stat -c '%a %U' /run/secrets/password; touch /weights/x || echo read-only"
+    output: Any = container.exec_run(["sh", "-c", look]).output
+    said = output.decode()
+    assert said.split("\n")[:2] == ["1000000", "400 nobody"]
+    assert said.endswith("read-only\n")
+    seen = await hold.target.observer.observe()
+    assert (seen.volumes["weights"], seen.releases[0].missing) == (weights, ())
+    assert (await hold.plan(desired, "r1")).steps == ()
+
+
+def packed(files: dict[str, bytes]) -> bytes:
+    """As a tar."""
+    whole = io.BytesIO()
+    with tarfile.open(fileobj=whole, mode="w") as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return whole.getvalue()
