@@ -61,7 +61,7 @@ def _recipe(loaded: LoadedManifest, name: str) -> Recipe:
 
 def flavour_of(loaded: LoadedManifest) -> Flavour:
     """What its models and doors need; raises BuildFailed for an engine that no image of ours can hold."""
-    extras, packages, cuda = set[str](), set[str](), False
+    extras, packages, cuda = set[str](loaded.manifest.build.extras), set[str](), False
     for model, kind in loaded.engines.items():
         row = engine_row(kind)
         if row.server:
@@ -69,7 +69,7 @@ def flavour_of(loaded: LoadedManifest) -> Flavour:
             raise BuildFailed(
                 f"{kind} has a server of its own, which no image holds", hint=hint, place=f"models.{model}"
             )
-        extras |= {row.extra, "images" if row.wire != "openai" else ""} - {""}
+        extras |= {row.extra} - {""}
         packages |= set(row.packages.split())
         section = loaded.manifest.models[model.partition("@")[0]]
         if section.pipeline is not None and any(step.tokenize for step in section.pipeline.steps.values()):

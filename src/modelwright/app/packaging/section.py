@@ -8,6 +8,10 @@ from pydantic import Field
 
 from modelwright.app.manifest.sections.section import Section
 
+Extra = Literal[
+    "aws", "embeddings", "grpc", "images", "lightgbm", "llm", "openvino", "serving", "sklearn", "tflite", "xgboost"
+]
+
 
 class BuildSection(Section):
     """How images are made."""
@@ -24,6 +28,11 @@ class BuildSection(Section):
         default="",
         description="PEM file of authorities that downloads' certificates may be signed by, as behind a proxy that "
         "looks inside; it is in no layer. Left out, as pip is told by PIP_CERT.",
+    )
+    extras: tuple[Extra, ...] = Field(
+        default=(),
+        strict=False,
+        description="What the gateway's image holds beside what models need, such as images (files of pictures).",
     )
     network: Literal["", "host"] = Field(
         default="", description="host: steps of a build use this machine's network, as a proxy on loopback needs."

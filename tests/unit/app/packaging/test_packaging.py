@@ -43,9 +43,9 @@ def test_models_say_which_libraries_an_image_needs(tmp_path: Path) -> None:
     models = "models: {talk: {engine: {kind: toy-text}, source: ./x}, see: {engine: {kind: toy-tensor}, source: ./x}}\n"
     (tmp_path / "x").write_text("x")
     loaded = load_manifest(manifest(tmp_path, models + "gateway: {grpc: '127.0.0.1:0'}\n"), env={})
-    assert flavour_of(loaded).extras == ("grpc", "images", "serving")
+    assert flavour_of(loaded).extras == ("grpc", "serving")
     gateway = recipes(loaded, names=["gateway"])[0]
-    assert gateway.repository == "modelwright/serving-grpc-images-serving"
+    assert gateway.repository == "modelwright/serving-grpc-serving"
     lock = gateway.files["requirements.txt"].decode()
     assert "\ngrpcio==" in lock
     assert "\nonnxruntime==" in lock
@@ -59,6 +59,8 @@ def test_faults_of_the_section_are_told_with_their_remedy(tmp_path: Path) -> Non
         "build.registry": "'https://r.example.com/' is no place in a registry",
         "build.platforms": "'arm64' is no platform",
     }
+    path = manifest(tmp_path, CHAT + "build: {extras: [images]}\n")
+    assert flavour_of(load_manifest(path, env={})).extras == ("images",)
     path = manifest(tmp_path, CHAT + "build: {platforms: [linux/arm64, linux/amd64]}\n")
     (fault,) = check_manifest(path, env={}).faults
     assert fault.remedy == "name build.registry, or keep one platform"
