@@ -10,10 +10,11 @@ from pydantic_core import ErrorDetails
 
 from modelwright.app.document.tree import Path
 from modelwright.app.manifest.secret import MASK
-from modelwright.app.manifest.sections.section import DURATION_PATTERN, NAME_PATTERN, SIZE_PATTERN
+from modelwright.app.manifest.sections.section import NAME_PATTERN
 from modelwright.app.manifest.shape import keys_at, pattern_at
 from modelwright.app.secret_stores.section import RECIPIENT_PATTERN
 from modelwright.core.nearest import nearest
+from modelwright.core.quantities import DURATION_PATTERN, SIZE_PATTERN
 
 _KINDS = {
     "string_type": ("text", "quote it"),
