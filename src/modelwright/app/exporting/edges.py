@@ -41,7 +41,8 @@ def rendered(manifest: Path, *, kind: Kind, environment: str, folder: str, certi
         folder=folder, plain=":80", secure=":443", certificates={host: f"{certificates}/{host}.pem" for host in secure}
     )
     servers = tuple(_server(name, read) for name in sorted({route.workload for route in routes}))
-    front = Front(kind=kind, routes=routes, servers=servers)
+    trusted = tuple(map(str, read.gateway.trusted_proxies))
+    front = Front(kind=kind, routes=routes, servers=servers, trusted=trusted)
     match kind:
         case "haproxy":
             return HAPROXY_FILE, haproxy.composed(front, (), doors).text

@@ -131,6 +131,8 @@ class Desired(msgspec.Struct, frozen=True, kw_only=True):
     routes: tuple[Route, ...] = ()
     edge: Literal["haproxy", "nginx"] = "haproxy"
     """What kind of program its workload of kind `edge` is, where it has one."""
+    trusted: tuple[str, ...] = ()
+    """Networks of proxies in front of that, whose word on a client's address is taken."""
     models: dict[str, str] = {}
     """Digests of the models that it serves."""
     prompts: dict[str, str] = {}

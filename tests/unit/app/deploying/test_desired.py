@@ -248,3 +248,11 @@ async def test_prometheus_asks_every_gateway_and_grafana_is_shown_it(tmp_path: P
     grafana = workload(found, "grafana")
     word = mount(grafana, grafana.env["GF_SECURITY_ADMIN_PASSWORD__FILE"])
     assert (word.secret, await content(brought, word.digest)) == (True, password(SALT, "grafana").encode())
+
+
+async def test_the_edge_believes_the_proxies_in_front_of_it_and_the_gateway_believes_both(tmp_path: Path) -> None:
+    found, brought = described(write(tmp_path, FILE + 'gateway: {trusted_proxies: ["203.0.113.0/24"]}\n'))
+    assert found.trusted == ("203.0.113.0/24",)
+    site = await content(brought, mount(workload(found, "gateway"), f"{SITE}/modelwright.yaml").digest)
+    assert b"203.0.113.0/24" in site
+    assert b"10.0.0.0/8" in site

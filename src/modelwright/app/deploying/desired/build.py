@@ -51,6 +51,7 @@ def desired(prepared: Prepared, *, images: Mapping[str, str], salt: str) -> tupl
         workloads=_linked(workloads),
         routes=routes_of(manifest.routes),
         edge=target.edge,
+        trusted=tuple(map(str, manifest.gateway.trusted_proxies)),
         models={name: found.digest for name, found in sorted(prepared.located.items())},
         prompts={label(prompt): prompt.digest for prompt in loaded.prompts},
         keep=target.keep_releases,

@@ -86,7 +86,7 @@ class Site:
         doors: dict[str, Any] = {"listen": f"0.0.0.0:{PORT}", "admin": f"0.0.0.0:{ADMIN_PORT}"}
         if gateway.grpc is not None:
             doors["grpc"] = f"0.0.0.0:{GRPC_PORT}"
-        return doors if gateway.trusted_proxies else {**doors, "trusted_proxies": PROXIES}
+        return {**doors, "trusted_proxies": [*PROXIES, *gateway.trusted_proxies]}
 
     def _give(self, content: dict[str, Any], keys: Mapping[str, str]) -> None:
         given = content.setdefault("access", {}).setdefault("keys", {})

@@ -75,5 +75,5 @@ def edge_file(desired: Desired) -> tuple[str, str, str]:
         for number in range(1, workload.replicas + 1)
     )
     shares = {route.name: {_RELEASE: 100} for route in desired.routes}
-    front = Front(kind=desired.edge, routes=desired.routes, servers=servers, shares=shares)
+    front = Front(kind=desired.edge, routes=desired.routes, servers=servers, shares=shares, trusted=desired.trusted)
     return f"edge/{name}", f"{EDGE_FOLDER}/{name}", composed(front, (), Doors(resolver=_DNS)).text

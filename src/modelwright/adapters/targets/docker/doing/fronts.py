@@ -51,11 +51,13 @@ class Fronts:
         await self._tell(msgspec.structs.replace(memory.front, kind=desired.edge))
 
     async def _made(self, memory: Memory, routes: Sequence[Route], shares: Shares) -> Front:
+        newest = next(iter(memory.releases.values()), None)
         return Front(
-            kind=next((one.edge for one in memory.releases.values()), "haproxy"),
+            kind=newest.edge if newest else "haproxy",
             routes=tuple(routes),
             servers=tuple(await self._servers(memory, {route.workload for route in routes})),
             shares={name: dict(weights) for name, weights in shares.items()},
+            trusted=newest.trusted if newest else (),
         )
 
     async def _servers(self, memory: Memory, workloads: set[str]) -> list[Server]:
