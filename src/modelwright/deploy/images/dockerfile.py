@@ -57,7 +57,7 @@ def env(values: Mapping[str, str]) -> str:
 
 def health(command: Sequence[str]) -> str:
     """What an engine asks by itself; a deploy has a gate of its own."""
-    return f"HEALTHCHECK --interval=30s --timeout=5s --start-period=60s CMD {json.dumps(list(command))}"
+    return f"HEALTHCHECK --interval=10s --timeout=5s --start-period=60s CMD {json.dumps(list(command))}"
 
 
 def ending(command: Sequence[str], *, port: int = 0) -> tuple[str, ...]:
