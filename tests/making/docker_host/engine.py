@@ -150,6 +150,7 @@ def _own() -> Engine:
 
 def _started(program: str, url: str) -> Engine:
     if _another_runs():
+        shutil.rmtree(_FOLDER, ignore_errors=True)
         return _none("a dockerd runs, but not where it is looked for, and two would share rules of the firewall;"
                      " set DOCKER_HOST to it")  # fmt: skip
     keeper = keep(
