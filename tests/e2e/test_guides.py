@@ -154,6 +154,27 @@ def test_the_commands_about_the_edge_work_as_written(tmp_path: Path) -> None:
     }
 
 
+def test_the_commands_about_backups_work_as_written(tmp_path: Path) -> None:
+    site, empty = tmp_path / "site", tmp_path / "empty"
+    for folder in (site, empty):
+        folder.mkdir()
+    (site / "modelwright.yaml").write_text(
+        "schema: 1\nname: shop\nproviders: {dev: {kind: vllm, base_url: 'http://127.0.0.1:9'}}\n"
+        "endpoints: {chat: {variants: {only: {provider: dev, model: one}}}}\n"
+    )
+    assert modelwright("keys", "create", "ops", "-f", str(site / "modelwright.yaml")).returncode == 0
+    for command in _commands("backup.md"):
+        words = [*program(), *shlex.split(command)[1:]]
+        if words[1] == "restore":
+            (words[2],) = map(str, (site / "backups").iterdir())
+            words = [*words, "--key", str(site / "backup.key")]
+        found = subprocess.run(
+            words, capture_output=True, text=True, cwd=empty if words[1] == "restore" else site, check=False
+        )
+        assert found.returncode == 0, f"{command}: {found.stderr}"
+    assert (empty / ".modelwright" / "pepper").read_bytes() == (site / ".modelwright" / "pepper").read_bytes()
+
+
 def test_the_guide_to_embeddings_works_as_written(tmp_path: Path) -> None:
     shutil.copytree(EMBEDDINGS, tmp_path / "site", ignore=shutil.ignore_patterns(".modelwright"))
     with running(tmp_path / "site" / "modelwright.yaml") as site:

@@ -19,6 +19,9 @@
     │   ├── ArtifactMissing      nothing of this digest is kept there
     │   ├── ArtifactDamaged      what was found is not of the digest that it should have
     │   └── SourceUnavailable    where they are kept does not answer now
+    ├── BackupError              a backup cannot be made; none of it was kept
+    ├── RestoreError             a backup cannot be put back; nothing was changed
+    │   └── BackupDamaged, WrongKey
     ├── DeployError              a deploy cannot be planned, or cannot go on
     │   ├── TargetUnreachable, StepFailed
     │   ├── Drifted              the target is not as it was when the plan was made

@@ -1,0 +1,1 @@
+"""All state of a site in one encrypted file, and back."""

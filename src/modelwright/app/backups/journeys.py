@@ -1,0 +1,210 @@
+"""Makes a backup of a site, also while it runs, and puts one back where nothing runs and nothing is."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+import msgspec
+
+from modelwright.adapters.secrets.age import identities, recipients_of
+from modelwright.adapters.stores.postgres_dump import is_empty, load
+from modelwright.app.admin.store import DATABASE
+from modelwright.app.backups.archive import PIECE, Head, pyrage, read, write
+from modelwright.app.backups.site import (
+    ARTIFACTS_PLACE,
+    DUMP,
+    MANIFEST_PLACE,
+    SQLITE,
+    STATE_PLACE,
+    Place,
+    members,
+    place_of,
+)
+from modelwright.app.settings.settings import STATE, process_environment
+from modelwright.app.supervise.devices.runtime import running
+from modelwright.core.errors.backups import BackupDamaged, BackupError, RestoreError
+from modelwright.core.errors.starting import AlreadyRunning, NotRunning, StartError
+
+ENDING = ".backup.age"
+_DUMP_FILE = "dump"
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """A backup that was made."""
+
+    file: str
+    size: int
+    removed: tuple[str, ...] = ()
+    """Older ones that were too many."""
+    elsewhere: str = ""
+    """Where artifacts are kept that it does not hold."""
+
+
+class Restored(msgspec.Struct, frozen=True, kw_only=True):
+    """What was put back."""
+
+    project: str
+    environment: str
+    at: float
+    files: int
+    database: bool
+    manifest: bool
+    """Whether it was written; one that is there stays as it is."""
+
+
+def make(manifest: Path, *, environment: str, to: Path, recipients: list[str], key: Path | None, keep: int = 0) -> Kept:
+    """Into the folder `to`. Of those of this project and environment there, the newest `keep` stay; 0: all.
+
+    Raises ManifestError, StartError, BackupError.
+    """
+    place = place_of(manifest, environment=environment)
+    known = _recipients([*recipients, *(recipients_of(_text(key)) if key else ())])
+    if not place.state.is_dir():
+        raise BackupError(f"there is no state beside {manifest}", hint="start it first: modelwright up")
+    now = time.time()
+    name = f"{place.project}-{environment}-"
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
+    head = Head(
+        project=place.project,
+        environment=environment,
+        at=now,
+        made_by=version("modelwright"),
+        manifest=place.manifest.name,
+        postgres=place.address is not None,
+    )
+    file = to / f"{name}{stamp}{ENDING}"
+    if file.exists():
+        raise BackupError(f"{file} is there already", hint="wait a second")
+    try:
+        with tempfile.TemporaryDirectory(dir=place.state, prefix=".backup-") as scratch:
+            left_out = _without(members(place, scratch=Path(scratch)), Path(scratch).name)
+            size = write(head, left_out, to=file, recipients=known)
+    except OSError as error:
+        raise BackupError(f"{file} cannot be written: {error.strerror}", hint="make room") from error
+    old = sorted(to.glob(f"{name}*{ENDING}"))[:-keep] if keep else []
+    for one in old:
+        one.unlink(missing_ok=True)
+    return Kept(file=str(file), size=size, removed=tuple(map(str, old)), elsewhere=place.elsewhere)
+
+
+def put_back(file: Path, manifest: Path, *, environment: str, key: Path) -> Restored:
+    """Into a place where there is no state. Raises StartError, RestoreError, with all as it was before."""
+    base = manifest.absolute().parent
+    state = base / STATE
+    _is_free(state)
+    known = identities(_text(key))
+    try:
+        base.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(dir=base, prefix=f"{STATE}.restoring-"))
+    except OSError as error:
+        raise RestoreError(
+            f"{base} cannot be written to: {error.strerror}", hint="let this user write there"
+        ) from error
+    try:
+        taken = _Taken(scratch)
+        head = read(file, known, into=taken.take)
+        written = _put_manifest(scratch / MANIFEST_PLACE / head.manifest, manifest)
+        try:
+            place = place_of(manifest, environment=environment)
+            _settle(place, scratch, head)
+        except BaseException:
+            if written:
+                manifest.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise RestoreError(f"{base} took nothing in: {error.strerror}", hint="make room, and restore again") from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return Restored(
+        project=head.project,
+        environment=head.environment,
+        at=head.at,
+        files=taken.files,
+        database=head.postgres or (state / DATABASE).exists(),
+        manifest=written,
+    )
+
+
+class _Taken:
+    """Puts members below a folder; names lead nowhere else."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.files = 0
+
+    def take(self, name: str, content: IO[bytes]) -> None:
+        parts = PurePosixPath(name).parts
+        if not parts or ".." in parts or name.startswith("/"):
+            raise BackupDamaged(f"{name!r} is no name in a backup", hint="")
+        is_dump = parts[0] == DUMP and len(parts) > 1
+        path = self._folder / _DUMP_FILE if is_dump else self._folder.joinpath(*parts)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | (os.O_APPEND if is_dump else os.O_EXCL)
+        with os.fdopen(os.open(path, flags, 0o600), "wb") as out:
+            while piece := content.read(PIECE):
+                out.write(piece)
+        self.files += 1
+
+
+def _settle(place: Place, scratch: Path, head: Head) -> None:
+    """The database first, which takes all or nothing; then the state, by one rename."""
+    if head.postgres != (place.address is not None):
+        kept, wanted = ("PostgreSQL", "a file") if head.postgres else ("a file", "PostgreSQL")
+        raise RestoreError(f"its database was {kept}, the manifest's is {wanted}", hint="restore with its own manifest")
+    if place.address is not None and not is_empty(place.address, process_environment()):
+        raise RestoreError(f"{place.address} holds state already", hint="name an empty database, or drop our schema")
+    (scratch / STATE_PLACE).mkdir(mode=0o700, exist_ok=True)
+    if (scratch / SQLITE).exists():
+        (scratch / SQLITE).rename(scratch / STATE_PLACE / DATABASE)
+    if place.address is not None:
+        load(place.address, scratch / _DUMP_FILE, process_environment())
+    if place.artifacts is not None and (scratch / ARTIFACTS_PLACE).exists():
+        shutil.copytree(scratch / ARTIFACTS_PLACE, place.artifacts, dirs_exist_ok=True)
+    if place.state.exists():
+        place.state.rmdir()
+    (scratch / STATE_PLACE).rename(place.state)
+
+
+def _put_manifest(found: Path, manifest: Path) -> bool:
+    if manifest.exists() or not found.exists():
+        return False
+    shutil.copyfile(found, manifest)
+    return True
+
+
+def _is_free(state: Path) -> None:
+    try:
+        pid = running(state).pid
+    except NotRunning:
+        if state.exists() and any(state.iterdir()):
+            raise RestoreError(f"there is state already: {state}", hint="move it away first") from None
+        return
+    raise AlreadyRunning(f"this manifest runs (pid {pid})", hint=f"stop it first: kill {pid}")
+
+
+def _recipients(texts: list[str]) -> list[Any]:
+    if not texts:
+        hint = "make a key: modelwright secrets identity backup.key"
+        raise BackupError("nobody is named who may open it: --recipient or --key", hint=hint)
+    try:
+        return [pyrage.x25519.Recipient.from_str(text) for text in texts]
+    except pyrage.RecipientError:
+        raise StartError("a recipient is no X25519 public key", hint="write age1…, as age-keygen prints it") from None
+
+
+def _text(key: Path) -> str:
+    try:
+        return key.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise StartError(f"{key} cannot be read", hint="name a key: modelwright secrets identity FILE") from error
+
+
+def _without(found: Any, name: str) -> Any:
+    """Our own scratch folder lies in the state, for a disk that has room for it, and is none of it."""
+    return (member for member in found if not member.name.startswith(f"{STATE_PLACE}/{name}/"))
