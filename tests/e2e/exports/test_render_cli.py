@@ -52,7 +52,7 @@ def test_a_pipeline_calls_only_commands_that_there_are(manifest: Path) -> None:
     root: Any = get_command(app)
     lines = [shlex.split(line) for line in re.findall(r"^ *modelwright (.+)$", printed, re.MULTILINE)]
     assert {words[0] for words in lines} == {"check", "package", "deploy", "rollback"}
-    for words in [one for one in lines if one[0] in {"check", "package"}]:
+    for words in lines:
         command = root.get_command(None, words[0])
         assert command is not None, words[0]
         known = {name for parameter in command.params for name in parameter.opts}

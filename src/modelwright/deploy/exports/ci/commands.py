@@ -62,12 +62,12 @@ def pull() -> str:
 
 def deploy(pipeline: Pipeline, environment: str) -> str:
     """What was checked and packaged."""
-    return f"modelwright deploy{_file(pipeline)} --env {environment}"
+    return f"modelwright deploy{_file(pipeline)} --env {environment} --yes"
 
 
 def rollback(pipeline: Pipeline) -> str:
     """To the release that was asked for, or to the one before."""
-    return f'modelwright rollback{_file(pipeline)} --env "${ENVIRONMENT}" ${{{RELEASE}:+"${RELEASE}"}}'
+    return f'modelwright rollback{_file(pipeline)} --env "${ENVIRONMENT}" --yes ${{{RELEASE}:+"${RELEASE}"}}'
 
 
 def login(pipeline: Pipeline, *, user: str = USER, token: str = TOKEN) -> str:
