@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from modelwright.app.deploying.docker_host import docker_host
@@ -20,7 +21,7 @@ from modelwright.app.deploying.reach import Site
 from modelwright.app.deploying.sections.targets import TargetSection
 from modelwright.core.deploying.journal import Failed
 from modelwright.core.deploying.trials import Rise
-from modelwright.core.deploying.workloads import Mount
+from modelwright.core.deploying.workloads import Desired, Mount
 from tests.e2e.clients import patient
 from tests.making.docker_host.engine import Engine
 from tests.making.docker_host.images import BUSYBOX, PYTHON
@@ -245,3 +246,20 @@ def packed(files: dict[str, bytes]) -> bytes:
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
     return whole.getvalue()
+
+
+async def test_instances_reach_those_of_their_release_and_services_by_name(hold: Hold, docker_engine: Engine) -> None:
+    def desired(version: str) -> Desired:
+        base = hold.quick(version)
+        (plain,) = base.workloads
+        kept = msgspec.structs.replace(hold.quick("kept").workloads[0], name="kept", kind="service", gate=None)
+        back = msgspec.structs.replace(plain, name="back", env={"VERSION": version})
+        ask_kept = ("wget", "-qO-", "http://kept:8080/healthz")
+        front = msgspec.structs.replace(plain, after=("back", "kept"), before=ask_kept)
+        return msgspec.structs.replace(base, workloads=(kept, back, front))
+
+    for version, release in (("v1", "r1"), ("v2", "r2")):
+        assert await hold.deploy(desired(version), release) == "deployed"
+        front = docker_engine.client.containers.get(hold.environment.names.container("api", release))
+        look = "wget -qO- http://back:8080/healthz; wget -qO- http://kept:8080/healthz"
+        assert front.exec_run(["sh", "-c", look]).output == f"{version}kept".encode()

@@ -186,8 +186,7 @@ class DockerHands:
         name, release = step.workload, step.release
         workload, container = await self._workload(name, release), self._names.container(name, release, ONCE)
         if not await self._containers.runs(workload, release, index=ONCE):
-            peers = dict.fromkeys(workload.after, release)
-            await self._containers.run(workload, release, index=ONCE, peers=peers)
+            await self._containers.run(workload, release, index=ONCE)
         while (status := await self._ran(name, release)) is None:  # noqa: ASYNC110 - the engine is what is asked
             await asyncio.sleep(0.25)
         if status:
