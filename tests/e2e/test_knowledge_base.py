@@ -183,6 +183,18 @@ def test_answers_quote_passages_without_a_language_model_and_say_so(
     assert (away["kind"], away["notice"]) == ("quotes", "away")
 
 
+def test_a_model_whose_provider_is_off_is_none(visitor: UUID, tmp_path: Path) -> None:
+    left = shutil.ignore_patterns("node_modules", "dist", ".venv", ".modelwright", ".env*")
+    shutil.copytree(EXAMPLE, tmp_path / "site", ignore=left)
+    # A database of its own: nobody else takes its questions.
+    with pgvector_server() as server, running(tmp_path / "site" / "modelwright.yaml") as site:
+        assert migrated(server.url()).returncode == 0
+        with Backend(server.url(), tmp_path, site=site) as backend:
+            found = backend.ready().answered(visitor, QUESTION)
+            assert (found["kind"], found["notice"]) == ("quotes", "no_model")
+            assert backend.call("GET", "/api/about").json()["model"] is False
+
+
 def test_what_is_somebody_elses_or_nonsense_is_refused(backend: Backend, provider: DevProvider, visitor: UUID) -> None:
     provider.fails()
     kept = backend.answered(visitor, QUESTION)

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import openai
 
-from knowledge_base.gateway import Gateway, Vectors
+from knowledge_base.gateway import Gateway, ModelOff, Vectors
 from knowledge_base.quoting import Source, asked, chosen, language_of, quoted
 from knowledge_base.store import HELD, Store, Taken, Work
 
@@ -98,9 +98,11 @@ class Answering:
         language = language_of(work.text)
         call, words = "", None
         away = False
-        if sources and await self._gateway.has_model() and work.attempt % ATTEMPTS:
+        if sources and await self._gateway.lists_model() and work.attempt % ATTEMPTS:
             try:
                 call, words = await self._gateway.said(asked(work.text, sources, history))
+            except ModelOff:
+                pass
             except openai.OpenAIError as error:
                 _log.warning("the language model does not answer: %s", error)
                 away = True

@@ -9,6 +9,8 @@ import openai
 
 CALL = "x-modelwright-call"
 """The header in which the gateway says by which id it keeps a call; feedback names it."""
+_OFF = "provider_off"
+"""The gateway's code for an endpoint whose optional provider is not configured."""
 _BATCH = 32
 _REMEMBERED = 10.0
 
@@ -21,6 +23,10 @@ class Vectors:
     call: str
 
 
+class ModelOff(openai.OpenAIError):
+    """No language model is configured."""
+
+
 class Gateway:
     """One per process."""
 
@@ -29,7 +35,8 @@ class Gateway:
         self._client = openai.AsyncOpenAI(base_url=f"{url}/v1", api_key=key or "none", timeout=timeout)
         self._embeddings = embeddings
         self._chat = chat
-        self._model: tuple[float, bool] = (0.0, False)
+        self._listed: tuple[float, bool] = (0.0, False)
+        self._off = False
 
     async def close(self) -> None:
         """Leave its connections."""
@@ -48,19 +55,30 @@ class Gateway:
         return Vectors(vectors=made, call=call)
 
     async def has_model(self) -> bool:
-        """Whether a language model is configured, as of some seconds ago. Raises openai.OpenAIError."""
-        at, found = self._model
+        """Whether a language model is configured, as far as the last question has shown. Raises openai.OpenAIError."""
+        return await self.lists_model() and not self._off
+
+    async def lists_model(self) -> bool:
+        """Whether there is an endpoint for it, as of some seconds ago. Raises openai.OpenAIError."""
+        at, found = self._listed
         if not at or time.monotonic() - at > _REMEMBERED:
             found = self._chat in {model.id async for model in self._client.models.list()}
-            self._model = (time.monotonic(), found)
+            self._listed = (time.monotonic(), found)
         return found
 
     async def said(self, messages: Sequence[dict[str, str]]) -> tuple[str, AsyncIterator[str]]:
-        """The call's id, and the answer as it is made. Raises openai.OpenAIError, also while it is read."""
+        """The call's id, and the answer as it is made. Raises ModelOff and openai.OpenAIError, also while it is read."""
         content: Any = list(messages)
-        answer = await self._client.chat.completions.with_raw_response.create(
-            model=self._chat, messages=content, stream=True
-        )
+        try:
+            answer = await self._client.chat.completions.with_raw_response.create(
+                model=self._chat, messages=content, stream=True
+            )
+        except openai.APIStatusError as error:
+            self._off = error.code == _OFF
+            if self._off:
+                raise ModelOff(error.message) from error
+            raise
+        self._off = False
         stream = answer.parse()
 
         async def pieces() -> AsyncIterator[str]:

@@ -26,7 +26,7 @@ function watch(card: Card): void {
     card.lost = true;
     card.change();
   };
-  void follow(card.exchange, changed, lost);
+  void follow(card.exchange, changed, lost).then(look);
 }
 
 function add(exchange: Exchange): Card {
