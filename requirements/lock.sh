@@ -22,7 +22,7 @@ compile() {
 }
 # Users run the versions that the tests run with.
 compile dev --all-extras "$@"
-compile run --extra serving --extra llm -c requirements/dev.txt "$@"
+compile run --extra serving --extra llm --extra deploy -c requirements/dev.txt "$@"
 # What a client of the tests needs beside these, and none of its own wishes about these.
 resolve --no-deps -c requirements/dev.txt -o requirements/kserve.txt "$@" requirements/kserve.in
 # What the back end of an example runs with.

@@ -47,7 +47,17 @@ def deploy(
     if as_json and done is not None:
         facts({"release": done.release, "steps": len(done.steps)})
     elif done is not None and done.steps:
-        print(f"{done.release} is deployed")
+        print(_outcome(done))
+
+
+def _outcome(plan: Plan) -> str:
+    from modelwright.core.deploying.steps import Record
+    from modelwright.core.deploying.trials import ALL
+
+    share = next((step.share for step in reversed(plan.steps) if isinstance(step, Record)), ALL)
+    if share == ALL:
+        return f"{plan.release} is deployed"
+    return f"{plan.release} is on trial with {share} %: modelwright promote, or abort"
 
 
 def _read(path: Path) -> Plan:

@@ -43,7 +43,12 @@ VERBS: tuple[Verb, ...] = (
     Verb("variants", "modelwright.cli.variants", "app", "Compare variants and shift traffic between them."),
     Verb("tasks", "modelwright.cli.tasks", "app", "List, show and cancel tasks, whoever has left them."),
     Verb("prices", "modelwright.cli.prices", "prices", "Tell what every variant costs, and where its price stands."),
-    Verb("render", "modelwright.cli.render", "app", "Write files for others' tools: pipelines, edges, Compose."),
+    Verb(
+        "render",
+        "modelwright.cli.render",
+        "app",
+        "Write for others' tools: pipelines, edges, Compose, firewalls.",
+    ),
     Verb("keys", "modelwright.cli.keys", "app", "Create, rotate, list and revoke API keys."),
     Verb("database", "modelwright.cli.database", "app", "Take the state of a file into PostgreSQL."),
     Verb("backup", "modelwright.cli.backup", "backup", "Keep all state of a site in one encrypted file."),

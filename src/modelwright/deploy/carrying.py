@@ -14,7 +14,8 @@ import msgspec
 
 from modelwright.core.deploying.journal import Begun, Ended, Entry, Failed, Settled, Taken, Turned
 from modelwright.core.deploying.naming import named
-from modelwright.core.deploying.steps import Plan, Step, Watch
+from modelwright.core.deploying.steps import Plan, Record, Step, Watch
+from modelwright.core.deploying.trials import ALL
 from modelwright.core.errors.deploying import DeployError, Drifted, Interrupted, LeaseHeld, LeaseLost, StepFailed
 from modelwright.core.errors.tree import ModelwrightError
 from modelwright.core.ports.clock import Clock
@@ -113,7 +114,7 @@ class Carrier:
                     except _HeldError:
                         return await self._end("held")
                     except StepFailed as error:
-                        if now.recorded:
+                        if now.recorded or (isinstance(step, Record) and step.share == ALL):
                             raise
                         await self._turn(error.message)
                 case Undo(number, step):

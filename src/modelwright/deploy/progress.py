@@ -13,10 +13,10 @@ from typing import TypeAlias
 import msgspec
 
 from modelwright.core.deploying.journal import Begun, Ended, Entry, Failed, Settled, Taken, Turned
-from modelwright.core.deploying.steps import Bring, Fill, Plan, Record, Run, Step, Watch
+from modelwright.core.deploying.steps import Bring, Fill, Plan, Record, Step, Watch
 from modelwright.core.deploying.trials import ALL
 
-_LASTING = (Bring, Fill, Run, Watch)
+_LASTING = (Bring, Fill, Watch)
 """Steps that are not undone: what they leave behind is used again, or cannot be taken back, or is nothing."""
 
 

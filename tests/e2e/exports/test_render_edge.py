@@ -108,6 +108,15 @@ def test_traefik_is_told_the_same(folder: Path) -> None:
     assert told["tls"]["certificates"][0]["certFile"].endswith("kb.example.com.pem")
 
 
+def test_a_route_may_lead_to_the_dashboards(tmp_path: Path) -> None:
+    (tmp_path / "modelwright.yaml").write_text(
+        "schema: 1\nname: kb\nproviders: {p: {kind: openai, base_url: http://llm.example.com/v1}}\n"
+        "endpoints: {e: {variants: {v: {provider: p, model: m}}}}\nservices: {prometheus: {}, grafana: {}}\n"
+        "routes: {graphs: {host: graphs.example.com, paths: {/: grafana}}}\n"
+    )
+    assert "grafana:3000" in render(tmp_path, "nginx").stdout
+
+
 def test_rules_of_a_firewall_are_read_by_nft(folder: Path) -> None:
     printed = modelwright("render", "firewall", "-f", str(folder / "modelwright.yaml"), "--also", "2222")
     assert (printed.returncode, printed.stderr) == (0, "")

@@ -43,9 +43,11 @@ Commands:
   variants      Compare variants and shift traffic between them.
   tasks         List, show and cancel tasks, whoever has left them.
   prices        Tell what every variant costs, and where its price stands.
-  render        Write files for others' tools: pipelines, edges, Compose.
+  render        Write for others' tools: pipelines, edges, Compose, firewalls.
   keys          Create, rotate, list and revoke API keys.
   database      Take the state of a file into PostgreSQL.
+  backup        Keep all state of a site in one encrypted file.
+  restore       Put a site's state back from a backup.
   secrets       Keep secrets in an encrypted file; see where each comes from.
   schema        Print the manifest's JSON Schema, for editors.
   dev-provider  Run an upstream for tests, faults on demand.

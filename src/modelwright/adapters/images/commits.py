@@ -28,7 +28,10 @@ def public(address: str) -> str:
     parts = urlsplit(address)
     if parts.scheme in {"http", "https"} and parts.hostname:
         return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
-    return address if parts.scheme == "ssh" or ("@" in address and ":" in address) else ""
+    if parts.scheme == "ssh" and parts.hostname:
+        user = f"{parts.username}@" if parts.username else ""
+        return urlunsplit(("ssh", user + parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    return address if not parts.scheme and "@" in address and ":" in address else ""
 
 
 async def _git(folder: Path, *words: str, env: Mapping[str, str]) -> str:

@@ -93,7 +93,7 @@ class Engine:
         ended = await self._run("image", "ls", "--no-trunc", "--quiet", "--filter", f"label={label}")
         if ended.status:
             raise _unreachable(ended)
-        return ended.out.decode().split("\n", 1)[0].strip()
+        return ended.out.decode().strip().rpartition("\n")[2]  # the oldest: what is made from it bears its labels, too
 
     async def pull(self, reference: str) -> None:
         """Raises BuildFailed."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -32,6 +33,7 @@ from modelwright.core.errors.backups import BackupDamaged, BackupError, RestoreE
 from modelwright.core.errors.starting import AlreadyRunning, NotRunning, StartError
 
 ENDING = ".backup.age"
+_STAMP = re.compile(r"\d{8}T\d{6}Z" + re.escape(ENDING))
 _DUMP_FILE = "dump"
 
 
@@ -87,7 +89,8 @@ def make(manifest: Path, *, environment: str, to: Path, recipients: list[str], k
             size = write(head, left_out, to=file, recipients=known)
     except OSError as error:
         raise BackupError(f"{file} cannot be written: {error.strerror}", hint="make room") from error
-    old = sorted(to.glob(f"{name}*{ENDING}"))[:-keep] if keep else []
+    mine = sorted(one for one in to.glob(f"{name}*{ENDING}") if _STAMP.fullmatch(one.name.removeprefix(name)))
+    old = mine[:-keep] if keep else []
     for one in old:
         one.unlink(missing_ok=True)
     return Kept(file=str(file), size=size, removed=tuple(map(str, old)), elsewhere=place.elsewhere)
@@ -109,7 +112,7 @@ def put_back(file: Path, manifest: Path, *, environment: str, key: Path) -> Rest
     try:
         taken = _Taken(scratch)
         head = read(file, known, into=taken.take)
-        written = _put_manifest(scratch / MANIFEST_PLACE / head.manifest, manifest)
+        written = _put_manifest(scratch / MANIFEST_PLACE / Path(head.manifest).name, manifest)
         try:
             place = place_of(manifest, environment=environment)
             _settle(place, scratch, head)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from secrets import token_hex
 
 import msgspec
 
 from modelwright.core.deploying.workloads import Desired
 from modelwright.core.ports.deploying.targets import Contents
 
-UNKNOWN = "unknown"
-"""In place of the salt of an environment that nobody has prepared: whatever is made with it is only looked at."""
+UNKNOWN = token_hex(32)
+"""In place of the salt of an environment that nobody has prepared; of this process alone, since digests are shown."""
 
 
 class Described(msgspec.Struct, frozen=True, kw_only=True):

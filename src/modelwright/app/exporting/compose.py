@@ -34,6 +34,7 @@ async def render(
     prepared = await asyncio.to_thread(prepare, manifest, environment=environment)
     kept = out / SECRETS
     kept.mkdir(mode=0o700, parents=True, exist_ok=True)
+    kept.chmod(0o700)
     described, brought = desired(prepared, images=_images(prepared, images), salt=read_or_create(kept / SALT))
     return await write_folder(described, brought, out, force=force)
 
@@ -53,6 +54,7 @@ async def write_folder(described: Desired, brought: Brought, out: Path, *, force
             (secrets if piece.secret else texts)[piece.path] = content
     told = write(texts, out, force=force)
     (out / SECRETS).mkdir(mode=0o700, exist_ok=True)
+    (out / SECRETS).chmod(0o700)
     write(secrets, out, force=True)
     for name in secrets:
         (out / name).chmod(0o644)  # for whoever runs in the container; on the host the folder keeps others out

@@ -11,6 +11,7 @@ import msgspec
 from ruamel.yaml import YAML
 
 from modelwright.app.deploying.desired.routes import EDGE, published, routes_of
+from modelwright.app.deploying.services import KINDS
 from modelwright.app.manifest.load import sketch
 from modelwright.app.manifest.schema import Manifest
 from modelwright.core.addresses import split_address
@@ -61,7 +62,10 @@ def _without_certificate(route: Route) -> Route:
 
 
 def _server(name: str, manifest: Manifest) -> Server:
-    port = split_address(manifest.gateway.listen)[1] if name == _GATEWAY else manifest.apps[name].port
+    if name == _GATEWAY:
+        port = split_address(manifest.gateway.listen)[1]
+    else:
+        port = manifest.apps[name].port if name in manifest.apps else KINDS[name].port
     return Server(name=name, workload=name, release="", address=f"{name}:{port}")
 
 

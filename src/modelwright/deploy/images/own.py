@@ -1,4 +1,4 @@
-"""Images of Modelwright itself: the gateway, and serving with the libraries of the engines that models need."""
+"""Images of Modelwright itself: the gateway (which is the keeper, too), and serving with what engines need."""
 
 from __future__ import annotations
 

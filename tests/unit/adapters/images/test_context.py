@@ -73,4 +73,5 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
 def test_a_source_is_told_without_what_opens_it() -> None:
     assert public("https://user:token@example.com/kb.git?x=1") == "https://example.com/kb.git"
     assert public("git@example.com:kb.git") == "git@example.com:kb.git"
+    assert public("ssh://git:token@example.com:22/kb.git") == "ssh://git@example.com:22/kb.git"
     assert public("/srv/git/kb.git") == ""

@@ -35,7 +35,7 @@ from modelwright.core.deploying.workloads import Desired, Mount, Workload
 from modelwright.core.errors.deploying import DeployError, LeaseLost
 from modelwright.core.ports.clock import ManualClock
 
-A, B = f"sha256:{'a' * 64}", f"sha256:{'b' * 64}"
+A, B, C = (f"sha256:{digit * 64}" for digit in "abc")
 PLAN = Plan(project="kb", environment="test", release="r1", world="w", steps=())
 BEGUN = Begun(at=1.0, epoch=0, plan=PLAN, who="ada", where="here")
 ME = os.geteuid()
@@ -150,6 +150,8 @@ def test_a_secret_is_readable_by_its_user_alone_and_masked_everywhere(state: Sta
     assert public.stat().st_mode & 0o777 == 0o444
     assert state.files.read(A) == b"hunter22\nsecond line"
     assert state.files.masked("login hunter22 of public text, second line.") == "login *** of public text, ***."
+    deliver(state, C, b"postgresql://app:swordfish@db/x", user=ME)
+    assert state.files.masked("password=swordfish") == "password=***"
 
 
 def test_a_file_whose_pieces_have_a_gap_is_refused_and_can_be_sent_again(state: State) -> None:

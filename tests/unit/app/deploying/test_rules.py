@@ -119,6 +119,12 @@ CASES = [
         "there is no 'cht'",
         "did you mean chat?",
     ),
+    (
+        "targets: {far: {kind: docker, host: 'tcp://192.0.2.7:2375'}}",
+        "targets.far.host",
+        "is reached without encryption",
+        "write such as ssh://user@host",
+    ),
     ("gateway: {listen: '${gateway:url}'}", "gateway.listen", "cannot stand here", "write the value itself"),
 ]
 """(text, place, problem, remedy)."""

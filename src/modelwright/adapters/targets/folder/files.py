@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from modelwright.adapters.targets.kept import EVERYBODY, Deliver
 from modelwright.core.deploying.workloads import Desired
 from modelwright.core.errors.deploying import DeployError
 
+_IN_ADDRESS = re.compile(rb"://[^:/@\s]*:([^@\s/]+)@")
+"""The password in an address."""
 _SHORTEST = 4
 """Bytes of a secret that is looked for in a text: shorter ones are in every text."""
 
@@ -61,7 +64,11 @@ class Files:
     def masked(self, text: str) -> str:
         """With `***` for every secret that is in it, and for every line of one."""
         secrets = {path.read_bytes() for path in self._held() if "-" in path.name}
-        pieces = {piece.strip() for secret in secrets for piece in (secret, *secret.splitlines())}
+        pieces = {
+            piece.strip()
+            for secret in secrets
+            for piece in (secret, *secret.splitlines(), *_IN_ADDRESS.findall(secret))
+        }
         for piece in sorted(pieces, key=len, reverse=True):
             if len(piece) >= _SHORTEST:
                 text = text.replace(piece.decode("utf-8", "replace"), "***")

@@ -16,7 +16,6 @@ from modelwright.app.settings.settings import PEPPER_NAME
 from modelwright.core.deploying.places import MANIFEST
 from modelwright.core.deploying.workloads import Gate, Workload
 
-_UP = ("modelwright", "up", "-f", MANIFEST)
 GRACE = 30.0
 """Seconds that running calls may take to end; the container is given a little more."""
 TRIED_BY = "deploy-gate"

@@ -25,6 +25,7 @@ from modelwright.app.sources.located import Located
 from modelwright.app.sources.reference import S3, form_of
 from modelwright.core.deploying.places import MANIFEST, SECRETS, SITE, WEIGHTS
 from modelwright.core.deploying.workloads import Mount
+from modelwright.core.errors.deploying import DeployError
 
 PROXIES = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"]
 """Where the edge is: networks of an engine are private ones, and nobody else comes in there."""
@@ -147,7 +148,9 @@ class Site:
         return f"${{secret:{name}}}"
 
     def _add(self, mount: Mount) -> Mount:
-        self._mounts[mount.path] = mount
+        if self._mounts.setdefault(mount.path, mount) != mount:
+            hint = "give the secret another name: a key that is made for an app has this one"
+            raise DeployError(f"two things would be {mount.path}", hint=hint)
         return mount
 
 

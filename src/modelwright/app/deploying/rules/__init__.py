@@ -1,1 +1,1 @@
-"""What must be true of it."""
+"""What must be true of apps, services, routes, targets and rollouts."""

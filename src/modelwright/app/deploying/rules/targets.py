@@ -25,6 +25,9 @@ def _hosts(case: Case) -> Iterator[Finding]:
         for key in {"host"} & target.model_fields_set if target.kind == "compose" else ():
             problem = f"`{key}` is for hosts that we deploy to, and Compose is started by somebody else"
             yield Finding((*here, key), problem, "remove it", on_key=True)
+        if target.host.startswith("tcp://") and not is_loopback(urlsplit(target.host).hostname or ""):
+            problem = "is reached without encryption: who is on the way reads every secret, and is root there"
+            yield Finding((*here, "host"), problem, "write such as ssh://user@host")
         if not publish.http and not publish.https:
             yield Finding((*here, "publish"), "leaves no way in", 'write such as `http: "0.0.0.0:80"`')
         elif publish.http and publish.https and _port(publish.http) == _port(publish.https):

@@ -224,9 +224,10 @@ def _node(version: str) -> list[str]:
 
 
 def _login(pipeline: Pipeline) -> list[str]:
+    own = " || github.token" if pipeline.registry.partition("/")[0] == "ghcr.io" else ""
     env = {
         commands.USER: f"${{{{ vars.{commands.USER} || github.actor }}}}",
-        commands.TOKEN: f"${{{{ secrets.{commands.TOKEN} || github.token }}}}",
+        commands.TOKEN: f"${{{{ secrets.{commands.TOKEN}{own} }}}}",
     }
     return _step("Log in to the registry", [commands.login(pipeline)], env=env)
 

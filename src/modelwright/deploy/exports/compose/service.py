@@ -13,7 +13,7 @@ from modelwright.core.deploying.workloads import Gate, Workload
 from modelwright.deploy.exports.compose.folder import place
 from modelwright.deploy.exports.text import quoted
 
-WATCHING = frozenset({"prometheus", "alertmanager", "grafana", "loki"})
+WATCHING = frozenset({"prometheus", "grafana"})
 """Services that are started when they are asked for: `--profile monitoring`."""
 _READY = {
     "postgres": 'pg_isready --quiet --username "$$POSTGRES_USER" --dbname "$$POSTGRES_DB"',

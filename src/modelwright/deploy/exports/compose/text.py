@@ -53,7 +53,7 @@ def compose(desired: Desired) -> str:
         f"# {desired.project}, {desired.environment}. Written by `modelwright render compose`; yours from here on.",
         "# Copy .env.example to .env, then: docker compose up --detach",
         *(
-            ["# With dashboards and alerts: docker compose --profile monitoring up --detach"]
+            ["# With Prometheus and Grafana: docker compose --profile monitoring up --detach"]
             if _watched(ordered)
             else []
         ),

@@ -25,9 +25,6 @@ from modelwright.adapters.targets.folder.files import file_name
 from modelwright.adapters.targets.kept import EVERYBODY
 from modelwright.core.deploying.workloads import Mount, Workload, digest_of
 
-_STOPPED = 10.0
-"""Seconds more than its grace in which a container has to be gone."""
-
 
 class Containers:
     """Those of one environment."""

@@ -53,7 +53,7 @@ class Fronts:
     async def _made(self, memory: Memory, routes: Sequence[Route], shares: Shares) -> Front:
         newest = next(iter(memory.releases.values()), None)
         return Front(
-            kind=newest.edge if newest else "haproxy",
+            kind=memory.front.kind,
             routes=tuple(routes),
             servers=tuple(await self._servers(memory, {route.workload for route in routes})),
             shares={name: dict(weights) for name, weights in shares.items()},

@@ -168,6 +168,8 @@ class DockerHands:
             case Start(workload=name, release=release):
                 if not await self._fronts.serves(name, release):  # it may have been there before, and still answer
                     await self._retire(name, release)
+            case Run(workload=name, release=release):
+                await self._containers.remove(self._names.container(name, release, ONCE), grace=_GRACE)
             case Shift(old_routes=routes, old_shares=shares):
                 await self._fronts.direct(routes, shares)
             case _:
