@@ -115,6 +115,7 @@ class _Move:
                 replicas=workload.replicas,
                 digest=self._known[name],
                 peers=peers(workload, self._home),
+                known=any((one.workload, one.release) == (name, home) for one in self._observed.instances),
             )
             if gate is not None:
                 yield Prove(workload=name, release=home, gate=gate, deadline=gate.deadline + _LATE)

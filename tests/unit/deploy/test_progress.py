@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -96,6 +97,22 @@ def test_what_never_passes_its_gate_leaves_the_old_one_serving() -> None:
     assert world.carry_out(planned(world.desired, world.observed, release="v2", rise=RISE)) == "undone"
     assert world.whole("v1")
     assert world.unserved == 0
+
+
+def test_undoing_takes_nothing_from_the_release_that_serves_though_it_was_mended_meanwhile() -> None:
+    def two(version: str) -> Desired:
+        plain = desired(version)
+        *others, model = plain.workloads
+        return msgspec.structs.replace(plain, workloads=(msgspec.structs.replace(model, replicas=2), *others))
+
+    first = World(two("v1"))
+    first.carry_out(planned(first.desired, first.observed, release="v1", rise=Rise()))
+    gone = next(one for one in first.observed.instances if one.workload == "model")
+    left = tuple(one for one in first.observed.instances if one != gone)
+    world = World(two("v2"), msgspec.structs.replace(first.observed, instances=left))
+    world.unhealthy.add("v2")
+    assert world.carry_out(planned(world.desired, world.observed, release="v2", rise=RISE)) == "undone"
+    assert sum(one.workload == "model" for one in world.observed.instances) == 2
 
 
 def test_a_second_plan_is_empty_and_a_rollback_is_a_plan() -> None:

@@ -114,7 +114,7 @@ class World:
     def undo(self, step: Step) -> None:
         self._act()
         match step:
-            case Start(workload=name, release=release):
+            case Start(workload=name, release=release, known=False):
                 self._without(name, release)
             case Keep(workload=name, before=before):
                 rest = tuple(one for one in self.observed.instances if one.workload != name)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import stat
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -21,6 +23,7 @@ CERTIFICATES = "certificates"
 SHOWN = "proofs"
 """In its folder: texts for an authority, by the name that it asks for."""
 _FRONT = "front.json"
+_LONGEST = 4096
 _COMPOSERS = {"haproxy": haproxy.composed, "nginx": nginx.composed}
 
 
@@ -62,7 +65,7 @@ class StandingEdge:
         doors = msgspec.structs.replace(
             self._doors,
             certificates=self._doors.certificates | certificates_in(self._folder),
-            proofs=self._doors.proofs | {PROOFS + path.name: path.read_text() for path in _files(self._folder / SHOWN)},
+            proofs=self._doors.proofs | {PROOFS + name: text for name, text in _shown(self._folder / SHOWN)},
         )
         return self._composer(front, before, doors)
 
@@ -82,6 +85,33 @@ def certificates_in(folder: Path) -> dict[str, str]:
     """Paths of those that were asked for, by host; of several the one that came last."""
     files = sorted(_files(folder / CERTIFICATES), key=lambda path: path.stat().st_mtime_ns)
     return {path.name.rsplit(".", 2)[0]: str(path) for path in files if path.suffix == ".pem"}
+
+
+def _shown(folder: Path) -> Iterator[tuple[str, str]]:
+    """(name, text). The edge writes beside it, and has no say in what is shown: no links, and no files of others."""
+    try:
+        within = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        for name in sorted(os.listdir(within)):  # noqa: PTH208 - a descriptor
+            if not name.startswith(".") and (text := _own(name, within)):
+                yield name, text
+    finally:
+        os.close(within)
+
+
+def _own(name: str, within: int) -> str:
+    try:
+        file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=within)
+    except OSError:
+        return ""
+    try:
+        found = os.fstat(file)
+        mine = stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid()
+        return os.read(file, _LONGEST).decode("ascii", "replace") if mine else ""
+    finally:
+        os.close(file)
 
 
 def _files(folder: Path) -> list[Path]:

@@ -68,6 +68,8 @@ class Start(_Step, frozen=True, kw_only=True, tag="start"):
     """That its instances are known by: of its description, and of those of the workloads that it reaches."""
     peers: dict[str, str] = {}
     """By name: the release whose instances of another workload it reaches by that name, as long as it runs."""
+    known: bool = False
+    """Some of them ran before: it is mended, and nothing of it is taken away when the plan is undone."""
 
 
 class Prove(_Step, frozen=True, kw_only=True, tag="prove"):

@@ -11,7 +11,7 @@ Kind = Literal["gateway", "serving", "app", "service", "edge"]
 """`service`: a database, a cache; it and the edge are not released version by version, but kept."""
 
 
-class Gate(msgspec.Struct, frozen=True, kw_only=True):
+class Gate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What proves that an instance is ready: an HTTP request, with the answer that it has to give."""
 
     path: str
@@ -30,7 +30,7 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
     """As many may be seen meanwhile; one more is a crash loop, and the gate has failed."""
 
 
-class Mount(msgspec.Struct, frozen=True, kw_only=True):
+class Mount(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Something that an instance finds at a path."""
 
     path: str
@@ -47,7 +47,7 @@ class Mount(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes that a volume of data should have room for; 0: not known."""
 
 
-class Workload(msgspec.Struct, frozen=True, kw_only=True):
+class Workload(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One program with as many instances as it has to have."""
 
     name: str
@@ -87,7 +87,7 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
         return self.kind in {"service", "edge"}
 
 
-class Tls(msgspec.Struct, frozen=True, kw_only=True):
+class Tls(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """By what a host proves who it is."""
 
     certificate: str = ""
@@ -98,7 +98,7 @@ class Tls(msgspec.Struct, frozen=True, kw_only=True):
     """Of the authority; empty: that of Let's Encrypt."""
 
 
-class Route(msgspec.Struct, frozen=True, kw_only=True):
+class Route(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A way in: requests of a host and a path prefix go to the instances of a workload."""
 
     name: str
@@ -122,7 +122,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     """Put into every answer that has none of the name: what browsers may do with it."""
 
 
-class Desired(msgspec.Struct, frozen=True, kw_only=True):
+class Desired(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """All that should be there, of one project in one environment."""
 
     project: str
@@ -141,5 +141,5 @@ class Desired(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def digest_of(value: Workload | Desired) -> str:
-    """sha256 of the canonical JSON: equal wherever the description is."""
+    """sha256 of the canonical JSON without defaults: equal wherever the description is, also in versions to come."""
     return "sha256:" + hashlib.sha256(msgspec.json.encode(value, order="sorted")).hexdigest()

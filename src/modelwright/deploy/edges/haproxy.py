@@ -141,9 +141,9 @@ def _backend(way: Way, doors: Doors) -> Iterator[str]:
         yield f"    http-request return {TOO_MANY.haproxy} hdr Retry-After {max(1, round(period))} if {over}"
     if route.max_body:
         yield f"    http-request return {TOO_LARGE.haproxy} if {{ req.hdr_val(content-length) gt {route.max_body} }}"
-        unknown = "!{ req.hdr(content-length) -m found } { method POST PUT PATCH }"
+        unknown = "!{ req.hdr(content-length) -m found }"
         yield f"    http-request return {UNMEASURED.haproxy} if {unknown} {{ req.hdr(transfer-encoding) -m found }}"
-        yield f"    http-request return {UNMEASURED.haproxy} if {unknown} {{ req.ver 2.0 }}"
+        yield f"    http-request return {UNMEASURED.haproxy} if {unknown} {{ req.ver 2.0 }} {{ method POST PUT PATCH }}"
     for name, value in headers_of(route, doors).items():
         there = f"{{ res.hdr({name}) -m found }}"
         yield f"    http-after-response set-header {name} {_quoted(value)} unless {there}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
+import threading
 from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
@@ -52,7 +53,11 @@ class Way:
             stderr=self._said,
         )
         assert self._ssh.stdout is not None  # noqa: S101 - a pipe, as was asked for
-        if self._ssh.stdout.readline() != b"up\n":
+        late = threading.Timer(2 * _CONNECT, self._ssh.kill)  # a shell there that hangs says nothing, for ever
+        late.start()
+        up = self._ssh.stdout.readline() == b"up\n"
+        late.cancel()
+        if not up:
             self._ssh.wait()
             words = self.said() or "ssh has ended without a word"
             self.close()

@@ -48,7 +48,12 @@ class Fronts:
     async def again(self, desired: Desired) -> None:
         """As it is, for an edge that is about to be started as `desired` has it: its files are there before it is."""
         memory = await self._environment.memory()
-        await self._tell(msgspec.structs.replace(memory.front, kind=desired.edge))
+        there = {mount.path for work in desired.workloads if work.kind == "edge" for mount in work.mounts}
+        routes = tuple(
+            msgspec.structs.replace(one, tls=None) if one.tls and one.tls.certificate not in {"", *there} else one
+            for one in memory.front.routes
+        )
+        await self._tell(msgspec.structs.replace(memory.front, kind=desired.edge, routes=routes))
 
     async def _made(self, memory: Memory, routes: Sequence[Route], shares: Shares) -> Front:
         newest = next(iter(memory.releases.values()), None)

@@ -165,8 +165,8 @@ class DockerHands:
                     await self._keep(name, before, deadline=deadline)
                 else:
                     await self._containers.remove(self._names.container(name), grace=_GRACE)
-            case Start(workload=name, release=release):
-                if not await self._fronts.serves(name, release):  # it may have been there before, and still answer
+            case Start(workload=name, release=release, known=False):
+                if not await self._fronts.serves(name, release):
                     await self._retire(name, release)
             case Run(workload=name, release=release):
                 await self._containers.remove(self._names.container(name, release, ONCE), grace=_GRACE)
