@@ -187,10 +187,18 @@ class _Move:
                 yield Retire(workload=workload, release=name, deadline=grace)
         names = [one.name for one in self._observed.releases if one.name != self._release]
         names.sort(key=lambda name: name != self._observed.current)
-        kept = {self._release, *names[: max(0, self._desired.keep - 1)], *self._home.values()}
+        kept = {self._release, *names[: max(0, self._desired.keep - 1)], *self._home.values(), *self._describing()}
         gone = tuple(name for name in names if name not in kept)
         if gone and self._observed.current != self._release:
             yield Prune(releases=gone)
+
+    def _describing(self) -> Iterator[str]:
+        """Releases that say what a running workload which lasts is, though the manifest may not name it any more."""
+        for digest in {one.digest for one in self._observed.instances if not one.release}:
+            for stored in self._observed.releases:
+                if any(digest_of(workload) == digest for workload in stored.desired.workloads):
+                    yield stored.name
+                    break
 
     @staticmethod
     def _outward(instances: Iterable[Instance]) -> Iterator[tuple[str, str]]:

@@ -105,6 +105,17 @@ def test_a_release_whose_instances_still_answer_is_not_pruned() -> None:
     assert [one.name for one in world.observed.releases] == ["r5", "r4", "r1"]
 
 
+def test_the_release_that_describes_a_service_which_still_runs_is_not_pruned() -> None:
+    """Nobody else could say what to go back to, should the service come back otherwise."""
+    world = deployed(site(keep=2))
+    for number in range(2, 6):
+        at = str(number)
+        whole = site(keep=2, api=at, web=at, gateway=at)
+        without = tuple(one for one in whole.workloads if one.name != "db")
+        world = deployed(msgspec.structs.replace(whole, workloads=without), world.observed, release=f"r{number}")
+    assert [one.name for one in world.observed.releases] == ["r5", "r4", "r1"]
+
+
 def test_a_rollback_keeps_the_release_that_it_leaves() -> None:
     world = deployed(site(keep=2))
     for number in range(2, 4):

@@ -162,6 +162,8 @@ def _settle(place: Place, scratch: Path, head: Head) -> None:
         raise RestoreError(f"its database was {kept}, the manifest's is {wanted}", hint="restore with its own manifest")
     if place.address is not None and not is_empty(place.address, process_environment()):
         raise RestoreError(f"{place.address} holds state already", hint="name an empty database, or drop our schema")
+    if place.artifacts is not None and place.artifacts.is_dir() and any(place.artifacts.iterdir()):
+        raise RestoreError(f"there are artifacts already: {place.artifacts}", hint="move them away first")
     (scratch / STATE_PLACE).mkdir(mode=0o700, exist_ok=True)
     if (scratch / SQLITE).exists():
         (scratch / SQLITE).rename(scratch / STATE_PLACE / DATABASE)
