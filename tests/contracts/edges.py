@@ -9,8 +9,10 @@ import hashlib
 import os
 import shutil
 import signal
+import socket
 import ssl
 import subprocess
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -131,6 +133,7 @@ class Running:
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait(timeout=60)
             self._process = None
+            closed(self.port)
 
     @property
     def log(self) -> str:
@@ -145,6 +148,17 @@ class Running:
             return False
         writer.close()
         return True
+
+
+def closed(port: int, *, seconds: float = 60.0) -> None:
+    """Wait until nobody listens there: the workers of a killed program die a moment after it."""
+    end = time.monotonic() + seconds
+    while True:
+        with socket.socket() as one:
+            if one.connect_ex(("127.0.0.1", port)):
+                return
+        assert time.monotonic() < end, f"somebody listens at {port}"
+        time.sleep(0.02)
 
 
 async def until(done: Callable[[], Awaitable[bool]], *, seconds: float = 60.0) -> None:
