@@ -116,7 +116,7 @@ class Carrier:
                     except StepFailed as error:
                         if now.recorded or (isinstance(step, Record) and step.share == ALL):
                             raise
-                        await self._turn(error.message)
+                        await self._turn(error.message, hint=error.hint)
                 case Undo(number, step):
                     await self._one(number, step, undo=True)
 
@@ -160,8 +160,8 @@ class Carrier:
         await self._write(Ended(at=self._clock.now(), epoch=self._epoch, outcome=outcome))
         return outcome
 
-    async def _turn(self, reason: str) -> None:
-        await self._write(Turned(at=self._clock.now(), epoch=self._epoch, reason=reason))
+    async def _turn(self, reason: str, *, hint: str = "") -> None:
+        await self._write(Turned(at=self._clock.now(), epoch=self._epoch, reason=reason, hint=hint))
 
     async def _write(self, entry: Entry) -> None:
         await self._target.journal.append(entry)

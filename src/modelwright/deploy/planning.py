@@ -51,7 +51,9 @@ def planned(desired: Desired, observed: Observed, *, release: str, rise: Rise) -
         environment=desired.environment,
         release=release,
         world=world(observed),
-        steps=(Place(release=release, desired=desired, known=known), *steps) if steps else (),
+        steps=(*_brought(desired, observed), Place(release=release, desired=desired, known=known), *steps)
+        if steps
+        else (),
         changes=tuple(changes(desired, observed, release)) if steps else (),
         notices=tuple(notices(desired, observed, release)) if steps else (),
     )
@@ -71,7 +73,6 @@ def _lasting(desired: Desired, observed: Observed, release: str) -> Iterator[Ste
         digest = digest_of(workload)
         if running.get(workload.name) == digest:
             continue
-        yield from _brought([workload], observed)
         yield Keep(workload=workload.name, release=release, digest=digest, before=running.get(workload.name, ""))
         if workload.gate is not None:
             yield Prove(workload=workload.name, release="", gate=workload.gate, deadline=workload.gate.deadline + _LATE)
@@ -103,7 +104,6 @@ class _Move:
     def _starting(self) -> Iterator[Step]:
         fresh = [one for one in _in_order(released(self._desired)) if not self._runs(one)]
         known = {one.name for one in self._observed.releases}
-        yield from _brought(fresh, self._observed)
         for workload in fresh:
             if workload.before and self._release not in known and self._home[workload.name] == self._release:
                 yield Run(workload=workload.name, release=self._release, deadline=_LONG)
@@ -218,7 +218,9 @@ class _Move:
         return next((one.grace for one in desired.workloads if one.name == workload), _GRACE) if desired else _GRACE
 
 
-def _brought(workloads: Sequence[Workload], observed: Observed) -> Iterator[Step]:
+def _brought(desired: Desired, observed: Observed) -> Iterator[Step]:
+    """Before files are placed: an image says whose its secrets are."""
+    workloads = desired.workloads
     for image in dict.fromkeys(workload.image for workload in workloads):
         if image not in observed.images:
             yield Bring(image=image, deadline=_LONG)

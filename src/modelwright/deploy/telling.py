@@ -94,6 +94,7 @@ class Told:
     def __init__(self, plan: Plan | None = None) -> None:
         self._plan = plan
         self._begun: dict[int, float] = {}
+        self._problem = ""
 
     def line(self, entry: Entry) -> str:
         """For one entry; empty: it says nothing new."""
@@ -108,10 +109,10 @@ class Told:
                 done = "undone" if undo else "done"
                 return f"{self._place(number)} {done}: {self._what(number)}{self._lasted(number, at)}"
             case Failed(number=number, problem=problem):
-                what = self._what(number)
+                self._problem, what = problem, self._what(number)
                 return f"{self._place(number)} failed: {what}: {problem.removeprefix(f'{what}: ')}"
             case Turned(reason=reason):
-                return f"going back: {reason}"
+                return "going back" if reason == self._problem else f"going back: {reason}"
             case Ended(outcome=outcome):
                 return {"deployed": "deployed", "undone": "undone: all is as it was", "held": "held on trial"}[outcome]
 

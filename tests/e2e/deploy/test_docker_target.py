@@ -26,6 +26,7 @@ from tests.e2e.clients import patient
 from tests.making.docker_host.engine import Engine
 from tests.making.docker_host.images import BUSYBOX, PYTHON
 from tests.making.docker_host.projects import LABEL
+from tests.making.docker_host.registry import RegistryServer
 from tests.making.docker_target import PASSWORD, Carried, Hold, held
 from tests.making.ports import free_port
 
@@ -235,6 +236,19 @@ async def test_weights_fill_a_volume_and_a_secret_belongs_to_the_user_of_the_ima
     seen = await hold.target.observer.observe()
     assert (seen.volumes["weights"], seen.releases[0].missing) == (weights, ())
     assert (await hold.plan(desired, "r1")).steps == ()
+
+
+async def test_an_image_that_gets_a_secret_comes_to_a_host_that_has_never_seen_it(
+    hold: Hold, docker_engine: Engine, docker_registry: RegistryServer
+) -> None:
+    client, name = docker_engine.client, f"{docker_registry.address}/{hold.environment.names.project}:1"
+    made = io.BytesIO(f"FROM {BUSYBOX}\nLABEL {LABEL}={hold.environment.names.project}".encode())
+    image, _ = client.images.build(fileobj=made, tag=name, rm=True)
+    client.images.push(name)
+    client.images.remove(image.id, force=True)
+    plain = await hold.desired("v1")
+    desired = hold.quick("v1", image=name, mounts=(*hold.quick("v1").workloads[0].mounts, plain.workloads[0].mounts[1]))
+    assert await hold.deploy(desired, "r1") == "deployed"
 
 
 def packed(files: dict[str, bytes]) -> bytes:

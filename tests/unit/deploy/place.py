@@ -96,7 +96,7 @@ class Place:
     async def _act(self, tag: str) -> None:
         self.done.append(tag)
         if tag in self.fails:
-            raise StepFailed(f"{tag} is out of order")
+            raise StepFailed(f"{tag} is out of order", hint="mend it")
         if tag in self.hangs:
             self.hanging.set()
             await asyncio.Event().wait()

@@ -211,6 +211,11 @@ def with_data(size: int = 0) -> Desired:
     return msgspec.structs.replace(site(), workloads=(db, *site().workloads[:3]))
 
 
+def test_images_come_before_files_since_they_say_whose_secrets_are() -> None:
+    kinds = [type(step).__name__ for step in planned(with_data(), Observed(), release="r1", rise=Rise()).steps]
+    assert kinds[:6] == ["Bring", "Bring", "Bring", "Bring", "Place", "Keep"]
+
+
 def test_data_are_not_filled_and_weights_are() -> None:
     weights = Mount(path="/w", volume="w", digest="sha256:1")
     api = Workload(name="api", kind="app", image="api:1", mounts=(weights,))

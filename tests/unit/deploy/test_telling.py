@@ -6,7 +6,7 @@ import asyncio
 
 import msgspec
 
-from modelwright.core.deploying.journal import Entry
+from modelwright.core.deploying.journal import Begun, Entry, Failed, Turned
 from modelwright.core.deploying.observed import Observed
 from modelwright.core.deploying.trials import Rise
 from modelwright.core.deploying.workloads import Desired, Mount, Route, Workload
@@ -94,6 +94,22 @@ def test_a_plan_with_nothing_to_do_says_so() -> None:
     assert lines(site(), deployed(site()).observed, release="r1") == "kb, production: nothing to do, r1 serves"
 
 
+def test_what_went_wrong_is_said_once() -> None:
+    told, begun = Told(), planned(site(), Observed(), release="r1", rise=Rise())
+    entries = (
+        Begun(at=0.0, epoch=1, plan=begun, who="ada", where="here"),
+        Failed(at=1.0, epoch=1, number=0, problem="bring web:1: no such image"),
+        Turned(at=1.0, epoch=1, reason="bring web:1: no such image"),
+        Turned(at=2.0, epoch=1, reason="bob asked to"),
+    )
+    assert [told.line(entry) for entry in entries] == [
+        "",
+        "[ 1/13] failed: bring web:1: no such image",
+        "going back",
+        "going back: bob asked to",
+    ]
+
+
 def test_each_step_has_its_line() -> None:
     place, heard, told = Place(World(site(), deployed(site()).observed)), list[Entry](), Told()
     plan = planned(site(api="2"), place.world.observed, release="r2", rise=Rise())
@@ -106,8 +122,8 @@ def test_each_step_has_its_line() -> None:
     asyncio.run(carrier.deploy(plan))
     said = [line for entry in heard if (line := told.line(entry))]
     assert said == [
-        "[1/8] done: place r2",
-        "[2/8] done: bring api:2",
+        "[1/8] done: bring api:2",
+        "[2/8] done: place r2",
         "[3/8] done: run api in r2",
         "[4/8] done: start api in r2",
         "[5/8] done: move traffic, 100 %",

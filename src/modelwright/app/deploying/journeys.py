@@ -56,7 +56,7 @@ class Journeys:
         supplies.salted_by(reached.salt)
         self._reached, self._supplies, self._author = reached, supplies, author
         self._rise, self._clock, self._heard = rise, clock, tell
-        self._turned = ""
+        self._turned: Turned | None = None
 
     async def plan(self, *, exact: bool = False) -> Plan:
         """From what runs to what the manifest says. `exact`: as it will be carried out, which prepares the target."""
@@ -165,14 +165,15 @@ class Journeys:
 
     def _tell(self, entry: Entry | LeaseHeld) -> None:
         if isinstance(entry, Turned):
-            self._turned = entry.reason
+            self._turned = entry
         self._heard(entry)
 
     def _ended(self, outcome: Outcome | None, nothing: str) -> None:
         if outcome is None:
             raise NothingOpen(nothing)
         if outcome == "undone":
-            raise Undone(f"it was undone, and what served before serves: {self._turned or 'somebody asked to'}")
+            why, hint = (self._turned.reason, self._turned.hint) if self._turned else ("somebody asked to", "")
+            raise Undone(f"it was undone, and what served before serves: {why}", hint=hint)
         if outcome == "held":
             hint = "`modelwright promote` gives it all traffic, `modelwright abort` none"
             raise OnTrial("it stays on trial: too little was seen to judge it by", hint=hint)

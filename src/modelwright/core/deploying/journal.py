@@ -52,6 +52,8 @@ class Turned(_Entry, frozen=True, kw_only=True, tag="turned"):
     """From here on, what was done is undone."""
 
     reason: str
+    hint: str = ""
+    """What helps against it."""
 
 
 class Ended(_Entry, frozen=True, kw_only=True, tag="ended"):

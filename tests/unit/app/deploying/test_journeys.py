@@ -107,6 +107,14 @@ async def test_what_fails_is_undone_and_said() -> None:
     assert host.place.world.whole("r1")
 
 
+async def test_what_helps_against_it_is_said_too() -> None:
+    host = Host()
+    host.place.fails = {"bring"}
+    with pytest.raises(Undone) as undone:
+        await deploy(host, site())
+    assert undone.value.hint == "mend it"
+
+
 async def cut_off(host: Host, desired: Desired, after: int) -> None:
     these = journeys(host, desired)
     plan = await these.plan(exact=True)
