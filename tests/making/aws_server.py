@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import secrets
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from http.server import BaseHTTPRequestHandler
+from typing import Any
 
 from tests.making.aws_signature import is_signed
+from tests.making.loopback_server import LoopbackServer
 
 REGION = "eu-central-1"
 
 
-class AwsServer:
+class AwsServer(LoopbackServer):
     """A running one; its attributes say how it behaves from now on."""
 
     def __init__(self) -> None:
@@ -24,19 +24,7 @@ class AwsServer:
         """A code that every answer fails with."""
         self.delay = 0.0
         self.asked: list[str] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"aws": self}))
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__init__(_Handler)
 
     def answer(self, path: str, headers: Any, body: bytes) -> tuple[int, Any]:
         """Status and JSON."""
@@ -58,12 +46,12 @@ class AwsServer:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    aws: AwsServer
+    site: AwsServer
     protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
-        status, content = self.aws.answer(self.path, self.headers, body)
+        status, content = self.site.answer(self.path, self.headers, body)
         sent = json.dumps(content).encode()
         try:
             self.send_response(status)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import re
 import ssl
-import threading
 import time
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Self
+
+from tests.making.loopback_server import LoopbackServer
 
 
-class FileServer:
+class FileServer(LoopbackServer):
     """A running one; its attributes say how it behaves from now on."""
 
     def __init__(self, certificates: Path) -> None:
@@ -35,22 +35,9 @@ class FileServer:
         """Of every answer; 0: as it should be."""
         self.asked: list[tuple[str, str]] = []
         """(path, range)."""
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"site": self}))
-        self._server.daemon_threads = True
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificates / "server.pem", certificates / "server.key")
-        self._server.socket = context.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
-        self.url = f"https://localhost:{self._server.server_address[1]}"
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__init__(_Handler, host="localhost", tls=context)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -8,16 +8,16 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-import threading
 import time
 from collections.abc import Callable
 from email.utils import formatdate
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, NamedTuple, Self
+from http.server import BaseHTTPRequestHandler
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 from xml.sax.saxutils import escape
 
 from tests.making.aws_signature import is_signed
+from tests.making.loopback_server import LoopbackServer
 
 REGION = "eu-central-1"
 PIECE = 64 << 20
@@ -46,7 +46,7 @@ class Reply(NamedTuple):
     headers: tuple[tuple[str, str], ...] = ()
 
 
-class S3Server:
+class S3Server(LoopbackServer):
     """A running one; its attributes say how it behaves from now on."""
 
     def __init__(self, bucket: str = "models") -> None:
@@ -66,10 +66,7 @@ class S3Server:
         self.asked: list[str] = []
         self.uploads: dict[str, tuple[str, float, dict[int, bytes]]] = {}
         """Those in parts that are not complete: key, Unix seconds of their begin, parts."""
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"s3": self}))
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        super().__init__(_Handler)
 
     @property
     def env(self) -> dict[str, str]:
@@ -82,15 +79,6 @@ class S3Server:
             "AWS_CONFIG_FILE": "/nonexistent",
             "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent",
         }
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
     def hold(self, key: str, content: bytes, *, age: float = 0.0) -> None:
         self.held[key] = Held(content, time.time() - age)
@@ -191,14 +179,14 @@ def _error(status: int, code: str, *headers: tuple[str, str]) -> Reply:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    s3: S3Server
+    site: S3Server
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
         if (self.headers.get("Expect") or "").lower() == "100-continue":
             self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
-        reply = self.s3.answer(self.command, self.path, self.headers, body)
+        reply = self.site.answer(self.command, self.path, self.headers, body)
         try:
             self.send_response(reply.status)
             for name, value in reply.headers:
@@ -208,7 +196,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.end_headers()
             if self.command == "HEAD":
                 return
-            most = self.s3.break_after
+            most = self.site.break_after
             if 0 <= most < len(reply.body) and reply.status in {200, 206}:
                 self.wfile.write(reply.body[:most])
                 self.close_connection = True
@@ -217,7 +205,7 @@ class _Handler(BaseHTTPRequestHandler):
         except OSError:
             self.close_connection = True
         finally:
-            self.s3.answered()
+            self.site.answered()
 
     do_PUT = do_POST = do_HEAD = do_DELETE = do_GET  # noqa: N815 - as the class above has it
 

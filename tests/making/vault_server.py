@@ -10,15 +10,16 @@ from __future__ import annotations
 import json
 import secrets
 import ssl
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+from tests.making.loopback_server import LoopbackServer
 
 DENIED = (403, {"errors": ["permission denied"]})
 
 
-class VaultServer:
+class VaultServer(LoopbackServer):
     """A running one; its attributes say how it behaves from now on."""
 
     def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
@@ -38,21 +39,7 @@ class VaultServer:
         self.asked: list[str] = []
         self.tokens: dict[str, float] = {}
         """When each ends (monotonic)."""
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"vault": self}))
-        self._server.daemon_threads = True
-        if tls is not None:
-            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
-        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self._server.server_address[1]}"
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__init__(_Handler, tls=tls)
 
     def count(self, what: str) -> int:
         """How often something was asked."""
@@ -124,7 +111,7 @@ class VaultServer:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    vault: VaultServer
+    site: VaultServer
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
@@ -138,10 +125,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, method: str) -> None:
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
-        status, content = self.vault.answer(
+        status, content = self.site.answer(
             method, self.path, headers=self.headers, body=json.loads(body) if body else None
         )
-        sent = b"<html>" if self.vault.garbage else json.dumps(content).encode() if content is not None else b""
+        sent = b"<html>" if self.site.garbage else json.dumps(content).encode() if content is not None else b""
         try:
             self.send_response(status)
             self.send_header("content-type", "application/json")
