@@ -134,6 +134,7 @@ class Running:
             self._process.wait(timeout=60)
             self._process = None
             closed(self.port)
+            closed(self.secure)
 
     @property
     def log(self) -> str:
@@ -161,7 +162,7 @@ def closed(port: int, *, seconds: float = 60.0) -> None:
         time.sleep(0.02)
 
 
-async def until(done: Callable[[], Awaitable[bool]], *, seconds: float = 60.0) -> None:
+async def until(done: Callable[[], Awaitable[bool]], *, seconds: float = 120.0) -> None:
     """Wait until something is so; fails the test when it is not in time."""
     async with asyncio.timeout(seconds):
         while not await done():  # noqa: ASYNC110 - it is another program that gets there

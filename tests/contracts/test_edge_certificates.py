@@ -107,6 +107,7 @@ async def test_a_certificate_is_had_and_renewed_while_requests_go_on(running: Ru
             await until(is_had)
             first = await subject(running.secure)
             keeper.cancel()
+            await asyncio.wait([keeper])
             assert await due(time.time()) == {}
             assert await due(time.time() + 10 * 365 * 86_400 - EARLY) == {HOST: ""}
             assert await subject(running.secure) != first

@@ -18,6 +18,7 @@ from modelwright.core.deploying.front import Front
 from modelwright.core.deploying.workloads import Route, Tls
 from tests.contracts.edges import KINDS, Running, front, instance, talk, until
 from tests.making.certificates import make_certificates
+from tests.making.ports import free_port
 
 
 @pytest.fixture(params=KINDS)
@@ -213,9 +214,10 @@ async def test_what_was_passed_on_is_told_by_release(running: Running) -> None:
 
 async def test_nobody_waits_for_an_instance_that_is_gone(running: Running) -> None:
     async with instance("r1", name="api.r1.0") as one:
-        async with instance("r1", name="api.r1.1") as other:
-            await running.edge.configure(front(one, other))
-            await running.start()
+        told = front(one)
+        gone = msgspec.structs.replace(one.server, name="api.r1.1", address=f"127.0.0.1:{free_port()}")
+        await running.edge.configure(msgspec.structs.replace(told, servers=(*told.servers, gone)))
+        await running.start()
         found: list[Any] = []
         for _ in range(6):
             async with talk(running.port) as client:

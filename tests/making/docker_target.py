@@ -131,7 +131,7 @@ class Hold:
         self.port = 0
         """Of the host, that leads to the edge; 0: there is none."""
 
-    async def desired(self, version: str, *, replicas: int = 1, gate: float = 20.0, **changes: object) -> Desired:
+    async def desired(self, version: str, *, replicas: int = 1, gate: float = 120.0, **changes: object) -> Desired:
         """An app by that version behind an edge."""
         salt = (await self.target.observer.observe()).salt
         secret = secret_digest(salt, PASSWORD)
@@ -161,7 +161,7 @@ class Hold:
         )
 
     def quick(
-        self, version: str, *, image: str = BUSYBOX, gate: float = 20.0, path: str = "/healthz", **changes: object
+        self, version: str, *, image: str = BUSYBOX, gate: float = 120.0, path: str = "/healthz", **changes: object
     ) -> Desired:
         """A file that says its version, served as soon as it is started; no edge, no secret."""
         app = Workload(

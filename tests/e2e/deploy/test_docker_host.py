@@ -43,12 +43,15 @@ def test_what_a_project_leaves_is_removed(docker_engine: Engine) -> None:
             REDIS, detach=True, network=network.name, volumes={name: {"bind": "/data"}}, labels=labels
         )
         container.commit(f"{name}:left", changes=f"LABEL {LABEL}={name}")
+        client.images.get(REDIS).tag(f"modelwright/{name}.test/redis", "held")
         assert [found.id for found in docker_engine.containers(name)] == [container.id]
     for gone in (container.reload, network.reload, volume.reload):
         with pytest.raises(NotFound):
             gone()
-    with pytest.raises(ImageNotFound):
-        client.images.get(f"{name}:left")
+    for gone in (f"{name}:left", f"modelwright/{name}.test/redis:held"):
+        with pytest.raises(ImageNotFound):
+            client.images.get(gone)
+    assert client.images.get(REDIS)
 
 
 def test_an_image_goes_through_the_registry_by_its_digest(

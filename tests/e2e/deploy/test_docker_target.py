@@ -114,7 +114,7 @@ async def test_what_cannot_be_deployed_is_undone_and_said_and_the_old_release_se
     with busy_port() as port:
         faults = {
             "started again": await hold.desired("crash"),
-            "has not passed its gate within 1 s: GET /other answers 404": hold.quick("v2", path="/other", gate=1.0),
+            "has not passed its gate within 3 s: GET /other answers 404": hold.quick("v2", path="/other", gate=3.0),
             "the image 127.0.0.1:1/none:1 cannot be brought": hold.quick("v2", image="127.0.0.1:1/none:1"),
             "already": hold.quick("v2", publish=(f"127.0.0.1:{port}>8080",)),
             "`sh -c echo no room; exit 7` has ended with 7; its last lines:\nno room": hold.quick(

@@ -9,11 +9,13 @@ import docker
 from docker.errors import APIError
 
 LABEL = "modelwright.project"
+CLAIMS = "modelwright/"
+"""Then come project and environment: names by which environments hold on to images."""
 Filters = dict[str, str | list[str] | bool]
 
 
 def sweep(client: docker.DockerClient, chosen: Callable[[str], bool]) -> None:
-    """Remove the containers, networks, volumes and images of the chosen projects."""
+    """Remove the containers, networks, volumes, images and names of images of the chosen projects."""
     labelled: Filters = {"label": LABEL}
     for container in client.containers.list(all=True, filters=labelled, ignore_removed=True):
         if chosen(container.labels[LABEL]):
@@ -31,3 +33,8 @@ def sweep(client: docker.DockerClient, chosen: Callable[[str], bool]) -> None:
         if chosen(image.labels[LABEL]):
             with contextlib.suppress(APIError):
                 client.images.remove(image.id, force=True)
+    for image in client.api.images(filters={"reference": f"{CLAIMS}*/*"}):
+        for tag in image["RepoTags"] or ():
+            if chosen(tag.removeprefix(CLAIMS).partition(".")[0]):
+                with contextlib.suppress(APIError):
+                    client.images.remove(tag)

@@ -77,7 +77,7 @@ cd {folder} && rm -f {asked} {socket} && mkfifo -m 666 {asked} && exec 3<>{asked
                 kill -HUP $$
                 for worker in $old; do
                     for _ in $(seq 200); do
-                        grep -q 'worker process' /proc/$worker/cmdline 2>/dev/null || break
+                        grep -q 'nginx: [mw]' /proc/$worker/cmdline 2>/dev/null || break
                         grep -q 'shutting down' /proc/$worker/cmdline 2>/dev/null && break
                         sleep 0.05
                     done
