@@ -15,13 +15,12 @@ from modelwright.adapters.targets.docker.names import (
     DIGEST,
     ENVIRONMENT,
     INDEX,
-    ONCE,
     PEERS,
     PROJECT,
     RELEASE,
     WORKLOAD,
-    host_name,
 )
+from modelwright.adapters.targets.doing.ground import ONCE, host_name
 from modelwright.adapters.targets.kept import History
 from modelwright.core.deploying.observed import Instance, Observed, Served, State, Stored
 from modelwright.core.deploying.workloads import Desired

@@ -7,11 +7,11 @@ from hashlib import sha256
 
 import msgspec
 
+from modelwright.adapters.targets.doing.ground import host_name
+
 PROJECT, ENVIRONMENT = "modelwright.project", "modelwright.environment"
 WORKLOAD, RELEASE, INDEX = "modelwright.workload", "modelwright.release", "modelwright.index"
 DIGEST, PEERS = "modelwright.digest", "modelwright.peers"
-ONCE = "once"
-"""Index of the container that runs a release's command once."""
 STATE = "state"
 """The volume of the environment's memory."""
 
@@ -59,11 +59,6 @@ class Names(msgspec.Struct, frozen=True):
     def filters(self) -> dict[str, list[str]]:
         """Ours, and nobody else's."""
         return {"label": [f"{name}={value}" for name, value in self.labels.items()]}
-
-
-def host_name(workload: str, release: str = "", index: int | str = 0) -> str:
-    """By which the edge and the keeper reach an instance."""
-    return f"{workload}-{release}-{index}" if release else workload
 
 
 def aliases(workload: str, release: str, index: int | str) -> list[str]:

@@ -7,8 +7,7 @@ from contextlib import asynccontextmanager
 
 from modelwright.adapters.targets.docker.doing.containers import Containers
 from modelwright.adapters.targets.docker.doing.hands import DockerHands
-from modelwright.adapters.targets.docker.doing.placing import Placing
-from modelwright.adapters.targets.docker.doing.proving import Proving
+from modelwright.adapters.targets.docker.doing.stock import DockerStock
 from modelwright.adapters.targets.docker.engine import Engine
 from modelwright.adapters.targets.docker.environment import Environment
 from modelwright.adapters.targets.docker.images import Images
@@ -34,14 +33,13 @@ async def docker_target(
     images = Images(engine, names, builder=building)
     environment = Environment(engine, names, images=images, keeper=keeper)
     users, leases = Users(engine), KeptLeases(environment.ask)
-    containers = Containers(environment, images, users)
     hands = DockerHands(
         environment,
         leases=leases,
-        images=images,
-        containers=containers,
-        placing=Placing(environment, users, contents),
-        proving=Proving(environment, containers, clock),
+        stock=DockerStock(environment, images, users, contents=contents),
+        instances=Containers(environment, images, users),
+        contents=contents,
+        clock=clock,
     )
     target = Target(
         observer=DockerObserver(environment, images),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -13,7 +13,6 @@ from modelwright.adapters.targets.docker.images import Images
 from modelwright.adapters.targets.docker.names import (
     DIGEST,
     INDEX,
-    ONCE,
     PEERS,
     RELEASE,
     WORKLOAD,
@@ -21,6 +20,7 @@ from modelwright.adapters.targets.docker.names import (
     links,
 )
 from modelwright.adapters.targets.docker.users import Users
+from modelwright.adapters.targets.doing.ground import ONCE, Found, Standing, host_name
 from modelwright.adapters.targets.folder.files import file_name
 from modelwright.adapters.targets.kept import EVERYBODY
 from modelwright.core.deploying.workloads import Mount, Workload, digest_of
@@ -36,6 +36,12 @@ class Containers:
         self._images = images
         self._users = users
 
+    def name(self, workload: str, release: str = "", index: int | str = 0) -> str:
+        return self._names.container(workload, release, index)
+
+    def address(self, workload: Workload, release: str = "", index: int | str = 0) -> str:
+        return f"{host_name(workload.name, release, index)}:{workload.port}"
+
     async def run(
         self,
         workload: Workload,
@@ -46,11 +52,7 @@ class Containers:
         peers: Mapping[str, str] | None = None,
         exposed: bool = False,
     ) -> None:
-        """One that runs by just this description; another one of the name is gone. Raises APIError.
-
-        `digest`: that it is known by, if not by that of its description alone; `exposed`: a service that the edge has
-        to reach.
-        """
+        """As Instances says. Raises APIError."""
         name = self._names.container(workload.name, release, index)
         digest = digest or digest_of(workload)
         if await self.runs(workload, release, index=index, digest=digest):
@@ -90,12 +92,30 @@ class Containers:
 
     async def runs(self, workload: Workload, release: str = "", *, index: int | str = 0, digest: str = "") -> bool:
         """By just this description."""
-        found = await self.found(self._names.container(workload.name, release, index))
+        found = await self._inspected(self._names.container(workload.name, release, index))
         if found is None or found["Config"]["Labels"].get(DIGEST) != (digest or digest_of(workload)):
             return False
         return bool(found["State"]["Running"]) and not found["State"]["Restarting"]
 
-    async def found(self, name: str) -> dict[str, Any] | None:
+    async def found(self, name: str) -> Found | None:
+        found = await self._inspected(name)
+        if found is None:
+            return None
+        state, restarts = found["State"], found.get("RestartCount", 0)
+        over = state["Status"] in {"exited", "dead"}
+        reason = "was out of memory" if state.get("OOMKilled") else f"ended with {state['ExitCode']}"
+        return Found(status=state["ExitCode"] if over else None, restarts=restarts, reason=reason)
+
+    async def standing(self) -> Sequence[Standing]:
+        api = await self._engine.api()
+        found = await self._engine.call(api.containers, all=True, filters=self._names.filters)
+        labels = [one["Labels"] for one in found]
+        return [
+            Standing(workload=one.get(WORKLOAD, ""), release=one.get(RELEASE, ""), index=one.get(INDEX, "0"))
+            for one in labels
+        ]
+
+    async def _inspected(self, name: str) -> dict[str, Any] | None:
         """All that the engine knows of it."""
         api = await self._engine.api()
         try:
@@ -111,7 +131,7 @@ class Containers:
         return sorted(one["Names"][0].removeprefix("/") for one in found)
 
     async def remove(self, name: str, *, grace: float) -> None:
-        """Asked to end, and after `grace` seconds ended; gone when this returns. Data stay. Raises APIError."""
+        """As Instances says. Raises APIError."""
         api = await self._engine.api()
         try:
             await self._engine.call(api.stop, name, timeout=max(1, round(grace)))

@@ -1,276 +1,32 @@
-"""Does the steps of a deploy on a Docker host; each can be done again, by whoever, wherever it was cut off."""
+"""Does the steps of a deploy on a Docker host: as everywhere, with the engine's errors in our words."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Coroutine, Iterable
-from typing import Any
-
 from docker.errors import APIError
 
-from modelwright.adapters.targets.docker.doing.containers import Containers
-from modelwright.adapters.targets.docker.doing.fronts import Fronts
-from modelwright.adapters.targets.docker.doing.placing import Placing
-from modelwright.adapters.targets.docker.doing.proving import Proving
 from modelwright.adapters.targets.docker.engine import failed
-from modelwright.adapters.targets.docker.environment import Environment
-from modelwright.adapters.targets.docker.images import Images
-from modelwright.adapters.targets.docker.names import ONCE
-from modelwright.adapters.targets.kept import Entries, Forget, History, KeptLeases, Memory
-from modelwright.adapters.targets.kept import Record as Recorded
-from modelwright.core.deploying.journal import Begun, Entry
+from modelwright.adapters.targets.doing.hands import StepHands
 from modelwright.core.deploying.naming import named
-from modelwright.core.deploying.observed import Served
-from modelwright.core.deploying.steps import (
-    Bring,
-    Drain,
-    Fill,
-    Keep,
-    Place,
-    Prove,
-    Prune,
-    Record,
-    Retire,
-    Run,
-    Shift,
-    Start,
-    Step,
-    Watch,
-)
-from modelwright.core.deploying.workloads import Desired, Gate, Workload, digest_of
-from modelwright.core.errors.deploying import StepFailed
-
-_GRACE = 30.0
-"""Seconds for what nobody describes any more."""
+from modelwright.core.deploying.steps import Step
 
 
-class DockerHands:
-    """Of one environment, under the lease that `leases` has got."""
-
-    def __init__(
-        self,
-        environment: Environment,
-        *,
-        leases: KeptLeases,
-        images: Images,
-        containers: Containers,
-        placing: Placing,
-        proving: Proving,
-    ) -> None:
-        self._environment = environment
-        self._names = environment.names
-        self._leases = leases
-        self._images = images
-        self._containers = containers
-        self._placing = placing
-        self._proving = proving
-        self._fronts = Fronts(environment, leases)
+class DockerHands(StepHands):
+    """Of one environment."""
 
     async def holds(self, step: Step) -> bool:
         try:
-            return await self._holds(step)
+            return await super().holds(step)
         except APIError as error:
             raise failed(named(step), error) from error
 
     async def do(self, step: Step) -> None:
         try:
-            await self._do(step)
+            await super().do(step)
         except APIError as error:
             raise failed(named(step), error) from error
-        except StepFailed as error:
-            raise StepFailed(f"{named(step)}: {error.message}", hint=error.hint, place=error.place) from error
 
     async def undo(self, step: Step) -> None:
         try:
-            await self._undo(step)
+            await super().undo(step)
         except APIError as error:
             raise failed(f"undo {named(step)}", error) from error
-        except StepFailed as error:
-            raise StepFailed(f"undo {named(step)}: {error.message}", hint=error.hint, place=error.place) from error
-
-    async def _holds(self, step: Step) -> bool:
-        ask = self._environment.ask
-        match step:
-            case Bring(image=image):
-                return await self._images.is_there(image)
-            case Fill(volume=volume, digest=digest):
-                return await self._placing.is_full(volume, digest)
-            case Place(release=release, desired=desired):
-                known = (await self._environment.memory()).releases.get(release)
-                return known == desired and not await self._placing.lacking(desired)
-            case Keep(workload=name, digest=digest):
-                _, workload = _kept(await self._environment.memory(), name, digest)
-                return await self._containers.runs(workload)
-            case Run(workload=name, release=release):
-                return await self._ran(name, release) == 0
-            case Shift(routes=routes, shares=shares):
-                return await self._fronts.stands(routes, shares)
-            case Record(release=release, share=share):
-                newest = next(iter(await ask(History(), tuple[Served, ...])), None)
-                return newest is not None and (newest.release, newest.share) == (release, share)
-            case Drain(workload=name, release=release):
-                return not await self._proving.streams(name, release)
-            case Retire(workload=name, release=release):
-                return not await self._containers.of(name, release)
-            case Prune() | Start() | Prove():
-                return False  # doing it looks first
-            case Watch():
-                return True
-
-    async def _do(self, step: Step) -> None:
-        match step:
-            case Bring() | Fill() | Place() | Prune():
-                await self._stock(step)
-            case Keep(workload=name, digest=digest, deadline=deadline):
-                await self._keep(name, digest, deadline=deadline)
-            case Run():
-                await self._run(step)
-            case Start():
-                await self._start(step)
-            case Prove(workload=name, release=release, gate=gate):
-                await self._proving.prove(await self._workload(name, release), release, gate)
-            case Shift(routes=routes, shares=shares):
-                await self._fronts.direct(routes, shares)
-            case Record():
-                await self._record(step)
-            case Drain(workload=name, release=release):
-                await self._proving.drain(name, release, grace=await self._grace(name, release))
-            case Retire(workload=name, release=release):
-                await self._retire(name, release)
-            case Watch():
-                pass
-
-    async def _stock(self, step: Bring | Fill | Place | Prune) -> None:
-        """What releases are made of."""
-        epoch = self._leases.epoch
-        match step:
-            case Bring(image=image):
-                await self._images.bring(image)
-            case Fill(volume=volume, digest=digest):
-                await self._placing.fill(volume, digest, epoch=epoch)
-            case Place(release=release, desired=desired):
-                await self._placing.place(release, desired, epoch=epoch)
-            case Prune(releases=releases):
-                await self._environment.ask(Forget(epoch=epoch, releases=releases), type(None))
-                memory = await self._environment.memory()
-                await self._images.release(_images(memory.releases.values()))
-
-    async def _undo(self, step: Step) -> None:
-        match step:
-            case Place(release=release, known=False):
-                epoch = self._leases.epoch
-                await self._environment.ask(Forget(epoch=epoch, releases=(release,), unserved=True), type(None))
-            case Keep(workload=name, before=before, digest=digest, deadline=deadline) if before != digest:
-                if before:
-                    await self._keep(name, before, deadline=deadline)
-                else:
-                    await self._containers.remove(self._names.container(name), grace=_GRACE)
-            case Start(workload=name, release=release, known=False):
-                if not await self._fronts.serves(name, release):
-                    await self._retire(name, release)
-            case Run(workload=name, release=release):
-                await self._containers.remove(self._names.container(name, release, ONCE), grace=_GRACE)
-            case Shift(old_routes=routes, old_shares=shares):
-                await self._fronts.direct(routes, shares)
-            case _:
-                pass
-
-    async def _keep(self, name: str, digest: str, *, deadline: float) -> None:
-        desired, workload = _kept(await self._environment.memory(), name, digest)
-        if workload.kind == "edge":
-            await self._fronts.again(desired)
-        await self._containers.run(workload, exposed=any(route.workload == name for route in desired.routes))
-        if workload.gate is None and workload.port:
-            await self._proving.prove(workload, "", Gate(path="", deadline=0.8 * deadline))
-
-    async def _run(self, step: Run) -> None:
-        """Once, to its end, by whoever looks."""
-        name, release = step.workload, step.release
-        workload, container = await self._workload(name, release), self._names.container(name, release, ONCE)
-        if not await self._containers.runs(workload, release, index=ONCE):
-            await self._containers.run(workload, release, index=ONCE)
-        while (status := await self._ran(name, release)) is None:  # noqa: ASYNC110 - the engine is what is asked
-            await asyncio.sleep(0.25)
-        if status:
-            words = f"`{' '.join(workload.before)}` has ended with {status}" + await self._proving.tail(container)
-            raise StepFailed(words, hint="mend what its log says, then deploy again")
-
-    async def _ran(self, workload: str, release: str) -> int | None:
-        """Status with which it has ended; None: it has not."""
-        found = await self._containers.found(self._names.container(workload, release, ONCE))
-        return found["State"]["ExitCode"] if found is not None and found["State"]["Status"] == "exited" else None
-
-    async def _start(self, step: Start) -> None:
-        workload, release = await self._workload(step.workload, step.release), step.release
-        wanted = [self._names.container(step.workload, release, index) for index in range(step.replicas)]
-        once = self._names.container(step.workload, release, ONCE)
-        others = [name for name in await self._containers.of(step.workload, release) if name not in {*wanted, once}]
-        await _all(
-            *(self._containers.remove(name, grace=workload.grace) for name in others),
-            *(
-                self._containers.run(workload, release, index=index, digest=step.digest, peers=step.peers)
-                for index in range(step.replicas)
-            ),
-        )
-
-    async def _record(self, step: Record) -> None:
-        entries = await self._environment.ask(Entries(), tuple[Entry, ...])
-        begun = next((one for one in entries if isinstance(one, Begun)), None)
-        memory = await self._environment.memory()
-        served = Served(
-            release=step.release,
-            at=0.0,
-            digest=digest_of(memory.releases[step.release]),
-            who=begun.who if begun else "",
-            where=begun.where if begun else "",
-            why=begun.why if begun else "",
-            share=step.share,
-        )
-        await self._environment.ask(Recorded(epoch=self._leases.epoch, served=served), type(None))
-
-    async def _retire(self, workload: str, release: str) -> None:
-        """The edge forgets them first: what it does not know, nobody is sent to."""
-        await self._fronts.without(workload, release)
-        grace = await self._grace(workload, release)
-        names = await self._containers.of(workload, release)
-        await _all(*(self._containers.remove(name, grace=grace) for name in names))
-
-    async def _workload(self, name: str, release: str) -> Workload:
-        """Raises StepFailed when nobody knows it."""
-        memory = await self._environment.memory()
-        known = (
-            [memory.releases[release]] if release in memory.releases else [] if release else memory.releases.values()
-        )
-        found = next((work for one in known for work in one.workloads if work.name == name), None)
-        if found is None:
-            raise StepFailed(f"the target does not know what {name} is in {release}", hint="deploy again")
-        return found
-
-    async def _grace(self, name: str, release: str) -> float:
-        try:
-            return (await self._workload(name, release)).grace
-        except StepFailed:
-            return _GRACE
-
-
-def _kept(memory: Memory, name: str, digest: str) -> tuple[Desired, Workload]:
-    """By the newest release that describes it so. Raises StepFailed."""
-    for desired in memory.releases.values():
-        for work in desired.workloads:
-            if work.name == name and digest_of(work) == digest:
-                return desired, work
-    raise StepFailed(f"the target does not know {name} by the description {digest}", hint="deploy again")
-
-
-def _images(releases: Iterable[Desired]) -> set[tuple[str, str]]:
-    return {(work.name, work.image) for one in releases for work in one.workloads}
-
-
-async def _all(*acts: Coroutine[Any, Any, None]) -> None:
-    """Side by side, each to its end; raises what went wrong first."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            for act in acts:
-                group.create_task(act)
-    except ExceptionGroup as errors:
-        raise errors.exceptions[0] from None

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from modelwright.adapters.targets.docker.environment import Environment
-from modelwright.adapters.targets.docker.names import INDEX, ONCE, RELEASE, WORKLOAD, host_name
+from modelwright.adapters.targets.doing.ground import ONCE, Ground, Instances, host_name
 from modelwright.adapters.targets.kept import Direct, KeptLeases, Memory
 from modelwright.core.deploying.front import Front, Server
 from modelwright.core.deploying.workloads import Desired, Route
@@ -18,36 +17,37 @@ Shares = Mapping[str, Mapping[str, int]]
 class Fronts:
     """Of one environment, under the lease that `leases` has got."""
 
-    def __init__(self, environment: Environment, leases: KeptLeases) -> None:
-        self._environment = environment
+    def __init__(self, ground: Ground, instances: Instances, leases: KeptLeases) -> None:
+        self._ground = ground
+        self._instances = instances
         self._leases = leases
 
     async def direct(self, routes: Sequence[Route], shares: Shares) -> None:
         """So from now on. Raises StepFailed when the edge does not take it."""
-        memory = await self._environment.memory()
+        memory = await self._ground.memory()
         await self._tell(await self._made(memory, routes, shares))
 
     async def stands(self, routes: Sequence[Route], shares: Shares) -> bool:
         """Whether it is so."""
-        memory = await self._environment.memory()
+        memory = await self._ground.memory()
         return memory.front == await self._made(memory, routes, shares)
 
     async def without(self, workload: str, release: str) -> None:
         """As it is, but for the instances of a workload in a release."""
-        memory = await self._environment.memory()
+        memory = await self._ground.memory()
         left = [one for one in memory.front.servers if (one.workload, one.release) != (workload, release)]
         if len(left) < len(memory.front.servers):
             await self._tell(msgspec.structs.replace(memory.front, servers=tuple(left)))
 
     async def serves(self, workload: str, release: str) -> bool:
         """Whether a route has its traffic, or some of it, from there."""
-        front = (await self._environment.memory()).front
+        front = (await self._ground.memory()).front
         mine = [route.name for route in front.routes if route.workload == workload]
         return any(front.shares.get(name, {}).get(release, 0) for name in mine)
 
     async def again(self, desired: Desired) -> None:
         """As it is, for an edge that is about to be started as `desired` has it: its files are there before it is."""
-        memory = await self._environment.memory()
+        memory = await self._ground.memory()
         there = {mount.path for work in desired.workloads if work.kind == "edge" for mount in work.mounts}
         routes = tuple(
             msgspec.structs.replace(one, tls=None) if one.tls and one.tls.certificate not in {"", *there} else one
@@ -67,26 +67,18 @@ class Fronts:
 
     async def _servers(self, memory: Memory, workloads: set[str]) -> list[Server]:
         """All that were made, whatever they do now."""
-        engine, names = self._environment.engine, self._environment.names
-        api = await engine.api()
         ports = {work.name: work.port for one in reversed(memory.releases.values()) for work in one.workloads}
         servers = list[Server]()
-        for one in await engine.call(api.containers, all=True, filters=names.filters):
-            labels = one["Labels"]
-            workload, release, index = (labels.get(name, "") for name in (WORKLOAD, RELEASE, INDEX))
-            if workload not in workloads or index == ONCE:
+        for one in await self._instances.standing():
+            workload, release = one.workload, one.release
+            if workload not in workloads or one.index == ONCE:
                 continue
             desired = memory.releases.get(release)
             port = next((work.port for work in desired.workloads if work.name == workload), 0) if desired else 0
-            servers.append(
-                Server(
-                    name=host_name(workload, release, index),
-                    workload=workload,
-                    release=release,
-                    address=f"{host_name(workload, release, index)}:{port or ports[workload]}",
-                )
-            )
+            name = host_name(workload, release, one.index)
+            address = one.address or f"{name}:{port or ports[workload]}"
+            servers.append(Server(name=name, workload=workload, release=release, address=address))
         return sorted(servers, key=lambda one: one.name)
 
     async def _tell(self, front: Front) -> None:
-        await self._environment.ask(Direct(epoch=self._leases.epoch, front=front), type(None))
+        await self._ground.ask(Direct(epoch=self._leases.epoch, front=front), type(None))

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
-from modelwright.adapters.targets.docker.doing.containers import Containers
-from modelwright.adapters.targets.docker.environment import Environment
-from modelwright.adapters.targets.docker.names import host_name
+from modelwright.adapters.targets.doing.ground import Found, Ground, Instances
 from modelwright.adapters.targets.kept import Mask, Probe, Streams
 from modelwright.core.deploying.workloads import Gate, Workload
 from modelwright.core.errors.deploying import StepFailed
@@ -23,9 +20,9 @@ _ONCE = 10.0
 class Proving:
     """Of one environment."""
 
-    def __init__(self, environment: Environment, containers: Containers, clock: Clock) -> None:
-        self._environment = environment
-        self._containers = containers
+    def __init__(self, ground: Ground, instances: Instances, clock: Clock) -> None:
+        self._ground = ground
+        self._instances = instances
         self._clock = clock
 
     async def prove(self, workload: Workload, release: str, gate: Gate) -> None:
@@ -42,8 +39,8 @@ class Proving:
     async def passes(self, workload: Workload, release: str, gate: Gate) -> bool:
         """Whether all of them do, now."""
         for index in range(1 if workload.lasting else workload.replicas):
-            name = self._environment.names.container(workload.name, release, index)
-            found = await self._containers.found(name)
+            name = self._instances.name(workload.name, release, index)
+            found = await self._instances.found(name)
             if found is None or _trouble(found, gate) or await self._problem(workload, release, index=index, gate=gate):
                 return False
         return True
@@ -55,19 +52,19 @@ class Proving:
             await asyncio.sleep(0.25)
 
     async def streams(self, workload: str, release: str) -> int:
-        return await self._environment.ask(Streams(workload=workload, release=release), int)
+        return await self._ground.ask(Streams(workload=workload, release=release), int)
 
     async def tail(self, name: str) -> str:
         """The last lines of its log, without secrets, as the end of a sentence."""
-        said = await self._containers.said(name)
+        said = await self._instances.said(name)
         if not said:
             return "; it has logged nothing"
-        return "; its last lines:\n" + await self._environment.ask(Mask(text=said), str)
+        return "; its last lines:\n" + await self._ground.ask(Mask(text=said), str)
 
     async def _one(self, workload: Workload, release: str, *, index: int, gate: Gate, until: float) -> None:
-        name, look, problem = self._environment.names.container(workload.name, release, index), _LOOK, "not asked yet"
+        name, look, problem = self._instances.name(workload.name, release, index), _LOOK, "not asked yet"
         while True:
-            found = await self._containers.found(name)
+            found = await self._instances.found(name)
             trouble = _trouble(found, gate)
             if trouble:
                 await self._fail(f"{name} {trouble}", name, "mend what its log says, then deploy again")
@@ -82,22 +79,18 @@ class Proving:
 
     async def _problem(self, workload: Workload, release: str, *, index: int, gate: Gate) -> str:
         """Empty: it passes."""
-        address = f"{host_name(workload.name, release, index)}:{workload.port}"
-        within = min(_ONCE, max(1.0, gate.deadline))
-        return await self._environment.ask(Probe(address=address, gate=gate, within=within), str)
+        address, within = self._instances.address(workload, release, index), min(_ONCE, max(1.0, gate.deadline))
+        return await self._ground.ask(Probe(address=address, gate=gate, within=within), str)
 
     async def _fail(self, words: str, name: str, hint: str) -> None:
         raise StepFailed(words + await self.tail(name), hint=hint)
 
 
-def _trouble(found: dict[str, Any] | None, gate: Gate) -> str:
+def _trouble(found: Found | None, gate: Gate) -> str:
     """Why it will not pass any more; empty while it may."""
     if found is None:
         return "is not there: somebody has removed it"
-    state, restarts = found["State"], found.get("RestartCount", 0)
-    if restarts > gate.restarts:
-        how = "was out of memory" if state.get("OOMKilled") else f"ended with {state['ExitCode']}"
-        return f"was started again {restarts} times: it {how}"
-    if state["Status"] in {"exited", "dead"}:
-        return f"has ended with {state['ExitCode']}"
-    return ""
+    if found.restarts > gate.restarts:
+        how = found.reason or f"ended with {found.status}"
+        return f"was started again {found.restarts} times: it {how}"
+    return "" if found.status is None else f"has ended with {found.status}"

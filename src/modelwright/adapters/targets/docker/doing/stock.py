@@ -1,4 +1,4 @@
-"""Brings what a release is made of to a host: its files and secrets, and weights into volumes."""
+"""What instances on a host are made from: images, and volumes that are filled with weights."""
 
 from __future__ import annotations
 
@@ -11,47 +11,24 @@ from docker.errors import APIError
 
 from modelwright.adapters.targets.docker.engine import failed
 from modelwright.adapters.targets.docker.environment import Environment
+from modelwright.adapters.targets.docker.images import Images
 from modelwright.adapters.targets.docker.users import Users
-from modelwright.adapters.targets.kept import EVERYBODY, Deliver, Filled, Lacking, Place
-from modelwright.core.deploying.workloads import Desired
+from modelwright.adapters.targets.kept import Filled
 from modelwright.core.ports.deploying.targets import Contents
 
-_PIECE = 1 << 18
 _ROOT = "/content"
 _AHEAD = 8
 """Pieces that are read before they are taken."""
 
 
-class Placing:
-    """Of one environment, from what whoever deploys has with him."""
+class DockerStock:
+    """Images and volumes of one environment; weights come from what whoever deploys has with him."""
 
-    def __init__(self, environment: Environment, users: Users, contents: Contents) -> None:
+    def __init__(self, environment: Environment, images: Images, users: Users, *, contents: Contents) -> None:
         self._environment = environment
         self._engine = environment.engine
-        self._users = users
         self._contents = contents
-
-    async def place(self, release: str, desired: Desired, *, epoch: int) -> None:
-        """The files first: a release that is known has all of them. Raises StepFailed."""
-        for digest, user in await self.lacking(desired):
-            offset, held = 0, b""
-            async for piece in _pieces(self._contents.read(digest)):
-                if held:
-                    await self._deliver(digest, user, offset=offset, piece=held, epoch=epoch)
-                    offset += len(held)
-                held = piece
-            await self._deliver(digest, user, offset=offset, piece=held, epoch=epoch, last=True)
-        await self._environment.ask(Place(epoch=epoch, release=release, desired=desired), type(None))
-
-    async def lacking(self, desired: Desired) -> tuple[tuple[str, int], ...]:
-        """Files that the host does not have."""
-        wanted = dict[tuple[str, int], None]()
-        for work in desired.workloads:
-            for mount in work.mounts:
-                if not mount.volume:
-                    user = await self._users.of(work.image) if mount.secret else EVERYBODY
-                    wanted[mount.digest, user] = None
-        return await self._environment.ask(Lacking(files=tuple(wanted)), tuple[tuple[str, int], ...])
+        self.is_there, self.bring, self.release, self.user = images.is_there, images.bring, images.release, users.of
 
     async def is_full(self, volume: str, digest: str) -> bool:
         """Whether it is there, and holds just that."""
@@ -84,19 +61,6 @@ class Placing:
         except APIError as error:
             raise failed(f"the volume {volume} cannot be filled", error) from error
         await self._environment.ask(Filled(epoch=epoch, volume=volume, digest=digest), type(None))
-
-    async def _deliver(
-        self, digest: str, user: int, *, offset: int, piece: bytes, epoch: int, last: bool = False
-    ) -> None:
-        question = Deliver(epoch=epoch, digest=digest, offset=offset, piece=piece, last=last, user=user)
-        await self._environment.ask(question, type(None))
-
-
-async def _pieces(content: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """None of them too large for a line."""
-    async for piece in content:
-        for start in range(0, len(piece), _PIECE):
-            yield piece[start : start + _PIECE]
 
 
 class _Bridge:
