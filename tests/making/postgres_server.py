@@ -10,6 +10,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -101,16 +102,29 @@ class PostgresServer:
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
-    def offer_tls(self, certificate: Path, key: Path) -> None:
-        """From now on, beside what it offered before."""
+    @contextlib.contextmanager
+    def offering_tls(self, certificate: Path, key: Path) -> Iterator[None]:
+        """Beside what it offers otherwise; only meanwhile: TLS connections end after the loop that closes them."""
         for source, name in ((certificate, "server.crt"), (key, "server.key")):
             target = self.data / name
             target.write_bytes(source.read_bytes())
             target.chmod(0o600)
             if self._user:
                 os.chown(target, self._user.pw_uid, self._user.pw_gid)
-        self.execute("ALTER SYSTEM SET ssl = on")
+        self._set_tls("on")
+        try:
+            yield
+        finally:
+            self._set_tls("off")
+
+    def _set_tls(self, value: str) -> None:
+        """Until new connections have it."""
+        self.execute(f"ALTER SYSTEM SET ssl = {value}")
         self.execute("SELECT pg_reload_conf()")
+        end = time.monotonic() + 60
+        while self.execute("SHOW ssl") != value:
+            assert time.monotonic() < end, "the server does not read its settings again"
+            time.sleep(0.02)
 
     def pause(self) -> None:
         """It answers nobody, and its port stays open."""

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -272,9 +272,15 @@ async def test_each_way_of_not_being_let_in_is_told_with_a_remedy(postgres: Post
         assert "offers no TLS" in str(error)
 
 
-async def test_with_tls_only_who_is_known_is_believed(postgres: PostgresServer, tmp_path: Path) -> None:
-    certificates = make_certificates(tmp_path)
-    postgres.offer_tls(certificates / "server.pem", certificates / "server.key")
+@pytest.fixture
+def certificates(postgres: PostgresServer, tmp_path: Path) -> Iterator[Path]:
+    """Those that the server shows meanwhile."""
+    made = make_certificates(tmp_path)
+    with postgres.offering_tls(made / "server.pem", made / "server.key"):
+        yield made
+
+
+async def test_with_tls_only_who_is_known_is_believed(postgres: PostgresServer, certificates: Path) -> None:
     trusted = f"sslrootcert={certificates / 'authority.pem'}"
     used = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
     plain = new_schema(postgres).replace("127.0.0.1", "localhost")
