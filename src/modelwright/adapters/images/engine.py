@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,32 +46,31 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 async def find(env: Mapping[str, str]) -> Found:
     """The first `docker` on the path that can build; raises BuildFailed, with what each lacks."""
     lacks: list[str] = []
-    for folder in dict.fromkeys(env.get("PATH", "").split(":")):
-        program = Path(folder or ".") / "docker"
-        if not program.is_file():
-            continue
-        version = await _client(str(program), env)
-        if (await _ended(str(program), "buildx", "version", env=env)).status == 0:
-            return Found(program=str(program), buildx=True)
+    for program in _programs(env):
+        version = await _client(program, env)
+        if (await _ended(program, "buildx", "version", env=env)).status == 0:
+            return Found(program=program, buildx=True)
         if 0 < version < _WITH_BUILDX:
-            return Found(program=str(program), buildx=False)
+            return Found(program=program, buildx=False)
         lacks.append(f"{program} has no buildx")
     problem = "; ".join(lacks) or "there is no `docker` on the path"
     raise BuildFailed(f"nothing here builds images: {problem}", hint="install docker with its plugin buildx")
 
 
+def _programs(env: Mapping[str, str]) -> Iterator[str]:
+    for folder in dict.fromkeys(env.get("PATH", "").split(":")):
+        program = Path(folder or ".") / "docker"
+        if program.is_file():
+            yield str(program)
+
+
 class Engine:
-    """The engine that the program leads to."""
+    """The engine that `docker` leads to; one that builds is only looked for when something is to be built."""
 
-    def __init__(self, found: Found, *, env: Mapping[str, str]) -> None:
+    def __init__(self, env: Mapping[str, str]) -> None:
         """`env` are the variables that `docker` is run with, DOCKER_HOST among them."""
-        self._found = found
         self._env = {**env, "DOCKER_BUILDKIT": "1"}
-
-    @property
-    def many(self) -> bool:
-        """Whether it builds for several platforms."""
-        return self._found.buildx
+        self._found: Found | None = None
 
     async def facts(self, reference: str) -> Facts | None:
         """None when the engine has no such image."""
@@ -117,9 +116,11 @@ class Engine:
         """
         with tempfile.TemporaryDirectory() as folder:
             told = Path(folder) / "id"
-            words = self._build_words(labels, secrets, network=network, time=time, cache=cache)
-            load = ("--load",) if self._found.buildx else ()
-            ended = await self._run(*words, *load, "--iidfile", str(told), "-", seconds=LONG, stdin=archive)
+            found = await self._builder()
+            words = _build_words(found, labels, secrets, network=network, time=time, cache=cache)
+            words += ["--load"] if found.buildx else []
+            words += ["--iidfile", str(told), "-"]
+            ended = await _ended(found.program, *words, env=self._env, seconds=LONG, stdin=archive)
             if ended.status:
                 raise _failed(ended)
             return told.read_text("utf-8").strip()
@@ -137,15 +138,16 @@ class Engine:
         cache: str = "",
     ) -> str:
         """Build for several platforms into a registry; the digest there. Raises BuildFailed."""
-        if not self.many:
+        found = await self._builder()
+        if not found.buildx:
             hint = "install docker's plugin buildx, or remove build.platforms"
             raise BuildFailed("several platforms need buildx, which is not here", hint=hint)
         with tempfile.TemporaryDirectory() as folder:
             told = Path(folder) / "metadata.json"
-            words = self._build_words(labels, secrets, network=network, time=time, cache=cache)
-            named = [word for tag in tags for word in ("--tag", tag)]
-            where = ("--platform", ",".join(platforms), "--push", "--metadata-file", str(told))
-            ended = await self._run(*words, *named, *where, "-", seconds=LONG, stdin=archive)
+            words = _build_words(found, labels, secrets, network=network, time=time, cache=cache)
+            words += [word for tag in tags for word in ("--tag", tag)]
+            words += ["--platform", ",".join(platforms), "--push", "--metadata-file", str(told), "-"]
+            ended = await _ended(found.program, *words, env=self._env, seconds=LONG, stdin=archive)
             if ended.status:
                 raise _failed(ended)
             return json.loads(told.read_text("utf-8"))["containerimage.digest"]
@@ -177,24 +179,39 @@ class Engine:
         )
         return ended.out if ended.status == 0 else None
 
-    def _build_words(
-        self, labels: Mapping[str, str], secrets: Mapping[str, Path], *, network: str, time: int | None, cache: str
-    ) -> list[str]:
-        if cache and not self._found.buildx:
-            hint = "install docker's plugin buildx, or leave the cache out"
-            raise BuildFailed("layers in a registry need buildx, which is not here", hint=hint)
-        words = ["buildx", "build"] if self._found.buildx else ["build"]
-        words += ["--progress", "plain"]
-        words += [word for name, value in labels.items() for word in ("--label", f"{name}={value}")]
-        words += [word for name, path in secrets.items() for word in ("--secret", f"id={name},src={path}")]
-        words += ["--network", network] if network else []
-        words += ["--cache-from", f"type=registry,ref={cache}"] if cache else []
-        words += ["--cache-to", f"type=registry,ref={cache},mode=max"] if cache else []
-        words += ["--build-arg", f"SOURCE_DATE_EPOCH={time}"] if time is not None and self._found.buildx else []
-        return words
+    async def _builder(self) -> Found:
+        """Raises BuildFailed."""
+        if self._found is None:
+            self._found = await find(self._env)
+        return self._found
 
-    async def _run(self, *words: str, seconds: float = PATIENCE, stdin: Path | None = None) -> Ended:
-        return await _ended(self._found.program, *words, env=self._env, seconds=seconds, stdin=stdin)
+    async def _run(self, *words: str, seconds: float = PATIENCE) -> Ended:
+        """By whatever `docker` comes first: for all but a build they are alike."""
+        program = next(_programs(self._env), None) or (await self._builder()).program
+        return await _ended(program, *words, env=self._env, seconds=seconds)
+
+
+def _build_words(
+    found: Found,
+    labels: Mapping[str, str],
+    secrets: Mapping[str, Path],
+    *,
+    network: str,
+    time: int | None,
+    cache: str,
+) -> list[str]:
+    if cache and not found.buildx:
+        hint = "install docker's plugin buildx, or leave the cache out"
+        raise BuildFailed("layers in a registry need buildx, which is not here", hint=hint)
+    words = ["buildx", "build"] if found.buildx else ["build"]
+    words += ["--progress", "plain"]
+    words += [word for name, value in labels.items() for word in ("--label", f"{name}={value}")]
+    words += [word for name, path in secrets.items() for word in ("--secret", f"id={name},src={path}")]
+    words += ["--network", network] if network else []
+    words += ["--cache-from", f"type=registry,ref={cache}"] if cache else []
+    words += ["--cache-to", f"type=registry,ref={cache},mode=max"] if cache else []
+    words += ["--build-arg", f"SOURCE_DATE_EPOCH={time}"] if time is not None and found.buildx else []
+    return words
 
 
 async def _client(program: str, env: Mapping[str, str]) -> int:

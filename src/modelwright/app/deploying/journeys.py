@@ -82,7 +82,9 @@ class Journeys:
             self._ended(await self._carrier().resume(), "")
 
     async def deploy(self, plan: Plan) -> None:
-        """Exactly this plan. Raises Undone, OnTrial, and what Carrier.deploy raises."""
+        """This plan, or nothing when it has no steps. Raises Undone, OnTrial, and what Carrier.deploy raises."""
+        if not plan.steps:
+            return
         described = await self._supplies.described()
         await self._reached.prepare(described.keeper)
         await self._carry(plan)

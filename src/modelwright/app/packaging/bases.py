@@ -22,12 +22,32 @@ class Bases:
         self._engine = engine
         self._known: dict[str, str] = {} if anew else _read(self._path)
         self._written = {} if anew else dict(self._known)
+        self._pins: dict[str, tuple[str, str]] = {}
+        self._sizes: dict[str, int] = {}
 
     async def pinned(self, reference: str) -> tuple[str, str]:
         """(how a Dockerfile names it, what it is): by digest where a registry has it, else as the engine has it.
 
         Raises BuildFailed when it is nowhere.
         """
+        if reference not in self._pins:
+            self._pins[reference] = await self._pinned(reference)
+        return self._pins[reference]
+
+    async def size(self, reference: str) -> int:
+        """Bytes of it; 0 when the engine has only built from it."""
+        pinned, _ = await self.pinned(reference)
+        if reference not in self._sizes:
+            facts = await self._engine.facts(pinned)
+            self._sizes[reference] = facts.size if facts is not None else 0
+        return self._sizes[reference]
+
+    def keep(self) -> None:
+        """Write down what was found."""
+        if self._known != self._written:
+            write_whole(self._path, json.dumps({"bases": dict(sorted(self._known.items()))}, indent=2).encode() + b"\n")
+
+    async def _pinned(self, reference: str) -> tuple[str, str]:
         if _SHA in reference:
             return reference, reference.rpartition("@")[2]
         if digest := self._known.get(reference):
@@ -38,15 +58,11 @@ class Bases:
             facts = await self._engine.facts(reference)
         if facts is None:
             raise BuildFailed(f"{reference} was pulled and is not there", hint="pull it again")
+        self._sizes[reference] = facts.size
         if not facts.digests:
             return reference, facts.id
         self._known[reference] = digest = facts.digests[0].rpartition("@")[2]
         return f"{reference}@{digest}", digest
-
-    def keep(self) -> None:
-        """Write down what was found."""
-        if self._known != self._written:
-            write_whole(self._path, json.dumps({"bases": dict(sorted(self._known.items()))}, indent=2).encode() + b"\n")
 
 
 def _read(path: Path) -> dict[str, str]:

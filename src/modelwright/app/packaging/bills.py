@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 
-from modelwright.adapters.images.bom import bill_of
 from modelwright.adapters.images.engine import Engine
 from modelwright.app.whole_file import write_whole
 from modelwright.core.deploying.images import Commit, Part, Recipe
@@ -21,6 +21,7 @@ async def bill(engine: Engine, recipe: Recipe, image: str, *, folder: Path, comm
         lock = Path(recipe.folder) / NPM_LOCK if recipe.folder else None
         if lock is not None and lock.is_file():
             parts |= node_parts(lock.read_text("utf-8"))
+        bill_of = import_module("modelwright.adapters.images.bom").bill_of  # its library is large, and seldom needed
         content = bill_of(recipe, image, parts=sorted(parts), at=commit.at if commit else 0)
         _write(path, content)
     return path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from modelwright.adapters.images.commits import standing
 from modelwright.adapters.images.context import pack
-from modelwright.adapters.images.engine import Engine, find
+from modelwright.adapters.images.engine import Engine
 from modelwright.app.manifest.load import LoadedManifest
 from modelwright.app.packaging.bases import Bases
 from modelwright.app.packaging.bills import bill
@@ -40,10 +41,18 @@ async def package(
     repository that keeps layers for machines that begin with none; `told` hears what goes on.
     Raises BuildFailed, ScanFailed.
     """
-    engine = Engine(await find(env), env=env)
-    maker = _Maker(loaded, engine, env=env, bases=Bases(loaded.base_dir, engine, anew=anew), cache=cache, told=told)
-    found = {recipe.name: await maker.made(recipe) for recipe in recipes(loaded, names=names)}
-    maker.bases.keep()
+    engine, wanted = Engine(env), recipes(loaded, names=names)
+    bases = Bases(loaded.base_dir, engine, anew=anew)
+    for base in dict.fromkeys(base for recipe in wanted for base in recipe.bases):
+        await bases.size(base)  # once, before all of them ask
+    maker = _Maker(loaded, engine, env=env, bases=bases, cache=cache, told=told)
+    try:
+        async with asyncio.TaskGroup() as group:
+            making = {recipe.name: group.create_task(maker.made(recipe)) for recipe in wanted}
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    found = {name: task.result() for name, task in making.items()}
+    bases.keep()
     for built in found.values() if scanned or loaded.manifest.build.scan else ():
         told(f"{built.name}: looking for known weaknesses")
         await scan(built, scanners=loaded.manifest.build.scan, env=env)
@@ -51,7 +60,7 @@ async def package(
 
 
 class _Maker:
-    """Makes one image after another."""
+    """Looks for images side by side, and builds one after another."""
 
     def __init__(
         self,
@@ -63,7 +72,8 @@ class _Maker:
         cache: str,
         told: Callable[[str], None],
     ) -> None:
-        self.bases = bases
+        self._bases = bases
+        self._building = asyncio.Lock()
         self._loaded = loaded
         self._build = loaded.manifest.build
         self._engine = engine
@@ -73,7 +83,7 @@ class _Maker:
 
     async def made(self, recipe: Recipe) -> Built:
         """One image, found or built."""
-        pins = {base: await self.bases.pinned(base) for base in recipe.bases}
+        pins = {base: await self._bases.pinned(base) for base in recipe.bases}
         dockerfile = recipe.dockerfile
         for base, (pinned, _) in pins.items():
             dockerfile = re.sub(rf"(?m)^FROM {re.escape(base)}(?=\s)", f"FROM {pinned}", dockerfile)
@@ -87,13 +97,18 @@ class _Maker:
             marks = labels(recipe, commit, inputs=inputs)
             names = tags(recipe, commit, registry=self._build.registry, inputs=inputs)
             if len(self._build.platforms) > 1:
-                return await self._pushed_for_all(recipe, archive, marks, names=names, inputs=inputs, commit=commit)
-            image = await self._engine.labelled(f"{INPUTS}={inputs}")
-            fresh = not image
-            if fresh:
-                self._told(f"{recipe.name}: building {names[0]}")
-                image = await self._built(recipe, archive, marks, commit=commit)
-        return await self._finished(recipe, image, pins=pins, names=names, inputs=inputs, fresh=fresh, commit=commit)
+                async with self._building:
+                    return await self._pushed_for_all(recipe, archive, marks, names=names, inputs=inputs, commit=commit)
+            label, fresh = f"{INPUTS}={inputs}", False
+            image = await self._engine.labelled(label)
+            if not image:
+                async with self._building:
+                    image = await self._engine.labelled(label)  # it may have been built for another workload
+                    if not image:
+                        fresh = True
+                        self._told(f"{recipe.name}: building {names[0]}")
+                        image = await self._built(recipe, archive, marks, commit=commit)
+        return await self._finished(recipe, image, names=names, inputs=inputs, fresh=fresh, commit=commit)
 
     async def _built(self, recipe: Recipe, archive: Path, marks: Mapping[str, str], *, commit: Commit | None) -> str:
         with tempfile.TemporaryDirectory() as name:
@@ -145,17 +160,15 @@ class _Maker:
         recipe: Recipe,
         image: str,
         *,
-        pins: Mapping[str, tuple[str, str]],
         names: tuple[str, ...],
         inputs: str,
         fresh: bool,
         commit: Commit | None,
     ) -> Built:
-        await self._engine.tag(image, names)
         facts = await self._engine.facts(image)
-        base = await self._engine.facts(pins[recipe.bases[-1]][0]) if recipe.bases else None
         if facts is None:
             raise BuildFailed(f"{names[0]} was built and is not there", hint="package again")
+        await self._engine.tag(image, [name for name in names if name not in facts.tags])
         reference = image
         if self._build.registry:
             references = [await self._engine.push(name) for name in names]
@@ -167,7 +180,7 @@ class _Maker:
             id=image,
             tags=names,
             size=facts.size,
-            above=facts.size - (base.size if base else 0),
+            above=facts.size - (await self._bases.size(recipe.bases[-1]) if recipe.bases else 0),
             inputs=inputs,
             bom=str(bom),
             fresh=fresh,

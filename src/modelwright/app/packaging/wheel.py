@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import io
 import zipfile
@@ -14,8 +15,9 @@ _TIME = (1980, 1, 1, 0, 0, 0)
 _WHEEL = "Wheel-Version: 1.0\nGenerator: modelwright\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 
 
+@functools.cache
 def running_wheel(package: Path = PACKAGE) -> tuple[str, bytes]:
-    """(file name, content); the same bytes wherever the package is the same."""
+    """(file name, content); the same bytes wherever the package is the same; read once, as it runs."""
     found = distribution(package.name)
     stem = f"{package.name}-{found.version}"
     content = io.BytesIO()

@@ -108,7 +108,7 @@ def test_a_bundle_that_is_none_is_refused(tmp_path: Path) -> None:
 
 def test_this_package_becomes_a_wheel_that_runs(tmp_path: Path) -> None:
     name, content = running_wheel()
-    assert (name, content) == running_wheel()
+    assert (name, content) == running_wheel.__wrapped__()
     (tmp_path / name).write_bytes(content)
     pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index", "--no-compile"]
     subprocess.run([*pip, "--target", str(tmp_path / "to"), str(tmp_path / name)], check=True, timeout=120)
