@@ -24,11 +24,60 @@ def migrated(url: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=BACKEND, env=_env(url), capture_output=True, text=True, check=False, timeout=120)
 
 
-class Backend:
+class Door:
+    """Where the application answers: its back end, or the edge in front of it."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+
+    def call(self, method: str, path: str, body: Any = None, *, visitor: UUID | None = None) -> Reply:
+        """One request; status 0 when nobody has answered it."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        try:
+            content = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+            headers = {"Content-Type": "application/json", **_cookie(visitor)}
+            connection.request(method, path, content, headers)
+            answer = connection.getresponse()
+            found = {name.lower(): value for name, value in answer.getheaders()}
+            return Reply(answer.status, found, answer.read())
+        except (OSError, http.client.HTTPException) as error:
+            return Reply(0, {}, repr(error).encode())
+        finally:
+            connection.close()
+
+    def ask(self, visitor: UUID, text: str, *, conversation: UUID | None = None, question: UUID | None = None) -> UUID:
+        """Write a question down; its id."""
+        made = question or uuid4()
+        reply = self.call(
+            "POST",
+            f"/api/conversations/{conversation or made}/questions",
+            {"id": str(made), "text": text},
+            visitor=visitor,
+        )
+        assert reply.status == 202, reply.body
+        return made
+
+    def exchanges(self, visitor: UUID, conversation: UUID) -> list[dict[str, Any]]:
+        """A conversation, as the page shows it after a reload."""
+        reply = self.call("GET", f"/api/conversations/{conversation}", visitor=visitor)
+        assert reply.status == 200, reply.body
+        return reply.json()
+
+    def answered(self, visitor: UUID, text: str, *, conversation: UUID | None = None) -> dict[str, Any]:
+        """Ask, read the stream to its end, and look what was kept."""
+        question = self.ask(visitor, text, conversation=conversation)
+        with Stream(self, visitor, question) as stream:
+            said = stream.rest()
+        kept = self.exchanges(visitor, conversation or question)[-1]
+        assert kept["text"] == said
+        return kept
+
+
+class Backend(Door):
     """A running back end."""
 
     def __init__(self, database: str, folder: Path, *, site: Site | None = None, **env: str) -> None:
-        self.port = free_port()
+        super().__init__(free_port())
         self.log = folder / f"backend-{self.port}.log"
         (folder / "database-url").write_text(f"{database}\n")
         gateway = {"GATEWAY_URL": site.public, "GATEWAY_KEY": site.key} if site else {}
@@ -56,51 +105,16 @@ class Backend:
         return self
 
     def call(self, method: str, path: str, body: Any = None, *, visitor: UUID | None = None) -> Reply:
-        """One request; status 0 as long as nobody listens."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        try:
-            content = body if isinstance(body, bytes | None) else json.dumps(body).encode()
-            headers = {"Content-Type": "application/json", **_cookie(visitor)}
-            connection.request(method, path, content, headers)
-            answer = connection.getresponse()
-            found = {name.lower(): value for name, value in answer.getheaders()}
-            return Reply(answer.status, found, answer.read())
-        except OSError:
-            assert self.process.poll() is None, self.log.read_text()
-            return Reply(0, {}, b"")
-        finally:
-            connection.close()
-
-    def ask(self, visitor: UUID, text: str, *, conversation: UUID | None = None, question: UUID | None = None) -> UUID:
-        """Write a question down; its id."""
-        made = question or uuid4()
-        reply = self.call(
-            "POST",
-            f"/api/conversations/{conversation or made}/questions",
-            {"id": str(made), "text": text},
-            visitor=visitor,
-        )
-        assert reply.status == 202, reply.body
-        return made
-
-    def exchanges(self, visitor: UUID, conversation: UUID) -> list[dict[str, Any]]:
-        """A conversation, as the page shows it after a reload."""
-        return self.call("GET", f"/api/conversations/{conversation}", visitor=visitor).json()
-
-    def answered(self, visitor: UUID, text: str, *, conversation: UUID | None = None) -> dict[str, Any]:
-        """Ask, read the stream to its end, and look what was kept."""
-        question = self.ask(visitor, text, conversation=conversation)
-        with Stream(self, visitor, question) as stream:
-            said = stream.rest()
-        kept = self.exchanges(visitor, conversation or question)[-1]
-        assert kept["text"] == said
-        return kept
+        """Likewise; it has to live."""
+        reply = super().call(method, path, body, visitor=visitor)
+        assert reply.status or self.process.poll() is None, self.log.read_text()
+        return reply
 
 
 class Stream:
     """An answer's events, as a browser's EventSource reads them; it remembers where it is."""
 
-    def __init__(self, backend: Backend, visitor: UUID, question: UUID, *, last: str = "") -> None:
+    def __init__(self, backend: Door, visitor: UUID, question: UUID, *, last: str = "") -> None:
         self.last = last
         self.text = ""
         self.names: list[str] = []

@@ -37,6 +37,7 @@ class Gateway:
         self._chat = chat
         self._listed: tuple[float, bool] = (0.0, False)
         self._off = False
+        self._off_at = 0.0
 
     async def close(self) -> None:
         """Leave its connections."""
@@ -68,13 +69,15 @@ class Gateway:
 
     async def said(self, messages: Sequence[dict[str, str]]) -> tuple[str, AsyncIterator[str]]:
         """The call's id, and the answer as it is made. Raises ModelOff and openai.OpenAIError, also while it is read."""
+        if self._off and time.monotonic() - self._off_at < _REMEMBERED:
+            raise ModelOff("no language model is configured, as of some seconds ago")
         content: Any = list(messages)
         try:
             answer = await self._client.chat.completions.with_raw_response.create(
                 model=self._chat, messages=content, stream=True
             )
         except openai.APIStatusError as error:
-            self._off = error.code == _OFF
+            self._off, self._off_at = error.code == _OFF, time.monotonic()
             if self._off:
                 raise ModelOff(error.message) from error
             raise
