@@ -51,8 +51,8 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb("keys", "modelwright.cli.keys", "app", "Create, rotate, list and revoke API keys."),
     Verb("database", "modelwright.cli.database", "app", "Take the state of a file into PostgreSQL."),
-    Verb("backup", "modelwright.cli.backup", "backup", "Keep all state of a site in one encrypted file."),
-    Verb("restore", "modelwright.cli.backup", "restore", "Put a site's state back from a backup."),
+    Verb("backup", "modelwright.cli.backup", "backup", "Keep all state of a site or an environment in one file."),
+    Verb("restore", "modelwright.cli.backup", "restore", "Put the state of a site or an environment back."),
     Verb("secrets", "modelwright.cli.secrets", "app", "Keep secrets in an encrypted file; see where each comes from."),
     Verb("schema", "modelwright.cli.schema", "schema", "Print the manifest's JSON Schema, for editors."),
     Verb(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Literal
 
 import msgspec
@@ -95,6 +95,10 @@ class Carrier:
             if not now.back and not now.recorded:
                 await self._turn(f"{self._author.who} asked to")
             return await self._go_on()
+
+    def alone(self) -> AbstractAsyncContextManager[None]:
+        """Nobody else changes the target meanwhile, for what is no plan."""
+        return self._lease()
 
     async def _open(self) -> Progress | None:
         now = progress(await self._target.journal.entries())

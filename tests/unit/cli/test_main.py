@@ -46,8 +46,8 @@ Commands:
   render        Write for others' tools: pipelines, edges, Compose, firewalls.
   keys          Create, rotate, list and revoke API keys.
   database      Take the state of a file into PostgreSQL.
-  backup        Keep all state of a site in one encrypted file.
-  restore       Put a site's state back from a backup.
+  backup        Keep all state of a site or an environment in one file.
+  restore       Put the state of a site or an environment back.
   secrets       Keep secrets in an encrypted file; see where each comes from.
   schema        Print the manifest's JSON Schema, for editors.
   dev-provider  Run an upstream for tests, faults on demand.

@@ -73,6 +73,12 @@ class Place(_Change, frozen=True, kw_only=True):
     desired: Desired
 
 
+class Adopt(_Change, frozen=True, kw_only=True):
+    """Take over the salt of another environment; only where nothing was ever placed."""
+
+    salt: str
+
+
 class Forget(_Change, frozen=True, kw_only=True):
     """Remember releases no more, nor files that no other one has; `unserved`: only those that never served."""
 
@@ -148,7 +154,7 @@ class Mask(_Question, frozen=True, kw_only=True):
 
 Remembered: TypeAlias = (
     Take | Renew | Leave | Entries | Append | Look | History
-    | Place | Forget | Record | Direct | Filled | Lacking | Deliver
+    | Adopt | Place | Forget | Record | Direct | Filled | Lacking | Deliver
 )  # fmt: skip
 
 Question: TypeAlias = Remembered | Probe | Streams | Passed | Mask

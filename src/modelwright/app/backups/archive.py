@@ -42,6 +42,10 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     """Name of its file."""
     postgres: bool = False
     """Whether it holds a dump."""
+    target: bool = False
+    """Whether it is of an environment on a target; otherwise of a site beside its manifest."""
+    server: int = 0
+    """Major version of the PostgreSQL that a target has dumped."""
 
 
 class Member(msgspec.Struct, frozen=True):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import tempfile
 import time
@@ -13,10 +12,11 @@ from typing import IO, Any
 
 import msgspec
 
-from modelwright.adapters.secrets.age import identities, recipients_of
+from modelwright.adapters.secrets.age import identities
 from modelwright.adapters.stores.postgres_dump import is_empty, load
 from modelwright.app.admin.store import DATABASE
-from modelwright.app.backups.archive import PIECE, Head, pyrage, read, write
+from modelwright.app.backups.archive import PIECE, Head, read
+from modelwright.app.backups.keeping import Kept, Restored, Wanted, keep_it, key_text
 from modelwright.app.backups.site import (
     ARTIFACTS_PLACE,
     DUMP,
@@ -30,70 +30,31 @@ from modelwright.app.backups.site import (
 from modelwright.app.settings.settings import STATE, process_environment
 from modelwright.app.supervise.devices.runtime import running
 from modelwright.core.errors.backups import BackupDamaged, BackupError, RestoreError
-from modelwright.core.errors.starting import AlreadyRunning, NotRunning, StartError
+from modelwright.core.errors.starting import AlreadyRunning, NotRunning
 
-ENDING = ".backup.age"
-_STAMP = re.compile(r"\d{8}T\d{6}Z" + re.escape(ENDING))
 _DUMP_FILE = "dump"
 
 
-class Kept(msgspec.Struct, frozen=True, kw_only=True):
-    """A backup that was made."""
-
-    file: str
-    size: int
-    removed: tuple[str, ...] = ()
-    """Older ones that were too many."""
-    elsewhere: str = ""
-    """Where artifacts are kept that it does not hold."""
-
-
-class Restored(msgspec.Struct, frozen=True, kw_only=True):
-    """What was put back."""
-
-    project: str
-    environment: str
-    at: float
-    files: int
-    database: bool
-    manifest: bool
-    """Whether it was written; one that is there stays as it is."""
-
-
-def make(manifest: Path, *, environment: str, to: Path, recipients: list[str], key: Path | None, keep: int = 0) -> Kept:
-    """Into the folder `to`. Of those of this project and environment there, the newest `keep` stay; 0: all.
-
-    Raises ManifestError, StartError, BackupError.
-    """
+def make(manifest: Path, *, environment: str, how: Wanted) -> Kept:
+    """Of what `modelwright up` runs beside it. Raises ManifestError, StartError, BackupError."""
     place = place_of(manifest, environment=environment)
-    known = _recipients([*recipients, *(recipients_of(_text(key)) if key else ())])
     if not place.state.is_dir():
         raise BackupError(f"there is no state beside {manifest}", hint="start it first: modelwright up")
-    now = time.time()
-    name = f"{place.project}-{environment}-"
-    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
     head = Head(
         project=place.project,
         environment=environment,
-        at=now,
+        at=time.time(),
         made_by=version("modelwright"),
         manifest=place.manifest.name,
         postgres=place.address is not None,
     )
-    file = to / f"{name}{stamp}{ENDING}"
-    if file.exists():
-        raise BackupError(f"{file} is there already", hint="wait a second")
     try:
         with tempfile.TemporaryDirectory(dir=place.state, prefix=".backup-") as scratch:
             left_out = _without(members(place, scratch=Path(scratch)), Path(scratch).name)
-            size = write(head, left_out, to=file, recipients=known)
+            kept = keep_it(head, left_out, how)
     except OSError as error:
-        raise BackupError(f"{file} cannot be written: {error.strerror}", hint="make room") from error
-    mine = sorted(one for one in to.glob(f"{name}*{ENDING}") if _STAMP.fullmatch(one.name.removeprefix(name)))
-    old = mine[:-keep] if keep else []
-    for one in old:
-        one.unlink(missing_ok=True)
-    return Kept(file=str(file), size=size, removed=tuple(map(str, old)), elsewhere=place.elsewhere)
+        raise BackupError(f"{place.state} cannot be written to: {error.strerror}", hint="make room") from error
+    return msgspec.structs.replace(kept, elsewhere=place.elsewhere)
 
 
 def put_back(file: Path, manifest: Path, *, environment: str, key: Path) -> Restored:
@@ -101,7 +62,7 @@ def put_back(file: Path, manifest: Path, *, environment: str, key: Path) -> Rest
     base = manifest.absolute().parent
     state = base / STATE
     _is_free(state)
-    known = identities(_text(key))
+    known = identities(key_text(key))
     try:
         base.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(dir=base, prefix=f"{STATE}.restoring-"))
@@ -112,6 +73,9 @@ def put_back(file: Path, manifest: Path, *, environment: str, key: Path) -> Rest
     try:
         taken = _Taken(scratch)
         head = read(file, known, into=taken.take)
+        if head.target:
+            problem = f"{file} is of an environment on a target"
+            raise RestoreError(problem, hint="restore it beside a manifest whose environment has a target")
         written = _put_manifest(scratch / MANIFEST_PLACE / Path(head.manifest).name, manifest)
         try:
             place = place_of(manifest, environment=environment)
@@ -191,23 +155,6 @@ def _is_free(state: Path) -> None:
             raise RestoreError(f"there is state already: {state}", hint="move it away first") from None
         return
     raise AlreadyRunning(f"this manifest runs (pid {pid})", hint=f"stop it first: kill {pid}")
-
-
-def _recipients(texts: list[str]) -> list[Any]:
-    if not texts:
-        hint = "make a key: modelwright secrets identity backup.key"
-        raise BackupError("nobody is named who may open it: --recipient or --key", hint=hint)
-    try:
-        return [pyrage.x25519.Recipient.from_str(text) for text in texts]
-    except pyrage.RecipientError:
-        raise StartError("a recipient is no X25519 public key", hint="write age1…, as age-keygen prints it") from None
-
-
-def _text(key: Path) -> str:
-    try:
-        return key.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise StartError(f"{key} cannot be read", hint="name a key: modelwright secrets identity FILE") from error
 
 
 def _without(found: Any, name: str) -> Any:

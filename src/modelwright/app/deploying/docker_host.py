@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from modelwright.adapters.targets.docker.data import DockerData
 from modelwright.adapters.targets.docker.environment import Environment
 from modelwright.adapters.targets.docker.names import Names
 from modelwright.adapters.targets.docker.target import docker_target
+from modelwright.adapters.targets.kept import Adopt, KeptLeases
 from modelwright.app.deploying.builder import VARIABLE, building
-from modelwright.app.deploying.reach import Reached, Site
+from modelwright.app.deploying.reach import Reached, Result, Site
 from modelwright.app.settings.settings import process_environment
 from modelwright.app.system import SystemClock
+from modelwright.core.ports.deploying.data import Data
 from modelwright.core.ports.deploying.targets import Contents, Target
 
 _USUAL = "unix:///var/run/docker.sock"
@@ -32,6 +35,19 @@ class _Host:
 
     async def salt(self) -> str:
         return (await self._environment.memory()).salt if await self._environment.is_there() else ""
+
+    async def with_data(self, work: Callable[[Data], Result]) -> Result:
+        engine = self._environment.engine
+        api = await engine.api()
+        return await engine.long(lambda unwanted: work(DockerData(api, self._environment.names, unwanted=unwanted)))
+
+    async def adopt(self, salt: str) -> None:
+        leases = KeptLeases(self._environment.ask)
+        lease = await leases.take("a restore")
+        try:
+            await self._environment.ask(Adopt(epoch=lease.epoch, salt=salt), type(None))
+        finally:
+            await leases.leave(lease)
 
 
 @asynccontextmanager

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from importlib import import_module
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
@@ -16,7 +16,10 @@ from modelwright.app.manifest.load import deploying_of
 from modelwright.app.plugins import require_deploy
 from modelwright.core.deploying.trials import Rise
 from modelwright.core.errors.deploying import DeployError
+from modelwright.core.ports.deploying.data import Data
 from modelwright.core.ports.deploying.targets import Contents, Target
+
+Result = TypeVar("Result")
 
 
 class Site(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +46,19 @@ class Reached(Protocol):
 
     async def salt(self) -> str:
         """Of the environment; empty before it was prepared."""
+        ...
+
+
+@runtime_checkable
+class Lasting(Reached, Protocol):
+    """One whose data can be kept, and put back."""
+
+    async def with_data(self, work: Callable[[Data], Result]) -> Result:
+        """Have it done in a thread; whoever is cancelled meanwhile lets go when it has ended."""
+        ...
+
+    async def adopt(self, salt: str) -> None:
+        """Have the salt of another environment from now on; raises DeployError where anything was deployed."""
         ...
 
 

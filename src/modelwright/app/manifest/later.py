@@ -23,7 +23,7 @@ _MODEL = ("models", ANYTHING)
 LATER: tuple[Later, ...] = (
     Later(("alerts",), "remove it and alert on /metrics"),
     Later(("notify",), "remove it and alert on /metrics"),
-    Later(("backup",), "remove it and have cron call `modelwright backup`"),
+    Later(("backup", "every"), "remove it and have cron call `modelwright backup`"),
     Later((*_ENDPOINT, "rollout"), "remove it and change the weights yourself"),
     Later(("observe", "otlp"), "remove it and scrape /metrics"),
     Later(("observe", "sentry"), "remove it and read the logs"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from modelwright.app.document.finding import in_file_order
 from modelwright.app.document.parse import DocumentError, parse, read_bytes, read_text
 from modelwright.app.document.tree import Node
 from modelwright.app.manifest.examine import Examination, Examined
-from modelwright.app.manifest.resolve import ELSEWHERE, Awaited, off_reason
+from modelwright.app.manifest.resolve import ELSEWHERE, OUTSIDE, Awaited, off_reason
 from modelwright.app.manifest.rules.case import Case, Kind
 from modelwright.app.manifest.rules.operations import operations
 from modelwright.app.manifest.schema import Manifest
@@ -203,15 +203,21 @@ def artifacts_of(
 
 
 def deploying_of(path: str | Path, *, environment: str | None) -> tuple[str, Manifest]:
-    """(environment, manifest), with what says where it is deployed to and how.
+    """(environment, manifest), with what says where it is deployed to and how. Raises ManifestError, StartError."""
+    return part_of(path, environment=environment, places=DEPLOYING)
 
-    Only faults of these sections are told: a secret may be missing. Raises ManifestError, StartError.
+
+def part_of(path: str | Path, *, environment: str | None, places: Collection[str]) -> tuple[str, Manifest]:
+    """(environment, manifest), of which only faults at and below these dotted places are told: a secret may be missing.
+
+    Raises ManifestError, StartError.
     """
     variables = process_environment()
     name = chosen_environment(environment, variables)
     reading = _Reading(Path(path), shown=str(path))
     examined = reading.examination.run(name, reading.settings(name, variables))
-    faults = tuple(fault for fault in examined.faults if fault.key.partition(".")[0] in DEPLOYING)
+    begins = tuple(f"{place}." for place in places)
+    faults = tuple(fault for fault in examined.faults if f"{fault.key}.".startswith(begins))
     if examined.case is None or faults:
         raise ManifestError(faults or in_file_order([*reading.faults, *examined.faults]))
     return name, examined.case.manifest
@@ -360,7 +366,7 @@ def _credentials_of_libraries(manifest: Manifest) -> tuple[str, ...]:
 
 def _digest(manifest: Manifest) -> str:
     """Of what runs here; what a target alone runs is no part of it."""
-    content = manifest.model_dump(mode="json", by_alias=True, exclude={*ELSEWHERE, "target"})
+    content = manifest.model_dump(mode="json", by_alias=True, exclude={*ELSEWHERE, *OUTSIDE, "target"})
     for name, provider in manifest.providers.items():
         content["providers"][name]["keys"] = [key.shown for key in provider.keys]
     for name, model in manifest.models.items():

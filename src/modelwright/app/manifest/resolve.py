@@ -31,6 +31,8 @@ _OF_APP = 4
 """Steps to apps.NAME.env.VARIABLE."""
 ELSEWHERE = frozenset({"apps", "services", "routes", "targets", "rollout"})
 """Sections of what runs on a target alone."""
+OUTSIDE = frozenset({"backup"})
+"""Sections of what is done from outside: nothing that runs knows them."""
 _FILE_WORD = "the file "
 _STORES = "secrets"
 _OPTIONAL = {"providers": "provider", _STORES: "store"}

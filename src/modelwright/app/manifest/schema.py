@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from modelwright.app.backups.section import BackupSection
 from modelwright.app.deploying.sections.apps import AppSection
 from modelwright.app.deploying.sections.rollout import RolloutSection
 from modelwright.app.deploying.sections.routes import RouteSection
@@ -54,6 +55,9 @@ class Manifest(Section):
     )
     store: StoreSection = Field(default_factory=StoreSection, description="Where state is kept.")
     build: BuildSection = Field(default_factory=BuildSection, description="How images are made.")
+    backup: BackupSection = Field(
+        default_factory=BackupSection, description="What `modelwright backup` does by itself."
+    )
     observe: ObserveSection = Field(default_factory=ObserveSection, description="What is told about calls.")
     apps: dict[Name, AppSection] = Field(
         default_factory=dict, description="Programs of yours, by name; a deploy runs them on the target."

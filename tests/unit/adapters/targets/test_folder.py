@@ -13,6 +13,7 @@ from modelwright.adapters.targets.folder import safe
 from modelwright.adapters.targets.folder.state import HISTORY, State
 from modelwright.adapters.targets.kept import (
     EVERYBODY,
+    Adopt,
     Append,
     Deliver,
     Direct,
@@ -221,3 +222,14 @@ while True:
     written = [int(line) for line in safe.lines(tmp_path / "lines")]
     assert written == [*range(len(written))]
     assert len(written) >= told[-1]
+
+
+def test_a_salt_is_taken_over_only_where_nothing_was_placed(state: State) -> None:
+    epoch = state.answer(Take(owner="ada")).epoch
+    assert look(state).salt != "another"
+    state.answer(Adopt(epoch=epoch, salt="another"))
+    assert look(state).salt == "another"
+    state.answer(Place(epoch=epoch, release="r1", desired=desired()))
+    with pytest.raises(DeployError, match="from another salt"):
+        state.answer(Adopt(epoch=epoch, salt="a third"))
+    assert look(state).salt == "another"

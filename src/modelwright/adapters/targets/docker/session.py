@@ -89,7 +89,7 @@ class Session:
         def start() -> socket.socket:
             made = api.exec_create(self._container, list(RELAY), stdin=True)
             found = api.exec_start(made["Id"], socket=True)
-            return _plain(found)
+            return plain_socket(found)
 
         try:
             connection = await self._engine.call(start)
@@ -127,7 +127,7 @@ class Session:
                 future.set_exception(ConnectionError("the keeper's relay has ended"))
 
 
-def _plain(found: Any) -> socket.socket:
+def plain_socket(found: Any) -> socket.socket:
     """The socket under what the client hands out; a second handle of it, as the client's own ends with its answer."""
     own = found._sock  # noqa: SLF001 - of the standard library's SocketIO; docker-py hands out nothing else
     plain = own.dup()

@@ -19,6 +19,7 @@ from modelwright.adapters.targets.folder import safe
 from modelwright.adapters.targets.folder.files import Files
 from modelwright.adapters.targets.folder.leases import LASTS, LeaseFile
 from modelwright.adapters.targets.kept import (
+    Adopt,
     Append,
     Deliver,
     Direct,
@@ -86,8 +87,10 @@ class State:
                     self._lease.fence(question.epoch)
                     return self._change(question)
 
-    def _change(self, question: Place | Forget | Record | Direct | Filled | Deliver) -> None:
+    def _change(self, question: Adopt | Place | Forget | Record | Direct | Filled | Deliver) -> None:
         match question:
+            case Adopt(salt=salt):
+                self._adopt(salt)
             case Place(release=release, desired=desired):
                 safe.write(self._releases / f"{release}.json", msgspec.json.encode(desired))
             case Forget(releases=releases, unserved=unserved):
@@ -174,6 +177,12 @@ class State:
         made = secrets.token_hex(32)
         safe.write(path, made.encode())
         return made
+
+    def _adopt(self, salt: str) -> None:
+        if self._placed() or self._served():
+            problem = "what was deployed here has its passwords and keys from another salt"
+            raise DeployError(problem, hint="put it back where nothing was ever deployed", place=str(self._folder))
+        safe.write(self._folder / "salt", salt.encode("ascii"))
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

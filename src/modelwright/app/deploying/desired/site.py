@@ -16,7 +16,7 @@ from modelwright.app.deploying.desired.contents import Brought, place_within
 from modelwright.app.deploying.desired.values import ADMIN_PORT, GRPC_PORT, PORT, Values, secret_name
 from modelwright.app.document import tree
 from modelwright.app.manifest.load import LoadedManifest
-from modelwright.app.manifest.resolve import ELSEWHERE
+from modelwright.app.manifest.resolve import ELSEWHERE, OUTSIDE
 from modelwright.app.manifest.secret import Secret
 from modelwright.app.manifest.sections.models import in_versions, place_of
 from modelwright.app.pipelines.plan import files_of
@@ -29,7 +29,7 @@ from modelwright.core.errors.deploying import DeployError
 
 PROXIES = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"]
 """Where the edge is: networks of an engine are private ones, and nobody else comes in there."""
-_NOT_THERE = (*ELSEWHERE, "target", "environments", "secrets")
+_NOT_THERE = (*ELSEWHERE, *OUTSIDE, "target", "environments", "secrets")
 _SHORT = 32
 _LACKING = re.compile(r"\bset ([A-Za-z_][A-Za-z0-9_]*)")
 

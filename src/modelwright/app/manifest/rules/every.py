@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from modelwright.app.backups import rules as backups
 from modelwright.app.deploying.rules import every as deploying
 from modelwright.app.document.finding import Finding
 from modelwright.app.external import rules as external
@@ -48,6 +49,7 @@ RULES: Rules = (
     *access.RULES,
     *tasks.RULES,
     *packaging.RULES,
+    *backups.RULES,
     *deploying.RULES,
 )
 
