@@ -67,7 +67,7 @@ class Wire:
     """One raw connection."""
 
     def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=60)
         self._rest = b""
 
     def __enter__(self) -> Self:

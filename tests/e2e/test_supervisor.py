@@ -88,7 +88,7 @@ def open_stream(port: int, path: str = "/stream") -> Iterator[HTTPResponse]:
 
 @contextmanager
 def fake_site(
-    folder: Path, *, grace: float = 5.0, stuck: float = 0.0, **behaviour: dict[str, Any]
+    folder: Path, *, grace: float = 60.0, stuck: float = 0.0, **behaviour: dict[str, Any]
 ) -> Iterator[FakeSite]:
     named = {name.replace("_", "-"): value for name, value in behaviour.items()}
     (folder / "behaviour.json").write_text(json.dumps(named))

@@ -110,7 +110,7 @@ class RedisCluster:
     def _add(self) -> RedisServer:
         bus, home = free_port(), self._folder / f"node-{len(self.nodes)}"
         home.mkdir()
-        options = ("--cluster-enabled", "yes", "--cluster-port", str(bus), "--cluster-node-timeout", "500")
+        options = ("--cluster-enabled", "yes", "--cluster-port", str(bus), "--cluster-node-timeout", "3000")
         options += ("--repl-diskless-sync-delay", "0")
         self.nodes.append(RedisServer(home, *options))
         self._buses.append(bus)

@@ -29,10 +29,11 @@ def sweep(client: docker.DockerClient, chosen: Callable[[str], bool]) -> None:
         if chosen(volume.attrs["Labels"][LABEL]):
             with contextlib.suppress(APIError):
                 volume.remove(force=True)
-    for image in client.images.list(filters=labelled):
-        if chosen(image.labels[LABEL]):
+    # docker-py's own list asks for each image, and one that somebody else has removed meanwhile would be an error.
+    for image in client.api.images(filters=labelled):
+        if chosen(image["Labels"][LABEL]):
             with contextlib.suppress(APIError):
-                client.images.remove(image.id, force=True)
+                client.images.remove(image["Id"], force=True)
     for image in client.api.images(filters={"reference": f"{CLAIMS}*/*"}):
         for tag in image["RepoTags"] or ():
             if chosen(tag.removeprefix(CLAIMS).partition(".")[0]):

@@ -16,7 +16,9 @@ class RepositoryOffice:
     """The verbs of `modelwright models` on what is loaded; they block. Raise NotRunning, StartError, CallError."""
 
     def __init__(self, state: Path) -> None:
-        self._control = Control(state, refusals=(ModelUnavailable, UnknownEndpoint), within=WITHIN)
+        # What keeps a model from being loaded does not pass by itself, and each question starts its processes anew.
+        refusals = (ModelUnavailable, UnknownEndpoint)
+        self._control = Control(state, refusals=refusals, within=WITHIN, passing=False)
 
     def index(self) -> list[Loaded]:
         """Every version of every model."""

@@ -43,13 +43,16 @@ class _Envelope(msgspec.Struct):
 class Control:
     """The control process of one installation, over its Unix socket."""
 
-    def __init__(self, state: Path, *, refusals: Iterable[type[ModelwrightError]], within: float = WITHIN) -> None:
+    def __init__(
+        self, state: Path, *, refusals: Iterable[type[ModelwrightError]], within: float = WITHIN, passing: bool = True
+    ) -> None:
         """`refusals` are the errors that it may answer; any other one becomes a StartError.
 
-        `within` are the seconds that one answer may take.
+        `within` are the seconds that one answer may take; `passing`: a refusal with 503 is asked again, as all of 503.
         """
         self._state = state
         self._within = within
+        self._passing = passing
         self._refusals = {kind.code: kind for kind in refusals}
 
     def ask(self, method: str, target: str, body: bytes = b"") -> bytes:
@@ -64,9 +67,15 @@ class Control:
             except OSError as error:
                 hint = "see modelwright status and its log"
                 raise StartError(f"control does not answer ({error})", hint=hint) from error
-            if answer.status != 503 or time.monotonic() >= until:
+            if answer.status != 503 or time.monotonic() >= until or (not self._passing and self._is_refusal(answer)):
                 return self._accepted(answer)
             time.sleep(_PAUSE)
+
+    def _is_refusal(self, answer: Answer) -> bool:
+        try:
+            return msgspec.json.decode(answer.body, type=_Envelope).error.code in self._refusals
+        except msgspec.MsgspecError:
+            return False
 
     def _accepted(self, answer: Answer) -> bytes:
         if answer.status < 400:
