@@ -8,11 +8,13 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from modelwright.core.deploying.front import Front
+from modelwright.core.deploying.front import Front, Server
 from modelwright.core.deploying.workloads import Route
 from tests.contracts.edges import KINDS, Running, front, instance, talk, until
+from tests.contracts.names import names
 
 
 @pytest.fixture(params=KINDS)
@@ -69,6 +71,51 @@ async def test_a_stream_outlives_a_shift_and_everything_new_goes_to_the_new_rele
         await until(lambda: _is_idle(running, "r1"))
         await running.edge.configure(front(new))
         assert await answers(running.port, 5) == {"r2": 5}
+
+
+async def test_a_stream_is_counted_though_its_route_is_gone_or_leads_elsewhere(running: Running) -> None:
+    async with instance("r1") as old, instance("r2", workload="web") as new:
+        whole = front(old)
+        await running.edge.configure(whole)
+        await running.start()
+        servers, shares = (old.server, new.server), {"api": {"r2": 100}, "other": {"r2": 100}}
+        (route,) = whole.routes
+        for others in (Route(name="api", workload="web"), Route(name="other", workload="web")):
+            old.go.clear()
+            async with talk(running.port) as client:
+                await client.begin("/stream")
+                told = Front(routes=(others,), servers=servers, shares=shares)
+                for _ in range(2):
+                    await running.edge.configure(told)
+                    assert await running.edge.open_streams("api", "r1") == 1
+                assert await answers(running.port, 3) == {"r2": 3}
+                old.go.set()
+                await client.hear(b"0\r\n\r\n")
+            await until(lambda: _is_idle(running, "r1"))
+            await running.edge.configure(Front(routes=(route,), servers=servers, shares={"api": {"r1": 100}}))
+            assert await answers(running.port, 3) == {"r1": 3}
+            await until(lambda: _is_idle(running, "r1"))
+
+
+async def test_nobody_waits_for_a_release_that_does_not_run(running: Running) -> None:
+    async with names() as engine, instance("r2") as new:
+        running.open(resolver=engine.address)
+        gone = Server(name="api.r1.0", workload="api", release="r1", address="api-r1-0:80", down=True)
+        told = Front(routes=front(new).routes, servers=(gone,), shares={"api": {"r1": 100}})
+        await running.edge.configure(told)
+        await running.start()
+        both = msgspec.structs.replace(told, servers=(gone, new.server))
+        await running.edge.configure(msgspec.structs.replace(both, shares={"api": {"r1": 90, "r2": 10}}))
+        assert await answers(running.port, 5) == {"r2": 5}
+        (route,) = told.routes
+        other = msgspec.structs.replace(route, name="new", prefix="/new")
+        shares = {"api": {"r2": 100}, "new": {"r1": 50, "r2": 50}}
+        await running.edge.configure(msgspec.structs.replace(both, routes=(route, other), shares=shares))
+        async with talk(running.port) as client:
+            assert (await client.ask("/new")).json()["release"] == "r2"
+        await running.edge.configure(told)
+        async with talk(running.port) as client:
+            assert (await client.ask("/who")).status == 503
 
 
 async def test_what_was_told_to_an_edge_that_does_not_run_is_done_when_it_starts(running: Running) -> None:

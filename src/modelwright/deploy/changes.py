@@ -9,8 +9,21 @@ from modelwright.core.deploying.steps import Change, Edit
 from modelwright.core.deploying.workloads import Desired, Mount, Route, Workload, digest_of
 from modelwright.deploy.homes import LIVE, description, homes, identities, living, wanted
 
-_PLAIN = ("image", "command", "port", "publish", "replicas", "cpu", "memory", "gpu", "grace", "before", "after")
-_WORDS = {"before": "release command", "after": "waits for"}
+_PLAIN = (
+    "image",
+    "command",
+    "port",
+    "publish",
+    "replicas",
+    "cpu",
+    "memory",
+    "gpu",
+    "grace",
+    "before",
+    "after",
+    "exposed",
+)
+_WORDS = {"before": "release command", "after": "waits for", "exposed": "reached by the edge"}
 
 
 def changes(desired: Desired, observed: Observed, release: str) -> Iterator[Change]:

@@ -39,6 +39,8 @@ _LATE = 15.0
 """Seconds more than a gate's own deadline, which has more to tell."""
 _GRACE = 30.0
 """Seconds for what nobody describes any more."""
+_OTHERS = 60.0
+"""Seconds for all that a step does beside waiting for running calls to end."""
 
 
 def planned(desired: Desired, observed: Observed, *, release: str, rise: Rise) -> Plan:
@@ -68,12 +70,15 @@ def world(observed: Observed) -> str:
 
 def _lasting(desired: Desired, observed: Observed, release: str) -> Iterator[Step]:
     """Services and the edge: only those whose own description has changed, or that are not there."""
-    running = {one.workload: one.digest for one in observed.instances if one.state in LIVE}
+    there = {one.workload: one for one in observed.instances if not one.release}
     for workload in _in_order([one for one in desired.workloads if one.lasting]):
-        digest = digest_of(workload)
-        if running.get(workload.name) == digest:
+        digest, old = digest_of(workload), there.get(workload.name)
+        if old is not None and old.state in LIVE and old.digest == digest:
             continue
-        yield Keep(workload=workload.name, release=release, digest=digest, before=running.get(workload.name, ""))
+        before = old.digest if old is not None else ""
+        grace = max(workload.grace, _grace_by(before, observed))
+        deadline = _stopping(grace)
+        yield Keep(workload=workload.name, release=release, digest=digest, before=before, deadline=deadline)
         if workload.gate is not None:
             yield Prove(workload=workload.name, release="", gate=workload.gate, deadline=workload.gate.deadline + _LATE)
 
@@ -116,6 +121,7 @@ class _Move:
                 digest=self._known[name],
                 peers=peers(workload, self._home),
                 known=any((one.workload, one.release) == (name, home) for one in self._observed.instances),
+                deadline=_stopping(workload.grace),
             )
             if gate is not None:
                 yield Prove(workload=name, release=home, gate=gate, deadline=gate.deadline + _LATE)
@@ -129,12 +135,14 @@ class _Move:
         old = self._observed.traffic
         known = description(self._observed, self._observed.current)
         routes = old_routes = tuple(route for route in (known.routes if known else ()) if route.name in old)
-        shares, rise = old, self._rise
+        shares, rise, trusted = old, self._rise, known.trusted if known else ()
         for percent in rise.steps if self._divided() else (ALL,):
-            then, after = self._at(percent), self._routes(percent, old_routes)
-            if then != shares or after != routes:
-                yield Shift(routes=after, shares=then, old_routes=routes, old_shares=shares)
-            shares, routes = then, after
+            then, after, told = self._at(percent), self._routes(percent, old_routes), self._desired.trusted
+            if (then, after, told) != (shares, routes, trusted):
+                yield Shift(
+                    routes=after, shares=then, trusted=told, old_routes=routes, old_shares=shares, old_trusted=trusted
+                )
+            shares, routes, trusted = then, after, told
             if percent < ALL:
                 yield Record(release=self._release, before=self._observed.current, share=percent)
                 if rise.pause:
@@ -182,9 +190,9 @@ class _Move:
         here = {*self._home.items()}
         for workload, name in self._outward(one for one in self._observed.instances if one.release):
             if (workload, name) not in here:
-                grace = self._grace(workload, name) + 60.0
-                yield Drain(workload=workload, release=name, deadline=grace)
-                yield Retire(workload=workload, release=name, deadline=grace)
+                deadline = _stopping(self._grace(workload, name))
+                yield Drain(workload=workload, release=name, deadline=deadline)
+                yield Retire(workload=workload, release=name, deadline=deadline)
         names = [one.name for one in self._observed.releases if one.name != self._release]
         names.sort(key=lambda name: name != self._observed.current)
         kept = {self._release, *names[: max(0, self._desired.keep - 1)], *self._home.values(), *self._describing()}
@@ -216,6 +224,17 @@ class _Move:
     def _grace(self, workload: str, release: str) -> float:
         desired = description(self._observed, release)
         return next((one.grace for one in desired.workloads if one.name == workload), _GRACE) if desired else _GRACE
+
+
+def _stopping(grace: float) -> float:
+    """A deadline for what waits for streams to end and then for a program, each as long as its grace."""
+    return 2 * grace + _OTHERS
+
+
+def _grace_by(digest: str, observed: Observed) -> float:
+    """That of a workload by this description; 0 when nobody knows it."""
+    works = (work for stored in observed.releases for work in stored.desired.workloads)
+    return next((work.grace for work in works if digest_of(work) == digest), 0.0)
 
 
 def _brought(desired: Desired, observed: Observed) -> Iterator[Step]:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelwright.core.deploying.observed import Instance, Observed, Stored
-from modelwright.core.deploying.steps import Fill, Prune, Record, Run, Shift, Start
+from modelwright.core.deploying.observed import Instance, Observed, State, Stored
+from modelwright.core.deploying.steps import Drain, Fill, Keep, Prune, Record, Retire, Run, Shift, Start
 from modelwright.core.deploying.trials import Rise
 from modelwright.core.deploying.workloads import Desired, Gate, Mount, Route, Workload
 from modelwright.deploy.homes import homes, on_trial
@@ -154,6 +154,47 @@ def test_what_lasts_answers_a_route_by_itself() -> None:
     world = deployed(site(routes=routes), deployed(site()).observed, release="r2")
     assert world.observed.traffic["data"] == {"": 100}
     assert planned(site(routes=routes), world.observed, release="r2", rise=Rise()).steps == ()
+
+
+@pytest.mark.parametrize("state", ["ready", "starting", "failed", "stopped"])
+def test_what_lasts_is_gone_back_to_whatever_it_did_when_it_was_seen(state: State) -> None:
+    """Otherwise it would be gone when a deploy is undone that found it between two starts."""
+    seen = deployed(site()).observed
+    instances = tuple(
+        msgspec.structs.replace(one, state=state) if one.workload == "db" else one for one in seen.instances
+    )
+    plan = planned(site(db="2"), msgspec.structs.replace(seen, instances=instances), release="r2", rise=Rise())
+    (keep,) = (step for step in plan.steps if isinstance(step, Keep))
+    assert keep.before == next(one.digest for one in seen.instances if one.workload == "db")
+
+
+@given(old=st.floats(0, 3600), new=st.floats(0, 3600))
+def test_nothing_is_given_up_while_it_waits_for_calls_to_end(old: float, new: float) -> None:
+    def patient(version: str, grace: float) -> Desired:
+        plain = site(web=version, db=version)
+        workloads = tuple(msgspec.structs.replace(one, grace=grace) for one in plain.workloads)
+        return msgspec.structs.replace(plain, workloads=workloads)
+
+    seen = deployed(patient("1", old)).observed
+    for step in planned(patient("2", new), seen, release="r2", rise=Rise()).steps:
+        match step:
+            case Start():
+                assert step.deadline > 2 * new
+            case Keep():
+                assert step.deadline > 2 * max(old, new)
+            case Drain() | Retire():
+                assert step.deadline > old
+            case _:
+                pass
+
+
+def test_proxies_in_front_are_those_of_the_release_that_is_shifted_to() -> None:
+    behind = msgspec.structs.replace(site(), trusted=("10.0.0.0/8",))
+    world = deployed(behind, deployed(site()).observed, release="r2")
+    back = planned(site(), world.observed, release="r1", rise=Rise())
+    (shift,) = (step for step in back.steps if isinstance(step, Shift))
+    assert (shift.trusted, shift.old_trusted) == ((), ("10.0.0.0/8",))
+    assert planned(behind, world.observed, release="r2", rise=Rise()).steps == ()
 
 
 VERSIONS = st.fixed_dictionaries({name: st.sampled_from("12") for name in ("web", "api", "gateway", "db")})

@@ -28,7 +28,7 @@ def desired(version: str) -> Desired:
             Workload(name="db", kind="service", image="postgres:16", gate=GATE, port=5432),
             Workload(
                 name="model",
-                kind="serving",
+                kind="app",
                 image="mw:1",
                 gate=GATE,
                 mounts=(Mount(path="/m", volume="w", digest="d"),),

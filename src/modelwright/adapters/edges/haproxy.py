@@ -33,8 +33,8 @@ MOST = 10_000
 _ANSWER = 10.0
 _NOBODY = "192.0.2.1"
 """An address for documents: stands in a place until the name of who comes there is looked up."""
-_MAINT = 1 | 2 | 32
-"""Bits of `srv_admin_state`: forced, inherited, or because its name means no address."""
+_MAINT, _UNKNOWN = 1 | 2, 32
+"""Bits of `srv_admin_state`: forced or inherited; because its name means no address."""
 _WORKER = re.compile(r"^(\d+)\s+worker\s", re.MULTILINE)
 _FAILED = re.compile(r"\[failed: (\d+)\]")
 
@@ -47,6 +47,8 @@ class _Now(msgspec.Struct, frozen=True):
     port: int
     weight: int
     open: bool
+    known: bool
+    """Its name means an address."""
 
 
 class HAProxyEdge:
@@ -131,7 +133,9 @@ class HAProxyEdge:
         if server is not None and not _is_at(server, now):
             await _ask(self._worker, f"set server {where} state maint")
             await self._move(where, server)
-        if server is not None and place.weight and not _is_ip(server.address):
+        if server is not None and server.down:  # until it is seen to answer
+            await _ask(self._worker, f"set server {where} health down")
+        elif server is not None and place.weight and not _is_ip(server.address):
             await self._found(place, server)
         await _ask(self._worker, f"set server {where} weight {place.weight}")
         await _ask(self._worker, f"set server {where} state {'ready' if place.weight else 'maint'}")
@@ -164,6 +168,7 @@ class HAProxyEdge:
                 port=int(row["srv_port"]),
                 weight=int(row["srv_uweight"]),
                 open=not int(row["srv_admin_state"]) & _MAINT,
+                known=not int(row["srv_admin_state"]) & _UNKNOWN,
             )
             for row in rows
         }
@@ -208,8 +213,13 @@ async def _ask(socket: Path, command: str) -> str:
 def _is_so(place: Place, now: _Now | None) -> bool:
     if now is None:
         return False
-    there = place.server is None or (_is_at(place.server, now) and (not place.weight or now.host != _NOBODY))
-    return there and now.open == (place.weight > 0) and (not place.weight or now.weight == place.weight)
+    server = place.server
+    if server is not None and not _is_at(server, now):
+        return False
+    if not place.weight:
+        return not (now.open and now.known)
+    reached = server is None or server.down or (now.known and now.host != _NOBODY)
+    return reached and now.open and now.weight == place.weight
 
 
 def _is_at(server: Server, now: _Now) -> bool:

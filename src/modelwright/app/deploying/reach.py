@@ -13,6 +13,7 @@ import msgspec
 from modelwright.app.deploying.desired.rollout import rise_of
 from modelwright.app.deploying.sections.targets import TargetSection
 from modelwright.app.manifest.load import deploying_of
+from modelwright.app.manifest.schema import Manifest
 from modelwright.app.plugins import require_deploy
 from modelwright.core.deploying.trials import Rise
 from modelwright.core.errors.deploying import DeployError
@@ -77,12 +78,19 @@ TARGETS: Mapping[str, Reach] = {"docker": _docker}
 def site_of(manifest: Path, *, environment: str | None) -> Site:
     """Where an environment is deployed to; secrets and models may be missing. Raises ManifestError, DeployError."""
     name, found = deploying_of(manifest, environment=environment)
-    target = found.targets.get(found.target)
-    if target is None:
-        hint = f"write `environments: {{{name}: {{target: NAME}}}}`, with a NAME under `targets`"
-        raise DeployError(f"the environment {name} has no target", hint=hint, place="target")
     rise = rise_of(found.rollout)
-    return Site(manifest=manifest, project=found.name, environment=name, target=target, rise=rise)
+    return Site(
+        manifest=manifest, project=found.name, environment=name, target=target_of(found, environment=name), rise=rise
+    )
+
+
+def target_of(manifest: Manifest, *, environment: str) -> TargetSection:
+    """Where it goes. Raises DeployError when it says nowhere."""
+    target = manifest.targets.get(manifest.target)
+    if target is None:
+        hint = f"write `environments: {{{environment}: {{target: NAME}}}}`, with a NAME under `targets`"
+        raise DeployError(f"the environment {environment} has no target", hint=hint, place="target")
+    return target
 
 
 def reach_of(site: Site, targets: Mapping[str, Reach] = TARGETS) -> Reach:

@@ -95,7 +95,7 @@ exec nginx -e stderr -c {folder}/{file} -g 'daemon off;'
 
 
 def noted(places: Sequence[Place]) -> str:
-    """A line of comment for the head of a configuration."""
+    """A line of comment for the head of a configuration; those of routes that are gone tell where streams still are."""
     return _NOTE + msgspec.json.encode(places).decode()
 
 

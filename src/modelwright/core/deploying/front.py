@@ -22,6 +22,8 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     """Empty for a workload that lasts."""
     address: str
     """`name:port` or `address:port`; a name may mean another address tomorrow, after the engine was started again."""
+    down: bool = False
+    """It did not run when this was told: nobody waits for its name, which may mean no address."""
 
 
 class Front(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,7 +34,9 @@ class Front(msgspec.Struct, frozen=True, kw_only=True):
     routes: tuple[Route, ...] = ()
     """As the newest release that has a share describes them."""
     servers: tuple[Server, ...] = ()
-    """Whatever runs behind a route; those of a release without a share finish their calls and get no new one."""
+    """Whatever runs behind a route, or did and has not gone yet; those without a share finish their calls and get no
+    new one.
+    """
     shares: dict[str, dict[str, int]] = {}
     """By route: weights of releases; a workload that lasts has all of its route's traffic, whatever stands here."""
     trusted: tuple[str, ...] = ()

@@ -48,7 +48,7 @@ class Keep(_Step, frozen=True, kw_only=True, tag="keep"):
     """Which describes it."""
     digest: str
     before: str = ""
-    """Description by which it ran, to go back to; empty: it did not."""
+    """Description by which it was there, to go back to, whether it ran or not; empty: it was not."""
 
 
 class Run(_Step, frozen=True, kw_only=True, tag="run"):
@@ -86,9 +86,12 @@ class Shift(_Step, frozen=True, kw_only=True, tag="shift"):
     routes: tuple[Route, ...]
     shares: dict[str, dict[str, int]]
     """By route: weights of the releases whose instances answer; they sum to 100."""
+    trusted: tuple[str, ...] = ()
+    """Networks of proxies in front of the edge."""
     old_routes: tuple[Route, ...] = ()
-    """To go back to, with their shares."""
+    """To go back to, with their shares and proxies."""
     old_shares: dict[str, dict[str, int]] = {}
+    old_trusted: tuple[str, ...] = ()
 
 
 class Watch(_Step, frozen=True, kw_only=True, tag="watch"):

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-Kind = Literal["gateway", "serving", "app", "service", "edge"]
+Kind = Literal["gateway", "app", "service", "edge"]
 """`service`: a database, a cache; it and the edge are not released version by version, but kept."""
 
 
@@ -80,6 +80,8 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A command that is run once per release, before the first instance gets traffic (migrations); empty: none."""
     after: tuple[str, ...] = ()
     """Workloads that it reaches by their names, and that have to be ready before it starts."""
+    exposed: bool = False
+    """A service that a route leads to: the edge has to reach it. (It reaches whatever else there is anyhow.)"""
 
     @property
     def lasting(self) -> bool:

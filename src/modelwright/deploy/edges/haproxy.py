@@ -17,7 +17,7 @@ from modelwright.core.deploying.front import Front
 from modelwright.core.deploying.workloads import Route
 from modelwright.deploy.edges.answers import NOWHERE, TOO_LARGE, TOO_MANY, UNAVAILABLE, UNMEASURED
 from modelwright.deploy.edges.doors import Doors
-from modelwright.deploy.edges.slots import placed
+from modelwright.deploy.edges.slots import left, placed
 from modelwright.deploy.edges.ways import PERIOD, SILENCE, Way, certified, headers_of, ways
 
 _DAY = 86_400.0
@@ -29,13 +29,13 @@ def composed(front: Front, before: Sequence[Place], doors: Doors) -> Composed:
     """Who had a place `before` stays in it. Raises DeployError for what cannot be told to an edge."""
     doors = certified(front, doors)
     found = ways(front)
-    places = [*placed(found, before)]
+    places = [*placed(found, before, front.servers)]
     fixed = [*_defaults(found, doors), "", *_doors(found, front, doors), "", *_nowhere()]
     backends = {each.route.name: [*_backend(each, doors)] for each in found}
     shape = hashlib.sha256(
         msgspec.json.encode((fixed, backends, [(one.route, one.name) for one in places]))
     ).hexdigest()
-    lines = [noted(places), *_global(shape, doors), "", *fixed]
+    lines = [noted([*places, *left(found, before, front.servers)]), *_global(shape, doors), "", *fixed]
     for each in found:
         name = each.route.name
         lines += ["", *backends[name], *(_server(each, place) for place in places if place.route == name)]

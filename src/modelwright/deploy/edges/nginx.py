@@ -1,6 +1,7 @@
 """The configuration of nginx 1.22 and later for a front; it is read anew by a reload, also for weights.
 
-An instance without a share is left out: workers of before go on with what they have. Streams are neither held back nor
+An instance without a share is left out: workers of before go on with what they have. So is one that does not run, as
+nginx does not start with a name that means no address. Streams are neither held back nor
 compressed, and go to HTTP/1.1; each has a connection of its own to its instance, so that connections can be counted.
 """
 
@@ -32,10 +33,12 @@ def composed(front: Front, _: Sequence[Place], doors: Doors) -> Composed:
         for each in found
         for server, weight in each.servers
     )
+    behind = {place.name for place in places}
+    left = tuple(Place(route="", name=one.name, server=one) for one in front.servers if one.name not in behind)
     body = [*_http(front, doors), *(line for each in found for line in _beside(each, doors)), *_servers(found, doors)]
     shape = hashlib.sha256(msgspec.json.encode(body)).hexdigest()
     told = f"server {{ listen unix:{doors.folder}/{NGINX_SOCKET}; access_log off; return 200 {shape}; }}"
-    lines = [noted(places), *_head(doors), "http {", *(f"    {line}" for line in [*body, told]), "}"]
+    lines = [noted([*places, *left]), *_head(doors), "http {", *(f"    {line}" for line in [*body, told]), "}"]
     return Composed(text="\n".join(lines) + "\n", shape=shape, places=places)
 
 
@@ -102,7 +105,7 @@ def _beside(way: Way, doors: Doors) -> Iterator[str]:
         if way.cookie or way.header:
             yield f"    hash $key_{name} consistent;"
         for server, weight in way.servers:
-            if weight:
+            if weight and not server.down:
                 yield f"    server {server.address} weight={weight} fail_timeout=2s;"
         yield "}"
 

@@ -52,8 +52,8 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def open(self) -> bool:
-        """Whether anybody gets something new there."""
-        return any(weight for _, weight in self.servers)
+        """Whether anybody gets something new there, and runs."""
+        return any(weight and not server.down for server, weight in self.servers)
 
     @property
     def prefix(self) -> str:

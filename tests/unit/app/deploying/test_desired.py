@@ -69,6 +69,16 @@ def test_everything_that_is_named_runs_and_waits_for_what_it_needs(file: Path) -
     assert mount(workload(found, "postgres"), "/var/lib/postgresql/data").size == 20 << 30
 
 
+def test_a_service_that_a_route_leads_to_is_another_one_for_the_edge_reaches_it(tmp_path: Path) -> None:
+    plain = FILE.replace("redis: {}}", "redis: {}, grafana: {}, prometheus: {}}")
+    routed = plain.replace("targets:", "  look: {host: look.example.com, paths: {/: grafana}}\ntargets:")
+    before, _ = described(write(tmp_path / "one", plain))
+    after, _ = described(write(tmp_path / "two", routed))
+    assert [one.name for one in after.workloads if one.exposed] == ["grafana"]
+    assert digest_of(workload(before, "grafana")) != digest_of(workload(after, "grafana"))
+    assert digest_of(workload(before, "redis")) == digest_of(workload(after, "redis"))
+
+
 async def test_variables_with_secrets_are_files_and_the_others_are_not(file: Path) -> None:
     found, brought = described(file)
     api = workload(found, "api")

@@ -35,6 +35,10 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     workload: str
     release: str
     index: str
+    digest: str = ""
+    """Of the description that it was made by."""
+    down: bool = False
+    """It does not run now."""
     address: str = ""
     """Of the edge's way to it; without a port where that stands in its description."""
 
@@ -69,12 +73,10 @@ class Instances(Protocol):
         index: int | str = 0,
         digest: str = "",
         peers: Mapping[str, str] | None = None,
-        exposed: bool = False,
     ) -> None:
         """One that runs by just this description; another one of the name is gone.
 
-        `digest`: that it is known by, if not by that of its description alone; `exposed`: a service that the edge has
-        to reach.
+        `digest`: that it is known by, if not by that of its description alone.
         """
         ...
 

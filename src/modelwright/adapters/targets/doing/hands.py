@@ -38,6 +38,8 @@ from modelwright.core.ports.deploying.targets import Contents
 
 _GRACE = 30.0
 """Seconds for what nobody describes any more."""
+_OPENS = 45.0
+"""Seconds in which what lasts and has no gate has to take a connection."""
 
 
 class StepHands:
@@ -87,12 +89,12 @@ class StepHands:
                 known = (await self._ground.memory()).releases.get(release)
                 return known == desired and not await self._placing.lacking(desired)
             case Keep(workload=name, digest=digest):
-                _, workload = _kept(await self._ground.memory(), name, digest)
+                _, workload = _described(await self._ground.memory(), name, digest)
                 return await self._instances.runs(workload)
             case Run(workload=name, release=release):
                 return await self._ran(name, release) == 0
-            case Shift(routes=routes, shares=shares):
-                return await self._fronts.stands(routes, shares)
+            case Shift(routes=routes, shares=shares, trusted=trusted):
+                return await self._fronts.stands(routes, shares, trusted)
             case Record(release=release, share=share):
                 newest = next(iter(await ask(History(), tuple[Served, ...])), None)
                 return newest is not None and (newest.release, newest.share) == (release, share)
@@ -109,20 +111,21 @@ class StepHands:
         match step:
             case Bring() | Fill() | Place() | Prune():
                 await self._supply(step)
-            case Keep(workload=name, digest=digest, deadline=deadline):
-                await self._keep(name, digest, deadline=deadline)
+            case Keep(workload=name, digest=digest):
+                await self._keep(name, digest)
             case Run():
                 await self._run(step)
             case Start():
                 await self._start(step)
             case Prove(workload=name, release=release, gate=gate):
                 await self._proving.prove(await self._workload(name, release), release, gate)
-            case Shift(routes=routes, shares=shares):
-                await self._fronts.direct(routes, shares)
+                await self._fronts.afresh(name, release)
+            case Shift(routes=routes, shares=shares, trusted=trusted):
+                await self._fronts.direct(routes, shares, trusted)
             case Record():
                 await self._record(step)
             case Drain(workload=name, release=release):
-                await self._proving.drain(name, release, grace=await self._grace(name, release))
+                await self._drain(name, release)
             case Retire(workload=name, release=release):
                 await self._retire(name, release)
             case Watch():
@@ -148,28 +151,35 @@ class StepHands:
             case Place(release=release, known=False):
                 epoch = self._leases.epoch
                 await self._ground.ask(Forget(epoch=epoch, releases=(release,), unserved=True), type(None))
-            case Keep(workload=name, before=before, digest=digest, deadline=deadline) if before != digest:
-                if before:
-                    await self._keep(name, before, deadline=deadline)
-                else:
-                    await self._instances.remove(self._instances.name(name), grace=_GRACE)
+            case Keep(workload=name, before=before, digest=digest) if before != digest:
+                await self._keep_again(name, before)
             case Start(workload=name, release=release, known=False):
                 if not await self._fronts.serves(name, release):
+                    await self._drain(name, release)
                     await self._retire(name, release)
             case Run(workload=name, release=release):
                 await self._instances.remove(self._instances.name(name, release, ONCE), grace=_GRACE)
-            case Shift(old_routes=routes, old_shares=shares):
-                await self._fronts.direct(routes, shares)
+            case Shift(old_routes=routes, old_shares=shares, old_trusted=trusted):
+                await self._fronts.direct(routes, shares, trusted)
             case _:
                 pass
 
-    async def _keep(self, name: str, digest: str, *, deadline: float) -> None:
-        desired, workload = _kept(await self._ground.memory(), name, digest)
+    async def _keep(self, name: str, digest: str) -> None:
+        desired, workload = _described(await self._ground.memory(), name, digest)
         if workload.kind == "edge":
+            if await self._fronts.lacks(desired):
+                await self._instances.remove(self._instances.name(name), grace=workload.grace)
             await self._fronts.again(desired)
-        await self._instances.run(workload, exposed=any(route.workload == name for route in desired.routes))
+        await self._instances.run(workload)
         if workload.gate is None and workload.port:
-            await self._proving.prove(workload, "", Gate(path="", deadline=0.8 * deadline))
+            await self._proving.prove(workload, "", Gate(path="", deadline=_OPENS))
+
+    async def _keep_again(self, name: str, before: str) -> None:
+        """As it was; by a description that nobody knows any more, it stays as it is, with all that it holds."""
+        if not before:
+            await self._instances.remove(self._instances.name(name), grace=await self._grace(name, ""))
+        elif _knows(await self._ground.memory(), name, before):
+            await self._keep(name, before)
 
     async def _run(self, step: Run) -> None:
         """Once, to its end, by whoever looks."""
@@ -200,6 +210,8 @@ class StepHands:
                 for index in range(step.replicas)
             ),
         )
+        if workload.gate is None:
+            await self._fronts.afresh(step.workload, release)
 
     async def _record(self, step: Record) -> None:
         entries = await self._ground.ask(Entries(), tuple[Entry, ...])
@@ -215,6 +227,9 @@ class StepHands:
             share=step.share,
         )
         await self._ground.ask(Recorded(epoch=self._leases.epoch, served=served), type(None))
+
+    async def _drain(self, workload: str, release: str) -> None:
+        await self._proving.drain(workload, release, grace=await self._grace(workload, release))
 
     async def _retire(self, workload: str, release: str) -> None:
         """The edge forgets them first: what it does not know, nobody is sent to."""
@@ -241,13 +256,18 @@ class StepHands:
             return _GRACE
 
 
-def _kept(memory: Memory, name: str, digest: str) -> tuple[Desired, Workload]:
+def _described(memory: Memory, name: str, digest: str) -> tuple[Desired, Workload]:
     """By the newest release that describes it so. Raises StepFailed."""
     for desired in memory.releases.values():
         for work in desired.workloads:
             if work.name == name and digest_of(work) == digest:
                 return desired, work
     raise StepFailed(f"the target does not know {name} by the description {digest}", hint="deploy again")
+
+
+def _knows(memory: Memory, name: str, digest: str) -> bool:
+    works = (work for desired in memory.releases.values() for work in desired.workloads)
+    return any(work.name == name and digest_of(work) == digest for work in works)
 
 
 def _images(releases: Iterable[Desired]) -> set[tuple[str, str]]:

@@ -45,11 +45,12 @@ def desired(prepared: Prepared, *, images: Mapping[str, str], salt: str) -> tupl
     ]
     if manifest.routes:
         workloads.append(edge_workload(loaded, target, values=values, brought=brought))
+    routes = routes_of(manifest.routes)
     described = Desired(
         project=manifest.name,
         environment=loaded.environment,
-        workloads=_linked(workloads),
-        routes=routes_of(manifest.routes),
+        workloads=_linked(workloads, {route.workload for route in routes}),
+        routes=routes,
         edge=target.edge,
         trusted=tuple(map(str, manifest.gateway.trusted_proxies)),
         models={name: found.digest for name, found in sorted(prepared.located.items())},
@@ -59,11 +60,16 @@ def desired(prepared: Prepared, *, images: Mapping[str, str], salt: str) -> tupl
     return described, brought
 
 
-def _linked(workloads: list[Workload]) -> tuple[Workload, ...]:
+def _linked(workloads: list[Workload], routed: set[str]) -> tuple[Workload, ...]:
     """By name, and without those that it would wait for in vain, since they run elsewhere."""
     names = {workload.name for workload in workloads}
     linked = (
-        msgspec.structs.replace(one, after=tuple(name for name in one.after if name in names)) for one in workloads
+        msgspec.structs.replace(
+            one,
+            after=tuple(name for name in one.after if name in names),
+            exposed=one.kind == "service" and one.name in routed,
+        )
+        for one in workloads
     )
     return tuple(sorted(linked, key=lambda workload: workload.name))
 

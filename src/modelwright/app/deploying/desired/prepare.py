@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from modelwright.app.deploying.reach import target_of
 from modelwright.app.deploying.sections.targets import TargetSection
 from modelwright.app.manifest.load import LoadedManifest, load_manifest
 from modelwright.app.manifest.sections.models import in_versions
@@ -17,7 +18,6 @@ from modelwright.app.sources.reference import PATH, form_of
 from modelwright.app.sources.sources import Sources
 from modelwright.app.system import SystemClock
 from modelwright.app.workers.upstream_tls import upstream_tls
-from modelwright.core.errors.deploying import DeployError
 from modelwright.core.errors.starting import StartError
 
 
@@ -48,10 +48,7 @@ def prepare(manifest: Path, *, environment: str | None = None) -> Prepared:
     app/sources raises.
     """
     loaded = load_manifest(manifest, environment=environment, deploying=True)
-    target = loaded.manifest.targets.get(loaded.manifest.target)
-    if target is None:
-        hint = f"write `environments: {{{loaded.environment}: {{target: NAME}}}}`, with a NAME under `targets`"
-        raise DeployError(f"the environment {loaded.environment} has no target", hint=hint, place="target")
+    target = target_of(loaded.manifest, environment=loaded.environment)
     settings, reading = _settings(loaded)
     try:
         secrets = {name: value for name in loaded.secrets if (value := settings.secret(name))}

@@ -21,7 +21,7 @@ from modelwright.deploy.exports.compose.service import (
     variable,
 )
 
-_ORDER = ("service", "gateway", "serving", "app", "edge")
+_ORDER = ("service", "gateway", "app", "edge")
 _COMMON = (
     "x-program: &program",
     "  init: true",

@@ -50,7 +50,6 @@ class Containers:
         index: int | str = 0,
         digest: str = "",
         peers: Mapping[str, str] | None = None,
-        exposed: bool = False,
     ) -> None:
         """As Instances says. Raises APIError."""
         name = self._names.container(workload.name, release, index)
@@ -63,7 +62,7 @@ class Containers:
             if mount.volume:
                 await self._environment.volume(mount.volume)
         api = await self._engine.api()
-        first, second = self._networks(workload, exposed=exposed)
+        first, second = self._networks(workload)
         config = await self._config(workload)
         config["Labels"] = {
             **self._names.labels,
@@ -109,11 +108,7 @@ class Containers:
     async def standing(self) -> Sequence[Standing]:
         api = await self._engine.api()
         found = await self._engine.call(api.containers, all=True, filters=self._names.filters)
-        labels = [one["Labels"] for one in found]
-        return [
-            Standing(workload=one.get(WORKLOAD, ""), release=one.get(RELEASE, ""), index=one.get(INDEX, "0"))
-            for one in labels
-        ]
+        return [_standing(one["Labels"], one["State"]) for one in found]
 
     async def _inspected(self, name: str) -> dict[str, Any] | None:
         """All that the engine knows of it."""
@@ -181,12 +176,22 @@ class Containers:
         file = f"{await self._environment.state_place()}/files/{file_name(mount.digest, user)}"
         return {"Type": "bind", "Source": file, "Target": mount.path, "ReadOnly": True}
 
-    def _networks(self, workload: Workload, *, exposed: bool) -> tuple[str, str]:
+    def _networks(self, workload: Workload) -> tuple[str, str]:
         """A service is on the network that leads nowhere, the edge on the other one; what needs both is on both."""
         names = self._names
         if workload.kind == "service":
-            return names.inner, names.network if exposed else ""
+            return names.inner, names.network if workload.exposed else ""
         return names.network, "" if workload.kind == "edge" else names.inner
+
+
+def _standing(labels: Mapping[str, str], state: str) -> Standing:
+    return Standing(
+        workload=labels.get(WORKLOAD, ""),
+        release=labels.get(RELEASE, ""),
+        index=labels.get(INDEX, "0"),
+        digest=labels.get(DIGEST, ""),
+        down=state not in {"running", "paused"},
+    )
 
 
 def _published(workload: Workload) -> list[tuple[int, tuple[str, str]]]:
