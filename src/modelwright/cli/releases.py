@@ -59,10 +59,10 @@ def _tell_then(history: Sequence[Served], then: datetime, *, as_json: bool) -> N
         facts(found)
         return
     if not found:
-        print(f"nothing served at {_shown(then.timestamp())}, as far as is known")
+        print(f"nothing served at {shown(then.timestamp())}, as far as is known")
     for one in found:
         share = "" if one.share == 100 else f" with {one.share} %, on trial"
-        print(f"{one.release}{share} since {_shown(one.at)}, by {one.who} on {one.where}{_why(one)}")
+        print(f"{one.release}{share} since {shown(one.at)}, by {one.who} on {one.where}{_why(one)}")
         print(f"    {one.digest}")
 
 
@@ -116,7 +116,7 @@ def _table(standing: Standing, history: Sequence[Served]) -> Table:
         table.add_column(name, no_wrap=name != "why")
     for stored in standing.observed.releases:
         served = next((one for one in history if one.release == stored.name), None)
-        cells = (_shown(served.at), served.who, served.where, served.why) if served is not None else ("",) * 4
+        cells = (shown(served.at), served.who, served.where, served.why) if served is not None else ("",) * 4
         table.add_row(*(Text(cell) for cell in (stored.name, _state(standing, stored.name, stored.missing), *cells)))
     return table
 
@@ -127,7 +127,8 @@ def _state(standing: Standing, name: str, missing: Sequence[str]) -> str:
     return {standing.observed.current: "serves", standing.trial: "on trial"}.get(name, "kept")
 
 
-def _shown(at: float) -> str:
+def shown(at: float) -> str:
+    """A time, for people."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 

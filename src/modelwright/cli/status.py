@@ -1,4 +1,4 @@
-"""`modelwright status`: what runs, since when and how busy."""
+"""`modelwright status`: what runs here, since when and how busy; with --env, what is deployed there."""
 
 from __future__ import annotations
 
@@ -28,9 +28,21 @@ _SPARED = ("detail", "restarts", "pid")
 def status(
     *,
     file: Annotated[Path, typer.Option("--file", "-f", help="The manifest.")] = Path("modelwright.yaml"),
+    env: Annotated[
+        str, typer.Option(metavar="NAME", help="What is deployed to this environment's target, instead.")
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print facts for programs.")] = False,
 ) -> None:
-    """Tell what runs, since when and how busy it is; exit status 8 when nothing runs."""
+    """Tell what runs, since when and how busy it is; exit status 8 when nothing runs.
+
+    Of an environment on a target: its release, instances, services and traffic, what is not as the release says, and
+    what a deploy of this manifest would change; for that, images that have changed are built.
+    """
+    if env:
+        from modelwright.cli.standing import environment_status
+
+        environment_status(file, env, as_json=as_json)
+        return
     import time
 
     from modelwright.app.supervise.look import look, state_of

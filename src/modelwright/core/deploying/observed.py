@@ -26,6 +26,10 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     """Where the edge reaches it."""
     peers: dict[str, str] = {}
     """As it was started with: by name of another workload, the release whose instances it reaches."""
+    image: str = ""
+    """As it was started from; empty: not known."""
+    since: float = 0.0
+    """Unix seconds by the target's clock; 0: it does not run."""
 
 
 class Stored(msgspec.Struct, frozen=True, kw_only=True):

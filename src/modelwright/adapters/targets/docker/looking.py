@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -121,7 +122,14 @@ def _instance(found: dict[str, Any]) -> Instance:
         restarts=found.get("RestartCount", 0),
         address=host_name(labels[WORKLOAD], release, labels.get(INDEX, "0")),
         peers=msgspec.json.decode(labels.get(PEERS, "{}"), type=dict[str, str]),
+        image=found["Config"]["Image"],
+        since=_seconds(state["StartedAt"]) if state["Running"] else 0.0,
     )
+
+
+def _seconds(time: str) -> float:
+    """Of the engine's own words, such as 2026-01-01T12:00:00.123456789Z."""
+    return datetime.fromisoformat(f"{time[:19]}+00:00").timestamp()
 
 
 def _with_port(instance: Instance, ports: Mapping[str, int]) -> Instance:
