@@ -24,7 +24,7 @@ def test_a_line_for_each_step_and_for_whoever_is_waited_for(capsys: pytest.Captu
     for entry in (BEGUN, Taken(at=1.0, epoch=1, number=0), Settled(at=3.0, epoch=1, number=0)):
         view.hear(entry)
     lines = capsys.readouterr().err.splitlines()
-    assert lines == ["waiting: bob on his machine is changing it", f"[ 1/{len(PLAN.steps)}] done: place r1 (2.0 s)"]
+    assert lines == ["waiting: bob on his machine is changing it", f"[ 1/{len(PLAN.steps)}] done: bring web:1 (2.0 s)"]
 
 
 def test_whoever_stops_it_is_told_where_it_stands_and_how_it_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
@@ -33,7 +33,7 @@ def test_whoever_stops_it_is_told_where_it_stands_and_how_it_goes_on(capsys: pyt
     view.hear(Taken(at=1.0, epoch=1, number=0))
     assert view.interrupted() == INTERRUPTED
     told = capsys.readouterr().err
-    assert "place r1: go on with `modelwright resume`, or back with `modelwright abort`" in told
+    assert "bring web:1: go on with `modelwright resume`, or back with `modelwright abort`" in told
 
 
 def test_where_nobody_can_be_asked_a_plan_needs_a_yes() -> None:
