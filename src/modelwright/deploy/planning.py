@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -71,16 +71,19 @@ def world(observed: Observed) -> str:
 def _lasting(desired: Desired, observed: Observed, release: str) -> Iterator[Step]:
     """Services and the edge: only those whose own description has changed, or that are not there."""
     there = {one.workload: one for one in observed.instances if not one.release}
-    for workload in _in_order([one for one in desired.workloads if one.lasting]):
-        digest, old = digest_of(workload), there.get(workload.name)
-        if old is not None and old.state in LIVE and old.digest == digest:
-            continue
-        before = old.digest if old is not None else ""
-        grace = max(workload.grace, _grace_by(before, observed))
-        deadline = _stopping(grace)
-        yield Keep(workload=workload.name, release=release, digest=digest, before=before, deadline=deadline)
-        if workload.gate is not None:
-            yield Prove(workload=workload.name, release="", gate=workload.gate, deadline=workload.gate.deadline + _LATE)
+    changed = [one for one in desired.workloads if one.lasting and not _stands(one, there.get(one.name))]
+    for together in _rounds(changed):
+        for workload in together:
+            old = there.get(workload.name)
+            before = old.digest if old is not None else ""
+            deadline = _stopping(max(workload.grace, _grace_by(before, observed)))
+            digest = digest_of(workload)
+            yield Keep(workload=workload.name, release=release, digest=digest, before=before, deadline=deadline)
+        yield from _proven({one.name: "" for one in together}, together)
+
+
+def _stands(workload: Workload, there: Instance | None) -> bool:
+    return there is not None and there.state in LIVE and there.digest == digest_of(workload)
 
 
 class _Move:
@@ -107,24 +110,26 @@ class _Move:
             yield from self._leaving()
 
     def _starting(self) -> Iterator[Step]:
-        fresh = [one for one in _in_order(released(self._desired)) if not self._runs(one)]
+        fresh = [one for one in released(self._desired) if not self._runs(one)]
         known = {one.name for one in self._observed.releases}
-        for workload in fresh:
+        for workload in (one for together in _rounds(fresh) for one in together):
             if workload.before and self._release not in known and self._home[workload.name] == self._release:
                 yield Run(workload=workload.name, release=self._release, deadline=_LONG)
-        for workload in fresh:
-            name, home, gate = workload.name, self._home[workload.name], workload.gate
-            yield Start(
-                workload=name,
-                release=home,
-                replicas=workload.replicas,
-                digest=self._known[name],
-                peers=peers(workload, self._home),
-                known=any((one.workload, one.release) == (name, home) for one in self._observed.instances),
-                deadline=_stopping(workload.grace),
-            )
-            if gate is not None:
-                yield Prove(workload=name, release=home, gate=gate, deadline=gate.deadline + _LATE)
+        for together in _rounds(fresh):
+            yield from map(self._start, together)
+            yield from _proven(self._home, together)
+
+    def _start(self, workload: Workload) -> Start:
+        name, home = workload.name, self._home[workload.name]
+        return Start(
+            workload=name,
+            release=home,
+            replicas=workload.replicas,
+            digest=self._known[name],
+            peers=peers(workload, self._home),
+            known=any((one.workload, one.release) == (name, home) for one in self._observed.instances),
+            deadline=_stopping(workload.grace),
+        )
 
     def _runs(self, workload: Workload) -> bool:
         name = workload.name
@@ -250,12 +255,17 @@ def _brought(desired: Desired, observed: Observed) -> Iterator[Step]:
             yield Fill(volume=volume, digest=digest, deadline=_LONG)
 
 
-def _in_order(workloads: Sequence[Workload]) -> list[Workload]:
-    """Each behind those that it waits for; in a circle, as they stand."""
-    left, ordered, names = [*workloads], list[Workload](), {one.name for one in workloads}
+def _proven(home: Mapping[str, str], workloads: Iterable[Workload]) -> Iterator[Prove]:
+    for one in workloads:
+        if one.gate is not None:
+            yield Prove(workload=one.name, release=home[one.name], gate=one.gate, deadline=one.gate.deadline + _LATE)
+
+
+def _rounds(workloads: Iterable[Workload]) -> Iterator[list[Workload]]:
+    """Each behind those that it waits for, and beside those that it does not; in a circle, all of them together."""
+    left = [*workloads]
     while left:
-        behind = {one.name for one in ordered}
-        ready = [one for one in left if not {*one.after} & names - behind] or left
-        ordered += ready
+        names = {one.name for one in left}
+        ready = [one for one in left if not names.intersection(one.after)] or left
+        yield ready
         left = [one for one in left if one not in ready]
-    return ordered

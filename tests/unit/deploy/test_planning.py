@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelwright.core.deploying.observed import Instance, Observed, State, Stored
-from modelwright.core.deploying.steps import Drain, Fill, Keep, Prune, Record, Retire, Run, Shift, Start
+from modelwright.core.deploying.steps import Drain, Fill, Keep, Prove, Prune, Record, Retire, Run, Shift, Start
 from modelwright.core.deploying.trials import Rise
 from modelwright.core.deploying.workloads import Desired, Gate, Mount, Route, Workload
 from modelwright.deploy.homes import homes, on_trial
@@ -52,6 +52,12 @@ def test_only_what_changed_is_started_and_moved() -> None:
     assert world.started == [("api", "r2")]
     assert world.observed.traffic == {"front": {"r1": 100}, "back": {"r2": 100}}
     assert world.whole("r2")
+
+
+def test_what_waits_for_nobody_starts_beside_the_others_before_any_is_proven() -> None:
+    steps = planned(site(), Observed(), release="r1", rise=Rise()).steps
+    begun = [(type(step), step.workload) for step in steps if isinstance(step, Start | Prove)]
+    assert begun == [(Start, "web"), (Start, "gateway"), (Prove, "web"), (Start, "api")]
 
 
 def test_what_reaches_something_that_changed_is_started_with_it() -> None:

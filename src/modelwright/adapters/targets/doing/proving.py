@@ -10,9 +10,10 @@ from modelwright.core.deploying.workloads import Gate, Workload
 from modelwright.core.errors.deploying import StepFailed
 from modelwright.core.ports.clock import Clock
 
-_LOOK = 0.1
-"""Seconds between the first two looks; twice as many before each next one."""
-_LONGEST = 1.0
+_LOOK, _LONGEST = 0.1, 1.0
+"""Seconds between two looks, at least and at most."""
+_PART = 1 / 8
+"""Of the time that an instance has taken so far: so much later than it is ready is it seen at most."""
 _ONCE = 10.0
 """Seconds that one request may take, such as a real inference."""
 
@@ -62,7 +63,7 @@ class Proving:
         return "; its last lines:\n" + await self._ground.ask(Mask(text=said), str)
 
     async def _one(self, workload: Workload, release: str, *, index: int, gate: Gate, until: float) -> None:
-        name, look, problem = self._instances.name(workload.name, release, index), _LOOK, "not asked yet"
+        name, begun = self._instances.name(workload.name, release, index), self._clock.monotonic()
         while True:
             found = await self._instances.found(name)
             trouble = _trouble(found, gate)
@@ -71,11 +72,12 @@ class Proving:
             problem = await self._problem(workload, release, index=index, gate=gate)
             if not problem:
                 return
-            if self._clock.monotonic() + look > until:
+            now = self._clock.monotonic()
+            look = min(_LONGEST, max(_LOOK, _PART * (now - begun)))
+            if now + look > until:
                 words = f"{name} has not passed its gate within {gate.deadline:g} s: {problem}"
                 await self._fail(words, name, "see its log, or give the gate a longer deadline")
             await asyncio.sleep(look)
-            look = min(_LONGEST, 2 * look)
 
     async def _problem(self, workload: Workload, release: str, *, index: int, gate: Gate) -> str:
         """Empty: it passes."""
