@@ -18,9 +18,9 @@ def test_only_services_are_brought_and_kept_and_nothing_is_recorded() -> None:
     edge = Workload(name="edge", kind="edge", image="haproxy:1")
     desired = msgspec.structs.replace(site(), workloads=(*site().workloads, edge))
     plan = foundations(planned(desired, Observed(), release="r1", rise=Rise()), desired)
-    assert [type(step) for step in plan.steps] == [Place, Bring, Keep]
-    assert isinstance(plan.steps[1], Bring)
-    assert plan.steps[1].image == "db:1"
+    assert [type(step) for step in plan.steps] == [Bring, Place, Keep]
+    assert isinstance(plan.steps[0], Bring)
+    assert plan.steps[0].image == "db:1"
     world = World(desired)
     world.carry_out(plan)
     after = planned(desired, world.observed, release="r2", rise=Rise())
