@@ -64,7 +64,7 @@ async def _with(journey: Journey[Result], view: View, *, file: Path, env: str | 
 
     from modelwright.app.deploying.describing import from_manifest
     from modelwright.app.deploying.journeys import Journeys
-    from modelwright.app.deploying.reach import reach_of, site_of
+    from modelwright.app.deploying.reach import rates_of, reach_of, site_of
     from modelwright.app.deploying.rises import wanted_rise
     from modelwright.app.deploying.supplies import Supplies
     from modelwright.app.system import SystemClock
@@ -75,7 +75,10 @@ async def _with(journey: Journey[Result], view: View, *, file: Path, env: str | 
     supplies = Supplies(from_manifest(file, environment=site.environment, told=view.say))
     author = Author(who=who_asks(), where=platform.node(), why=how.why)
     async with reach_of(site)(site, supplies) as reached:
-        return await journey(Journeys(reached, supplies, author, rise=rise, clock=SystemClock(), tell=view.hear))
+        journeys = Journeys(
+            reached, supplies, author, rise=rise, clock=SystemClock(), tell=view.hear, rates=rates_of(site.target)
+        )
+        return await journey(journeys)
 
 
 class View:

@@ -9,7 +9,7 @@ import msgspec
 
 from modelwright.core.deploying.journal import Begun, Ended, Entry, Failed, Settled, Taken, Turned
 from modelwright.core.deploying.naming import named
-from modelwright.core.deploying.steps import Change, Edit, Plan, Shift, Start, Step, Watch
+from modelwright.core.deploying.steps import Change, Cost, Edit, Plan, Shift, Start, Step, Watch
 from modelwright.core.words.counting import count_of
 
 _MARKS = {"create": "+", "remove": "-", "replace": "~", "restart": "!", "repair": "*", "move": ">"}
@@ -40,6 +40,8 @@ def plan_lines(plan: Plan) -> Iterator[str]:
         yield from change_lines(change)
     yield ""
     yield _way(plan.steps)
+    if plan.cost is not None:
+        yield _cost(plan.cost)
     for notice in plan.notices:
         yield f"! {notice}"
 
@@ -51,6 +53,13 @@ def change_lines(change: Change) -> Iterator[str]:
     wide = max((len(edit.field) for edit in change.edits), default=0)
     for edit in change.edits:
         yield f"      {edit.field.ljust(wide)}  {_edit(edit)}"
+
+
+def _cost(cost: Cost) -> str:
+    same = ", as before" if cost.before == cost.after else ""
+    amounts = cost.after if same or not cost.before else f"{cost.before} → {cost.after}"
+    unknown = f", without what has no bound: {', '.join(cost.unknown)}" if cost.unknown else ""
+    return f"cost: {amounts} {cost.currency} per hour{same}{unknown}"
 
 
 def _edit(edit: Edit) -> str:

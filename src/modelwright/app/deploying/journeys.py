@@ -19,6 +19,7 @@ from modelwright.core.deploying.workloads import Desired, digest_of
 from modelwright.core.errors.deploying import LeaseHeld, NothingOpen, OnTrial, Undone
 from modelwright.core.ports.clock import Clock
 from modelwright.deploy.carrying import Author, Carrier, Outcome
+from modelwright.deploy.costs import Rates, priced
 from modelwright.deploy.homes import description, on_trial
 from modelwright.deploy.planning import planned
 from modelwright.deploy.progress import Progress, progress
@@ -51,12 +52,14 @@ class Journeys:
         rise: Rise,
         clock: Clock,
         tell: Callable[[Entry | LeaseHeld], None],
+        rates: Rates | None = None,
     ) -> None:
-        """`rise`: how traffic goes over; `tell` hears what goes on."""
+        """`rise`: how traffic goes over; `tell` hears what goes on; `rates`: what the target costs."""
         supplies.salted_by(reached.salt)
         self._reached, self._supplies, self._author = reached, supplies, author
         self._rise, self._clock, self._heard = rise, clock, tell
         self._turned: Turned | None = None
+        self._rates = rates
 
     async def plan(self, *, exact: bool = False) -> Plan:
         """From what runs to what the manifest says. `exact`: as it will be carried out, which prepares the target."""
@@ -65,7 +68,9 @@ class Journeys:
             await self._reached.prepare(described.keeper)
             described = await self._supplies.described()
         observed = await self._observed()
-        return planned(described.desired, observed, release=name_of(described.desired, observed), rise=self._rise)
+        desired = described.desired
+        plan = planned(desired, observed, release=name_of(desired, observed), rise=self._rise)
+        return priced(plan, desired, observed, rates=self._rates)
 
     async def settle(self) -> None:
         """End what somebody has left open, so that a plan can begin: forward if it is what is wanted, else back.
@@ -122,7 +127,8 @@ class Journeys:
         """The plan of a rollback; raises NoWayBack, and nothing was touched."""
         observed = await self._observed()
         stored = way_back(observed, await self.history(), release=release)
-        return planned(stored.desired, observed, release=stored.name, rise=Rise())
+        plan = planned(stored.desired, observed, release=stored.name, rise=Rise())
+        return priced(plan, stored.desired, observed, rates=self._rates)
 
     async def roll_back(self, plan: Plan) -> None:
         """Carry it out; what another deploy has left open is undone before, so ask for the plan afterwards."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from decimal import Decimal
 from importlib import import_module
 from pathlib import Path
 from typing import Protocol, TypeVar, runtime_checkable
@@ -19,6 +20,8 @@ from modelwright.core.deploying.trials import Rise
 from modelwright.core.errors.deploying import DeployError
 from modelwright.core.ports.deploying.data import Data
 from modelwright.core.ports.deploying.targets import Contents, Target
+from modelwright.core.prices import nearest_units
+from modelwright.deploy.costs import Rates
 
 Result = TypeVar("Result")
 
@@ -91,6 +94,13 @@ def target_of(manifest: Manifest, *, environment: str) -> TargetSection:
         hint = f"write `environments: {{{environment}: {{target: NAME}}}}`, with a NAME under `targets`"
         raise DeployError(f"the environment {environment} has no target", hint=hint, place="target")
     return target
+
+
+def rates_of(target: TargetSection) -> Rates:
+    """What it costs, as the manifest says."""
+    price = target.price
+    cpu, memory, gpu = (nearest_units(amount or Decimal()) for amount in (price.cpu, price.memory, price.gpu))
+    return Rates(cpu=cpu, memory=memory, gpu=gpu, currency=price.currency)
 
 
 def reach_of(site: Site, targets: Mapping[str, Reach] = TARGETS) -> Reach:

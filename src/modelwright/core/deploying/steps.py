@@ -158,6 +158,17 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     edits: tuple[Edit, ...] = ()
 
 
+class Cost(msgspec.Struct, frozen=True, kw_only=True):
+    """What an hour costs, by the prices of the target and what workloads ask for; exact decimals."""
+
+    before: str
+    """Empty: nothing served."""
+    after: str
+    currency: str
+    unknown: tuple[str, ...] = ()
+    """Workloads without a bound on something that has a price: what they take is not counted."""
+
+
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What will be done, in order, and in which world it was decided."""
 
@@ -172,3 +183,5 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """The same for people: what will be another thing afterwards."""
     notices: tuple[str, ...] = ()
     """What a person should know before: downtime, missing devices, a rollback that will not exist any more."""
+    cost: Cost | None = None
+    """None: nobody has named a price."""

@@ -22,7 +22,7 @@ def _hosts(case: Case) -> Iterator[Finding]:
     for name, target in case.manifest.targets.items():
         here: Path = ("targets", name)
         publish = target.publish
-        for key in {"host"} & target.model_fields_set if target.kind == "compose" else ():
+        for key in sorted({"host", "price"} & target.model_fields_set) if target.kind == "compose" else ():
             problem = f"`{key}` is for hosts that we deploy to, and Compose is started by somebody else"
             yield Finding((*here, key), problem, "remove it", on_key=True)
         if target.host.startswith("tcp://") and not is_loopback(urlsplit(target.host).hostname or ""):

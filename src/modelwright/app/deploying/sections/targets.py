@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from modelwright.app.manifest.sections.prices import Amount, Currency
 from modelwright.app.manifest.sections.section import Address, Section
 
 
@@ -14,6 +15,15 @@ class PublishSection(Section):
 
     http: Address | Literal[""] = Field(default="0.0.0.0:80", description="Of plain HTTP.")
     https: Address | Literal[""] = Field(default="0.0.0.0:443", description="Of HTTPS, where a route has `tls`.")
+
+
+class TargetPriceSection(Section):
+    """What an hour costs there; a plan says what it does to the bill, by `resources` of what runs."""
+
+    cpu: Amount | None = Field(default=None, description="A processor.")
+    memory: Amount | None = Field(default=None, description="A GiB of memory.")
+    gpu: Amount | None = Field(default=None, description="A GPU.")
+    currency: Currency = Field(default="USD", description="ISO 4217 code, such as USD, EUR or CNY.")
 
 
 class TargetSection(Section):
@@ -33,3 +43,6 @@ class TargetSection(Section):
         default_factory=PublishSection, description="Addresses of the host that lead to the edge."
     )
     keep_releases: int = Field(default=5, ge=1, le=100, description="Releases that a rollback can go to.")
+    price: TargetPriceSection = Field(
+        default_factory=TargetPriceSection, description="What an hour costs there; left out, a plan says nothing of it."
+    )
