@@ -8,7 +8,7 @@ from rich.console import Console
 from modelwright.app.deploying.status import Ran, Told
 from modelwright.cli.standing import headline, table, traffic, trouble
 from modelwright.core.deploying.steps import Change, Edit
-from modelwright.deploy.strays import Stray
+from modelwright.deploy.standing.strays import Stray
 
 NOW = 1.7e9
 TOLD = Told(

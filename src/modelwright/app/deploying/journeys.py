@@ -19,11 +19,11 @@ from modelwright.core.deploying.workloads import Desired, digest_of
 from modelwright.core.errors.deploying import LeaseHeld, NothingOpen, OnTrial, Undone
 from modelwright.core.ports.clock import Clock
 from modelwright.deploy.carrying import Author, Carrier, Outcome
-from modelwright.deploy.costs import Rates, priced
 from modelwright.deploy.homes import description, on_trial
 from modelwright.deploy.planning import planned
 from modelwright.deploy.progress import Progress, progress
 from modelwright.deploy.releases import name_of, way_back
+from modelwright.deploy.standing.costs import Rates, priced
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):

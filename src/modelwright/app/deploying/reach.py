@@ -21,7 +21,7 @@ from modelwright.core.errors.deploying import DeployError
 from modelwright.core.ports.deploying.data import Data
 from modelwright.core.ports.deploying.targets import Contents, Target
 from modelwright.core.prices import nearest_units
-from modelwright.deploy.costs import Rates
+from modelwright.deploy.standing.costs import Rates
 
 Result = TypeVar("Result")
 

@@ -13,7 +13,7 @@ from modelwright.core.deploying.workloads import Desired, Kind
 from modelwright.core.errors.starting import NotRunning
 from modelwright.core.errors.tree import ModelwrightError
 from modelwright.deploy.homes import description
-from modelwright.deploy.strays import Stray, strays
+from modelwright.deploy.standing.strays import Stray, strays
 
 
 class Ran(msgspec.Struct, frozen=True, kw_only=True):

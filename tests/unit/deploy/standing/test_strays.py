@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelwright.core.deploying.observed import Instance, Observed
-from modelwright.deploy.strays import strays
+from modelwright.deploy.standing.strays import strays
 from tests.unit.deploy.test_planning import deployed, site, site_of
 
 VERSIONS = st.dictionaries(st.sampled_from(["web", "api", "gateway", "db"]), st.sampled_from("123"))

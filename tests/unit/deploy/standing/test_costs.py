@@ -9,8 +9,8 @@ from modelwright.core.deploying.steps import Cost
 from modelwright.core.deploying.trials import Rise
 from modelwright.core.deploying.workloads import Desired
 from modelwright.core.prices import UNIT
-from modelwright.deploy.costs import Rates, hourly, priced
 from modelwright.deploy.planning import planned
+from modelwright.deploy.standing.costs import Rates, hourly, priced
 from modelwright.deploy.telling import plan_lines
 from tests.unit.deploy.test_planning import deployed, site
 
