@@ -118,3 +118,15 @@ def test_a_build_server_checks_without_secrets(tmp_path: Path) -> None:
     assert right.stdout == "modelwright.yaml: no faults (variables and secrets looked up for no environment)\n"
     (tmp_path / "modelwright.yaml").write_text(text.replace("model: m", "modle: m"), "utf-8")
     assert run(tmp_path, "check", "--without-secrets").returncode == 3
+
+
+def test_programs_alone_are_right_for_a_target_and_nothing_to_start_here(tmp_path: Path) -> None:
+    (tmp_path / "modelwright.yaml").write_text("schema: 1\nname: kb\napps: {web: {image: 'example/web:1'}}\n")
+    assert run(tmp_path, "check").returncode == 0
+    found = run(tmp_path, "up")
+    assert found.returncode == 3
+    assert found.stderr == (
+        "modelwright.yaml:1: names no model and no endpoint, so nothing could be called\n"
+        "    Add a section `models`, or run its programs on a target: modelwright deploy\n"
+        "1 fault\n"
+    )

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from modelwright.app.manifest.load import LoadedManifest
+from modelwright.app.manifest.rules.operations import has_gateway
 from modelwright.app.manifest.schema import Manifest
 from modelwright.app.manifest.sections.models import in_versions
 from modelwright.app.packaging.folders import project_in
@@ -31,7 +32,7 @@ _HERE = Path(__file__).parent
 def recipes(loaded: LoadedManifest, *, names: Sequence[str] = ()) -> tuple[Recipe, ...]:
     """Of these workloads, or of all; raises BuildFailed for a name that has no image of ours."""
     programs = [name for name, app in loaded.manifest.apps.items() if app.build]
-    known = (GATEWAY, KEEPER, *programs)
+    known = (*((GATEWAY,) if has_gateway(loaded.manifest) else ()), KEEPER, *programs)
     unknown = [name for name in names if name not in known]
     if unknown:
         raise BuildFailed(f"{unknown[0]} has no image that is built here", hint=f"one of {', '.join(known)}")

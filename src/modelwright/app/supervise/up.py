@@ -10,6 +10,8 @@ from pathlib import Path
 import msgspec
 
 from modelwright.app.manifest.load import LoadedManifest, load_manifest
+from modelwright.app.manifest.rules.models import NOTHING
+from modelwright.app.manifest.rules.operations import has_gateway
 from modelwright.app.manifest.sections.models import in_versions
 from modelwright.app.models.office import ModelOffice
 from modelwright.app.parts import digests_of
@@ -43,6 +45,7 @@ from modelwright.app.workers.upstream_tls import upstream_tls
 from modelwright.core.addresses import split_address
 from modelwright.core.contracts.snapshot import SERVING
 from modelwright.core.errors.starting import BadModelFile, StartError
+from modelwright.core.errors.tree import Fault, ManifestError
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,7 +74,7 @@ def bring_up(wish: Wish, audience: Audience) -> bool:
     Everything that can be checked is checked before anything is started. Raises ManifestError, MissingExtra,
     AlreadyRunning, PortInUse and StartError; BadModelFile when no model can be served.
     """
-    loaded = load_manifest(wish.manifest, environment=wish.environment)
+    loaded = _loaded(wish)
     for warning in loaded.warnings:
         audience.said(f"warning: {warning}")
     _require_libraries(loaded)
@@ -89,6 +92,15 @@ def bring_up(wish: Wish, audience: Audience) -> bool:
     return by_itself
 
 
+def _loaded(wish: Wish) -> LoadedManifest:
+    """Raises ManifestError, also for programs alone, which a target runs and we do not."""
+    loaded = load_manifest(wish.manifest, environment=wish.environment)
+    if not has_gateway(loaded.manifest):
+        remedy = "add a section `models`, or run its programs on a target: modelwright deploy"
+        raise ManifestError((Fault(path=str(wish.manifest), line=1, key="", problem=NOTHING, remedy=remedy),))
+    return loaded
+
+
 def _prepared(
     loaded: LoadedManifest, wish: Wish, *, held: Claim, audience: Audience, stores: SecretStores
 ) -> Supervisor:
@@ -100,7 +112,7 @@ def _prepared(
         return configure(whole, held, located=located, grace=wish.grace, secrets=stores.read(whole))
 
     def read() -> Configuration:
-        again = load_manifest(wish.manifest, environment=wish.environment)
+        again = _loaded(wish)
         _require_libraries(again)
         sources.hold(_in_use(supervisor, publishing.in_force))
         return configured(again, sources.anew(in_versions(again.manifest.models)))

@@ -18,6 +18,7 @@ from modelwright.app.deploying.desired.prepare import prepare
 from modelwright.app.deploying.desired.rollout import rise_of
 from modelwright.app.deploying.sections.rollout import RolloutSection
 from modelwright.app.manifest.load import load_manifest
+from modelwright.app.packaging.recipes import recipes
 from modelwright.core.deploying.made import api_key, password, secret_digest
 from modelwright.core.deploying.places import SITE, VARIABLES
 from modelwright.core.deploying.trials import Rise, Rules
@@ -227,6 +228,15 @@ def test_up_looks_up_nothing_of_what_only_a_target_runs(tmp_path: Path) -> None:
 def test_an_image_that_was_not_built_is_asked_for(file: Path) -> None:
     with pytest.raises(DeployError, match="no image for api"):
         desired(prepare(file, environment="production"), images={"gateway": "g"}, salt=SALT)
+
+
+def test_programs_alone_need_no_gateway_and_no_database_of_its_own(tmp_path: Path) -> None:
+    text = "schema: 1\nname: kb\napps: {web: {image: 'example/web:1', port: 80}}\nroutes: {all: {paths: {/: web}}}\n"
+    text += "targets: {here: {kind: docker}}\nenvironments: {production: {target: here}}\n"
+    path = write(tmp_path / "site", text)
+    found, _ = described(path)
+    assert [one.name for one in found.workloads] == ["edge", "web"]
+    assert [recipe.name for recipe in recipes(prepare(path, environment="production").loaded)] == ["keeper"]
 
 
 def test_without_a_target_nothing_can_be_described(file: Path) -> None:

@@ -23,6 +23,28 @@ def faults(folder: Path, text: str) -> dict[str, tuple[str, str]]:
     return {fault.key: (fault.problem, fault.remedy) for fault in found}
 
 
+def alone(folder: Path, text: str) -> dict[str, tuple[str, str]]:
+    """Likewise, of a manifest that names no model and no endpoint."""
+    path = folder / "modelwright.yaml"
+    path.write_text(f"schema: 1\nname: kb\n{text}")
+    return {fault.key: (fault.problem, fault.remedy) for fault in check_manifest(path, env={}).faults}
+
+
+def test_programs_without_a_model_or_an_endpoint_are_for_a_target_alone(tmp_path: Path) -> None:
+    here = "apps: {api: {image: a, port: 80}}\nroutes: {all: {paths: {/: api}}}\ntargets: {here: {kind: docker}}\n"
+    assert alone(tmp_path, f"{here}environments: {{production: {{target: here}}}}") == {}
+    assert alone(tmp_path, "services: {redis: {}}")[""][0].startswith("names no model and no endpoint")
+
+
+def test_without_a_gateway_nothing_leads_to_it(tmp_path: Path) -> None:
+    env = "{A: '${gateway:url}', B: '${key:api}', C: c}"
+    found = alone(
+        tmp_path, f"apps: {{api: {{image: a, port: 80, env: {env}}}}}\nroutes: {{all: {{paths: {{/: gateway}}}}}}"
+    )
+    assert [*found] == ["apps.api.env.A", "apps.api.env.B", "routes.all.paths./"]
+    assert {problem for problem, _ in found.values()} == {"no gateway runs, since no model and no endpoint is named"}
+
+
 CASES = [
     ("apps: {api: {port: 1}}", "apps.api", "has neither `build` nor `image`", "write `build: ./api`"),
     ("apps: {api: {build: ./backend, image: a}}", "apps.api.image", "stands beside `build`", "remove one"),

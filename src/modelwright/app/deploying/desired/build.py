@@ -14,6 +14,7 @@ from modelwright.app.deploying.desired.routes import edge_workload, routes_of
 from modelwright.app.deploying.desired.services import service_workload
 from modelwright.app.deploying.desired.site import Site
 from modelwright.app.deploying.desired.values import GATEWAY, Values
+from modelwright.app.manifest.rules.operations import has_gateway
 from modelwright.core.deploying.workloads import Desired, Workload
 from modelwright.core.errors.deploying import DeployError
 from modelwright.core.prompting.variables import label
@@ -31,8 +32,11 @@ def desired(prepared: Prepared, *, images: Mapping[str, str], salt: str) -> tupl
     values = Values(salt, services=manifest.services, secret=prepared.secret)
     site = Site(loaded, prepared.located, values=values, brought=brought)
     pepper = prepared.pepper or values.password("pepper")
-    workloads = [
-        gateway_workload(loaded, site, image=_image(GATEWAY, images), values=values, brought=brought, pepper=pepper),
+    workloads: list[Workload] = []
+    if has_gateway(manifest):
+        image = _image(GATEWAY, images)
+        workloads.append(gateway_workload(loaded, site, image=image, values=values, brought=brought, pepper=pepper))
+    workloads += [
         *(
             app_workload(name, app, image=app.image or _image(name, images), values=values, brought=brought)
             for name, app in manifest.apps.items()

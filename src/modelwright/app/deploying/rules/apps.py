@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
+from modelwright.app.deploying.rules.routes import NO_GATEWAY
 from modelwright.app.deploying.services import KINDS, parts_of
 from modelwright.app.document.finding import Finding
 from modelwright.app.document.tree import Path
@@ -54,8 +55,11 @@ def _variables(case: Case) -> Iterator[Finding]:
     for name, app in case.manifest.apps.items():
         for variable, value in app.env.items():
             for reference in value.references:
+                here: Path = ("apps", name, "env", variable)
                 if reference.kind == "service":
-                    yield from _service(case, ("apps", name, "env", variable), reference)
+                    yield from _service(case, here, reference)
+                elif reference.kind in {"gateway", "key"} and not case.has_gateway:
+                    yield Finding(here, NO_GATEWAY, "add a section `models` or `endpoints`, or remove it")
 
 
 def _stores(case: Case) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from modelwright.core.quantities import parse_rates
 
 GATEWAY = "gateway"
 """Where a path may lead beside apps."""
+NO_GATEWAY = "no gateway runs, since no model and no endpoint is named"
 
 
 def _paths(case: Case) -> Iterator[Finding]:
@@ -23,7 +24,9 @@ def _paths(case: Case) -> Iterator[Finding]:
         for prefix, app in route.paths.items():
             here: Path = ("routes", name, "paths", prefix)
             section = case.manifest.apps.get(app)
-            if app not in known:
+            if app == GATEWAY and not case.has_gateway:
+                yield Finding(here, NO_GATEWAY, "add a section `models` or `endpoints`, or lead it to an app")
+            elif app not in known:
                 yield unknown_name(here, app, section="apps", known=known)
             elif section is not None and not section.port and ("apps", app, "port") not in case.unknown:
                 yield Finding(here, f"leads to {app}, which listens on no port", f"write `port: …` under apps.{app}")

@@ -44,7 +44,7 @@ def _deployed(case: Case) -> Iterator[Finding]:
     if not case.deploying or manifest.target not in manifest.targets:
         return
     database: Path = ("store", "database")
-    if manifest.store.database is None and database not in case.unknown:
+    if case.has_gateway and manifest.store.database is None and database not in case.unknown:
         problem = "is a file, and on a target the gateway of the next release runs beside this one's"
         remedy = f'write `store: {{database: "${{service:postgres.url}}"}}` under environments.{case.environment}'
         own = "postgres" in manifest.services

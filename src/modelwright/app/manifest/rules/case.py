@@ -56,6 +56,11 @@ class Case:
         """Names that may be referred to."""
         return {*self.declared.get(section, ()), *getattr(self.manifest, section)}
 
+    @property
+    def has_gateway(self) -> bool:
+        """Something can be called: without it no gateway runs."""
+        return bool(self.names("models") or self.names("endpoints"))
+
     def engine(self, model: str) -> str:
         """The kind of engine that runs a model, or a version `name@version` of it; empty when it cannot be told."""
         section = self.manifest.models.get(model.partition("@")[0])

@@ -14,13 +14,15 @@ from modelwright.app.manifest.rules.operations import TEXT_WIRE
 from modelwright.app.manifest.sections.models import FIRST, ModelSection, in_versions, place_of
 from modelwright.app.plugins import PYTHON, chosen_engine, engine_row
 
+NOTHING = "names no model and no endpoint, so nothing could be called"
 _TEXT_FIELDS = {"engine": {"context", "cache"}, "batching": {"max_sequences"}}
 _CLASS_FIELDS = {"concurrency", "timeout"}
 
 
 def _something_runs(case: Case) -> Iterator[Finding]:
-    if not case.names("models") and not case.names("endpoints"):
-        yield Finding((), "names no model and no endpoint, so nothing could be called", "add a section `models`")
+    """A target runs programs without a gateway, too; `modelwright up` has nothing to start then, and says so."""
+    if not case.has_gateway and not case.names("apps"):
+        yield Finding((), NOTHING, "add a section `models`")
 
 
 def _model_files(case: Case) -> Iterator[Finding]:

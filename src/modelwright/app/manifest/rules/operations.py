@@ -57,6 +57,11 @@ def served_alone(manifest: Manifest) -> tuple[str, ...]:
     return tuple(model for model in manifest.models if model not in gone)
 
 
+def has_gateway(manifest: Manifest) -> bool:
+    """Something can be called: without it no gateway runs."""
+    return bool(manifest.models or manifest.endpoints)
+
+
 def running(manifest: Manifest) -> dict[str, ModelSection]:
     """Every version that has processes of its own, as `in_versions` has them."""
     steps = steps_only(manifest)
