@@ -114,10 +114,11 @@ async def test_a_request_that_is_too_large_is_turned_away(running: Running) -> N
         async with talk(running.port) as client:
             heard = await client.ask("/", method="POST", content_length="1001")
             assert (heard.status, heard.json()["error"]["code"]) == (413, "too_large")
-        async with talk(running.port) as client:
-            await client.begin_only("/", method="POST", transfer_encoding="chunked")
-            await client.say(b"7d0\r\n" + b"x" * 2000 + b"\r\n0\r\n\r\n")
-            assert (await client.head()).status in {411, 413}
+        for method in ("POST", "DELETE"):
+            async with talk(running.port) as client:
+                await client.begin_only("/", method=method, transfer_encoding="chunked")
+                await client.say(b"7d0\r\n" + b"x" * 2000 + b"\r\n0\r\n\r\n")
+                assert (await client.head()).status in {411, 413}
         assert len(one.up.requests) == 1
 
 

@@ -106,6 +106,21 @@ def test_a_site_goes_on_elsewhere_with_its_keys_and_its_ledger(archive: tuple[Pa
     assert "there is state already" in refused.stderr
 
 
+def test_nothing_is_restored_over_artifacts_that_are_there(
+    archive: tuple[Path, Path, str], tmp_path: Path, provider: DevProvider
+) -> None:
+    file, key, _ = archive
+    manifest = _manifest(tmp_path / "site", provider, "store: {artifacts: {at: ./artifacts}}")
+    kept = manifest.parent / "artifacts" / "kept"
+    kept.parent.mkdir()
+    kept.write_text("of before")
+    refused = _restore(file, manifest, key)
+    assert refused.returncode == 1
+    assert "there are artifacts already" in refused.stderr
+    assert kept.read_text() == "of before"
+    assert not (manifest.parent / ".modelwright" / "modelwright.db").exists()
+
+
 def _rows(site: Site) -> int:
     with sqlite3.connect(site.state / "modelwright.db") as database:
         return database.execute("SELECT count(*) FROM ledger").fetchone()[0]

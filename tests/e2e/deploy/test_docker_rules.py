@@ -5,22 +5,31 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import http.client
+import http.server
 import ssl
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from modelwright.adapters.targets.docker.engine import Engine as EngineOf
+from modelwright.adapters.targets.docker.images import Images
+from modelwright.adapters.targets.docker.names import Names
+from modelwright.app.deploying.docker_host import docker_host
+from modelwright.app.deploying.reach import Site
+from modelwright.app.deploying.sections.targets import TargetSection
 from modelwright.core.deploying.front import SECURE_PORT
 from modelwright.core.deploying.made import secret_digest
 from modelwright.core.deploying.trials import Rise
 from modelwright.core.deploying.workloads import Desired, Mount, Route, Tls, digest_of
+from modelwright.core.errors.deploying import KeeperLost, StepFailed
 from tests.e2e.clients import patient
 from tests.making.certificates import make_certificates
 from tests.making.docker_host.engine import Engine
-from tests.making.docker_target import Hold, held
+from tests.making.docker_target import Carried, Hold, held
 from tests.making.ports import free_port
 
 pytestmark = pytest.mark.e2e
@@ -117,6 +126,71 @@ async def test_a_service_is_there_again_when_a_deploy_is_undone_that_found_it_st
     assert (kept.state, kept.digest) == ("ready", digest_of(first.workloads[1]))
     assert await hold.deploy(await with_kept(hold, "v2", exposed=True), "r2") == "deployed"
     assert get(hold.port, "kept.example.com") == (200, b"kept")
+
+
+async def test_a_keeper_that_was_removed_comes_back_with_all_that_it_knew(
+    hold: Hold, docker_engine: Engine, keeper_image: str, tmp_path: Path
+) -> None:
+    assert await hold.deploy(hold.quick("v1"), "r1") == "deployed"
+    before, names = await hold.target.observer.observe(), hold.environment.names
+    section = TargetSection(kind="docker", host=docker_engine.url)
+    site = Site(manifest=tmp_path, project=names.project, environment="test", target=section, rise=Rise())
+
+    docker_engine.client.containers.get(names.keeper).remove(force=True)
+    async with docker_host(site, Carried()) as host:
+        after = await host.target.observer.observe()
+        assert (after.current, after.releases, after.salt) == ("r1", before.releases, before.salt)
+        assert [one.release for one in await host.target.observer.history()] == ["r1"]
+
+    docker_engine.client.containers.get(names.keeper).remove(force=True)
+    docker_engine.client.images.remove(names.keeper_image)
+    async with docker_host(site, Carried()) as host:
+        with pytest.raises(KeeperLost, match=rf"the volume {names.volume('state')} has its memory \(deploy"):
+            await host.target.observer.observe()
+        assert await host.salt() == ""
+        await host.prepare(keeper_image)
+        assert (await host.target.observer.observe()).salt == before.salt
+
+
+async def test_a_registry_that_says_nothing_is_not_waited_for_without_end(docker_engine: Engine) -> None:
+    with silent_registry() as port:
+        engine = EngineOf(docker_engine.url, silence=1.0)
+        image = f"127.0.0.1:{port}/none:1"
+        with pytest.raises(StepFailed, match=rf"{image} cannot be brought: nothing was heard of it for 1 s.*registry"):
+            await Images(engine, Names("none", "test")).bring(image)
+        await engine.close()
+
+
+@contextlib.contextmanager
+def silent_registry() -> Iterator[int]:
+    """It says that it is one, and nothing more until this ends."""
+    over = threading.Event()
+
+    class Answers(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            if self.path != "/v2/":
+                over.wait()
+            self.send_response(200 if self.path == "/v2/" else 404)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def do_HEAD(self) -> None:
+            self.do_GET()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its own word
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        try:
+            yield server.server_address[1]
+        finally:
+            over.set()
+            server.shutdown()
+            serving.join()
 
 
 async def certified(hold: Hold, version: str, both: bytes, *, name: str, **changes: Any) -> Desired:

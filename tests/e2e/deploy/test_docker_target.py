@@ -211,8 +211,8 @@ async def test_images_go_when_no_release_of_any_environment_needs_them(
         assert [(one.name, one.missing) for one in kept.releases] == [("r4", ()), ("r3", ())]
         others = await other.target.observer.observe()
         assert (others.instances, [(one.name, one.missing) for one in others.releases]) == (seen, [("r1", ())])
-        assert len([name for name in kept.images if name.startswith(f"modelwright/{project}.test/")]) == 2
-        assert len([name for name in kept.images if name.startswith(f"modelwright/{project}.other/")]) == 1
+        assert len([name for name in kept.images if name.startswith(f"modelwright/{project}.test/api:")]) == 2
+        assert len([name for name in kept.images if name.startswith(f"modelwright/{project}.other/api:")]) == 1
 
 
 async def test_weights_fill_a_volume_and_a_secret_belongs_to_the_user_of_the_image(
@@ -236,6 +236,13 @@ async def test_weights_fill_a_volume_and_a_secret_belongs_to_the_user_of_the_ima
     seen = await hold.target.observer.observe()
     assert (seen.volumes["weights"], seen.releases[0].missing) == (weights, ())
     assert (await hold.plan(desired, "r1")).steps == ()
+    for release in ("r2", "r3"):
+        assert "weights" in (await hold.target.observer.observe()).volumes
+        assert await hold.deploy(hold.quick(release), release) == "deployed"
+    assert "weights" not in (await hold.target.observer.observe()).volumes
+    assert await hold.deploy(desired, "r4") == "deployed"
+    seen = await hold.target.observer.observe()
+    assert (seen.volumes["weights"], seen.releases[0].missing) == (weights, ())
 
 
 async def test_an_image_that_gets_a_secret_comes_to_a_host_that_has_never_seen_it(

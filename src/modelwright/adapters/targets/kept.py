@@ -103,6 +103,7 @@ class Filled(_Change, frozen=True, kw_only=True):
 
     volume: str
     digest: str
+    """Empty: with nothing whole."""
 
 
 class Lacking(_Question, frozen=True, kw_only=True):

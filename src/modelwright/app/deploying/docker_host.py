@@ -14,6 +14,7 @@ from modelwright.app.deploying.builder import VARIABLE, building
 from modelwright.app.deploying.reach import Reached, Result, Site
 from modelwright.app.settings.settings import process_environment
 from modelwright.app.system import SystemClock
+from modelwright.core.errors.deploying import KeeperLost
 from modelwright.core.ports.deploying.data import Data
 from modelwright.core.ports.deploying.targets import Contents, Target
 
@@ -34,7 +35,10 @@ class _Host:
         await self._environment.prepare()
 
     async def salt(self) -> str:
-        return (await self._environment.memory()).salt if await self._environment.is_there() else ""
+        try:
+            return (await self._environment.memory()).salt if await self._environment.is_there() else ""
+        except KeeperLost:  # whoever deploys brings one along
+            return ""
 
     async def with_data(self, work: Callable[[Data], Result]) -> Result:
         engine = self._environment.engine

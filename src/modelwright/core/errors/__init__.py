@@ -24,6 +24,7 @@
     │   └── BackupDamaged, WrongKey
     ├── DeployError              a deploy cannot be planned, or cannot go on
     │   ├── TargetUnreachable, StepFailed
+    │   ├── KeeperLost           what remembers an environment is not there any more, but its memory is
     │   ├── Drifted              the target is not as it was when the plan was made
     │   ├── Interrupted          another plan was begun there and has not ended
     │   ├── LeaseHeld, LeaseLost

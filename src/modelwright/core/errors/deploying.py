@@ -17,6 +17,12 @@ class TargetUnreachable(DeployError):
     code = "target_unreachable"
 
 
+class KeeperLost(DeployError):
+    """What remembers an environment is not there any more, but its memory is."""
+
+    code = "keeper_lost"
+
+
 class StepFailed(DeployError):
     """One step could not be done; names the step."""
 

@@ -190,6 +190,8 @@ def test_traffic_and_volumes_are_remembered(state: State) -> None:
     state.answer(Direct(epoch=0, front=front))
     state.answer(Filled(epoch=0, volume="weights", digest=A))
     assert (look(state).front, look(state).volumes) == (front, {"weights": A})
+    state.answer(Filled(epoch=0, volume="weights", digest=""))
+    assert look(state).volumes == {}
 
 
 def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:

@@ -7,17 +7,25 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from threading import Event
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from docker import APIClient
 from docker.errors import APIError, DockerException
-from requests.exceptions import RequestException
+from requests import PreparedRequest, Response
+from requests.exceptions import RequestException, Timeout
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from modelwright.adapters.targets.docker.way import Way, remedy
 from modelwright.core.errors.deploying import DeployError, StepFailed, TargetUnreachable
 
 _ANSWER = 60.0
 """Seconds in which the engine has to say something."""
+_SILENCE = 300.0
+"""Seconds in which something has to be heard of what takes long, such as a layer that is brought."""
+_UNPACKING = 900.0
+"""Likewise of an image that is loaded: nothing is heard while it is unpacked."""
+SILENT = (Timeout, ReadTimeoutError)
+"""What it is when nothing was heard: before an answer, and within."""
 _OLDEST = "1.41"
 """Of the engine's API: Docker 20.10."""
 _HINTS = {
@@ -30,6 +38,7 @@ _HINTS = {
     "unauthorized": "log in to the registry with `docker login` on this machine",
     "could not select device driver": "install NVIDIA's container toolkit on the target, or ask for no GPU",
     "connection refused": "see that the registry runs and that the target reaches it",
+    "nothing was heard": "see that the registry answers, and whatever is between the target and it",
     "no such host": "see that the registry's name is right and that the target knows it",
     "executable file not found": "see that the image has the command",
 }
@@ -37,12 +46,27 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+class _Client(APIClient):
+    """Never waits without end, as docker-py would for whatever takes long."""
+
+    silence = _SILENCE
+
+    def send(self, request: PreparedRequest, **kwargs: Any) -> Response:
+        if kwargs.get("timeout") is None:
+            kwargs["timeout"] = _UNPACKING if str(request.url).endswith("/images/load") else self.silence
+        return super().send(request, **kwargs)
+
+
 class Engine:
     """Connected when it is first called; `close` it."""
 
-    def __init__(self, host: str) -> None:
-        """`unix:///PATH`, `tcp://HOST:PORT` or `ssh://[USER@]HOST[:PORT][/PATH]`, by the user's own ssh."""
+    def __init__(self, host: str, *, silence: float = _SILENCE) -> None:
+        """`unix:///PATH`, `tcp://HOST:PORT` or `ssh://[USER@]HOST[:PORT][/PATH]`, by the user's own ssh.
+
+        `silence`: seconds in which something has to be heard of what takes long.
+        """
         self.host = host
+        self.silence = silence
         self._threads = ThreadPoolExecutor(16, thread_name_prefix="docker")
         self._connecting = asyncio.Lock()
         self._api: APIClient | None = None
@@ -74,7 +98,7 @@ class Engine:
             raise
         except APIError:  # one of those below, too, as far as the client is concerned
             raise
-        except RequestException as error:
+        except (RequestException, HTTPError) as error:
             raise unreachable(self.host, error) from error
 
     async def close(self) -> None:
@@ -93,7 +117,8 @@ class Engine:
             if url.startswith("ssh://"):
                 self._way = Way(url)
                 url = self._way.url
-            api = APIClient(base_url=url, version="auto", timeout=int(_ANSWER))
+            api = _Client(base_url=url, version="auto", timeout=int(_ANSWER))
+            api.silence = self.silence
         except (DockerException, RequestException) as error:
             raise unreachable(self.host, error, said=self._way.said() if self._way else "") from error
         if tuple(map(int, api.api_version.split("."))) < tuple(map(int, _OLDEST.split("."))):

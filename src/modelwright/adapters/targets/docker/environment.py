@@ -17,6 +17,7 @@ from modelwright.adapters.targets.docker.names import DIGEST, STATE, WORKLOAD, N
 from modelwright.adapters.targets.docker.session import Session
 from modelwright.adapters.targets.kept import Look, Memory
 from modelwright.core.deploying.front import EDGE_FOLDER, EDGE_VOLUME
+from modelwright.core.errors.deploying import KeeperLost
 
 STATE_FOLDER = "/state"
 KEEPER = ("python", "-m", "modelwright.app.keeper")
@@ -46,6 +47,13 @@ class Environment:
     async def prepare(self) -> None:
         """Make what is not there; whoever does it at the same time does no harm. Raises StepFailed."""
         await self._images.bring(self._keeper)
+        try:
+            await self._images.claim_keeper(self._keeper)
+        except APIError as error:
+            raise failed(f"the keeper of {self.names.prefix} cannot be started", error) from error
+        await self._build()
+
+    async def _build(self) -> None:
         for more in range(_TRIES, -1, -1):
             try:
                 await self._made()
@@ -65,14 +73,30 @@ class Environment:
         await self._keeping(self._described(found["Id"]))
 
     async def is_there(self) -> bool:
-        """Whether anything was ever done here."""
+        """Whether anything was ever done here. Raises KeeperLost when nobody can say what."""
         api = await self.engine.api()
         try:
             found = await self.engine.call(api.inspect_container, self.names.keeper)
         except NotFound:
-            return False
+            return await self._come_back()
         if not found["State"]["Running"]:
             await self.engine.call(api.start, self.names.keeper)
+        return True
+
+    async def _come_back(self) -> bool:
+        """A keeper that somebody has removed: what it has kept is in its volume."""
+        api, volume = await self.engine.api(), self.names.volume(STATE)
+        found = await self.engine.call(api.volumes, filters=self.names.filters)
+        if not any(one["Name"] == volume for one in found["Volumes"] or ()):
+            return False
+        if not await self._images.is_there(self.names.keeper_image):
+            raise KeeperLost(
+                f"the keeper of {self.names.prefix} is gone, and so is its image; the volume {volume} has its memory",
+                hint="deploy: that brings the image, and all that was there is known again",
+                place=self.engine.host,
+            )
+        self._keeper = self.names.keeper_image
+        await self._build()
         return True
 
     async def memory(self) -> Memory:

@@ -9,7 +9,7 @@ from threading import Event
 from docker import APIClient
 from docker.errors import APIError, ImageNotFound
 
-from modelwright.adapters.targets.docker.engine import Engine, failed
+from modelwright.adapters.targets.docker.engine import SILENT, Engine, failed
 from modelwright.adapters.targets.docker.names import Names
 from modelwright.core.errors.deploying import TargetUnreachable
 
@@ -67,13 +67,19 @@ class Images:
         repository, tag = self._names.tag(workload, image).rsplit(":", 1)
         await self._engine.call(api.tag, image, repository, tag)
 
+    async def claim_keeper(self, image: str) -> None:
+        """Likewise for the keeper's, of which there is one."""
+        api = await self._engine.api()
+        repository, tag = self._names.keeper_image.rsplit(":", 1)
+        await self._engine.call(api.tag, image, repository, tag, force=True)
+
     async def release(self, needed: Iterable[tuple[str, str]]) -> None:
         """Give up our names of all others; an image that nobody else has a name for or runs goes with its last one.
 
         `needed`: workloads with their images.
         """
         api = await self._engine.api()
-        kept = {self._names.tag(workload, image) for workload, image in needed}
+        kept = {self._names.keeper_image, *(self._names.tag(workload, image) for workload, image in needed)}
         ours = f"modelwright/{self._names.prefix}/"
         for one in await self._engine.call(api.images):
             tags = one.get("RepoTags") or []
@@ -92,11 +98,14 @@ class Images:
             name, _, digest = name.rpartition(":")
 
         def pull(unwanted: Event) -> None:
-            for said in api.pull(name, tag=digest or "latest", stream=True, decode=True):
-                if "error" in said:
-                    raise APIError(said["error"])
-                if unwanted.is_set():
-                    return
+            try:
+                for said in api.pull(name, tag=digest or "latest", stream=True, decode=True):
+                    if "error" in said:
+                        raise APIError(said["error"])
+                    if unwanted.is_set():
+                        return
+            except SILENT as error:
+                raise APIError(f"nothing was heard of it for {self._engine.silence:g} s") from error
 
         await self._engine.long(pull)
 

@@ -52,6 +52,11 @@ class Names(msgspec.Struct, frozen=True):
         return f"modelwright/{self.prefix}/{workload}:{sha256(image.encode()).hexdigest()[:16]}"
 
     @property
+    def keeper_image(self) -> str:
+        """Ours of the image that the keeper runs from: it comes back from there when somebody has removed it."""
+        return f"modelwright/{self.prefix}/keeper:last"
+
+    @property
     def labels(self) -> dict[str, str]:
         return {PROJECT: self.project, ENVIRONMENT: self.environment}
 

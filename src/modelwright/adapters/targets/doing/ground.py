@@ -126,6 +126,10 @@ class Stock(Protocol):
         """Whether it is there, and holds just that."""
         ...
 
+    async def empty(self, volume: str, *, epoch: int) -> None:
+        """Gone, with what it was filled with, unless something has it still."""
+        ...
+
     async def fill(self, volume: str, digest: str, *, epoch: int) -> None:
         """With the files of a tar; what it was filled with is known when all of them are there. Raises StepFailed."""
         ...

@@ -145,6 +145,8 @@ class StepHands:
                 await self._ground.ask(Forget(epoch=epoch, releases=releases), type(None))
                 memory = await self._ground.memory()
                 await self._stock.release(_images(memory.releases.values()))
+                for volume in {*memory.volumes} - _filled(memory.releases.values()):
+                    await self._stock.empty(volume, epoch=epoch)
 
     async def _undo(self, step: Step) -> None:
         match step:
@@ -268,6 +270,10 @@ def _described(memory: Memory, name: str, digest: str) -> tuple[Desired, Workloa
 def _knows(memory: Memory, name: str, digest: str) -> bool:
     works = (work for desired in memory.releases.values() for work in desired.workloads)
     return any(work.name == name and digest_of(work) == digest for work in works)
+
+
+def _filled(releases: Iterable[Desired]) -> set[str]:
+    return {mount.volume for one in releases for work in one.workloads for mount in work.mounts if mount.digest}
 
 
 def _images(releases: Iterable[Desired]) -> set[tuple[str, str]]:

@@ -104,7 +104,7 @@ class State:
             case Direct(front=front):
                 safe.write(self._folder / "front.json", msgspec.json.encode(front))
             case Filled(volume=volume, digest=digest):
-                filled = {**self._filled(), volume: digest}
+                filled = {name: held for name, held in {**self._filled(), volume: digest}.items() if held}
                 safe.write(self._folder / "volumes.json", msgspec.json.encode(filled))
             case Deliver():
                 self.files.deliver(question)

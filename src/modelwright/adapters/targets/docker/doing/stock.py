@@ -7,7 +7,7 @@ import queue
 from collections.abc import AsyncIterator, Iterator
 from threading import Event
 
-from docker.errors import APIError
+from docker.errors import APIError, NotFound
 
 from modelwright.adapters.targets.docker.engine import failed
 from modelwright.adapters.targets.docker.environment import Environment
@@ -37,10 +37,24 @@ class DockerStock:
         there = any(one["Name"] == names.volume(volume) for one in found["Volumes"] or ())
         return there and (await self._environment.memory()).volumes.get(volume) == digest
 
+    async def empty(self, volume: str, *, epoch: int) -> None:
+        """As Stock says. Raises APIError."""
+        api, names = await self._engine.api(), self._environment.names
+        try:
+            await self._engine.call(api.remove_volume, names.volume(volume))
+        except NotFound:
+            pass
+        except APIError as error:
+            if error.status_code != 409:
+                raise
+            return
+        await self._environment.ask(Filled(epoch=epoch, volume=volume, digest=""), type(None))
+
     async def fill(self, volume: str, digest: str, *, epoch: int) -> None:
         """With the files of a tar; what it was filled with is known when all of them are there. Raises StepFailed."""
         names, api = self._environment.names, await self._engine.api()
         await self._environment.volume(volume)
+        await self._environment.ask(Filled(epoch=epoch, volume=volume, digest=""), type(None))
         pieces = _Bridge(self._contents.read(digest))
         try:
             keeper = await self._engine.call(api.inspect_container, names.keeper)
