@@ -106,6 +106,8 @@ def test_secrets_stay_out_whatever_the_project_ignores() -> None:
     found = recognised({"requirements.txt": "", "main.py": FASTAPI}, {"requirements.txt"})
     lines = program_recipe(WANTED, found, bases=BASES, ignore="*.log\n!.env\n").ignore.splitlines()
     assert lines.index("!.env") < lines.index("**/.env")
+    assert {"**/id_rsa", "**/.ssh", "**/.git-credentials"} <= {*lines[lines.index("!.env") :]}
+    assert lines.index("**/*.key") < lines.index("*.log")  # a project may say that it needs one
 
 
 def test_a_front_end_is_built_by_npm_and_served_by_nginx() -> None:

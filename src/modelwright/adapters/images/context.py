@@ -7,11 +7,12 @@ import io
 import os
 import stat
 import tarfile
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePath
 
 from docker.utils.build import PatternMatcher
 
+from modelwright.core.deploying.places import RENDERED
 from modelwright.core.errors.deploying import BuildFailed
 
 DOCKERFILE = "Dockerfile"
@@ -20,10 +21,15 @@ _TIME = 315532800
 
 
 def listed(folder: Path, ignore: str) -> list[str]:
-    """Paths of files and links within the folder that the patterns leave, sorted; raises BuildFailed."""
+    """Paths of files and links within the folder that the patterns leave, sorted; raises BuildFailed.
+
+    Folders that were written for Docker Compose are left out, since they hold secrets.
+    """
     patterns = [line for line in ignore.splitlines() if line.strip() and not line.startswith("#")]
     try:
-        return sorted(path for path in PatternMatcher(patterns).walk(str(folder)) if _counts(folder / path))
+        left = sorted(path for path in PatternMatcher(patterns).walk(str(folder)) if _counts(folder / path))
+        without = tuple(f"{path}/" for path in _rendered(folder, left))
+        return [path for path in left if not path.startswith(without)]
     except OSError as error:
         raise _unreadable(Path(error.filename or folder), error) from error
 
@@ -65,6 +71,14 @@ def _add(archive: tarfile.TarFile, path: Path, name: str) -> str:
     except OSError as error:
         raise _unreadable(path, error) from error
     return f"{name}\0{info.mode}\0{content}\n"
+
+
+def _rendered(folder: Path, paths: Sequence[str]) -> Iterator[str]:
+    """Folders that nothing is taken from; where it is the program's own, what is secret or heavy in it."""
+    told = {(folder / path).parent for path in paths if PurePath(path).name == PurePath(RENDERED[0]).name}
+    for found in sorted(place for place in told if all((place / name).is_file() for name in RENDERED)):
+        here = found.relative_to(folder).as_posix()
+        yield from ("secrets", "weights") if here == "." else (here,)
 
 
 def _unreadable(path: Path, error: OSError) -> BuildFailed:

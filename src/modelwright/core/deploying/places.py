@@ -11,4 +11,6 @@ VARIABLES = f"{SECRETS}/env"
 """Those that are variables, by their names. Images of ours put each into the environment of the program that they
 start; every image has the path of each in `NAME_FILE`, too.
 """
+RENDERED = ("compose.yaml", "secrets/salt")
+"""What tells a folder that was written for Docker Compose: there are secrets in it, and weights."""
 FILE = "_FILE"

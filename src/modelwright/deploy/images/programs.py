@@ -42,8 +42,26 @@ _USUAL = (
     "**/.idea",
     "**/.vscode",
     "**/.DS_Store",
+    "**/*.key",
+    "**/*.p12",
+    "**/*.pfx",
 )
-_NEVER = ("**/.env", "**/.env.*", "!**/.env.example", "**/.netrc", "**/.npmrc", "**/.pypirc")
+_NEVER = (
+    "**/.env",
+    "**/.env.*",
+    "!**/.env.example",
+    "**/.netrc",
+    "**/.npmrc",
+    "**/.pypirc",
+    "**/.git-credentials",
+    "**/.ssh",
+    "**/.aws",
+    "**/.kube",
+    "**/.docker",
+    "**/id_rsa",
+    "**/id_ecdsa",
+    "**/id_ed25519",
+)
 """What holds secrets, whatever the project's own .dockerignore says."""
 
 
