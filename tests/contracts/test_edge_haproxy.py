@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import msgspec
 import pytest
@@ -18,6 +21,7 @@ from modelwright.deploy.edges.haproxy import composed
 from tests.contracts.edges import Instance, Running, front, instance, talk, until
 from tests.contracts.names import names
 from tests.making.certificates import make_certificates
+from tests.making.ports import free_port
 
 
 @pytest.fixture
@@ -118,3 +122,25 @@ def test_everything_at_once_is_a_configuration_without_a_warning(tmp_path: Path)
     assert done.returncode == 0, done.stderr
     warnings = [line for line in done.stderr.splitlines() if "WARNING" in line]
     assert not [line for line in warnings if "could not resolve address 'web-r1-2'" not in line]
+
+
+def read(url: str) -> str:
+    with urlopen(url, timeout=60) as answer:  # noqa: S310 - of this test
+        return answer.read().decode()
+
+
+async def test_it_tells_numbers_of_its_own_where_it_is_told_to(tmp_path: Path) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    running = Running("haproxy", tmp_path, numbers=address)
+    try:
+        async with instance("r1") as one:
+            await running.edge.configure(front(one))
+            await running.start()
+            async with talk(running.port) as client:
+                assert (await client.ask("/metrics")).json()["release"] == "r1", "not for those who come in"
+            told = await asyncio.to_thread(read, f"http://{address}/metrics")
+            with pytest.raises(HTTPError, match="404"):
+                await asyncio.to_thread(read, f"http://{address}/")
+        assert 'haproxy_backend_http_responses_total{proxy="route.api",code="2xx"} 1' in told
+    finally:
+        running.kill()

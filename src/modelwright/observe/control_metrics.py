@@ -18,6 +18,8 @@ ROWS: tuple[MetricRow, ...] = (
     MetricRow("modelwright_feedback_total", "counter", (), "Judgements of answers that were taken in."),
     MetricRow("modelwright_ledger_unresolved_total", "counter", (), "Calls whose worker died before their outcome."),
     MetricRow("modelwright_ledger_behind", "gauge", (), "1 while the database cannot take the ledger's rows."),
+    MetricRow("modelwright_disk_bytes", "gauge", (), "Size of the disk that the state is on."),
+    MetricRow("modelwright_disk_free_bytes", "gauge", (), "What of it can still be written."),
     MetricRow("modelwright_keys", "gauge", (), "Live API keys."),
     MetricRow("modelwright_restarts_total", "counter", ("part",), "Processes that were started again."),
     MetricRow("modelwright_tasks_queued", "gauge", (), "Tasks that wait."),

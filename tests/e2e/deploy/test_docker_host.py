@@ -9,7 +9,17 @@ import pytest
 from docker.errors import ImageNotFound, NotFound
 
 from tests.making.docker_host.engine import Engine
-from tests.making.docker_host.images import BUSYBOX, HAPROXY, NGINX, NODE, PGVECTOR, PYTHON, REDIS
+from tests.making.docker_host.images import (
+    ALERTMANAGER,
+    BUSYBOX,
+    HAPROXY,
+    NGINX,
+    NODE,
+    PGVECTOR,
+    PROMETHEUS,
+    PYTHON,
+    REDIS,
+)
 from tests.making.docker_host.projects import LABEL
 from tests.making.docker_host.registry import RegistryServer
 from tests.making.docker_host.ssh_host import HOST, SshHost
@@ -24,6 +34,8 @@ SAYS = {
     HAPROXY: ["haproxy", "-v"],
     REDIS: ["redis-server", "--version"],
     PGVECTOR: ["postgres", "--version"],
+    PROMETHEUS: ["--version"],
+    ALERTMANAGER: ["--version"],
 }
 
 

@@ -24,6 +24,8 @@ VERSION = 2
 LABEL = "modelwright.stand-in"
 VERSION_LABEL = "modelwright.stand-in.version"
 ROOT = "modelwright/stand-in-root:latest"
+TEMPLATES = "/usr/share/prometheus/alertmanager"
+"""That Debian's Alertmanager reads, and upstream's has in itself."""
 _HERE = Path(__file__).parent
 _CHECKOUT = Path(__file__).parents[3]
 _LOCK = Path(tempfile.gettempdir()) / "modelwright-stand-ins.lock"
@@ -50,6 +52,8 @@ HAPROXY = "haproxy:3.2"
 REDIS = "redis:7"
 POSTGRES = "postgres:16"
 PGVECTOR = "pgvector/pgvector:pg16"
+PROMETHEUS = "prom/prometheus:v3.5.0"
+ALERTMANAGER = "prom/alertmanager:v0.28.1"
 STAND_INS = (
     StandIn((BUSYBOX,), "busybox", "BusyBox of Debian 12"),
     StandIn((PYTHON, "debian:bookworm-slim"), "python", "Python 3.11 of Debian 12"),
@@ -57,6 +61,8 @@ STAND_INS = (
     StandIn((NGINX,), "nginx", "nginx 1.22 of Debian 12"),
     StandIn((HAPROXY,), "haproxy", "HAProxy 2.6 of Debian 12"),
     StandIn((REDIS,), "redis", "Redis 7.0 of Debian 12"),
+    StandIn((PROMETHEUS,), "prometheus", "Prometheus 2.42 of Debian 12"),
+    StandIn((ALERTMANAGER,), "alertmanager", "Alertmanager 0.25 of Debian 12"),
     StandIn((POSTGRES, PGVECTOR), "postgres", "PostgreSQL 16.2 with pgvector 0.6 of PyPI's pgserver on Debian 12"),
 )
 
@@ -116,6 +122,11 @@ def _build(client: DockerClient, stand_in: StandIn, names: list[str]) -> None:
                     _add_node(tar)
                 case "postgres":
                     _add_postgres(tar)
+                case "prometheus":
+                    _add_program(tar, "prometheus", package="prometheus")
+                case "alertmanager":
+                    _add_program(tar, "prometheus-alertmanager", package="prometheus-alertmanager")
+                    tar.add(TEMPLATES, arcname="templates")
         context.seek(0)
         image, _ = client.images.build(fileobj=context, custom_context=True, rm=True, labels=labels)
     for name in names:
@@ -143,6 +154,13 @@ def _add_node(tar: tarfile.TarFile) -> None:
 def _add_postgres(tar: tarfile.TarFile) -> None:
     for part in ("pgserver/pginstall", "pgserver.libs"):
         tar.add(_parts() / "postgresql" / part, arcname=f"pgserver/{part}", filter=_without_headers)
+
+
+def _add_program(tar: tarfile.TarFile, name: str, *, package: str) -> None:
+    """This machine's own: it needs nothing but the C library."""
+    found = shutil.which(name)
+    assert found, f"{name} is not installed: sh tests/system-packages.sh {package}"
+    tar.add(found, arcname=name)
 
 
 def _without_headers(member: tarfile.TarInfo) -> tarfile.TarInfo | None:

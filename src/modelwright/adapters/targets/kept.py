@@ -106,6 +106,27 @@ class Filled(_Change, frozen=True, kw_only=True):
     """Empty: with nothing whole."""
 
 
+class Listed(msgspec.Struct, frozen=True, kw_only=True):
+    """One instance of a release, whatever it does now."""
+
+    host: str
+    """By which it is reached from inside."""
+    workload: str
+    release: str
+
+
+class Listing(_Change, frozen=True, kw_only=True):
+    """There are just these: what monitors look for."""
+
+    instances: tuple[Listed, ...]
+
+
+def discovered(instances: Sequence[Listed]) -> bytes:
+    """As Prometheus reads it from a file."""
+    found = [{"targets": [one.host], "labels": {"workload": one.workload, "release": one.release}} for one in instances]
+    return msgspec.json.encode(found)
+
+
 class Lacking(_Question, frozen=True, kw_only=True):
     """Which of these files are not kept."""
 
@@ -155,7 +176,7 @@ class Mask(_Question, frozen=True, kw_only=True):
 
 Remembered: TypeAlias = (
     Take | Renew | Leave | Entries | Append | Look | History
-    | Adopt | Place | Forget | Record | Direct | Filled | Lacking | Deliver
+    | Adopt | Place | Forget | Record | Direct | Filled | Listing | Lacking | Deliver
 )  # fmt: skip
 
 Question: TypeAlias = Remembered | Probe | Streams | Passed | Mask

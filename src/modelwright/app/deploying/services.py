@@ -30,6 +30,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
 _WITH_USER = ("url", "host", "port", "user", "password", "database")
 
+PROMETHEUS, ALERTMANAGER = "prometheus", "alertmanager"
+
 KINDS: Rows = {
     "postgres": Row(
         image="postgres",
@@ -42,7 +44,8 @@ KINDS: Rows = {
     "redis": Row(
         image="redis", version="7", port=6379, data="/data", scheme="redis", parts=("url", "host", "port", "password")
     ),
-    "prometheus": Row(image="prom/prometheus", version="v3.5.0", port=9090, data="/prometheus", health="/-/ready"),
+    PROMETHEUS: Row(image="prom/prometheus", version="v3.5.0", port=9090, data="/prometheus", health="/-/ready"),
+    ALERTMANAGER: Row(image="prom/alertmanager", version="v0.28.1", port=9093, data="/alertmanager", health="/-/ready"),
     "grafana": Row(
         image="grafana/grafana",
         version="12.1.1",

@@ -27,9 +27,10 @@ _LARGEST = 1 << 26
 """Bytes of a line: a plan with all that it describes, or a piece of a file."""
 
 
-async def serve(state: Path, edge: Path, *, socket: Path, lasts: float = LASTS) -> None:
-    """Until it is asked to end. `edge`: the folder that it shares with the edge."""
-    answering = Answering(State(state, clock=SystemClock(), lasts=lasts), partial(edge_beside, edge))
+async def serve(state: Path, edge: Path, *, instances: Path, socket: Path, lasts: float = LASTS) -> None:
+    """Until it is asked to end. `edge` is the folder that it shares with the edge, `instances` that with monitors."""
+    memory = State(state, clock=SystemClock(), lasts=lasts)
+    answering = Answering(memory, partial(edge_beside, edge), instances=instances)
     await _restore(answering)
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from modelwright.app.document.finding import Finding, as_fault, in_file_order
 from modelwright.app.document.tree import Merge, Node, Path, as_mapping, dotted, merged, plain, without
 from modelwright.app.manifest import later
-from modelwright.app.manifest.files import FileFacts, folder_problem, look
+from modelwright.app.manifest.files import FileFacts, folder_problem, look, settings_problem
 from modelwright.app.manifest.resolve import Resolved, Resolver
 from modelwright.app.manifest.rules.case import Case, Kind
 from modelwright.app.manifest.rules.every import findings, warnings
@@ -32,6 +32,8 @@ from modelwright.core.resources.machine import Machine
 _ROUNDS = 12
 """Each round of pruning climbs at least one level."""
 _TOP: Mapping[str, object] = {"schema": 1, "name": "unnamed"}
+_SETTINGS = {"rules": ("groups",), "config": ("route", "receivers")}
+"""Keys of services that name a file of settings, and what that has to have."""
 _UNAVAILABLE = "is not available in this version"
 
 
@@ -157,6 +159,13 @@ class Examination:
                 name: problem
                 for name, app in manifest.apps.items()
                 if app.build and (problem := folder_problem(self._base / app.build))
+            },
+            beside={
+                place: problem
+                for name, service in manifest.services.items()
+                for key, wanted in _SETTINGS.items()
+                if (path := getattr(service, key)) and (place := ("services", name, key)) not in resolved.unknown
+                if (problem := settings_problem(self._base / path, wanted))
             },
             machine=machine,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from modelwright.app.artifacts.damage import damage_of
 from modelwright.app.artifacts.files import open_file
 from modelwright.app.artifacts.formats import UNKNOWN, format_of
 from modelwright.app.artifacts.labels import read_labels
+from modelwright.app.document.parse import DocumentError, parse, read_bytes, read_text
 
 MAX_CHECK = 32 << 20
 
@@ -56,6 +58,16 @@ def folder_problem(path: Path) -> str:
         return "is no folder"
     except OSError as error:
         return f"cannot be read: {error.strerror}"
+
+
+def settings_problem(path: Path, wanted: Collection[str]) -> str:
+    """What is wrong with a file of settings, in YAML, that somebody else reads; empty: nothing that is seen here."""
+    try:
+        read, _ = parse(read_text(read_bytes(path)))
+    except DocumentError as error:
+        return f"{error}, in line {error.line}" if error.line else str(error)
+    missing = [key for key in wanted if read.at((key,)) is None]
+    return f"it has no `{missing[0]}`" if missing else ""
 
 
 def _unreadable(path: Path) -> str:

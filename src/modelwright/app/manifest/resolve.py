@@ -33,6 +33,7 @@ ELSEWHERE = frozenset({"apps", "services", "routes", "targets", "rollout"})
 """Sections of what runs on a target alone."""
 OUTSIDE = frozenset({"backup"})
 """Sections of what is done from outside: nothing that runs knows them."""
+_KEYS = {("services", "url"), ("services", "webhook"), ("routes", "tls", "key")}
 _FILE_WORD = "the file "
 _STORES = "secrets"
 _OPTIONAL = {"providers": "provider", _STORES: "store"}
@@ -303,13 +304,14 @@ class Resolver:
 
 def is_key(path: Path) -> bool:
     """Whether a secret may stand here: a provider's API key, a store's address, what webhooks are signed with, a
-    variable of a model's process or of an app, an API key of ours, the address of a service, a certificate's key.
+    variable of a model's process or of an app, an API key of ours, the address of a service, what a service is told, a
+    certificate's key.
     """
     if path in {("store", "database"), ("store", "redis")} or path[:3] == ("tasks", "webhook", "secrets"):
         return True
     if (path[:2], path[3:]) == (("access", "keys"), ("key",)):
         return True
-    if _is_of_app(path) or (path[0], *path[2:]) in {("services", "url"), ("routes", "tls", "key")}:
+    if _is_of_app(path) or (path[0], *path[2:]) in _KEYS or (path[0], *path[2:3]) == ("services", "secrets"):
         return True
     if path[0] == "models":
         return len(path) == _VARIABLE and path[2:4] == ("engine", "env")

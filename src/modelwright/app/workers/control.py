@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 import ssl
 import sys
 from collections.abc import Callable, Mapping
@@ -280,6 +281,8 @@ class _Run:
             "modelwright_ledger_rejected_lines_total": lambda: progress.rejected,
             "modelwright_ledger_unresolved_total": lambda: progress.unresolved,
             "modelwright_ledger_behind": lambda: bool(self._chores.trouble),
+            "modelwright_disk_bytes": lambda: shutil.disk_usage(self._state).total,
+            "modelwright_disk_free_bytes": lambda: shutil.disk_usage(self._state).free,
             "modelwright_keys": lambda: self.publisher.count,
             "modelwright_restarts_total": lambda: _restarts(self._runtime),
             **self.tasks.readings(),

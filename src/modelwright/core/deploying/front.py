@@ -12,6 +12,10 @@ PLAIN_PORT, SECURE_PORT = 8080, 8443
 """On which an edge listens, inside: plain HTTP, and TLS as soon as there is a certificate."""
 
 
+NUMBERS_PORT = 8404
+"""On which HAProxy tells numbers of its own at /metrics, to whoever is on its network; nothing publishes it."""
+
+
 class Server(msgspec.Struct, frozen=True, kw_only=True):
     """One instance, as an edge sees it."""
 

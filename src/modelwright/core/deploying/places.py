@@ -14,3 +14,7 @@ start; every image has the path of each in `NAME_FILE`, too.
 RENDERED = ("compose.yaml", "secrets/salt")
 """What tells a folder that was written for Docker Compose: there are secrets in it, and weights."""
 FILE = "_FILE"
+INSTANCES_VOLUME, INSTANCES_FOLDER, INSTANCES_FILE = "instances", "/instances", "instances.json"
+"""The volume with the file that says which instances of releases there are, and where its writer and its readers find
+it: JSON as Prometheus discovers targets by it.
+"""

@@ -82,6 +82,8 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Workloads that it reaches by their names, and that have to be ready before it starts."""
     exposed: bool = False
     """A service that a route leads to: the edge has to reach it. (It reaches whatever else there is anyhow.)"""
+    outside: bool = False
+    """A service that is where the edge is, too: it asks the edge, or calls what is elsewhere."""
 
     @property
     def lasting(self) -> bool:

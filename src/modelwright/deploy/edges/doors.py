@@ -20,6 +20,8 @@ class Doors(msgspec.Struct, frozen=True, kw_only=True):
     """By host: path of its chain and key, in one PEM file; a host whose certificate is still to come has none."""
     resolver: str = ""
     """Server for the names of instances, `address:port`; empty: only addresses are used."""
+    numbers: str = ""
+    """Where HAProxy tells numbers of its own, likewise; empty: nowhere."""
     proofs: dict[str, str] = {}
     """By path below PROOFS: what to answer there, so that an authority sees that the hosts are ours."""
 

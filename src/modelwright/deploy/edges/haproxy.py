@@ -30,7 +30,7 @@ def composed(front: Front, before: Sequence[Place], doors: Doors) -> Composed:
     doors = certified(front, doors)
     found = ways(front)
     places = [*placed(found, before, front.servers)]
-    fixed = [*_defaults(found, doors), "", *_doors(found, front, doors), "", *_nowhere()]
+    fixed = [*_defaults(found, doors), "", *_doors(found, front, doors), "", *_nowhere(), *_numbers(doors)]
     backends = {each.route.name: [*_backend(each, doors)] for each in found}
     shape = hashlib.sha256(
         msgspec.json.encode((fixed, backends, [(one.route, one.name) for one in places]))
@@ -119,6 +119,14 @@ def _at(host: str) -> str:
 
 def _nowhere() -> Iterator[str]:
     yield from ("backend nowhere", f"    http-request return {NOWHERE.haproxy}")
+
+
+def _numbers(doors: Doors) -> Iterator[str]:
+    """Unless it was built without."""
+    if doors.numbers:
+        yield from ("", ".if feature(PROMEX)", "frontend numbers", f"    bind {doors.numbers}", "    no log")
+        yield "    http-request use-service prometheus-exporter if { path /metrics }"
+        yield from (f"    http-request return {NOWHERE.haproxy}", ".endif")
 
 
 def _backend(way: Way, doors: Doors) -> Iterator[str]:

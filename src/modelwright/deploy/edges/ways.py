@@ -107,7 +107,11 @@ def _checked(doors: Doors) -> Doors:
     hosts = all(_HOST.fullmatch(host) for host in doors.certificates)
     addresses = [doors.resolver] if doors.resolver else []
     proofs = [*doors.proofs.values(), *(path.removeprefix(PROOFS) for path in doors.proofs)]
-    listens = [f"localhost{each}" if each.startswith(":") else each for each in (doors.plain, doors.secure)]
+    listens = [
+        f"localhost{each}" if each.startswith(":") else each
+        for each in (doors.plain, doors.secure, doors.numbers)
+        if each
+    ]
     if (
         not hosts
         or not all(map(_PROOF.fullmatch, proofs))

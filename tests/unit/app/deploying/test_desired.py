@@ -10,7 +10,6 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from ruamel.yaml import YAML
 
 from modelwright.app.deploying.desired.build import desired
 from modelwright.app.deploying.desired.contents import Brought
@@ -253,21 +252,6 @@ def test_a_rollout_is_what_the_manifest_says_and_at_once_when_it_says_nothing(tm
     rules = Rules(success_rate=0.995, latency_ms=2000.0, on_no_data="roll_back")
     assert rise_of(loaded.manifest.rollout) == Rise(steps=(10, 100), pause=60.0, rules=rules)
     assert rise_of(RolloutSection()).steps == (100,)
-
-
-async def test_prometheus_asks_every_gateway_and_grafana_is_shown_it(tmp_path: Path) -> None:
-    services = "services: {prometheus: {}, grafana: {}, postgres: {version: 16, vector: true, size: 20Gi}"
-    found, brought = described(
-        write(tmp_path, FILE.replace(FILE[FILE.index("services:") :].split(", redis")[0], services))
-    )
-    asks = mount(workload(found, "prometheus"), "/etc/prometheus/prometheus.yml")
-    jobs = YAML(typ="safe", pure=True).load(await content(brought, asks.digest))["scrape_configs"]
-    assert [(job["dns_sd_configs"][0]["names"], job["dns_sd_configs"][0]["port"]) for job in jobs] == [
-        (["gateway"], 8001)
-    ]
-    grafana = workload(found, "grafana")
-    word = mount(grafana, grafana.env["GF_SECURITY_ADMIN_PASSWORD__FILE"])
-    assert (word.secret, await content(brought, word.digest)) == (True, password(SALT, "grafana").encode())
 
 
 async def test_the_edge_believes_the_proxies_in_front_of_it_and_the_gateway_believes_both(tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ def faults(folder: Path, text: str) -> dict[str, tuple[str, str]]:
     """(problem, remedy) by place."""
     (folder / "backend").mkdir(exist_ok=True)
     (folder / "backend" / "main.py").write_text("")
+    (folder / "own.yaml").write_text("rules: []\n")
+    (folder / "routing.yaml").write_text("route: {receiver: a}\nreceivers: [{name: a}]\n")
     path = folder / "modelwright.yaml"
     path.write_text(f"{TOP}{ENDPOINT}{text}")
     found = check_manifest(path, env={}).faults
@@ -117,6 +119,68 @@ CASES = [
         "targets.t.publish.https",
         "is the port of `http`, too",
         "choose another",
+    ),
+    ("services: {redis: {keep: 1d}}", "services.redis.keep", "is for prometheus", "remove it"),
+    (
+        "services: {prometheus: {rules: ./none.yaml}}",
+        "services.prometheus.rules",
+        "there is no such file",
+        "mend the file",
+    ),
+    ("services: {prometheus: {rules: ./own.yaml}}", "services.prometheus.rules", "it has no `groups`", "mend the file"),
+    (
+        "services: {alertmanager: {webhook: 'https://h'}}",
+        "services.alertmanager",
+        "no Prometheus",
+        "add `prometheus: {}`",
+    ),
+    (
+        "services: {prometheus: {url: 'http://p'}, alertmanager: {webhook: 'https://h'}}",
+        "services.alertmanager",
+        "no Prometheus is run here",
+        "settings of that one",
+    ),
+    (
+        "services: {prometheus: {}, alertmanager: {}}",
+        "services.alertmanager",
+        "tells nobody",
+        "write such as `webhook:",
+    ),
+    (
+        "services: {prometheus: {}, alertmanager: {webhook: 'ops@h'}}",
+        "services.alertmanager.webhook",
+        "is no address of the web",
+        "https://",
+    ),
+    (
+        "services: {prometheus: {}, alertmanager: {webhook: 'https://u:p@h'}}",
+        "services.alertmanager.webhook",
+        "holds a password",
+        "write `${secret:ALERTS_URL}`",
+    ),
+    (
+        "services: {prometheus: {}, alertmanager: {webhook: 'https://h', secrets: {WORD: '${secret:WORD}'}}}",
+        "services.alertmanager.secrets",
+        "is for what `config` reads",
+        "write `config`",
+    ),
+    (
+        "services: {prometheus: {}, alertmanager: {config: ./own.yaml}}",
+        "services.alertmanager.config",
+        "it has no `route`",
+        "mend the file",
+    ),
+    (
+        "services: {prometheus: {}, alertmanager: {config: ./routing.yaml, secrets: {WORD: hunter2}}}",
+        "services.alertmanager.secrets.WORD",
+        "stands in the file",
+        "write `${secret:WORD}`",
+    ),
+    (
+        "services: {prometheus: {}, alertmanager: {config: ./routing.yaml, webhook: 'https://h'}}",
+        "services.alertmanager.webhook",
+        "stands beside `config`",
+        "remove one",
     ),
     ("services: {grafana: {}}", "services.grafana", "has nothing to show", "add `prometheus: {}`"),
     (

@@ -17,7 +17,7 @@ import pytest
 
 from modelwright.adapters.targets.folder.files import Files
 from modelwright.adapters.targets.folder.state import State
-from modelwright.adapters.targets.kept import Deliver, Direct, Look, Mask, Memory, Probe, Streams, Take
+from modelwright.adapters.targets.kept import Deliver, Direct, Listed, Listing, Look, Mask, Memory, Probe, Streams, Take
 from modelwright.adapters.targets.wire import Asked, Told, error_from, fault_of
 from modelwright.app.keeper.probing import probe
 from modelwright.app.keeper.serving import serve
@@ -59,7 +59,7 @@ class Client:
 async def keeper(folder: Path) -> AsyncIterator[Client]:
     state, edge, socket = folder / "state", folder / "edge", folder / "keeper.sock"
     edge.mkdir()
-    serving = asyncio.create_task(serve(state, edge, socket=socket))
+    serving = asyncio.create_task(serve(state, edge, instances=edge, socket=socket))
     program = f"from modelwright.app.keeper.relay import relay; raise SystemExit(relay({str(socket)!r}))"
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", program, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
@@ -111,6 +111,20 @@ async def test_it_answers_through_its_relay(tmp_path: Path) -> None:
         memory = msgspec.json.decode((await client.ask(Look())).answer, type=Memory)
         assert memory.lease == lease
         assert (await client.ask(Streams(workload="api", release="r1"))).answer == msgspec.Raw(b"0")
+
+
+async def test_monitors_read_from_a_file_which_instances_there_are(tmp_path: Path) -> None:
+    file = tmp_path / "edge" / "instances.json"
+    one = Listed(host="gateway-r2-0", workload="gateway", release="r2")
+    async with keeper(tmp_path) as client:
+        lease = msgspec.json.decode((await client.ask(Take(owner="ada"))).answer, type=Lease)
+        assert (await client.ask(Listing(epoch=lease.epoch, instances=(one,)))).error is None
+        told = [{"targets": ["gateway-r2-0"], "labels": {"workload": "gateway", "release": "r2"}}]
+        assert msgspec.json.decode(file.read_bytes()) == told
+        assert file.stat().st_mode & 0o777 == 0o644, "whoever they run as"
+        late = await client.ask(Listing(epoch=lease.epoch - 1, instances=()))
+        assert late.error is not None
+        assert msgspec.json.decode(file.read_bytes()) == told
 
 
 async def test_what_takes_long_holds_nobody_up(tmp_path: Path) -> None:

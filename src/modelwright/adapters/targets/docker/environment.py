@@ -17,6 +17,7 @@ from modelwright.adapters.targets.docker.names import DIGEST, STATE, WORKLOAD, N
 from modelwright.adapters.targets.docker.session import Session
 from modelwright.adapters.targets.kept import Look, Memory
 from modelwright.core.deploying.front import EDGE_FOLDER, EDGE_VOLUME
+from modelwright.core.deploying.places import INSTANCES_FOLDER, INSTANCES_VOLUME
 from modelwright.core.errors.deploying import KeeperLost
 
 STATE_FOLDER = "/state"
@@ -67,7 +68,7 @@ class Environment:
     async def _made(self) -> None:
         api = await self.engine.api()
         await self._networks()
-        for volume in (STATE, EDGE_VOLUME):
+        for volume in (STATE, EDGE_VOLUME, INSTANCES_VOLUME):
             await self.volume(volume)
         found = await self.engine.call(api.inspect_image, self._keeper)
         await self._keeping(self._described(found["Id"]))
@@ -149,11 +150,11 @@ class Environment:
 
     def _described(self, image: str) -> dict[str, Any]:
         names = self.names
-        mounts = ((STATE, STATE_FOLDER), (EDGE_VOLUME, EDGE_FOLDER))
+        mounts = ((STATE, STATE_FOLDER), (EDGE_VOLUME, EDGE_FOLDER), (INSTANCES_VOLUME, INSTANCES_FOLDER))
         return {
             "Image": image,
             "Entrypoint": [*KEEPER],
-            "Cmd": [STATE_FOLDER, EDGE_FOLDER],
+            "Cmd": [folder for _, folder in mounts],
             "User": "0:0",
             "WorkingDir": "/",
             "Healthcheck": {"Test": ["NONE"]},

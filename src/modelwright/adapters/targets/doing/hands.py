@@ -8,6 +8,7 @@ from typing import Any
 
 from modelwright.adapters.targets.doing.fronts import Fronts
 from modelwright.adapters.targets.doing.ground import ONCE, Ground, Instances, Stock
+from modelwright.adapters.targets.doing.listing import Lists
 from modelwright.adapters.targets.doing.placing import Placing
 from modelwright.adapters.targets.doing.proving import Proving
 from modelwright.adapters.targets.kept import Entries, Forget, History, KeptLeases, Memory
@@ -62,6 +63,7 @@ class StepHands:
         self._placing = Placing(ground, stock, contents)
         self._proving = Proving(ground, instances, clock)
         self._fronts = Fronts(ground, instances, leases)
+        self._lists = Lists(ground, instances, leases)
 
     async def holds(self, step: Step) -> bool:
         return await self._holds(step)
@@ -173,6 +175,7 @@ class StepHands:
                 await self._instances.remove(self._instances.name(name), grace=workload.grace)
             await self._fronts.again(desired)
         await self._instances.run(workload)
+        await self._lists.write()
         if workload.gate is None and workload.port:
             await self._proving.prove(workload, "", Gate(path="", deadline=_OPENS))
 
@@ -214,6 +217,7 @@ class StepHands:
         )
         if workload.gate is None:
             await self._fronts.afresh(step.workload, release)
+        await self._lists.write()
 
     async def _record(self, step: Record) -> None:
         entries = await self._ground.ask(Entries(), tuple[Entry, ...])
@@ -234,8 +238,9 @@ class StepHands:
         await self._proving.drain(workload, release, grace=await self._grace(workload, release))
 
     async def _retire(self, workload: str, release: str) -> None:
-        """The edge forgets them first: what it does not know, nobody is sent to."""
+        """The edge forgets them first: what it does not know, nobody is sent to; and nobody misses them."""
         await self._fronts.without(workload, release)
+        await self._lists.write(but=(workload, release))
         grace = await self._grace(workload, release)
         names = await self._instances.of(workload, release)
         await _all(*(self._instances.remove(name, grace=grace) for name in names))

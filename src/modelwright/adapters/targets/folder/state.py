@@ -29,6 +29,7 @@ from modelwright.adapters.targets.kept import (
     History,
     Lacking,
     Leave,
+    Listing,
     Look,
     Memory,
     Place,
@@ -36,10 +37,12 @@ from modelwright.adapters.targets.kept import (
     Remembered,
     Renew,
     Take,
+    discovered,
 )
 from modelwright.core.deploying.front import Front
 from modelwright.core.deploying.journal import Begun, Entry
 from modelwright.core.deploying.observed import Served
+from modelwright.core.deploying.places import INSTANCES_FILE
 from modelwright.core.deploying.workloads import Desired
 from modelwright.core.errors.deploying import DeployError
 from modelwright.core.ports.clock import Clock
@@ -87,7 +90,7 @@ class State:
                     self._lease.fence(question.epoch)
                     return self._change(question)
 
-    def _change(self, question: Adopt | Place | Forget | Record | Direct | Filled | Deliver) -> None:
+    def _change(self, question: Adopt | Place | Forget | Record | Direct | Filled | Listing | Deliver) -> None:
         match question:
             case Adopt(salt=salt):
                 self._adopt(salt)
@@ -106,6 +109,8 @@ class State:
             case Filled(volume=volume, digest=digest):
                 filled = {name: held for name, held in {**self._filled(), volume: digest}.items() if held}
                 safe.write(self._folder / "volumes.json", msgspec.json.encode(filled))
+            case Listing(instances=instances):
+                safe.write(self._folder / INSTANCES_FILE, discovered(instances))
             case Deliver():
                 self.files.deliver(question)
 

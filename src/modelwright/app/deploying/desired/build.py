@@ -9,6 +9,7 @@ import msgspec
 from modelwright.app.deploying.desired.apps import app_workload
 from modelwright.app.deploying.desired.contents import Brought
 from modelwright.app.deploying.desired.gateway import gateway_workload
+from modelwright.app.deploying.desired.kept.around import Around
 from modelwright.app.deploying.desired.prepare import Prepared
 from modelwright.app.deploying.desired.routes import edge_workload, routes_of
 from modelwright.app.deploying.desired.services import service_workload
@@ -31,6 +32,7 @@ def desired(prepared: Prepared, *, images: Mapping[str, str], salt: str) -> tupl
     brought = Brought(salt)
     values = Values(salt, services=manifest.services, secret=prepared.secret)
     site = Site(loaded, prepared.located, values=values, brought=brought)
+    around = Around(loaded, target, values, brought)
     pepper = prepared.pepper or values.password("pepper")
     workloads: list[Workload] = []
     if has_gateway(manifest):
@@ -42,7 +44,7 @@ def desired(prepared: Prepared, *, images: Mapping[str, str], salt: str) -> tupl
             for name, app in manifest.apps.items()
         ),
         *(
-            service_workload(name, service, values=values, brought=brought)
+            service_workload(name, service, around)
             for name, service in manifest.services.items()
             if service.url is None
         ),

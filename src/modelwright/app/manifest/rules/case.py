@@ -47,6 +47,8 @@ class Case:
     """Names under models, apps and other sections of that kind, those with faults of their own included."""
     builds: Mapping[str, str] = field(default_factory=dict)
     """By app: what is wrong with the folder that its image is built from."""
+    beside: Mapping[Path, str] = field(default_factory=dict)
+    """By place: what is wrong with the file of settings that a service is given there."""
     deploying: bool = False
     """It is to be deployed: then more has to be there than for `modelwright up`."""
     machine: Machine | None = None

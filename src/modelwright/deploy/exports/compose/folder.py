@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from modelwright.core.deploying.edges import HAPROXY_FILE, NGINX_FILE
-from modelwright.core.deploying.front import EDGE_FOLDER, Front, Server
+from modelwright.core.deploying.front import EDGE_FOLDER, NUMBERS_PORT, Front, Server
 from modelwright.core.deploying.places import SECRETS
 from modelwright.core.deploying.workloads import Desired, Mount, Workload
 from modelwright.core.errors.deploying import DeployError
@@ -76,4 +76,8 @@ def edge_file(desired: Desired) -> tuple[str, str, str]:
     )
     shares = {route.name: {_RELEASE: 100} for route in desired.routes}
     front = Front(kind=desired.edge, routes=desired.routes, servers=servers, shares=shares, trusted=desired.trusted)
-    return f"edge/{name}", f"{EDGE_FOLDER}/{name}", composed(front, (), Doors(resolver=_DNS)).text
+    return (
+        f"edge/{name}",
+        f"{EDGE_FOLDER}/{name}",
+        composed(front, (), Doors(resolver=_DNS, numbers=f":{NUMBERS_PORT}")).text,
+    )

@@ -13,7 +13,7 @@ from modelwright.core.deploying.workloads import Gate, Workload
 from modelwright.deploy.exports.compose.folder import place
 from modelwright.deploy.exports.text import quoted
 
-WATCHING = frozenset({"prometheus", "grafana"})
+WATCHING = frozenset({"prometheus", "alertmanager", "grafana"})
 """Services that are started when they are asked for: `--profile monitoring`."""
 _READY = {
     "postgres": 'pg_isready --quiet --username "$$POSTGRES_USER" --dbname "$$POSTGRES_DB"',
@@ -54,7 +54,7 @@ def service(workload: Workload, healthy: Collection[str], *, edge_file: tuple[st
         "healthcheck": health(workload),
         "depends_on": _waits(workload, healthy),
         "deploy": deploy,
-        "networks": [_INSIDE] if workload.kind == "service" else [_INSIDE, _OUTSIDE],
+        "networks": [_INSIDE] if workload.kind == "service" and not workload.outside else [_INSIDE, _OUTSIDE],
     }
     if workload.kind == "edge":
         found["tmpfs"] = [f"{EDGE_FOLDER}:mode=1777"]

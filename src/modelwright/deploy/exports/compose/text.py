@@ -52,11 +52,7 @@ def compose(desired: Desired) -> str:
     lines = [
         f"# {desired.project}, {desired.environment}. Written by `modelwright render compose`; yours from here on.",
         "# Copy .env.example to .env, then: docker compose up --detach",
-        *(
-            ["# With Prometheus and Grafana: docker compose --profile monitoring up --detach"]
-            if _watched(ordered)
-            else []
-        ),
+        *(["# With what watches: docker compose --profile monitoring up --detach"] if _watched(ordered) else []),
         "",
         *_COMMON,
         "",

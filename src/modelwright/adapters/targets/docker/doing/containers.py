@@ -180,7 +180,7 @@ class Containers:
         """A service is on the network that leads nowhere, the edge on the other one; what needs both is on both."""
         names = self._names
         if workload.kind == "service":
-            return names.inner, names.network if workload.exposed else ""
+            return names.inner, names.network if workload.exposed or workload.outside else ""
         return names.network, "" if workload.kind == "edge" else names.inner
 
 
