@@ -52,11 +52,16 @@ def run(journey: Journey[Result], *, file: Path, env: str | None, quiet: bool = 
     """
     import asyncio
 
+    from modelwright.core.errors.tree import ModelwrightError
+
     view = View(quiet=quiet)
     try:
         return asyncio.run(_with(journey, view, file=file, env=env, how=How(**how)))
     except KeyboardInterrupt:
         raise typer.Exit(view.interrupted()) from None
+    except ModelwrightError:
+        view.cut_off()
+        raise
 
 
 async def _with(journey: Journey[Result], view: View, *, file: Path, env: str | None, how: How) -> Result:
@@ -91,6 +96,7 @@ class View:
         self._quiet = quiet
         self._live = sys.stderr.isatty() and not quiet
         self._doing = ""
+        self._open = False
 
     def say(self, line: str) -> None:
         """Something that happens beside the steps."""
@@ -99,12 +105,14 @@ class View:
 
     def hear(self, entry: Entry | LeaseHeld) -> None:
         """An entry of the journal, or somebody's lease that has to be waited for."""
+        from modelwright.core.deploying.journal import Ended
         from modelwright.core.errors.deploying import LeaseHeld
 
         if isinstance(entry, LeaseHeld):
             self.say(f"waiting: {entry.message}")
             return
         line, doing = self._told.line(entry), self._told.doing(entry)
+        self._open = not isinstance(entry, Ended)
         if line:
             self.say(line)
         self._doing = doing or ("" if line else self._doing)
@@ -114,11 +122,16 @@ class View:
 
     def interrupted(self) -> int:
         """Say where it stands; the exit status."""
-        if self._doing:
-            self._write(f"stopped at {self._doing}: go on with `modelwright resume`, or back with `modelwright abort`")
-        else:
+        if not self.cut_off():
             self._write("stopped")
         return INTERRUPTED
+
+    def cut_off(self) -> bool:
+        """Say in which step it was left, and what can be done about it; whether anything was begun."""
+        if self._open:
+            where = f"at {self._doing}" if self._doing else "between two steps"
+            self._write(f"stopped {where}: go on with `modelwright resume`, or back with `modelwright abort`")
+        return self._open
 
     def _write(self, line: str) -> None:
         clear = "\r\x1b[K" if self._live else ""

@@ -10,6 +10,7 @@ import contextlib
 import getpass
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -121,3 +122,29 @@ class SshHost:
         """It is gone; its port is closed. Sessions that it has begun live on."""
         self.process.kill()
         self.process.wait(timeout=30)
+
+    def cut(self) -> None:
+        """Its sessions end at once, as by a network that is gone; new ones are let in."""
+        for pid in self._sessions():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def hang(self) -> None:
+        """It lets nobody in and refuses nobody, until it is killed."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def _sessions(self) -> list[int]:
+        """Processes that it has begun, and those that these have, while it has ended none of them."""
+        found, grown = {self.process.pid}, True
+        while grown:
+            parents = {pid: parent for pid, parent in map(_parentage, Path("/proc").glob("[0-9]*/stat")) if pid}
+            grown = bool(more := {pid for pid, parent in parents.items() if parent in found} - found)
+            found |= more
+        return sorted(found - {self.process.pid})
+
+
+def _parentage(stat: Path) -> tuple[int, int]:
+    """A process and its parent; (0, 0) when it is gone."""
+    with contextlib.suppress(OSError):
+        return int(stat.parent.name), int(stat.read_text().rpartition(")")[2].split()[1])
+    return 0, 0

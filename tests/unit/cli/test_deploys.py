@@ -7,7 +7,7 @@ import typer
 
 from modelwright.cli.deploys import INTERRUPTED, View, agreed
 from modelwright.cli.releases import notes
-from modelwright.core.deploying.journal import Begun, Settled, Taken
+from modelwright.core.deploying.journal import Begun, Ended, Settled, Taken
 from modelwright.core.errors.deploying import LeaseHeld
 from modelwright.deploy.planning import planned
 from tests.unit.app.deploying.test_journeys import Host, cut_off, deploy, journeys
@@ -34,6 +34,17 @@ def test_whoever_stops_it_is_told_where_it_stands_and_how_it_goes_on(capsys: pyt
     assert view.interrupted() == INTERRUPTED
     told = capsys.readouterr().err
     assert "bring web:1: go on with `modelwright resume`, or back with `modelwright abort`" in told
+
+
+def test_whoever_loses_the_target_is_told_so_too_unless_all_had_ended(capsys: pytest.CaptureFixture[str]) -> None:
+    view = View()
+    assert not view.cut_off()
+    for entry in (BEGUN, Taken(at=1.0, epoch=1, number=0), Settled(at=3.0, epoch=1, number=0)):
+        view.hear(entry)
+    assert view.cut_off()
+    assert "stopped between two steps: go on with `modelwright resume`" in capsys.readouterr().err
+    view.hear(Ended(at=4.0, epoch=1, outcome="deployed"))
+    assert not view.cut_off()
 
 
 def test_where_nobody_can_be_asked_a_plan_needs_a_yes() -> None:
