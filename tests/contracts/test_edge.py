@@ -156,7 +156,8 @@ async def test_no_request_fails_while_routes_and_weights_change(running: Running
 async def _calling(running: Running, over: asyncio.Event) -> Counter[str]:
     """One request after the other until it is over; a new connection only when the edge asks for one.
 
-    nginx closes connections that wait for their next request, which clients have to expect: they ask again.
+    nginx before 1.27.4 closes connections that wait for their next request, which clients have to expect: they ask
+    again.
     """
     found: Counter[str] = Counter()
     while not over.is_set():

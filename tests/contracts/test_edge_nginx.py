@@ -40,6 +40,14 @@ async def test_a_bad_certificate_leaves_everything_as_it_was(running: Running) -
             assert (await client.ask("/")).status == 200
 
 
+async def test_what_only_newer_ones_understand_is_told_to_them_alone(running: Running) -> None:
+    async with instance("r1") as one:
+        await running.edge.configure(front(one))
+        await running.start()
+        told = (running.folder / "nginx.keeps").read_text()
+        assert told == ("keepalive_min_timeout 1s;\n" if _version() >= (1, 27, 4) else "")
+
+
 def test_everything_at_once_is_a_configuration_without_a_warning(tmp_path: Path) -> None:
     certificates = make_certificates(tmp_path)
     both = tmp_path / "both.pem"
@@ -60,12 +68,21 @@ def test_everything_at_once_is_a_configuration_without_a_warning(tmp_path: Path)
     )
     file = tmp_path / "nginx.conf"
     file.write_text(composed(told, (), doors).text)
-    program = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
-    assert program
-    test = [program, "-t", "-q", "-e", "stderr", "-c", str(file)]
+    test = [_program(), "-t", "-q", "-e", "stderr", "-c", str(file)]
     done = subprocess.run(test, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert not done.stderr
+
+
+def _version() -> tuple[int, ...]:
+    said = subprocess.run([_program(), "-v"], capture_output=True, text=True, check=True, timeout=60).stderr
+    return tuple(map(int, said.partition("/")[2].split()[0].split(".")))
+
+
+def _program() -> str:
+    program = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
+    assert program
+    return program
 
 
 def test_a_cookie_that_it_cannot_look_at_is_refused(tmp_path: Path) -> None:

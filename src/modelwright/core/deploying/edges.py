@@ -13,6 +13,10 @@ HAPROXY_FILE, HAPROXY_SOCKET, HAPROXY_MASTER = "haproxy.cfg", "haproxy.sock", "m
 NGINX_FILE, NGINX_SOCKET, NGINX_ASKED, NGINX_LOG = "nginx.conf", "nginx.sock", "asked", "seen.log"
 """Likewise; on the socket it says by which configuration it runs, and `asked` is where its hand takes orders."""
 NGINX_PID = "nginx.pid"
+NGINX_KEEPS = "nginx.keeps"
+"""In it stands what only newer ones understand: a connection that was used within the last second stays open over a
+change, for one request more. Older ones close it, also under a request that is on its way.
+"""
 _NOTE = "# places "
 
 
@@ -60,14 +64,20 @@ def haproxy_command(folder: str = EDGE_FOLDER) -> tuple[str, ...]:
 def nginx_command(folder: str = EDGE_FOLDER) -> tuple[str, ...]:
     """What runs nginx in the foreground, and beside it a hand that reloads it when it is asked to.
 
-    A line `take ID` has it read its configuration, and is answered in `answer.ID` when no worker of before takes
-    anything new; `count ID` is answered by the connections that are open here.
+    It looks first whether this nginx understands NGINX_KEEPS (1.27.4 does). A line `take ID` has it read its
+    configuration, and is answered in `answer.ID` when no worker of before takes anything new; `count ID` is answered
+    by the connections that are open here.
     """
-    return ("sh", "-c", _HAND.format(folder=folder, file=NGINX_FILE, asked=NGINX_ASKED, socket=NGINX_SOCKET))
+    names = {"file": NGINX_FILE, "asked": NGINX_ASKED, "socket": NGINX_SOCKET, "keeps": NGINX_KEEPS}
+    return ("sh", "-c", _HAND.format(folder=folder, **names))
 
 
 _HAND = """
 cd {folder} && rm -f {asked} {socket} && mkfifo -m 666 {asked} && exec 3<>{asked} || exit 1
+echo 'keepalive_min_timeout 1s;' >{keeps}
+echo 'pid {folder}/trial.pid; events {{}} http {{ access_log off; include {folder}/{keeps}; }}' >trial
+nginx -t -q -e stderr -c {folder}/trial 2>/dev/null || : >{keeps}
+rm -f trial trial.pid
 (
     while read -r verb id <&3 && kill -0 $$; do
         case $verb in
@@ -82,6 +92,7 @@ cd {folder} && rm -f {asked} {socket} && mkfifo -m 666 {asked} && exec 3<>{asked
                         sleep 0.05
                     done
                 done
+                [ -s {keeps} ] && sleep 1.2
             else
                 echo refused >>answer
             fi ;;

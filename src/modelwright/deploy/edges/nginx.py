@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from modelwright.core.deploying.edges import NGINX_LOG, NGINX_PID, NGINX_SOCKET, Composed, Place, noted
+from modelwright.core.deploying.edges import NGINX_KEEPS, NGINX_LOG, NGINX_PID, NGINX_SOCKET, Composed, Place, noted
 from modelwright.core.deploying.front import Front
 from modelwright.core.errors.deploying import DeployError
 from modelwright.deploy.edges.answers import NOWHERE, TOO_LARGE, TOO_MANY, UNAVAILABLE, Answer
@@ -51,6 +51,7 @@ def _http(front: Front, doors: Doors) -> Iterator[str]:
     folders = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     yield from (f"{name}_temp_path {doors.folder}/{name};" for name in folders)
     yield from ("server_tokens off;", "gzip off;", "tcp_nodelay on;", "keepalive_timeout 75s;", "access_log off;")
+    yield f"include {doors.folder}/{NGINX_KEEPS}*;"
     yield from ("client_header_timeout 30s;", "server_names_hash_bucket_size 256;", "map_hash_bucket_size 256;")
     times = "$upstream_header_time $request_time $request_completion"
     yield f"log_format seen '$msec $proxy_host $upstream_addr $status {times}';"
