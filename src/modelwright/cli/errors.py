@@ -20,12 +20,19 @@ def text_of(error: ModelwrightError) -> str:
     """One line, or one per fault and a count."""
     if isinstance(error, ManifestError):
         return f"{fault_lines(error.faults)}\n{count_of(len(error.faults), 'fault')}"
+    if error.hint and "\n" in error.message:
+        where = f"{error.place}: " if error.place else ""
+        return f"error: {where}{error.message}\n    {_begun(error.hint)}"
     return f"error: {error}"
 
 
 def fault_lines(faults: tuple[Fault, ...], *, word: str = "") -> str:
     """Each fault on two lines: where and what (after `word`), then what to do."""
-    return "\n".join(f"{_head(fault, word)}\n    {fault.remedy[:1].upper()}{fault.remedy[1:]}" for fault in faults)
+    return "\n".join(f"{_head(fault, word)}\n    {_begun(fault.remedy)}" for fault in faults)
+
+
+def _begun(remedy: str) -> str:
+    return f"{remedy[:1].upper()}{remedy[1:]}"
 
 
 def _head(fault: Fault, word: str) -> str:

@@ -119,9 +119,9 @@ class Told:
                 return f"{self._place(number)} {done}: {self._what(number)}{self._lasted(number, at)}"
             case Failed(number=number, problem=problem):
                 self._problem, what = problem, self._what(number)
-                return f"{self._place(number)} failed: {what}: {problem.removeprefix(f'{what}: ')}"
+                return f"{self._place(number)} failed: {what}: {_head(problem.removeprefix(f'{what}: '))}"
             case Turned(reason=reason):
-                return "going back" if reason == self._problem else f"going back: {reason}"
+                return "going back" if reason == self._problem else f"going back: {_head(reason)}"
             case Ended(outcome=outcome):
                 return {"deployed": "deployed", "undone": "undone: all is as it was", "held": "held on trial"}[outcome]
 
@@ -143,6 +143,11 @@ class Told:
     def _lasted(self, number: int, at: float) -> str:
         seconds = at - self._begun.get(number, at)
         return f" ({seconds:.1f} s)" if seconds >= 0.5 else ""
+
+
+def _head(problem: str) -> str:
+    """Without the lines of a log: they are told once, at the end."""
+    return problem.partition("\n")[0].removesuffix("; its last lines:")
 
 
 def step_words(step: Step) -> str:

@@ -6,6 +6,7 @@ from docs.reference_pages.errors import every_error
 from modelwright.cli.errors import count_of, fault_lines, report, text_of
 from modelwright.cli.exit_codes import EXIT_CODES, MEANINGS, exit_code
 from modelwright.core.errors.calls import UnknownEndpoint
+from modelwright.core.errors.deploying import StepFailed
 from modelwright.core.errors.starting import NotRunning, PortInUse
 from modelwright.core.errors.tree import Fault, ManifestError
 
@@ -15,6 +16,11 @@ FAULT = Fault(path="m.yaml", line=3, key="gateway.workers", problem="0 is below 
 def test_an_error_is_place_problem_remedy() -> None:
     error = PortInUse("port 8000 is in use", place="gateway.listen", hint="choose another")
     assert text_of(error) == "error: gateway.listen: port 8000 is in use (choose another)"
+
+
+def test_behind_the_lines_of_a_log_the_remedy_has_a_line_of_its_own() -> None:
+    error = StepFailed("it has ended; its last lines:\none\ntwo", hint="mend it")
+    assert text_of(error) == "error: it has ended; its last lines:\none\ntwo\n    Mend it"
 
 
 def test_faults_stand_one_below_the_other() -> None:

@@ -101,12 +101,14 @@ def test_what_went_wrong_is_said_once() -> None:
         Failed(at=1.0, epoch=1, number=0, problem="bring web:1: no such image"),
         Turned(at=1.0, epoch=1, reason="bring web:1: no such image"),
         Turned(at=2.0, epoch=1, reason="bob asked to"),
+        Failed(at=3.0, epoch=1, number=1, problem="bring api:1: it ended; its last lines:\na\nb"),
     )
     assert [told.line(entry) for entry in entries] == [
         "",
         "[ 1/13] failed: bring web:1: no such image",
         "going back",
         "going back: bob asked to",
+        "[ 2/13] failed: bring api:1: it ended",
     ]
 
 

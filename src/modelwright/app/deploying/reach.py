@@ -91,7 +91,8 @@ def target_of(manifest: Manifest, *, environment: str) -> TargetSection:
     """Where it goes. Raises DeployError when it says nowhere."""
     target = manifest.targets.get(manifest.target)
     if target is None:
-        hint = f"write `environments: {{{environment}: {{target: NAME}}}}`, with a NAME under `targets`"
+        write = f"write `environments: {{{environment}: {{target: NAME}}}}`, with a NAME under `targets`"
+        hint = f"{write}, or say which environment by `--env`"
         raise DeployError(f"the environment {environment} has no target", hint=hint, place="target")
     return target
 
