@@ -110,6 +110,7 @@ def _restored(archive: Path, file: Path, environment: str, *, key: Path, overwri
     from modelwright.app.backups import deployed, journeys
     from modelwright.app.deploying.describing import from_manifest
     from modelwright.cli.changes import who_asks
+    from modelwright.core.deploying.journal import Ended
     from modelwright.deploy.carrying import Author
 
     if not (file.exists() and deployed.is_deployed(file, environment=environment)):
@@ -124,7 +125,7 @@ def _restored(archive: Path, file: Path, environment: str, *, key: Path, overwri
             overwrite=overwrite,
             describe=from_manifest(file, environment=environment, told=view.say),
             author=Author(who=who_asks(), where=platform.node(), why=WHY),
-            tell=view.hear,
+            tell=lambda entry: None if isinstance(entry, Ended) else view.hear(entry),
         )
     )
 

@@ -64,11 +64,12 @@ def _cost(cost: Cost) -> str:
 
 def _edit(edit: Edit) -> str:
     if not edit.before:
-        return _short(edit.after)
-    return f"{_short(edit.before)} → {_short(edit.after)}" if edit.after else f"{_short(edit.before)} → gone"
+        return short(edit.after)
+    return f"{short(edit.before)} → {short(edit.after)}" if edit.after else f"{short(edit.before)} → gone"
 
 
-def _short(value: str) -> str:
+def short(value: str) -> str:
+    """As much of a value as tells it from others."""
     value = _DIGEST.sub(lambda found: found[0][:_TELLING], value)
     return value if len(value) <= _WIDE else value[: _WIDE - 1] + "…"
 

@@ -131,7 +131,8 @@ async def test_an_environment_s_database_goes_into_a_bucket_and_from_there_into_
         assert salt.encode() not in s3.held[told["file"].removeprefix("s3://models/")].content
 
         found = await project.restore(told["file"], "production")
-        assert (found.database, found.notes) == (True, ())
+        assert found.database
+        assert "modelwright deploy --env production" in found.notes[0]
         assert project.ask("production", "SELECT text FROM notes") == "kept"
         async with project.journeys("production") as journeys:
             plan = await journeys.plan(exact=True)

@@ -25,7 +25,9 @@ TOLD = Told(
     traffic={"front": {"r7": 90, "r8": 10}, "charts": {"": 100}},
     instances=(
         Ran(name="edge", kind="edge", state="ready", since=NOW - 7200, restarts=0, release="", image="haproxy:3.2"),
-        Ran(name="web.r7.0", kind="app", state="failed", since=0.0, restarts=4, release="r7", image="web:1"),
+        Ran(
+            name="web.r7.0", kind="app", state="failed", since=0.0, restarts=4, release="r7", image=f"sha256:{'0' * 64}"
+        ),
     ),
     drift=(),
     strays=(Stray(name="toy", problem="no release has a workload toy"),),
@@ -37,7 +39,7 @@ TOLD = Told(
 TABLE = """\
 instance  kind  state     for  restarts  release  image
 edge      edge  ready   2 h 0 m       0           haproxy:3.2
-web.r7.0  app   failed                4  r7       web:1
+web.r7.0  app   failed                4  r7       sha256:000000000000
 """
 
 

@@ -102,6 +102,9 @@ async def put_back(
         supplies.salted_by(lasting.salt)
         if not (await reached.target.observer.observe()).current:
             await _begin(lasting, supplies, carrier, salt=memory.salt)
+            notes.append(
+                f"services run with their data; the rest is started by: modelwright deploy --env {site.environment}"
+            )
         elif await lasting.salt() != memory.salt:
             notes.append(_OTHER_SALT)
         if head.postgres:

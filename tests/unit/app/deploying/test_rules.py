@@ -282,3 +282,18 @@ def test_up_takes_the_address_of_a_service_that_runs_elsewhere(tmp_path: Path) -
     assert loaded.secrets == ("D",)
     with pytest.raises(ManifestError, match=r"store\.database"):
         load_manifest(tmp_path / "modelwright.yaml", env={})
+
+
+def test_a_key_that_a_target_replaces_is_warned_of(tmp_path: Path) -> None:
+    path = tmp_path / "modelwright.yaml"
+    key = "mw-abcdefgh-0123456789abcdef0123456789abcdef"
+    path.write_text(
+        f"{TOP}{ENDPOINT}access: {{keys: {{api: {{key: '${{env:KEY}}'}}, team: {{key: '${{env:KEY_2}}'}}}}}}\n"
+        "apps: {api: {image: a, port: 80, env: {KEY: '${key:api}'}}}\ntargets: {here: {kind: docker}}\n"
+        "environments: {production: {target: here}}\n"
+    )
+    env = {"KEY": key, "KEY_2": key.replace("a", "b")}
+    assert check_manifest(path, environment="development", env=env).warnings == ()
+    (warning,) = check_manifest(path, environment="production", env=env).warnings
+    assert warning.key == "access.keys.api.key"
+    assert "is not used on a target" in warning.problem

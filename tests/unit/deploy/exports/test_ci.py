@@ -1,5 +1,7 @@
 import re
 import shlex
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -142,3 +144,24 @@ def test_what_is_deployed_is_what_was_packaged() -> None:
     pipeline = _read(gitlab.pipeline_file(WHOLE))
     assert pipeline["images"]["artifacts"]["paths"] == [commands.IMAGES_FILE]
     assert commands.pull() in pipeline["deploy-production"]["script"][0]
+
+
+def test_gitlab_s_own_token_goes_to_gitlab_s_own_registry_alone(tmp_path: Path) -> None:
+    script = _read(gitlab.pipeline_file(WHOLE))["images"]["script"][0].splitlines()
+    begin = next(number for number, line in enumerate(script) if "CI_REGISTRY" in line)
+    host = WHOLE.registry.partition("/")[0]
+    docker = tmp_path / "docker"
+    docker.write_text('#!/bin/sh\necho "$3 $(cat)"\n')
+    docker.chmod(0o755)
+    for registry, mine, expected in (
+        (host, {}, "ci its-own"),
+        (host, {"REGISTRY_USER": "me", "REGISTRY_TOKEN": "mine"}, "me mine"),
+        ("elsewhere.example.com", {"REGISTRY_USER": "me", "REGISTRY_TOKEN": "mine"}, "me mine"),
+        ("elsewhere.example.com", {}, ""),
+        ("", {}, ""),
+    ):
+        env = {"CI_REGISTRY": registry, "CI_REGISTRY_USER": "ci", "CI_REGISTRY_PASSWORD": "its-own", **mine}
+        env["PATH"] = f"{tmp_path}:/usr/bin:/bin"
+        lines = "\n".join(["set -eu", *script[begin : begin + 2]])
+        done = subprocess.run(["sh", "-c", lines], env=env, capture_output=True, text=True, check=False)
+        assert done.stdout.strip() == expected, (registry, mine, done.stderr)

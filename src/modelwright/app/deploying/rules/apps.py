@@ -62,6 +62,21 @@ def _variables(case: Case) -> Iterator[Finding]:
                     yield Finding(here, NO_GATEWAY, "add a section `models` or `endpoints`, or remove it")
 
 
+def replaced_keys(case: Case) -> Iterator[Finding]:
+    """A warning: on a target, an app's key is the environment's, whatever the manifest says for this machine."""
+    manifest = case.manifest
+    if manifest.target not in manifest.targets:
+        return
+    values = (value for app in manifest.apps.values() for value in app.env.values())
+    referred = {one.name for value in values for one in value.references if one.kind == "key"}
+    for name in sorted(referred & {*manifest.access.keys}):
+        if manifest.access.keys[name].key is not None:
+            problem = (
+                f"is not used on a target: apps refer to `${{key:{name}}}`, which the environment makes for itself"
+            )
+            yield Finding(("access", "keys", name, "key"), problem, "remove it, or give one of the two another name")
+
+
 def _stores(case: Case) -> Iterator[Finding]:
     for key, kind in (("database", "postgres"), ("redis", "redis")):
         store, here = getattr(case.manifest.store, key), ("store", key)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from modelwright.app.backups import rules as backups
 from modelwright.app.deploying.rules import every as deploying
+from modelwright.app.deploying.rules.apps import replaced_keys
 from modelwright.app.document.finding import Finding
 from modelwright.app.external import rules as external
 from modelwright.app.manifest.rules import (
@@ -64,6 +65,7 @@ def warnings(case: Case) -> Iterator[Finding]:
     """What works but should not stay."""
     yield from prices.unused_prices(case)
     yield from resources.warnings(case)
+    yield from replaced_keys(case)
     if case.environment == "development":
         yield from providers.literal_keys(case)
         yield from secret_stores.literal_credentials(case)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 
 from modelwright.deploy.exports.ci import commands
@@ -154,8 +155,6 @@ def _engine() -> list[str]:
         '    DOCKER_TLS_VERIFY: "1"',
         "    DOCKER_TLS_CERTDIR: /certs",
         "    DOCKER_CERT_PATH: /certs/client",
-        f"    {commands.USER}: $CI_REGISTRY_USER",
-        f"    {commands.TOKEN}: $CI_REGISTRY_PASSWORD",
     ]
 
 
@@ -163,9 +162,18 @@ def _client(pipeline: Pipeline) -> list[str]:
     return [
         "apt-get update -qq",
         "apt-get install -qq --no-install-recommends docker-cli docker-buildx git openssh-client > /dev/null",
-        *([commands.login(pipeline)] if pipeline.registry else []),
+        *_login(pipeline),
         commands.install(pipeline),
     ]
+
+
+def _login(pipeline: Pipeline) -> list[str]:
+    """The token that GitLab gives a job is for GitLab's own registry, and goes nowhere else."""
+    if not pipeline.registry:
+        return []
+    host = pipeline.registry.partition("/")[0]
+    own = f': "${{{commands.USER}:=$CI_REGISTRY_USER}}" "${{{commands.TOKEN}:=$CI_REGISTRY_PASSWORD}}"'
+    return [f'if [ "${{CI_REGISTRY:-}}" = {shlex.quote(host)} ]; then {own}; fi', commands.login(pipeline)]
 
 
 def _check(name: str, container: str, lines: Sequence[str]) -> list[str]:
