@@ -10,25 +10,23 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from modelwright.app.backups import deployed
 from modelwright.app.backups.archive import pyrage
 from modelwright.app.backups.keeping import Restored, wanted
 from modelwright.app.backups.shelves import fetched
-from modelwright.app.deploying.desired.contents import Brought
-from modelwright.app.deploying.desired.services import service_workload
-from modelwright.app.deploying.desired.values import Values
+from modelwright.app.deploying.desired.build import desired
+from modelwright.app.deploying.desired.prepare import prepare
 from modelwright.app.deploying.docker_host import docker_host
 from modelwright.app.deploying.journeys import Journeys
 from modelwright.app.deploying.reach import site_of
-from modelwright.app.deploying.sections.services import ServiceSection
 from modelwright.app.deploying.supplies import Describe, Described, Supplies
 from modelwright.app.sources.section import ArtifactsSection
 from modelwright.app.system import SystemClock
 from modelwright.core.deploying.steps import Keep
 from modelwright.core.deploying.trials import Rise
-from modelwright.core.deploying.workloads import Desired
 from modelwright.core.errors.backups import BackupError, RestoreError
 from modelwright.deploy.carrying import Author
 from tests.e2e.running import modelwright
@@ -41,6 +39,7 @@ MANIFEST = """\
 schema: 1
 name: {project}
 store: {{artifacts: {{endpoint: "{s3}"}}}}
+apps: {{api: {{image: "is-not-run"}}}}
 services: {{postgres: {{}}}}
 targets: {{here: {{kind: docker, host: "{host}"}}}}
 backup: {{to: "s3://models/kept", keep: 2, recipients: ["{recipient}"]}}
@@ -58,11 +57,13 @@ class Project:
 
     def describe(self, environment: str) -> Describe:
         async def describe(salt: str) -> Described:
-            services, brought = {"postgres": ServiceSection()}, Brought(salt)
-            values = Values(salt, services=services, secret=str)
-            database = service_workload("postgres", services["postgres"], values=values, brought=brought)
-            desired = Desired(project=self._name, environment=environment, workloads=(database,))
-            return Described(desired=desired, contents=brought, keeper=self._keeper)
+            prepared = prepare(self.manifest, environment=environment)
+            wanted, brought = desired(prepared, images={}, salt=salt)
+            database = next(one for one in wanted.workloads if one.name == "postgres")
+            quick = {**database.env, "POSTGRES_INITDB_ARGS": "--no-sync"}
+            database = msgspec.structs.replace(database, env=quick, command=("postgres", "-c", "fsync=off"))
+            wanted = msgspec.structs.replace(wanted, workloads=(database,))
+            return Described(desired=wanted, contents=brought, keeper=self._keeper)
 
         return describe
 
