@@ -13,6 +13,7 @@ from modelwright.cli.changes import who_asks
 
 if TYPE_CHECKING:
     from modelwright.app.deploying.journeys import Journeys
+    from modelwright.app.deploying.supplies import Describe, Described
     from modelwright.core.deploying.journal import Entry
     from modelwright.core.deploying.steps import Plan
     from modelwright.core.errors.deploying import LeaseHeld
@@ -67,7 +68,6 @@ def run(journey: Journey[Result], *, file: Path, env: str | None, quiet: bool = 
 async def _with(journey: Journey[Result], view: View, *, file: Path, env: str | None, how: How) -> Result:
     import platform
 
-    from modelwright.app.deploying.describing import from_manifest
     from modelwright.app.deploying.journeys import Journeys
     from modelwright.app.deploying.reach import rates_of, reach_of, site_of
     from modelwright.app.deploying.rises import wanted_rise
@@ -77,13 +77,27 @@ async def _with(journey: Journey[Result], view: View, *, file: Path, env: str | 
 
     site = site_of(file, environment=env)
     rise = wanted_rise(site.rise, canary=how.canary, at_once=how.at_once)
-    supplies = Supplies(from_manifest(file, environment=site.environment, told=view.say))
+    supplies = Supplies(_described(file, environment=site.environment, told=view.say))
     author = Author(who=who_asks(), where=platform.node(), why=how.why)
     async with reach_of(site)(site, supplies) as reached:
         journeys = Journeys(
             reached, supplies, author, rise=rise, clock=SystemClock(), tell=view.hear, rates=rates_of(site.target)
         )
         return await journey(journeys)
+
+
+def _described(file: Path, *, environment: str, told: Callable[[str], None]) -> Describe:
+    """What builds images is imported when something is to be described: going back and looking need none of it."""
+    known: list[Describe] = []
+
+    async def describe(salt: str) -> Described:
+        from modelwright.app.deploying.describing import from_manifest
+
+        if not known:
+            known.append(from_manifest(file, environment=environment, told=told))
+        return await known[0](salt)
+
+    return describe
 
 
 class View:
