@@ -22,8 +22,9 @@ _PLAIN = (
     "before",
     "after",
     "exposed",
+    "outside",
 )
-_WORDS = {"before": "release command", "after": "waits for", "exposed": "reached by the edge"}
+_WORDS = {"before": "release command", "after": "waits for", "exposed": "reached by the edge", "outside": "reaches out"}
 
 
 def changes(desired: Desired, observed: Observed, release: str) -> Iterator[Change]:

@@ -24,6 +24,7 @@ def notices(desired: Desired, observed: Observed, release: str) -> Iterator[str]
         yield f"the trial of {trial} ends: it gets no traffic any more"
     yield from _away(desired, observed)
     yield from _opened(desired, description(observed, observed.current))
+    yield from _reaching(desired, description(observed, observed.current))
     yield from _way_back(desired, observed, release)
     known = description(observed, observed.current)
     names = {one.name for one in desired.workloads}
@@ -42,6 +43,14 @@ def _away(desired: Desired, observed: Observed) -> Iterator[str]:
 def _opened(desired: Desired, before: Desired | None) -> Iterator[str]:
     known = openings(before) if before else ()
     yield from (str(one) for one in openings(desired) if one not in known)
+
+
+def _reaching(desired: Desired, before: Desired | None) -> Iterator[str]:
+    """Services are on a network of their own, but these."""
+    known = {one.name for one in before.workloads if one.outside or one.exposed} if before else set[str]()
+    for one in desired.workloads:
+        if (one.outside or one.exposed) and one.name not in known:
+            yield f"{one.name} is on the edge's network, too: it can reach what is outside of the host"
 
 
 def _way_back(desired: Desired, observed: Observed, release: str) -> Iterator[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Literal, NamedTuple
 
 GROUP = "modelwright"
-_FAILED = 'outcome!~"ok|refused|guard_blocked|client_disconnect|provider_refused"'
+FAILED = 'outcome!~"ok|refused|guard_blocked|client_disconnect|provider_refused"'
 """Calls that did not end well, and not by the client."""
 _BY = "(endpoint, release)"
 _LEAST = 20
@@ -49,7 +49,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         "CallsFail",
-        f"sum by {_BY} (rate(modelwright_calls_total{{{_FAILED}}}[5m])) / "
+        f"sum by {_BY} (rate(modelwright_calls_total{{{FAILED}}}[5m])) / "
         f"sum by {_BY} (rate(modelwright_calls_total[5m])) > 0.05 "
         f"and sum by {_BY} (increase(modelwright_calls_total[5m])) >= {_LEAST}",
         "5m",

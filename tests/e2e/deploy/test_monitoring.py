@@ -17,6 +17,7 @@ from modelwright.core.deploying.trials import Rise, Rules
 from modelwright.core.deploying.workloads import Desired, Mount, Workload
 from modelwright.deploy.firewall import openings
 from modelwright.observe.alerts import ALERTS
+from modelwright.observe.dashboards.edge import EDGE
 from tests.e2e.clients import patient
 from tests.making.docker_host.engine import Engine
 from tests.making.docker_host.images import PYTHON
@@ -154,6 +155,8 @@ async def test_all_instances_are_found_also_on_trial_and_a_webhook_hears_of_an_a
         found = asked("ask/prometheus:9090/api/v1/rules")["data"]["groups"]
         assert {one["name"] for group in found for one in group["rules"]} == {"Tried", *(one.name for one in ALERTS)}
         names = set(asked("ask/prometheus:9090/api/v1/label/__name__/values")["data"])
-        assert {name for alert in ALERTS for name in OTHERS.findall(alert.expression)} <= names
+        asked_for = [one.expression for row in EDGE.rows for panel in row for one in panel.queries]
+        asked_for += [alert.expression for alert in ALERTS]
+        assert {name for one in asked_for for name in OTHERS.findall(one)} <= names
         assert await hold.deploy(first, "r1") == "deployed"
         patient(lambda: up() == always | both - {("gateway", "gateway-r2-0", "r2")}, waiting_for="the end of a trial")

@@ -42,6 +42,16 @@ def test_a_plan_tells_what_it_opens_and_only_once() -> None:
     assert not [line for line in notices(DESIRED, known, "r2") if "leads to" in line]
 
 
+def test_a_plan_tells_which_services_can_reach_out_and_only_once() -> None:
+    told = Workload(name="alertmanager", kind="service", image="am:1", port=9093, outside=True)
+    desired = msgspec.structs.replace(DESIRED, workloads=(told, *DESIRED.workloads))
+    words = "alertmanager is on the edge's network, too: it can reach what is outside of the host"
+    known = Observed(current="r1", releases=(Stored(name="r1", desired=DESIRED),))
+    assert [line for line in notices(desired, known, "r2") if "reach" in line] == [words]
+    known = Observed(current="r2", releases=(Stored(name="r2", desired=desired),))
+    assert not [line for line in notices(desired, known, "r3") if "reach" in line]
+
+
 @pytest.mark.parametrize("published", ["80", "host.example.com:80>80", "0.0.0.0:80 accept>80"])
 def test_what_is_no_address_is_refused(published: str) -> None:
     edge = msgspec.structs.replace(DESIRED.workloads[1], publish=(published,))

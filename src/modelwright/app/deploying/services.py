@@ -12,25 +12,27 @@ Rows = Mapping[str, "Row"]
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One kind of service."""
 
-    image: str
+    image: str = ""
     """Its name, without a tag."""
-    version: str
+    version: str = ""
     """The tag that is taken when the manifest names none."""
-    port: int
-    data: str
+    port: int = 0
+    data: str = ""
     """Where it keeps its data."""
     scheme: str = "http"
     health: str = ""
     """Path that answers 200 when it is ready; empty: it takes connections."""
     parts: tuple[str, ...] = ("url", "host", "port")
     """What of it the manifest may refer to."""
+    away: bool = False
+    """None is run: the manifest may name one that runs elsewhere."""
     pages: bool = False
     """People look at it: a route may lead there."""
 
 
 _WITH_USER = ("url", "host", "port", "user", "password", "database")
 
-PROMETHEUS, ALERTMANAGER = "prometheus", "alertmanager"
+PROMETHEUS, ALERTMANAGER, LOKI = "prometheus", "alertmanager", "loki"
 
 KINDS: Rows = {
     "postgres": Row(
@@ -55,6 +57,7 @@ KINDS: Rows = {
         parts=("url", "host", "port", "password"),
         pages=True,
     ),
+    LOKI: Row(parts=("url",), away=True),
 }
 WITH_VECTOR = ("pgvector/pgvector", "pg")
 """The image of PostgreSQL that has pgvector, and what stands before the version in its tags."""

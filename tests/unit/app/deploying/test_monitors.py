@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -11,8 +12,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from modelwright.app.deploying.desired.contents import Brought
+from modelwright.core.deploying.made import password
 from modelwright.core.deploying.workloads import Desired
-from tests.unit.app.deploying.site import MANIFEST, SECRETS, described, workload, write
+from tests.unit.app.deploying.site import MANIFEST, SALT, SECRETS, described, workload, write
 
 ALERTS = """\
 groups:
@@ -133,3 +135,28 @@ async def test_alerts_may_go_to_an_alertmanager_elsewhere(tmp_path: Path, *, sec
     wanted = ("https", "/planted-hook", "example.com") if secret else ("http", "/am", "alerts.example.com:9093")
     assert (told["scheme"], told["path_prefix"], told["static_configs"][0]["targets"][0]) == wanted
     checked(tmp_path, own, "promtool", "check", "config", path)
+
+
+async def test_grafana_finds_its_sources_and_the_pages_that_come_along(tmp_path: Path) -> None:
+    found, brought = site(tmp_path, "prometheus: {}, grafana: {}")
+    own, grafana = await files(found, brought, "grafana"), workload(found, "grafana")
+    assert own["/run/secrets/grafana_password"] == password(SALT, "grafana").encode()
+    assert grafana.env["GF_SECURITY_ADMIN_PASSWORD__FILE"] in secrets(found, "grafana")
+    (source,) = read(own["/etc/grafana/provisioning/datasources/modelwright.yaml"])["datasources"]
+    assert (source["type"], source["url"], source["isDefault"]) == ("prometheus", "http://prometheus:9090", True)
+    (provider,) = read(own["/etc/grafana/provisioning/dashboards/modelwright.yaml"])["providers"]
+    folder = provider["options"]["path"]
+    titles = {path: json.loads(content)["title"] for path, content in own.items() if path.startswith(folder)}
+    assert titles == {f"{folder}/gateway.json": "Gateway", f"{folder}/edge.json": "Edge"}
+    assert not grafana.outside
+
+
+async def test_grafana_shows_what_runs_elsewhere_and_hides_where_that_is(tmp_path: Path) -> None:
+    away = 'prometheus: {url: "${secret:ALERTS_URL}"}, loki: {url: "http://loki.example.com:3100"}, grafana: {}'
+    found, brought = site(tmp_path, away)
+    assert {one.name for one in found.workloads} & {"prometheus", "loki"} == set()
+    path = "/etc/grafana/provisioning/datasources/modelwright.yaml"
+    assert path in secrets(found, "grafana")
+    sources = read((await files(found, brought, "grafana"))[path])["datasources"]
+    assert {one["type"]: one["url"] for one in sources} == {"prometheus": HOOK, "loki": "http://loki.example.com:3100"}
+    assert workload(found, "grafana").outside

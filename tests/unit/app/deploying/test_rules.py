@@ -120,6 +120,7 @@ CASES = [
         "is the port of `http`, too",
         "choose another",
     ),
+    ("services: {loki: {}}", "services.loki", "no Loki is run on a target", "name one that runs elsewhere"),
     ("services: {redis: {keep: 1d}}", "services.redis.keep", "is for prometheus", "remove it"),
     (
         "services: {prometheus: {rules: ./none.yaml}}",

@@ -32,6 +32,9 @@ def _kinds(case: Case) -> Iterator[Finding]:
             remedy = f"did you mean {close}? " if close else ""
             problem = f"{name!r} is no service that a target keeps"
             yield Finding(here, problem, f"{remedy}Known: {', '.join(KINDS)}", close, on_key=True)
+        elif KINDS[name].away and service.url is None:
+            remedy = f'name one that runs elsewhere: `{name}: {{url: "http://{name}.example.com:3100"}}`'
+            yield Finding(here, f"no {name.capitalize()} is run on a target", remedy, on_key=True)
         for key, kind in _OF_ONE.items():
             if getattr(service, key) and name != kind:
                 yield Finding((*here, key), f"`{key}` is for {kind}", "remove it", on_key=True)

@@ -28,6 +28,21 @@ class Around(NamedTuple):
         """That of the manifest."""
         return self.loaded.manifest.services.get(name)
 
+    @property
+    def has_numbers_of_edge(self) -> bool:
+        """HAProxy tells some; nginx has none to tell."""
+        return bool(self.loaded.manifest.routes) and self.target.edge == "haproxy"
+
+    def is_elsewhere(self, name: str) -> bool:
+        """Whether a service is named that runs elsewhere."""
+        section = self.service(name)
+        return section is not None and section.url is not None
+
+    def is_hidden(self, name: str) -> bool:
+        """Whether its address is a secret, or holds one."""
+        section = self.service(name)
+        return section is not None and section.url is not None and bool(section.url.references)
+
     def file(self, path: str) -> Path:
         """That the manifest names."""
         return self.loaded.base_dir / path

@@ -25,9 +25,9 @@ _FULL = 0.8
 
 def prometheus(section: ServiceSection, around: Around) -> Parts:
     """It asks every instance of the gateway, of whatever release, as soon as there is one."""
-    brought, told = around.brought, around.service(ALERTMANAGER)
+    brought = around.brought
     settings = yaml(_settings(around, every=section.every or EVERY))
-    hidden = told is not None and told.url is not None and bool(told.url.references)
+    hidden = around.is_hidden(ALERTMANAGER)
     path = f"{SECRETS}/prometheus.yml" if hidden else f"{FOLDER}/prometheus.yml"
     own = secret_mount(path, settings, brought) if hidden else file_mount(path, settings.encode(), brought)
     mounts = [own, file_mount(f"{FOLDER}/rules/modelwright.yml", yaml(rules()).encode(), brought)]
@@ -35,7 +35,12 @@ def prometheus(section: ServiceSection, around: Around) -> Parts:
         mounts.append(file_mount(f"{FOLDER}/rules/own.yml", around.file(section.rules).read_bytes(), brought))
     if around.target.kind != "compose":
         mounts.append(Mount(path=INSTANCES_FOLDER, volume=INSTANCES_VOLUME))
-    return Parts({}, tuple(mounts), _command(section, path), outside=_has_edge(around) or _is_elsewhere(told))
+    return Parts(
+        {},
+        tuple(mounts),
+        _command(section, path),
+        outside=around.has_numbers_of_edge or around.is_elsewhere(ALERTMANAGER),
+    )
 
 
 def _command(section: ServiceSection, path: str) -> tuple[str, ...]:
@@ -49,9 +54,9 @@ def _command(section: ServiceSection, path: str) -> tuple[str, ...]:
 def _settings(around: Around, *, every: str) -> dict[str, Any]:
     loaded, told, seconds = around.loaded, around.service(ALERTMANAGER), f"{parse_duration(every) * 1000:.0f}ms"
     jobs = [_gateways(around), _one(PROMETHEUS, f"localhost:{KINDS[PROMETHEUS].port}")]
-    if _has_edge(around):
+    if around.has_numbers_of_edge:
         jobs.append(_one(EDGE, f"{EDGE}:{NUMBERS_PORT}"))
-    if told is not None and not _is_elsewhere(told):
+    if told is not None and told.url is None:
         jobs.append(_one(ALERTMANAGER, f"{ALERTMANAGER}:{KINDS[ALERTMANAGER].port}"))
     return {
         "global": {
@@ -95,12 +100,3 @@ def _told(around: Around) -> dict[str, Any]:
     if address.password is not None:
         told["basic_auth"] = {"username": unquote(address.username or ""), "password": unquote(address.password)}
     return {**told, "static_configs": [{"targets": [address.netloc.rpartition("@")[2]]}]}
-
-
-def _has_edge(around: Around) -> bool:
-    """HAProxy tells numbers; nginx has none to tell."""
-    return bool(around.loaded.manifest.routes) and around.target.edge == "haproxy"
-
-
-def _is_elsewhere(section: ServiceSection | None) -> bool:
-    return section is not None and section.url is not None
