@@ -42,6 +42,12 @@ _HINTS = {
     "no such host": "see that the registry's name is right and that the target knows it",
     "executable file not found": "see that the image has the command",
 }
+_SOCKETS = {
+    "FileNotFoundError": "there is no such socket",
+    "ConnectionRefusedError": "nobody listens there",
+    "PermissionError": "Permission denied",
+}
+"""What Python says of one, in words."""
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -129,13 +135,13 @@ class Engine:
 
 def unreachable(host: str, error: Exception, *, said: str = "") -> TargetUnreachable:
     """As the client has told it, with the remedy. `said`: by ssh, when it was there and the engine was not."""
-    words = said or str(error)
+    words = said or next((plain for known, plain in _SOCKETS.items() if known in str(error)), str(error))
     if host.startswith("ssh://"):
         hint = remedy(words)
     elif "Permission denied" in words:
         hint = "see that this user may use the engine, by the group docker"
     else:
-        hint = "see that Docker runs there"
+        hint = "see that Docker runs there; `host` under the target names another place"
     return TargetUnreachable(f"the Docker engine does not answer: {_short(words)}", hint=hint, place=host)
 
 
