@@ -139,8 +139,8 @@ async def test_all_instances_are_found_also_on_trial_and_a_webhook_hears_of_an_a
         assert await hold.deploy(await described(folder, hold, version="v2"), "r2", rise) == "held"
         always = {("edge", "edge", ""), ("prometheus", "prometheus", ""), ("alertmanager", "alertmanager", "")}
         both = {("gateway", f"gateway-{release}-0", release) for release in ("r1", "r2")}
-        patient(lambda: up() == always | both, waiting_for="a scrape of each")
-        patient(lambda: asked("told") != [], waiting_for="an alert")
+        patient(lambda: up() == always | both, seconds=180, waiting_for="a scrape of each")
+        patient(lambda: asked("told") != [], seconds=180, waiting_for="an alert")
         told = asked("told")[0]["alerts"][0]["labels"]
         assert told == {
             "alertname": "Tried",
@@ -159,4 +159,8 @@ async def test_all_instances_are_found_also_on_trial_and_a_webhook_hears_of_an_a
         asked_for += [alert.expression for alert in ALERTS]
         assert {name for one in asked_for for name in OTHERS.findall(one)} <= names
         assert await hold.deploy(first, "r1") == "deployed"
-        patient(lambda: up() == always | both - {("gateway", "gateway-r2-0", "r2")}, waiting_for="the end of a trial")
+        patient(
+            lambda: up() == always | both - {("gateway", "gateway-r2-0", "r2")},
+            seconds=180,
+            waiting_for="the end of a trial",
+        )

@@ -21,8 +21,8 @@ _ENDPOINT = ("endpoints", ANYTHING)
 _MODEL = ("models", ANYTHING)
 
 LATER: tuple[Later, ...] = (
-    Later(("alerts",), "remove it and alert on /metrics"),
-    Later(("notify",), "remove it and alert on /metrics"),
+    Later(("alerts",), "remove it; on a target, `services: {prometheus: {rules: ./alerts.yaml}}` has yours"),
+    Later(("notify",), "remove it; on a target, `services: {alertmanager: {…}}` tells somebody"),
     Later(("backup", "every"), "remove it and have cron call `modelwright backup`"),
     Later((*_ENDPOINT, "rollout"), "remove it and change the weights yourself"),
     Later(("observe", "otlp"), "remove it and scrape /metrics"),
