@@ -17,6 +17,7 @@ ROOMS = (
     "adapters/targets",
     "adapters/images",
     "adapters/edges",
+    "app/backups",
     "app/deploying",
     "app/packaging",
     "app/keeper",
