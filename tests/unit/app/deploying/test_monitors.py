@@ -70,13 +70,14 @@ def read(content: bytes) -> Any:
 
 
 async def test_prometheus_takes_its_settings_and_rules(tmp_path: Path) -> None:
-    found, brought = site(tmp_path / "a", "prometheus: {rules: ./alerts.yaml, size: 10Gi, keep: 30d}")
+    found, brought = site(tmp_path / "a", "prometheus: {rules: ./alerts.yaml, size: 10Gi, keep: 30d, every: 2.5s}")
     own = await files(found, brought, "prometheus")
     assert "1 rules found" in checked(tmp_path, own, "promtool", "check", "config", "/etc/prometheus/prometheus.yml")
     one = workload(found, "prometheus")
     assert one.command[2:] == ("--storage.tsdb.retention.time=2592000s", "--storage.tsdb.retention.size=8192MB")
     assert one.outside, "it asks the edge"
     told = read(own["/etc/prometheus/prometheus.yml"])
+    assert told["global"]["scrape_interval"] == "2500ms"
     assert told["global"]["external_labels"] == {"project": "kb", "environment": "production"}
     assert [job["job_name"] for job in told["scrape_configs"]] == ["gateway", "prometheus", "edge"]
     assert told["scrape_configs"][0]["file_sd_configs"][0]["files"] == ["/instances/instances.json"]

@@ -44,15 +44,14 @@ def prometheus(section: ServiceSection, around: Around) -> Parts:
 
 
 def _command(section: ServiceSection, path: str) -> tuple[str, ...]:
-    keep = round(parse_duration(section.keep or KEEP))
-    bounds = [f"--storage.tsdb.retention.time={keep}s"]
+    bounds = [f"--storage.tsdb.retention.time={_in_words(section.keep or KEEP)}"]
     if section.size:
         bounds.append(f"--storage.tsdb.retention.size={max(1, int(_FULL * parse_size(section.size)) >> 20)}MB")
     return (f"--config.file={path}", f"--storage.tsdb.path={KINDS[PROMETHEUS].data}", *bounds)
 
 
 def _settings(around: Around, *, every: str) -> dict[str, Any]:
-    loaded, told, seconds = around.loaded, around.service(ALERTMANAGER), f"{parse_duration(every) * 1000:.0f}ms"
+    loaded, told, seconds = around.loaded, around.service(ALERTMANAGER), _in_words(every)
     jobs = [_gateways(around), _one(PROMETHEUS, f"localhost:{KINDS[PROMETHEUS].port}")]
     if around.has_numbers_of_edge:
         jobs.append(_one(EDGE, f"{EDGE}:{NUMBERS_PORT}"))
@@ -68,6 +67,12 @@ def _settings(around: Around, *, every: str) -> dict[str, Any]:
         **({"alerting": {"alertmanagers": [_told(around)]}} if told is not None else {}),
         "scrape_configs": jobs,
     }
+
+
+def _in_words(text: str) -> str:
+    """A duration as Prometheus reads it: in whole numbers."""
+    seconds = parse_duration(text)
+    return f"{seconds:.0f}s" if seconds.is_integer() else f"{max(1, round(1000 * seconds))}ms"
 
 
 def _gateways(around: Around) -> dict[str, Any]:
