@@ -107,7 +107,9 @@ def test_everything_at_once_is_a_configuration_without_a_warning(tmp_path: Path)
         Server(name=f"web.r1.{number}", workload="web", release="r1", address=address)
         for number, address in enumerate(("10.0.0.1:80", "[2001:db8::1]:80", "web-r1-2:80"))
     )
-    told = Front(routes=routes, servers=servers, shares={"web": {"r1": 100}}, trusted=("10.0.0.0/8", "2001:db8::/32"))
+    gone = Server(name="web.r1.3", workload="web", release="r1", address="web-r1-3:80", down=True)  # not looked up
+    shares = {"web": {"r1": 100}}
+    told = Front(routes=routes, servers=(*servers, gone), shares=shares, trusted=("10.0.0.0/8", "2001:db8::/32"))
     doors = Doors(
         folder=str(tmp_path),
         certificates={"kb.example.com": str(both)},

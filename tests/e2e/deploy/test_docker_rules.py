@@ -70,7 +70,7 @@ def get(port: int, host: str = "localhost", *, tls: ssl.SSLContext | None = None
 
 
 async def test_streams_of_a_trial_that_is_undone_and_of_a_workload_that_is_renamed_come_to_their_end(
-    hold: Hold, docker_engine: Engine
+    hold: Hold,
 ) -> None:
     assert await hold.deploy(await hold.desired("v1"), "r1") == "deployed"
     plan = await hold.plan(await hold.desired("v2"), "r2", Rise(steps=(50, 100), pause=600.0))
@@ -98,10 +98,6 @@ async def test_streams_of_a_trial_that_is_undone_and_of_a_workload_that_is_renam
     assert await hold.deploy(renamed, "r3") == "deployed"
     assert await end
 
-    docker_engine.client.containers.get(hold.environment.names.container("web", "r3")).stop(timeout=0)
-    assert await hold.deploy(await hold.desired("v4"), "r4", Rise(steps=(50, 100))) == "deployed"
-    assert get(hold.port)[0] == 200
-
 
 async def with_kept(hold: Hold, version: str, *, exposed: bool, **changes: Any) -> Desired:
     """An app, and a service that may have a host of its own."""
@@ -124,7 +120,10 @@ async def test_a_service_is_there_again_when_a_deploy_is_undone_that_found_it_st
     seen = (await hold.target.observer.observe()).instances
     (kept,) = (one for one in seen if one.workload == "kept")
     assert (kept.state, kept.digest) == ("ready", digest_of(first.workloads[1]))
-    assert await hold.deploy(await with_kept(hold, "v2", exposed=True), "r2") == "deployed"
+    docker_engine.client.containers.get(hold.environment.names.container("api", "r1")).stop(timeout=0)
+    well = await with_kept(hold, "v2", exposed=True)
+    assert await hold.deploy(well, "r2", Rise(steps=(50, 100))) == "deployed"
+    assert get(hold.port) == (200, b"v2")
     assert get(hold.port, "kept.example.com") == (200, b"kept")
 
 
@@ -208,15 +207,17 @@ async def certified(hold: Hold, version: str, both: bytes, *, name: str, **chang
 
 
 async def test_a_route_that_is_renamed_with_its_certificate_is_served_by_tls_all_the_time(
-    hold: Hold, tmp_path: Path
+    hold: Hold, docker_engine: Engine, tmp_path: Path
 ) -> None:
+    """Also when what serves does not run by then."""
     made = make_certificates(tmp_path)
     both = (made / "server.pem").read_bytes() + (made / "server.key").read_bytes()
     trusting = ssl.create_default_context(cafile=made / "authority.pem")
     assert await hold.deploy(await certified(hold, "v1", both, name="one"), "r1") == "deployed"
     sick = await certified(hold, "v2", both, name="two", path="/other", gate=1.0)
     assert await hold.deploy(sick, "r2") == "undone"
-    assert get(hold.port, tls=trusting) == (200, b"v1")
+    await asyncio.to_thread(patient, lambda: get(hold.port, tls=trusting) == (200, b"v1"))
+    docker_engine.client.containers.get(hold.environment.names.container("api", "r1")).stop(timeout=0)
     well = await certified(hold, "v2", both, name="two")
     assert await hold.deploy(well, "r2", Rise(steps=(50, 100))) == "deployed"
     assert get(hold.port, tls=trusting) == (200, b"v2")

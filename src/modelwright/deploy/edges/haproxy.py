@@ -162,7 +162,9 @@ def _server(way: Way, place: Place) -> str:
     host, port = split_address(place.server.address if place.server else _FREE)
     kept = f" cookie {place.name}" if way.cookie else ""
     state = "" if place.weight else " disabled"
-    return f"    server {place.name} {join_address(host, port)} weight {place.weight}{kept} check{state}"
+    # Nobody waits at the start until all servers for names have said that they do not know it.
+    unknown = " init-addr none" if place.server and place.server.down else ""
+    return f"    server {place.name} {join_address(host, port)} weight {place.weight}{kept} check{unknown}{state}"
 
 
 def _bounded(route: Route) -> tuple[int, float]:

@@ -55,8 +55,10 @@ class Fronts:
     async def again(self, desired: Desired) -> None:
         """As it is, for an edge that is about to be started as `desired` has it: its files are there before it is."""
         memory = await self._ground.memory()
-        told = tuple(_shown(route, desired, hosts=True) for route in memory.front.routes)
-        await self._tell(msgspec.structs.replace(memory.front, kind=desired.edge, routes=told))
+        routes, standing = memory.front.routes, await self._instances.standing()
+        servers = _servers(memory, standing, {route.workload for route in routes})
+        told = tuple(_shown(route, desired, hosts=True) for route in routes)
+        await self._tell(msgspec.structs.replace(memory.front, kind=desired.edge, routes=told, servers=tuple(servers)))
 
     async def lacks(self, desired: Desired) -> bool:
         """Whether the edge that is there does not have a certificate that it would be told of by `again`."""
