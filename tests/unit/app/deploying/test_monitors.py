@@ -94,6 +94,16 @@ async def test_without_an_edge_that_tells_numbers_nobody_is_asked_outside(tmp_pa
     assert not workload(found, "prometheus").outside
 
 
+async def test_where_there_is_no_gateway_none_is_missed(tmp_path: Path) -> None:
+    apps = "schema: 1\nname: kb\napps: {web: {image: a, port: 80}}\nservices: {prometheus: {}}\n"
+    place = "routes: {r: {paths: {/: web}}}\ntargets: {h: {kind: docker}}\nenvironments: {production: {target: h}}\n"
+    found, brought = described(write(tmp_path, apps + place))
+    told = (await files(found, brought, "prometheus"))["/etc/prometheus/rules/modelwright.yml"]
+    names = {one["alert"] for one in read(told)["groups"][0]["rules"]}
+    assert "EdgeDown" in names
+    assert "NoGateway" not in names
+
+
 async def test_compose_is_asked_by_its_names(tmp_path: Path) -> None:
     found, brought = site(tmp_path / "a", "prometheus: {}", kind="compose")
     own = await files(found, brought, "prometheus")

@@ -11,6 +11,7 @@ from modelwright.app.deploying.desired.routes import EDGE
 from modelwright.app.deploying.desired.values import ADMIN_PORT, GATEWAY
 from modelwright.app.deploying.sections.services import ServiceSection
 from modelwright.app.deploying.services import ALERTMANAGER, KINDS, PROMETHEUS
+from modelwright.app.manifest.rules.operations import has_gateway
 from modelwright.core.deploying.front import NUMBERS_PORT
 from modelwright.core.deploying.places import INSTANCES_FILE, INSTANCES_FOLDER, INSTANCES_VOLUME, SECRETS
 from modelwright.core.deploying.workloads import Mount
@@ -30,7 +31,8 @@ def prometheus(section: ServiceSection, around: Around) -> Parts:
     hidden = around.is_hidden(ALERTMANAGER)
     path = f"{SECRETS}/prometheus.yml" if hidden else f"{FOLDER}/prometheus.yml"
     own = secret_mount(path, settings, brought) if hidden else file_mount(path, settings.encode(), brought)
-    mounts = [own, file_mount(f"{FOLDER}/rules/modelwright.yml", yaml(rules()).encode(), brought)]
+    written = yaml(rules(gateway=has_gateway(around.loaded.manifest)))
+    mounts = [own, file_mount(f"{FOLDER}/rules/modelwright.yml", written.encode(), brought)]
     if section.rules:
         mounts.append(file_mount(f"{FOLDER}/rules/own.yml", around.file(section.rules).read_bytes(), brought))
     if around.target.kind != "compose":
