@@ -39,6 +39,7 @@ CHANGES = {
     "name: knowledge-base\n": "name: {project}\nbuild: {{network: host}}\n",
     "{{kind: docker, ": '{{kind: docker, publish: {{http: "127.0.0.1:{port}"}}, ',
     "rate_limit: 600/min": "rate_limit: 600000/min",
+    "workers: 2": "workers: 1",
     "  prometheus: {{}}\n  grafana: {{}}\n": "",
 }
 
@@ -76,7 +77,7 @@ class Copy:
 class Visitors:
     """Each asks one question after the other, reads the answer's stream, and looks what was kept of all of them."""
 
-    def __init__(self, door: Door, count: int = 3) -> None:
+    def __init__(self, door: Door, count: int = 2) -> None:
         self.answers = Counter[str]()
         """By their first line."""
         self.lost: list[str] = []
@@ -122,43 +123,71 @@ def kept(door: Door, visitor: UUID, conversation: UUID) -> list[tuple[str, str]]
     return [(turn["asked"], turn["text"]) for turn in turns]
 
 
+class Talk:
+    """One conversation from the first test to the last."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+        self._visitor = uuid4()
+        self._conversation: UUID | None = None
+        self._said: list[tuple[str, str]] = []
+
+    def ask(self, text: str) -> dict[str, Any]:
+        """What is kept of it, with all that was said before."""
+        turn = self._door.answered(self._visitor, text, conversation=self._conversation)
+        self._conversation = self._conversation or UUID(turn["question"])
+        self._said.append((text, turn["text"]))
+        assert kept(self._door, self._visitor, self._conversation) == self._said
+        return turn
+
+
 @pytest.fixture(scope="module")
 def copy(docker_engine: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
     with docker_engine.project() as name:
         yield Copy(tmp_path_factory.mktemp("knowledge-base"), docker_engine, name)
 
 
+@pytest.fixture(scope="module")
+def talk(copy: Copy) -> Talk:
+    return Talk(copy.door)
+
+
+# One after the other: each has a bound of its own, however slow the machine is.
 @pytest.mark.parametrize("names", [("gateway",), ("keeper", "api", "web")], ids="-".join)
 def test_its_images_are_built(copy: Copy, names: tuple[str, ...]) -> None:
     copy.modelwright("package", *names)
 
 
-def test_a_conversation_goes_on_over_a_deploy_under_load_and_over_a_rollback(copy: Copy) -> None:
+def test_it_is_deployed_from_nothing_and_answers_from_its_passages(copy: Copy, talk: Talk) -> None:
     copy.modelwright("deploy", "--yes")
-    door, visitor = copy.door, uuid4()
-    assert b"<title>" in door.call("GET", "/").body
-    conversation, said = None, list[tuple[str, str]]()
+    assert b"<title>" in copy.door.call("GET", "/").body
     for text, passage in TALK.items():
-        turn = door.answered(visitor, text, conversation=conversation)
+        turn = talk.ask(text)
         assert (turn["kind"], turn["notice"], turn["sources"][0]["name"]) == ("quotes", "no_model", passage)
-        conversation = conversation or UUID(turn["question"])
-        said.append((text, turn["text"]))
-    visitors = Visitors(door)
+        assert turn["text"].startswith(SAYS)
+
+
+def test_another_version_takes_over_while_people_talk_to_it(copy: Copy, talk: Talk) -> None:
+    visitors = Visitors(copy.door)
     with visitors.talking():
-        visitors.heard(SAYS, 6)
+        visitors.heard(SAYS, 4)
         copy.change("backend/knowledge_base/quoting.py", SAYS, SAYS_THEN)
         copy.modelwright("deploy", "--yes", "--why", "other words")
-        visitors.heard(SAYS_THEN, 6)
-        said.append((SECOND, door.answered(visitor, SECOND, conversation=conversation)["text"]))
-        copy.modelwright("rollback", "--yes")
-        visitors.heard(SAYS, 6)
+        visitors.heard(SAYS_THEN, 4)
     assert visitors.lost == []
     assert {*visitors.answers} == {SAYS, SAYS_THEN}
-    last = door.answered(visitor, "Why?", conversation=conversation)
-    assert last["sources"][0]["name"] == "05-rollback#2"
-    said.append(("Why?", last["text"]))
-    assert conversation is not None
-    assert kept(door, visitor, conversation) == said
-    assert [text.splitlines()[0] for _, text in said] == [*[SAYS] * len(TALK), SAYS_THEN, SAYS]
-    history = copy.modelwright("releases")
-    assert "other words" in history
+    assert talk.ask(SECOND)["text"].startswith(SAYS_THEN)
+
+
+def test_the_version_before_comes_back_while_people_talk_to_it(copy: Copy, talk: Talk) -> None:
+    visitors = Visitors(copy.door)
+    with visitors.talking():
+        visitors.heard(SAYS_THEN, 4)
+        copy.modelwright("rollback", "--yes")
+        visitors.heard(SAYS, 4)
+    assert visitors.lost == []
+    assert {*visitors.answers} == {SAYS, SAYS_THEN}
+    turn = talk.ask("Why?")
+    assert turn["text"].startswith(SAYS)
+    assert turn["sources"][0]["name"] == "05-rollback#2"
+    assert "other words" in copy.modelwright("releases")
