@@ -19,7 +19,7 @@ schema: 1
 name: {project}
 build: {{network: host}}
 target: here
-targets: {{here: {{kind: docker, host: "${{env:DEPLOY_HOST}}", publish: {{http: "127.0.0.1:{port}"}}}}}}
+targets: {{here: {{kind: docker, host: "${{env:DEPLOY_HOST}}", publish: {{http: "{door}"}}}}}}
 routes: {{all: {{paths: {{/: web}}}}}}
 apps:
   web: {{image: "{image}", command: "{command}", port: 8080, grace: 2s, gate: {gate}, env: {env}}}
@@ -30,9 +30,10 @@ _SERVES = "sh -c 'mkdir -p /www; echo {version} > /www/index.html; exec httpd -f
 class CliPlace:
     """Of one project, on the host at `url`; commands may see other variables."""
 
-    def __init__(self, folder: Path, project: str, url: str, *, port: int = 0) -> None:
+    def __init__(self, folder: Path, project: str, url: str, *, port: int = 0, door: str = "127.0.0.1") -> None:
         self.folder, self.project, self.url = folder, project, url
         self.port = port or free_port()
+        self._door = door
         self.write("v1")
 
     def write(
@@ -46,7 +47,8 @@ class CliPlace:
     ) -> None:
         """What the manifest says of the app."""
         told = command or _SERVES.format(version=version)
-        text = _MANIFEST.format(project=self.project, port=self.port, image=image, command=told, gate=gate, env=env)
+        door = f"{self._door}:{self.port}"
+        text = _MANIFEST.format(project=self.project, door=door, image=image, command=told, gate=gate, env=env)
         (self.folder / "modelwright.yaml").write_text(text)
 
     def run(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:

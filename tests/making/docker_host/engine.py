@@ -85,23 +85,36 @@ def engine_for_tests() -> Engine:
 @contextlib.contextmanager
 def builder_engine() -> Iterator[Engine]:
     """A second one, root's, that builds and holds images; in a network of its own, or it would take the first one's."""
+    folder = Path(tempfile.mkdtemp(prefix="modelwright-builder-"))
+    try:
+        process, engine = started(folder, "--bridge=none")
+        try:
+            with contextlib.closing(engine):
+                yield engine
+        finally:
+            process.terminate()
+            process.wait(timeout=60)
+    finally:
+        put_away(folder)
+
+
+def started(folder: Path, *more: str) -> tuple[subprocess.Popen[bytes], Engine]:
+    """A dockerd with its data in there, in a network of its own."""
     program = shutil.which("dockerd", path=_SBIN)
     assert program, "dockerd is not installed: sh tests/system-packages.sh dockerd"
-    folder = Path(tempfile.mkdtemp(prefix="modelwright-builder-"))
     url = f"unix://{folder}/docker.sock"
     options = [f"--host={url}", f"--data-root={folder}/data", f"--exec-root={folder}/exec", f"--pidfile={folder}/pid"]
-    options += ["--bridge=none", "--iptables=false", "--ip6tables=false", "--log-level=warn"]
+    options += ["--iptables=false", "--ip6tables=false", "--log-level=warn", *more]
     with (folder / "log").open("ab") as log:
         apart = ["unshare", "--net", *_WITH_US]
         process = subprocess.Popen([*apart, program, *options], stdout=log, stderr=log, env={"PATH": _SBIN})
-    try:
-        engine = _when_up(url, lambda: process.poll() is not None) or _none((folder / "log").read_text()[-2000:])
-        with contextlib.closing(engine):
-            yield engine
-    finally:
-        process.terminate()
+    engine = _when_up(url, lambda: process.poll() is not None)
+    if engine is None:
+        process.kill()
         process.wait(timeout=60)
-        put_away(folder)
+        _none((folder / "log").read_text()[-2000:])
+    assert engine is not None
+    return process, engine
 
 
 def _when_up(url: str, over: Callable[[], bool]) -> Engine | None:
