@@ -66,10 +66,11 @@ async def make(manifest: Path, *, environment: str, how: Wanted) -> Kept:
     site = site_of(manifest, environment=environment)
     async with reach_of(site)(site, _Nothing()) as reached:
         lasting = _lasting(reached, site)
-        if not await reached.salt():
-            raise BackupError(f"nothing was deployed to {environment}", hint=f"modelwright deploy --env {environment}")
         observer = reached.target.observer
-        observed, history = await observer.observe(), tuple(await observer.history())
+        observed = await observer.observe()
+        if not observed.salt:
+            raise BackupError(f"nothing was deployed to {environment}", hint=f"modelwright deploy --env {environment}")
+        history = tuple(await observer.history())
         return await lasting.with_data(lambda data: _kept(site, observed, history, data=data, how=how))
 
 
