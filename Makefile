@@ -44,6 +44,7 @@ fix: ## mend what ruff can mend, and format
 bench: ## measure against baselines in the same run (WHAT=gateway, streams, limits, workers, overload, soak, kills, serving, serving_peers, …)
 	@sh requirements/install.sh dev
 	@sh tests/system-packages.sh nginx haproxy wrk curl redis-server
+	@case " $(WHAT) " in *" deploy "*) sh tests/system-packages.sh --where-possible dockerd mmdebstrap;; esac
 	@PYTHONPATH=. exec $(BIN)/python -m bench $(WHAT) $(ARGS)
 
 docs: ## write docs/reference again from the code

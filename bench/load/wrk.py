@@ -45,10 +45,11 @@ def wrk(
     ran = subprocess.run(
         ["taskset", "-c", str(cpu), "wrk", *options], capture_output=True, text=True, check=True, timeout=seconds + 30
     )
-    return _read(ran.stdout)
+    return read(ran.stdout)
 
 
-def _read(text: str) -> Load:
+def read(text: str) -> Load:
+    """What it has counted; raises ValueError."""
     done = re.search(r"(\d+) requests in ([\d.]+)(us|ms|s|m),", text)
     if done is None:
         raise ValueError(f"wrk printed something else:\n{text}")
