@@ -23,14 +23,15 @@ from modelwright.app.system import SystemClock
 from modelwright.core.deploying.edges import haproxy_command
 from modelwright.core.deploying.front import EDGE_FOLDER, EDGE_VOLUME, PLAIN_PORT
 from modelwright.core.deploying.journal import Entry
-from modelwright.core.deploying.made import content_digest, secret_digest
+from modelwright.core.deploying.made import secret_digest
 from modelwright.core.deploying.steps import Plan
 from modelwright.core.deploying.trials import Rise
 from modelwright.core.deploying.workloads import Desired, Gate, Mount, Route, Workload
-from modelwright.core.errors.deploying import LeaseHeld, StepFailed
+from modelwright.core.errors.deploying import LeaseHeld
 from modelwright.core.ports.deploying.targets import Target
 from modelwright.deploy.carrying import Author, Carrier
 from modelwright.deploy.planning import planned
+from tests.making.carried import Carried
 from tests.making.docker_host.images import BUSYBOX, HAPROXY, PYTHON
 
 PASSWORD = b"correct horse battery"
@@ -100,24 +101,6 @@ def keeper_image(client: docker.DockerClient, project: str) -> str:
 
 def _no_caches(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
     return None if "__pycache__" in member.name else member
-
-
-class Carried:
-    """Contents by digest, in memory."""
-
-    def __init__(self) -> None:
-        self.by_digest: dict[str, bytes] = {}
-
-    def add(self, content: bytes) -> str:
-        """Its digest."""
-        digest = content_digest(content)
-        self.by_digest[digest] = content
-        return digest
-
-    async def read(self, digest: str) -> AsyncIterator[bytes]:
-        if digest not in self.by_digest:
-            raise StepFailed(f"nobody has {digest} with him", hint="deploy from where it is")
-        yield self.by_digest[digest]
 
 
 class Hold:

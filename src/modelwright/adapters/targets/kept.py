@@ -21,84 +21,86 @@ EVERYBODY = -1
 """In place of the number of the one user who may read a file, which is a secret then."""
 
 
-class _Question(msgspec.Struct, frozen=True, kw_only=True, tag_field="ask", tag=str.lower):
-    pass
+class Asking(msgspec.Struct, frozen=True, kw_only=True, tag_field="ask", tag=str.lower):
+    """A question to a keeper."""
 
 
-class _Change(_Question, frozen=True, kw_only=True):
+class Change(Asking, frozen=True, kw_only=True):
+    """One that changes something."""
+
     epoch: int
     """Of the lease under which it is asked for; a lower one than was given since is refused."""
 
 
-class Take(_Question, frozen=True, kw_only=True):
+class Take(Asking, frozen=True, kw_only=True):
     """The lease, for `owner`."""
 
     owner: str
 
 
-class Renew(_Question, frozen=True, kw_only=True):
+class Renew(Asking, frozen=True, kw_only=True):
     """The same lease, for longer."""
 
     lease: Lease
 
 
-class Leave(_Question, frozen=True, kw_only=True):
+class Leave(Asking, frozen=True, kw_only=True):
     """No lease any more."""
 
     lease: Lease
 
 
-class Entries(_Question, frozen=True, kw_only=True):
+class Entries(Asking, frozen=True, kw_only=True):
     """The journal."""
 
 
-class Append(_Question, frozen=True, kw_only=True):
+class Append(Asking, frozen=True, kw_only=True):
     """One more entry of it."""
 
     entry: Entry
 
 
-class Look(_Question, frozen=True, kw_only=True):
+class Look(Asking, frozen=True, kw_only=True):
     """All that is remembered, but the journal and older history."""
 
 
-class History(_Question, frozen=True, kw_only=True):
+class History(Asking, frozen=True, kw_only=True):
     """Which releases became current."""
 
 
-class Place(_Change, frozen=True, kw_only=True):
+class Place(Change, frozen=True, kw_only=True):
     """Remember what a release is."""
 
     release: str
     desired: Desired
 
 
-class Adopt(_Change, frozen=True, kw_only=True):
+class Adopt(Change, frozen=True, kw_only=True):
     """Take over the salt of another environment; only where nothing was ever placed."""
 
     salt: str
 
 
-class Forget(_Change, frozen=True, kw_only=True):
+class Forget(Change, frozen=True, kw_only=True):
     """Remember releases no more, nor files that no other one has; `unserved`: only those that never served."""
 
     releases: tuple[str, ...]
     unserved: bool = False
 
 
-class Record(_Change, frozen=True, kw_only=True):
+class Record(Change, frozen=True, kw_only=True):
     """A release became the current one, or was tried; the time is put in by whoever answers."""
 
     served: Served
 
 
-class Direct(_Change, frozen=True, kw_only=True):
+class Direct(Change, frozen=True, kw_only=True):
     """Remember how traffic is divided."""
 
     front: Front
 
 
-class Filled(_Change, frozen=True, kw_only=True):
+class Filled(Change, frozen=True, kw_only=True):
     """Remember what a volume was filled with."""
 
     volume: str
@@ -115,7 +117,7 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
     release: str
 
 
-class Listing(_Change, frozen=True, kw_only=True):
+class Listing(Change, frozen=True, kw_only=True):
     """There are just these: what monitors look for."""
 
     instances: tuple[Listed, ...]
@@ -127,14 +129,14 @@ def discovered(instances: Sequence[Listed]) -> bytes:
     return msgspec.json.encode(found)
 
 
-class Lacking(_Question, frozen=True, kw_only=True):
+class Lacking(Asking, frozen=True, kw_only=True):
     """Which of these files are not kept."""
 
     files: tuple[tuple[str, int], ...]
     """Digest, and who may read it."""
 
 
-class Deliver(_Change, frozen=True, kw_only=True):
+class Deliver(Change, frozen=True, kw_only=True):
     """A piece of a file; with the last one it is kept, as read-only as can be."""
 
     digest: str
@@ -145,7 +147,7 @@ class Deliver(_Change, frozen=True, kw_only=True):
     """Who may read it."""
 
 
-class Probe(_Question, frozen=True, kw_only=True):
+class Probe(Asking, frozen=True, kw_only=True):
     """Does an instance pass its gate, now?"""
 
     address: str
@@ -154,21 +156,21 @@ class Probe(_Question, frozen=True, kw_only=True):
     """Seconds."""
 
 
-class Streams(_Question, frozen=True, kw_only=True):
+class Streams(Asking, frozen=True, kw_only=True):
     """How many are open at a workload in a release, through the edge?"""
 
     workload: str
     release: str
 
 
-class Passed(_Question, frozen=True, kw_only=True):
+class Passed(Asking, frozen=True, kw_only=True):
     """What has the edge passed on since then?"""
 
     since: float
     """Unix seconds."""
 
 
-class Mask(_Question, frozen=True, kw_only=True):
+class Mask(Asking, frozen=True, kw_only=True):
     """The text without the secrets that are in it."""
 
     text: str

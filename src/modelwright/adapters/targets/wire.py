@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from modelwright.adapters.targets.kept import Question
+from modelwright.adapters.targets.processes import OfProcesses
 from modelwright.core.errors.deploying import DeployError, LeaseHeld, LeaseLost, StepFailed
 from modelwright.core.errors.tree import ModelwrightError
 
@@ -13,7 +14,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """One line to a keeper."""
 
     number: int
-    question: Question
+    question: Question | OfProcesses
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 from modelwright.app.deploying.builder import building
@@ -11,7 +12,7 @@ from modelwright.app.deploying.desired.build import desired
 from modelwright.app.deploying.desired.prepare import Prepared, prepare
 from modelwright.app.deploying.supplies import Describe, Described
 from modelwright.app.packaging.package import package
-from modelwright.app.packaging.recipes import KEEPER
+from modelwright.app.packaging.recipes import GATEWAY, KEEPER
 from modelwright.app.settings.settings import process_environment
 
 
@@ -21,6 +22,8 @@ def from_manifest(manifest: Path, *, environment: str | None, told: Callable[[st
 
     async def look() -> tuple[Prepared, dict[str, str]]:
         prepared = await asyncio.to_thread(prepare, manifest, environment=environment)
+        if prepared.target.kind == "local":
+            return prepared, {GATEWAY: f"modelwright:{version('modelwright')}", KEEPER: ""}
         env = building(prepared.target, process_environment())
         built = await package(prepared.loaded, env=env, told=told)
         return prepared, {name: one.reference for name, one in built.items()}

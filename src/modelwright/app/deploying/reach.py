@@ -75,7 +75,12 @@ def _docker(site: Site, contents: Contents) -> AbstractAsyncContextManager[Reach
     return import_module("modelwright.app.deploying.docker_host").docker_host(site, contents)
 
 
-TARGETS: Mapping[str, Reach] = {"docker": _docker}
+def _local(site: Site, contents: Contents) -> AbstractAsyncContextManager[Reached]:
+    require_deploy()
+    return import_module("modelwright.app.deploying.here.machine").local_host(site, contents)
+
+
+TARGETS: Mapping[str, Reach] = {"docker": _docker, "local": _local}
 
 
 def site_of(manifest: Path, *, environment: str | None) -> Site:

@@ -5,21 +5,28 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from modelwright.adapters.targets.folder.leases import LASTS
 from modelwright.adapters.targets.folder.state import State
 from modelwright.adapters.targets.wire import Asked, Told, fault_of
+from modelwright.app.deploying.edges import StandingEdge, front_in
 from modelwright.app.keeper.answering import Answering
 from modelwright.app.keeper.certificates import keep_certificates
-from modelwright.app.keeper.edges import edge_beside, standing_edge
+from modelwright.app.keeper.edges import edge_beside
 from modelwright.app.system import SystemClock
+from modelwright.core.deploying.front import Front
 from modelwright.core.errors.deploying import DeployError
 from modelwright.core.errors.tree import ModelwrightError
+
+if TYPE_CHECKING:
+    from modelwright.adapters.targets.local.keeping import Keeping
 
 _ASKED = msgspec.json.Decoder(Asked)
 _NEWER = "the keeper is of another version: deploy when nobody else does, and it is replaced"
@@ -27,25 +34,42 @@ _LARGEST = 1 << 26
 """Bytes of a line: a plan with all that it describes, or a piece of a file."""
 
 
-async def serve(state: Path, edge: Path, *, instances: Path, socket: Path, lasts: float = LASTS) -> None:
-    """Until it is asked to end. `edge` is the folder that it shares with the edge, `instances` that with monitors."""
+async def serve(
+    state: Path,
+    edge: Path,
+    *,
+    instances: Path,
+    socket: Path,
+    lasts: float = LASTS,
+    beside: Callable[[Path, Front], StandingEdge] = edge_beside,
+    keeping: Keeping | None = None,
+) -> None:
+    """Until it is asked to end. `edge` is the folder that it shares with the edge, `instances` that with monitors.
+
+    `keeping`: processes that are its own: they end with it, but for SIGHUP, which leaves them to the next keeper.
+    """
     memory = State(state, clock=SystemClock(), lasts=lasts)
-    answering = Answering(memory, partial(edge_beside, edge), instances=instances)
+    answering = Answering(memory, partial(beside, edge), instances=instances, keeping=keeping)
     await _restore(answering)
-    ended = asyncio.Event()
+    ended, left = asyncio.Event(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    if keeping is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, lambda: (left.set(), ended.set()))
+        await keeping.begin()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await _Client(answering, writer).listen(reader)
 
     server = await asyncio.start_unix_server(answer, socket, limit=_LARGEST)
-    certificates = asyncio.create_task(keep_certificates(edge, state, partial(standing_edge, edge)))
+    certificates = asyncio.create_task(keep_certificates(edge, state, lambda: beside(edge, front_in(edge))))
     try:
         await ended.wait()
     finally:
         certificates.cancel()
         server.close()
+        if keeping is not None:
+            await keeping.leave(ended=not left.is_set())
 
 
 async def _restore(answering: Answering) -> None:

@@ -45,3 +45,5 @@ class Front(msgspec.Struct, frozen=True, kw_only=True):
     """By route: weights of releases; a workload that lasts has all of its route's traffic, whatever stands here."""
     trusted: tuple[str, ...] = ()
     """Networks of proxies in front of the edge, whose word on a client's address is taken."""
+    publish: tuple[str, ...] = ()
+    """Addresses of the host that lead to it, as its workload has them; a plain process listens there itself."""

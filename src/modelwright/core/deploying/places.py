@@ -18,3 +18,12 @@ INSTANCES_VOLUME, INSTANCES_FOLDER, INSTANCES_FILE = "instances", "/instances", 
 """The volume with the file that says which instances of releases there are, and where its writer and its readers find
 it: JSON as Prometheus discovers targets by it.
 """
+PROCESS = "process"
+"""In place of an image: nothing but the program, as it is found where it runs."""
+SOURCES = "/srv/app"
+"""Folder of a program's sources, where there is no image that has them."""
+
+
+def port_of(workload: str) -> str:
+    """Stands for the port of a workload that the reader is bound to, where each instance has one of its own."""
+    return f"${{port:{workload}}}"

@@ -12,6 +12,8 @@ class Doors(msgspec.Struct, frozen=True, kw_only=True):
 
     folder: str = EDGE_FOLDER
     """Of its configuration and its sockets."""
+    root: str = ""
+    """What stands before the paths of certificates that routes bring along."""
     plain: str = f":{PLAIN_PORT}"
     secure: str = f":{SECURE_PORT}"
     port: int = 443

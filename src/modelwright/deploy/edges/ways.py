@@ -98,7 +98,8 @@ def _rank(route: Route) -> tuple[object, ...]:
 
 def certified(front: Front, doors: Doors) -> Doors:
     """With the certificates that routes bring along; raises DeployError for what could not stand in a configuration."""
-    own = {route.host: route.tls.certificate for route in front.routes if route.tls and route.tls.certificate}
+    tls = [(route.host, route.tls) for route in front.routes if route.tls and route.tls.certificate]
+    own = {host: f"{doors.root}{one.certificate}" for host, one in tls}
     return _checked(msgspec.structs.replace(doors, certificates=doors.certificates | own))
 
 

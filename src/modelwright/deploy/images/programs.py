@@ -65,6 +65,11 @@ _NEVER = (
 """What holds secrets, whatever the project's own .dockerignore says."""
 
 
+def ignored(own: str, *made: str) -> str:
+    """Patterns of what is no source of a program: the usual ones, what is made from it, and the project's `own`."""
+    return "\n".join((*_USUAL, *made, *own.splitlines(), *_NEVER)) + "\n"
+
+
 class Bases(msgspec.Struct, frozen=True, kw_only=True):
     """What images start from."""
 
@@ -100,7 +105,7 @@ def program_recipe(wanted: Wanted, project: Project, *, bases: Bases, ignore: st
         version=project.version,
         project=wanted.project,
         dockerfile=text,
-        ignore="\n".join((*_USUAL, *made, *ignore.splitlines(), *_NEVER)) + "\n",
+        ignore=ignored(ignore, *made),
         bases=used,
         folder=wanted.folder,
         notices=project.notices,

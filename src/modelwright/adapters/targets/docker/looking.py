@@ -21,10 +21,9 @@ from modelwright.adapters.targets.docker.names import (
     RELEASE,
     WORKLOAD,
 )
-from modelwright.adapters.targets.doing.ground import ONCE, host_name
+from modelwright.adapters.targets.doing.ground import ONCE, host_name, missing
 from modelwright.adapters.targets.kept import History
 from modelwright.core.deploying.observed import Instance, Observed, Served, State, Stored
-from modelwright.core.deploying.workloads import Desired
 
 _STATES: Mapping[str, State] = {
     "running": "ready",
@@ -59,7 +58,7 @@ class DockerObserver:
             traffic=memory.front.shares,
             current=memory.current,
             releases=tuple(
-                Stored(name=name, desired=desired, missing=_missing(desired, images, full))
+                Stored(name=name, desired=desired, missing=missing(desired, images, full))
                 for name, desired in memory.releases.items()
             ),
             images=images,
@@ -135,12 +134,3 @@ def _seconds(time: str) -> float:
 def _with_port(instance: Instance, ports: Mapping[str, int]) -> Instance:
     port = ports.get(instance.workload, 0)
     return msgspec.structs.replace(instance, address=f"{instance.address}:{port}") if port else instance
-
-
-def _missing(desired: Desired, images: frozenset[str], full: Mapping[str, str]) -> tuple[str, ...]:
-    lost = {f"the image {work.image} of {work.name}": None for work in desired.workloads if work.image not in images}
-    mounts = [mount for work in desired.workloads for mount in work.mounts if mount.volume and mount.digest]
-    for mount in mounts:
-        if full.get(mount.volume) != mount.digest:
-            lost[f"the content of the volume {mount.volume}"] = None
-    return tuple(lost)

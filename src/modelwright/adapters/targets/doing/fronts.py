@@ -58,7 +58,9 @@ class Fronts:
         routes, standing = memory.front.routes, await self._instances.standing()
         servers = _servers(memory, standing, {route.workload for route in routes})
         told = tuple(_shown(route, desired, hosts=True) for route in routes)
-        await self._tell(msgspec.structs.replace(memory.front, kind=desired.edge, routes=told, servers=tuple(servers)))
+        publish = tuple(address for work in desired.workloads if work.kind == "edge" for address in work.publish)
+        front = msgspec.structs.replace(memory.front, kind=desired.edge, routes=told, servers=tuple(servers))
+        await self._tell(msgspec.structs.replace(front, publish=publish))
 
     async def lacks(self, desired: Desired) -> bool:
         """Whether the edge that is there does not have a certificate that it would be told of by `again`."""
@@ -77,6 +79,7 @@ class Fronts:
             servers=tuple(_servers(memory, standing, {route.workload for route in routes})),
             shares={name: dict(weights) for name, weights in shares.items()},
             trusted=tuple(trusted),
+            publish=memory.front.publish,
         )
 
     async def _tell(self, front: Front) -> None:

@@ -8,7 +8,7 @@ from typing import Protocol
 import msgspec
 
 from modelwright.adapters.targets.kept import Ask, Memory
-from modelwright.core.deploying.workloads import Workload
+from modelwright.core.deploying.workloads import Desired, Workload
 
 ONCE = "once"
 """Index of the instance that runs a release's command once."""
@@ -133,3 +133,13 @@ class Stock(Protocol):
     async def fill(self, volume: str, digest: str, *, epoch: int) -> None:
         """With the files of a tar; what it was filled with is known when all of them are there. Raises StepFailed."""
         ...
+
+
+def missing(desired: Desired, images: frozenset[str], full: Mapping[str, str]) -> tuple[str, ...]:
+    """What of a release is not there; `full`: by volume, what each was filled with."""
+    lost = {f"the image {work.image} of {work.name}": None for work in desired.workloads if work.image not in images}
+    mounts = [mount for work in desired.workloads for mount in work.mounts if mount.volume and mount.digest]
+    for mount in mounts:
+        if full.get(mount.volume) != mount.digest:
+            lost[f"the content of the volume {mount.volume}"] = None
+    return tuple(lost)

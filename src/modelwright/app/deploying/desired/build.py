@@ -9,6 +9,7 @@ import msgspec
 from modelwright.app.deploying.desired.apps import app_workload
 from modelwright.app.deploying.desired.contents import Brought
 from modelwright.app.deploying.desired.gateway import gateway_workload
+from modelwright.app.deploying.desired.grounds.footing import CONTAINERS, processes
 from modelwright.app.deploying.desired.kept.around import Around
 from modelwright.app.deploying.desired.prepare import Prepared
 from modelwright.app.deploying.desired.routes import edge_workload, routes_of
@@ -30,8 +31,9 @@ def desired(prepared: Prepared, *, images: Mapping[str, str], salt: str) -> tupl
     loaded = prepared.loaded
     manifest, target = loaded.manifest, prepared.target
     brought = Brought(salt)
-    values = Values(salt, services=manifest.services, secret=prepared.secret)
-    site = Site(loaded, prepared.located, values=values, brought=brought)
+    footing = processes(loaded.environment) if target.kind == "local" else CONTAINERS
+    values = Values(salt, services=manifest.services, secret=prepared.secret, gateway=footing.gateway)
+    site = Site(loaded, prepared.located, values=values, brought=brought, footing=footing)
     around = Around(loaded, target, values, brought)
     pepper = prepared.pepper or values.password("pepper")
     workloads: list[Workload] = []
@@ -40,7 +42,9 @@ def desired(prepared: Prepared, *, images: Mapping[str, str], salt: str) -> tupl
         workloads.append(gateway_workload(loaded, site, image=image, values=values, brought=brought, pepper=pepper))
     workloads += [
         *(
-            app_workload(name, app, image=app.image or _image(name, images), values=values, brought=brought)
+            _as_process(app_workload(name, app, image=footing.program, values=values, brought=brought), site)
+            if footing.program
+            else app_workload(name, app, image=app.image or _image(name, images), values=values, brought=brought)
             for name, app in manifest.apps.items()
         ),
         *(
@@ -64,6 +68,11 @@ def desired(prepared: Prepared, *, images: Mapping[str, str], salt: str) -> tupl
         keep=target.keep_releases,
     )
     return described, brought
+
+
+def _as_process(workload: Workload, site: Site) -> Workload:
+    """With its sources, as they are now, in place of an image."""
+    return msgspec.structs.replace(workload, mounts=(*workload.mounts, site.sources(workload.name)))
 
 
 def _linked(workloads: list[Workload], routed: set[str]) -> tuple[Workload, ...]:

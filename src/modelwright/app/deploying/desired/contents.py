@@ -10,6 +10,7 @@ from pathlib import Path
 from modelwright.app.artifacts.companions import companions
 from modelwright.app.artifacts.digests import digest_of_folder, marks_of
 from modelwright.app.artifacts.files import files_in
+from modelwright.app.deploying.desired.grounds.sources import Sources
 from modelwright.app.sources.located import Located
 from modelwright.core.deploying.made import content_digest, secret_digest
 from modelwright.core.errors.deploying import StepFailed
@@ -26,6 +27,7 @@ class Brought:
         self._salt = salt
         self._held: dict[str, bytes] = {}
         self._weights: dict[str, Located] = {}
+        self._sources: dict[str, Sources] = {}
 
     def file(self, content: bytes) -> str:
         """Its digest."""
@@ -44,14 +46,19 @@ class Brought:
         self._weights[digest] = model
         return digest
 
+    def sources(self, sources: Sources) -> str:
+        """The digest of a folder with a program's."""
+        self._sources[sources.digest] = sources
+        return sources.digest
+
     async def read(self, digest: str) -> AsyncIterator[bytes]:
         """As Contents says."""
         if digest in self._held:
             yield self._held[digest]
             return
-        if digest not in self._weights:
+        if digest not in {*self._weights, *self._sources}:
             raise StepFailed(f"the content {digest} is not here", hint="deploy from where the manifest's files are")
-        pieces = _tar(self._weights[digest])
+        pieces = self._sources[digest].tar() if digest in self._sources else _tar(self._weights[digest])
         while (piece := await asyncio.to_thread(next, pieces, b"")) != b"":
             yield piece
 

@@ -11,6 +11,7 @@ from modelwright.app.deploying.desired.site import Site
 from modelwright.app.deploying.desired.values import GATEWAY, PORT, Values
 from modelwright.app.manifest.load import LoadedManifest
 from modelwright.app.manifest.rules.operations import running, served, served_alone
+from modelwright.app.manifest.schema import Manifest
 from modelwright.app.plugins import engine_row
 from modelwright.app.settings.settings import PEPPER_NAME
 from modelwright.core.deploying.places import MANIFEST
@@ -55,14 +56,19 @@ def gateway_workload(
             "--grace",
             f"{GRACE:g}",
             "--no-watch",
+            *site.footing.ports,
         ),
         mounts=mounts,
         port=PORT,
         gate=_gate(asked, bearer),
-        gpu=sum(model.resources.gpu * max(1, model.scale.min) for model in running(manifest).values()),
+        gpu=0 if site.footing.program else _gpus(manifest),
         grace=GRACE + 10.0,
         after=tuple(sorted(needed(stores) - {GATEWAY})),
     )
+
+
+def _gpus(manifest: Manifest) -> int:
+    return sum(model.resources.gpu * max(1, model.scale.min) for model in running(manifest).values())
 
 
 def made_keys(loaded: LoadedManifest) -> set[str]:

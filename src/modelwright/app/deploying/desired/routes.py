@@ -40,7 +40,7 @@ def edge_workload(loaded: LoadedManifest, target: TargetSection, *, values: Valu
     return Workload(
         name=EDGE,
         kind="edge",
-        image=target.edge_image or IMAGES[target.edge],
+        image=target.edge if target.kind == "local" else target.edge_image or IMAGES[target.edge],
         command=haproxy_command() if target.edge == "haproxy" else nginx_command(),
         mounts=(Mount(path=EDGE_FOLDER, volume=EDGE_VOLUME, writable=True), *certificates),
         port=PLAIN_PORT,
@@ -51,7 +51,7 @@ def edge_workload(loaded: LoadedManifest, target: TargetSection, *, values: Valu
 def published(target: TargetSection, routes: Mapping[str, RouteSection]) -> tuple[str, ...]:
     """Addresses of the host that lead to the edge."""
     secure = any(route.tls is not None for route in routes.values())
-    doors = ((target.publish.http, PLAIN_PORT), (target.publish.https if secure else "", SECURE_PORT))
+    doors = ((target.doors.http, PLAIN_PORT), (target.doors.https if secure else "", SECURE_PORT))
     return tuple(f"{address}>{inside}" for address, inside in doors if address)
 
 

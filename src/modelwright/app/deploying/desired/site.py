@@ -13,7 +13,9 @@ import msgspec
 from modelwright.app.deploying.desired.apps import file_mount, secret_mount
 from modelwright.app.deploying.desired.canonical import plain_of
 from modelwright.app.deploying.desired.contents import Brought, place_within
-from modelwright.app.deploying.desired.values import ADMIN_PORT, GRPC_PORT, PORT, Values, secret_name
+from modelwright.app.deploying.desired.grounds.footing import CONTAINERS, Footing
+from modelwright.app.deploying.desired.grounds.sources import Sources
+from modelwright.app.deploying.desired.values import ADMIN_PORT, PORT, Values, secret_name
 from modelwright.app.document import tree
 from modelwright.app.manifest.load import LoadedManifest
 from modelwright.app.manifest.resolve import ELSEWHERE, OUTSIDE
@@ -23,12 +25,10 @@ from modelwright.app.pipelines.plan import files_of
 from modelwright.app.plugins import PYTHON
 from modelwright.app.sources.located import Located
 from modelwright.app.sources.reference import S3, form_of
-from modelwright.core.deploying.places import MANIFEST, SECRETS, SITE, WEIGHTS
+from modelwright.core.deploying.places import MANIFEST, SITE, SOURCES, WEIGHTS
 from modelwright.core.deploying.workloads import Mount
 from modelwright.core.errors.deploying import DeployError
 
-PROXIES = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"]
-"""Where the edge is: networks of an engine are private ones, and nobody else comes in there."""
 _NOT_THERE = (*ELSEWHERE, *OUTSIDE, "target", "environments", "secrets")
 _SHORT = 32
 _LACKING = re.compile(r"\bset ([A-Za-z_][A-Za-z0-9_]*)")
@@ -38,13 +38,20 @@ class Site:
     """One manifest on its way to a target; made once, then asked for what it has made."""
 
     def __init__(
-        self, loaded: LoadedManifest, located: Mapping[str, Located], *, values: Values, brought: Brought
+        self,
+        loaded: LoadedManifest,
+        located: Mapping[str, Located],
+        *,
+        values: Values,
+        brought: Brought,
+        footing: Footing = CONTAINERS,
     ) -> None:
         """`located` says where each model is now; raises OSError."""
         self._loaded = loaded
         self._located = located
         self._values = values
         self._brought = brought
+        self.footing = footing
         self._mounts: dict[str, Mount] = {}
 
     def mounts(self, keys: Mapping[str, str]) -> tuple[Mount, ...]:
@@ -57,8 +64,14 @@ class Site:
         return tuple(mount for _, mount in sorted(self._mounts.items()))
 
     def secret(self, name: str, content: str) -> Mount:
-        """A file that instances find under /run/secrets by this name."""
-        return self._add(secret_mount(f"{SECRETS}/{name}", content, self._brought))
+        """A file that instances find by this name."""
+        return self._add(secret_mount(f"{self.footing.secrets}/{name}", content, self._brought))
+
+    def sources(self, app: str) -> Mount:
+        """Those of an app of its, in a folder that is there once for each content. Raises DeployError."""
+        folder = self._loaded.base_dir / self._loaded.manifest.apps[app].build
+        digest = self._brought.sources(Sources(folder, place=f"apps.{app}.build"))
+        return Mount(path=SOURCES, volume=f"{app}-{digest.partition(':')[2][:_SHORT]}", digest=digest)
 
     def _manifest(self, keys: Mapping[str, str]) -> dict[str, Any]:
         manifest = self._loaded.manifest
@@ -83,11 +96,11 @@ class Site:
         return content
 
     def _doors(self) -> dict[str, Any]:
-        gateway = self._loaded.manifest.gateway
-        doors: dict[str, Any] = {"listen": f"0.0.0.0:{PORT}", "admin": f"0.0.0.0:{ADMIN_PORT}"}
+        gateway, footing = self._loaded.manifest.gateway, self.footing
+        doors: dict[str, Any] = {"listen": f"{footing.listen}:{PORT}", "admin": f"{footing.listen}:{ADMIN_PORT}"}
         if gateway.grpc is not None:
-            doors["grpc"] = f"0.0.0.0:{GRPC_PORT}"
-        return {**doors, "trusted_proxies": [*PROXIES, *gateway.trusted_proxies]}
+            doors["grpc"] = f"{footing.listen}:{footing.grpc}"
+        return {**doors, "trusted_proxies": [*footing.proxies, *gateway.trusted_proxies]}
 
     def _give(self, content: dict[str, Any], keys: Mapping[str, str]) -> None:
         given = content.setdefault("access", {}).setdefault("keys", {})
@@ -107,7 +120,7 @@ class Site:
             short = digest.partition(":")[2][:_SHORT]
             folder = f"{WEIGHTS}/{short}"
             self._add(Mount(path=folder, volume=f"weights-{short}", digest=digest))
-            here["source"] = f"{folder}/{place_within(model)}"
+            here["source"] = f"{self.footing.upwards}{folder}/{place_within(model)}"
         for key in ("check", "labels"):
             path = getattr(section, key)
             if path:

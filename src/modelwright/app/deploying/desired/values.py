@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from modelwright.app.deploying.sections.services import ServiceSection
 from modelwright.app.deploying.services import KINDS
@@ -14,6 +15,8 @@ from modelwright.core.deploying.made import api_key, password
 
 GATEWAY, PORT, ADMIN_PORT, GRPC_PORT = "gateway", 8000, 8001, 8081
 """What the gateway is called on a target, and where its doors are."""
+BY_NAME = MappingProxyType({"url": f"http://{GATEWAY}:{PORT}", "host": GATEWAY, "port": str(PORT)})
+"""What programs that know it by its name may refer to."""
 USER, DATABASE = "app", "app"
 """Of the programs, in a PostgreSQL of ours."""
 _PLAIN = frozenset({"host", "port", "user", "database"})
@@ -25,8 +28,16 @@ _WITH_PASSWORD = frozenset({"postgres", "redis"})
 class Values:
     """Of one environment."""
 
-    def __init__(self, salt: str, *, services: Mapping[str, ServiceSection], secret: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        salt: str,
+        *,
+        services: Mapping[str, ServiceSection],
+        secret: Callable[[str], str],
+        gateway: Mapping[str, str] = BY_NAME,
+    ) -> None:
         """`secret` knows those of ours by the names in references."""
+        self._gateway = gateway
         self._salt = salt
         self._services = services
         self._secret = secret
@@ -67,7 +78,7 @@ class Values:
             case "service":
                 return self.service(*reference.name.split(".", 1))
             case "gateway":
-                return {"url": f"http://{GATEWAY}:{PORT}", "host": GATEWAY, "port": str(PORT)}[reference.name]
+                return self._gateway[reference.name]
             case "key":
                 return self.key(reference.name)
             case _:

@@ -21,10 +21,14 @@ def _hosts(case: Case) -> Iterator[Finding]:
     """What would be accepted and ignored is refused."""
     for name, target in case.manifest.targets.items():
         here: Path = ("targets", name)
-        publish = target.publish
+        publish = target.doors
         for key in sorted({"host", "price"} & target.model_fields_set) if target.kind == "compose" else ():
             problem = f"`{key}` is for hosts that we deploy to, and Compose is started by somebody else"
             yield Finding((*here, key), problem, "remove it", on_key=True)
+        for key in sorted({"host", "edge_image", "price"} & target.model_fields_set) if target.kind == "local" else ():
+            yield Finding((*here, key), f"`{key}` is for hosts with Docker", "remove it", on_key=True)
+        if target.kind == "local" and not publish.http:
+            yield Finding((*here, "publish", "http"), "is what HTTPS is asked for by", "write such as 127.0.0.1:8080")
         if target.host.startswith("tcp://") and not is_loopback(urlsplit(target.host).hostname or ""):
             problem = "is reached without encryption: who is on the way reads every secret, and is root there"
             yield Finding((*here, "host"), problem, "write such as ssh://user@host")
@@ -43,20 +47,22 @@ def _deployed(case: Case) -> Iterator[Finding]:
     manifest = case.manifest
     if not case.deploying or manifest.target not in manifest.targets:
         return
+    local = manifest.targets[manifest.target].kind == "local"
     database: Path = ("store", "database")
     if case.has_gateway and manifest.store.database is None and database not in case.unknown:
         problem = "is a file, and on a target the gateway of the next release runs beside this one's"
-        remedy = f'write `store: {{database: "${{service:postgres.url}}"}}` under environments.{case.environment}'
-        own = "postgres" in manifest.services
+        value = "${secret:DATABASE_URL}" if local else "${service:postgres.url}"
+        remedy = f'write `store: {{database: "{value}"}}` under environments.{case.environment}'
+        own = local or "postgres" in manifest.services
         yield Finding(database, problem, remedy if own else f"{remedy}, and `services: {{postgres: {{}}}}`")
     if manifest.access.auth == "none":
         problem = "`none` lets everybody call who reaches the target"
         yield Finding(("access", "auth"), problem, "write `required`, or `optional`")
     for name, provider in manifest.providers.items():
-        if name not in case.off and is_loopback(urlsplit(provider.base_url).hostname or ""):
+        if not local and name not in case.off and is_loopback(urlsplit(provider.base_url).hostname or ""):
             problem = "is the gateway's own container, on a target"
             yield Finding(("providers", name, "base_url"), problem, "name the host by an address that others reach")
-    published = manifest.targets[manifest.target].publish
+    published = manifest.targets[manifest.target].doors
     for name, route in manifest.routes.items():
         if route.tls is not None and not published.https:
             remedy = f'write `publish: {{https: "0.0.0.0:443"}}` under targets.{manifest.target}'

@@ -26,11 +26,15 @@ class TargetPriceSection(Section):
     currency: Currency = Field(default="USD", description="ISO 4217 code, such as USD, EUR or CNY.")
 
 
+_HERE = {"http": "127.0.0.1:8080", "https": "127.0.0.1:8443"}
+
+
 class TargetSection(Section):
     """A place where things run."""
 
-    kind: Literal["docker", "compose"] = Field(
-        description="docker: a host with Docker; compose: files for Docker Compose, which others start."
+    kind: Literal["docker", "local", "compose"] = Field(
+        description="docker: a host with Docker; local: plain processes of this machine; compose: files for Docker "
+        "Compose, which others start."
     )
     host: str = Field(
         default="unix:///var/run/docker.sock",
@@ -40,9 +44,17 @@ class TargetSection(Section):
     edge: Literal["haproxy", "nginx"] = Field(default="haproxy", description="What stands in front.")
     edge_image: str = Field(default="", description="Another image of it, best by digest.")
     publish: PublishSection = Field(
-        default_factory=PublishSection, description="Addresses of the host that lead to the edge."
+        default_factory=PublishSection,
+        description="Addresses of the host that lead to the edge; local: by default 127.0.0.1:8080 and 127.0.0.1:8443.",
     )
     keep_releases: int = Field(default=5, ge=1, le=100, description="Releases that a rollback can go to.")
     price: TargetPriceSection = Field(
         default_factory=TargetPriceSection, description="What an hour costs there; left out, a plan says nothing of it."
     )
+
+    @property
+    def doors(self) -> PublishSection:
+        """Addresses that lead to the edge, whoever has named them."""
+        if self.kind != "local":
+            return self.publish
+        return PublishSection(**_HERE | {name: getattr(self.publish, name) for name in self.publish.model_fields_set})
