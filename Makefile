@@ -24,7 +24,7 @@ test: ## run the tests (LANE=unit, contracts, house or e2e; WORKERS=0 in one pro
 	@case " $(LANE) " in *" e2e "*) sh requirements/install-pgvector.sh;; esac
 	@sh tests/system-packages.sh curl groovy postgres redis-server haproxy nginx apache2 pebble nft prometheus prometheus-alertmanager
 	@case " $(LANE) " in *" contracts "* | *" e2e"*) \
-		sh tests/system-packages.sh --where-possible dockerd docker-compose docker-registry mmdebstrap sshd;; esac
+		sh tests/system-packages.sh --where-possible dockerd docker-compose docker-registry mmdebstrap sshd ip;; esac
 	@case "$$(id -u) $(LANE) " in "0 "*" e2e "*) sh tests/making/docker_host/parts.sh >/dev/null 2>&1 & esac; \
 	exec $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --max-worker-restart=0 --durations=10 $(addprefix tests/,$(LANE)) $(ARGS)
 

@@ -17,6 +17,7 @@ for program in "$@"; do
     nft) missing="$missing nftables" ;;
     postgres) missing="$missing postgresql" ;;
     dockerd) missing="$missing docker.io iptables" ;;
+    ip) missing="$missing iproute2" ;;
     sshd) missing="$missing openssh-server openssh-client" ;;
     *) missing="$missing $program" ;;
     esac

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,9 +16,8 @@ from pathlib import Path
 import docker
 import msgspec
 
-from modelwright.adapters.targets.docker.environment import Environment
 from modelwright.adapters.targets.docker.names import Names
-from modelwright.adapters.targets.docker.target import docker_target
+from modelwright.adapters.targets.docker.target import Prepared, docker_target
 from modelwright.app.system import SystemClock
 from modelwright.core.deploying.edges import haproxy_command
 from modelwright.core.deploying.front import EDGE_FOLDER, EDGE_VOLUME, PLAIN_PORT
@@ -106,7 +105,7 @@ def _no_caches(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
 class Hold:
     """On one project's environment."""
 
-    def __init__(self, target: Target, environment: Environment, contents: Carried) -> None:
+    def __init__(self, target: Target, environment: Prepared, contents: Carried) -> None:
         self.target = target
         self.environment = environment
         self.contents = contents
@@ -192,11 +191,20 @@ class Hold:
 
 @asynccontextmanager
 async def held(
-    url: str, project: str, environment: str = "test", *, keeper: str, contents: Carried | None = None
+    url: str | Sequence[str],
+    project: str,
+    environment: str = "test",
+    *,
+    keeper: str,
+    contents: Carried | None = None,
+    builder: str = "",
 ) -> AsyncIterator[Hold]:
     """An environment that is prepared."""
     brought = contents or Carried()
     names = Names(project, environment)
-    async with docker_target(url, names, keeper=keeper, contents=brought, clock=SystemClock()) as (target, there):
+    async with docker_target(url, names, keeper=keeper, contents=brought, clock=SystemClock(), builder=builder) as (
+        target,
+        there,
+    ):
         await there.prepare()
         yield Hold(target, there, brought)

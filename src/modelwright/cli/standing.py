@@ -57,14 +57,15 @@ def table(found: Told, *, now: float) -> Table:
     from modelwright.deploy.telling import short
 
     grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for name in COLUMNS:
+    columns = (*COLUMNS, *(["host"] if any(one.host for one in found.instances) else ()))
+    for name in columns:
         right = name in {"for", "restarts"}
         grid.add_column(name, justify="right" if right else "left", no_wrap=True, overflow="fold")
     for one in found.instances:
         since = duration(now - one.since) if one.since else ""
-        cells = (one.name, one.kind, one.state, since, str(one.restarts), one.release, short(one.image))
+        cells = (one.name, one.kind, one.state, since, str(one.restarts), one.release, short(one.image), one.host)
         styles = {"state": STYLES.get(one.state, "yellow")}
-        grid.add_row(*(Text(cell, style=styles.get(name, "")) for name, cell in zip(COLUMNS, cells, strict=True)))
+        grid.add_row(*(Text(cell, style=styles.get(name, "")) for name, cell in zip(columns, cells, strict=False)))
     return grid
 
 

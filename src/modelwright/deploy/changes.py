@@ -8,6 +8,7 @@ from modelwright.core.deploying.observed import Observed
 from modelwright.core.deploying.steps import Change, Edit
 from modelwright.core.deploying.workloads import Desired, Mount, Route, Workload, digest_of
 from modelwright.deploy.homes import LIVE, description, homes, identities, living, wanted
+from modelwright.deploy.placement import complete, placed
 
 _PLAIN = (
     "image",
@@ -51,17 +52,21 @@ def _workload(workload: Workload, desired: Desired, observed: Observed, *, relea
     )
     home = "" if workload.lasting else homes(desired, observed, release)[name]
     here = living(name, digest, running, release=home)
-    if here == count:
+    if here == count if workload.lasting else complete(workload, observed, release=home, digest=digest):
         return
+    hosts = () if workload.lasting else placed(workload, observed, release=home, digest=digest)
+    places = [Edit(field="on", after=", ".join(hosts))] if hosts else []
     if old is not None and digest_of(old) == digest_of(workload) and (here or not running):
         missing = Edit(field="instances", before=str(here), after=str(count))
-        yield Change(act="repair", kind="workload", name=name, edits=(missing,))
+        yield Change(act="repair", kind="workload", name=name, edits=(missing, *places))
     elif old is None and not running:
-        yield Change(act="create", kind="workload", name=name, edits=(Edit(field="image", after=workload.image),))
+        image = Edit(field="image", after=workload.image)
+        yield Change(act="create", kind="workload", name=name, edits=(image, *places))
     else:
         edits = tuple(edited(old, workload)) if old is not None else ()
         edits = edits or (Edit(field="what it reaches", before="as it was", after="changes"),)
-        yield Change(act="restart" if workload.lasting else "replace", kind="workload", name=name, edits=edits)
+        act = "restart" if workload.lasting else "replace"
+        yield Change(act=act, kind="workload", name=name, edits=(*edits, *places))
 
 
 def edited(old: Workload, new: Workload) -> Iterator[Edit]:

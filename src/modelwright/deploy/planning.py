@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -28,8 +28,9 @@ from modelwright.core.deploying.steps import (
 from modelwright.core.deploying.trials import ALL, Rise
 from modelwright.core.deploying.workloads import Desired, Route, Workload, digest_of
 from modelwright.deploy.changes import changes
-from modelwright.deploy.homes import LIVE, description, homes, identities, living, peers, released, stable, wanted
+from modelwright.deploy.homes import LIVE, description, homes, identities, peers, released, stable, wanted
 from modelwright.deploy.notices import notices
+from modelwright.deploy.placement import complete, lasting_place, placed, without
 
 Shares = dict[str, dict[str, int]]
 
@@ -53,7 +54,11 @@ def planned(desired: Desired, observed: Observed, *, release: str, rise: Rise) -
         environment=desired.environment,
         release=release,
         world=world(observed),
-        steps=(*_brought(desired, observed), Place(release=release, desired=desired, known=known), *steps)
+        steps=(
+            *_brought(desired.workloads, now.places, observed),
+            Place(release=release, desired=desired, known=known),
+            *steps,
+        )
         if steps
         else (),
         changes=tuple(changes(desired, observed, release)) if steps else (),
@@ -63,8 +68,14 @@ def planned(desired: Desired, observed: Observed, *, release: str, rise: Rise) -
 
 def world(observed: Observed) -> str:
     """Digest of what a plan rests on; states that come and go by themselves are not part of it."""
-    still = [(one.name, one.workload, one.release, one.digest) for one in observed.instances if one.state != "stopped"]
+    still = [
+        (one.name, one.workload, one.release, one.digest, *([one.host] if one.host else ()))
+        for one in observed.instances
+        if one.state != "stopped"
+    ]
     rests = (sorted(still), observed.traffic, observed.current, [one.name for one in observed.releases])
+    if observed.hosts:
+        rests = (*rests, [one.name for one in observed.hosts])
     return "sha256:" + hashlib.sha256(msgspec.json.encode(rests, order="sorted")).hexdigest()
 
 
@@ -95,6 +106,8 @@ class _Move:
         self._stable = stable(observed)
         self._shares = wanted(desired, self._home)
         self._known = identities(desired)
+        self.places = {one.name: self._places(one) for one in desired.workloads}
+        """By workload, hosts of its instances."""
 
     def steps(self) -> Iterator[Step]:
         """Start, prove, let traffic over, say so, and let what is not needed any more go."""
@@ -127,14 +140,20 @@ class _Move:
             replicas=workload.replicas,
             digest=self._known[name],
             peers=peers(workload, self._home),
+            hosts=self.places[name],
             known=any((one.workload, one.release) == (name, home) for one in self._observed.instances),
             deadline=_stopping(workload.grace),
         )
 
     def _runs(self, workload: Workload) -> bool:
         name = workload.name
-        here = living(name, self._known[name], self._observed.instances, release=self._home[name])
-        return here == workload.replicas
+        return complete(workload, self._observed, release=self._home[name], digest=self._known[name])
+
+    def _places(self, workload: Workload) -> tuple[str, ...]:
+        if workload.lasting:
+            return lasting_place(self._observed)
+        name = workload.name
+        return placed(workload, self._observed, release=self._home[name], digest=self._known[name])
 
     def _shifting(self) -> Iterator[Step]:
         old = self._observed.traffic
@@ -242,17 +261,27 @@ def _grace_by(digest: str, observed: Observed) -> float:
     return next((work.grace for work in works if digest_of(work) == digest), 0.0)
 
 
-def _brought(desired: Desired, observed: Observed) -> Iterator[Step]:
-    """Before files are placed: an image says whose its secrets are."""
-    workloads = desired.workloads
-    for image in dict.fromkeys(workload.image for workload in workloads):
-        if image not in observed.images:
-            yield Bring(image=image, deadline=_LONG)
-    mounts = [mount for workload in workloads for mount in workload.mounts if mount.volume and mount.digest]
-    volumes = {mount.volume: mount.digest for mount in mounts}
-    for volume, digest in volumes.items():
-        if digest and observed.volumes.get(volume) != digest:
-            yield Fill(volume=volume, digest=digest, deadline=_LONG)
+def _brought(workloads: Sequence[Workload], places: Mapping[str, Sequence[str]], observed: Observed) -> Iterator[Step]:
+    """Before files are placed: an image says whose its secrets are. What any host has, the first one has, too."""
+    images, volumes = dict[str, set[str]](), dict[tuple[str, str], set[str]]()
+    for workload in workloads:
+        hosts = {*places[workload.name], *lasting_place(observed)}
+        images.setdefault(workload.image, set()).update(hosts)
+        for mount in workload.mounts:
+            if mount.volume and mount.digest:
+                volumes.setdefault((mount.volume, mount.digest), set()).update(hosts)
+    for image, wanted_on in images.items():
+        hosts = _in_order_of_hosts(wanted_on, observed)
+        if without(observed, hosts, image=image):
+            yield Bring(image=image, hosts=hosts, deadline=_LONG)
+    for (volume, digest), wanted_on in volumes.items():
+        hosts = _in_order_of_hosts(wanted_on, observed)
+        if without(observed, hosts, volume=(volume, digest)):
+            yield Fill(volume=volume, digest=digest, hosts=hosts, deadline=_LONG)
+
+
+def _in_order_of_hosts(names: Collection[str], observed: Observed) -> tuple[str, ...]:
+    return tuple(one.name for one in observed.hosts if one.name in names)
 
 
 def _proven(home: Mapping[str, str], workloads: Iterable[Workload]) -> Iterator[Prove]:

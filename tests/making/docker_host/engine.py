@@ -17,7 +17,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import docker
@@ -48,6 +48,17 @@ class Engine:
         self.client = docker.DockerClient(url, timeout=120)
         self._prefix = f"t{RUN}-"
         self._swept = False
+        self.process: subprocess.Popen[bytes] | None = None
+        """Of one that was started apart."""
+
+    def end(self) -> None:
+        """As when its machine loses its power: nothing of it has time for a word, and nothing is left."""
+        if self.process is None or self.process.poll() is not None:
+            return
+        for container in self.client.containers.list(all=True, ignore_removed=True):
+            container.remove(force=True)
+        self.process.kill()
+        self.process.wait(timeout=60)
 
     def close(self) -> None:
         self.client.close()
@@ -115,6 +126,28 @@ def started(folder: Path, *more: str) -> tuple[subprocess.Popen[bytes], Engine]:
         _none((folder / "log").read_text()[-2000:])
     assert engine is not None
     return process, engine
+
+
+@contextlib.contextmanager
+def engine_apart(apart: Sequence[str], options: Sequence[str] = (), *, keeping: Sequence[int] = ()) -> Iterator[Engine]:
+    """Another one, root's; `apart` puts it into a network of its own, by the files that it is `keeping`."""
+    program = shutil.which("dockerd", path=_SBIN)
+    assert program, "dockerd is not installed: sh tests/system-packages.sh dockerd"
+    folder = Path(tempfile.mkdtemp(prefix="modelwright-engine-"))
+    url = f"unix://{folder}/docker.sock"
+    own = [f"--host={url}", f"--data-root={folder}/data", f"--exec-root={folder}/exec", f"--pidfile={folder}/pid"]
+    command = [*apart, *_WITH_US, program, *own, "--shutdown-timeout=2", "--log-level=warn", *options]
+    with (folder / "log").open("ab") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, env={"PATH": _SBIN}, pass_fds=keeping)
+    try:
+        engine = _when_up(url, lambda: process.poll() is not None) or _none((folder / "log").read_text()[-2000:])
+        engine.process = process
+        with contextlib.closing(engine):
+            yield engine
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
+        put_away(folder)
 
 
 def _when_up(url: str, over: Callable[[], bool]) -> Engine | None:

@@ -54,6 +54,14 @@ def test_a_row_for_each_instance() -> None:
     assert rows == [line.split() for line in TABLE.splitlines()]
 
 
+def test_where_there_are_several_hosts_each_row_names_one() -> None:
+    out = io.StringIO()
+    placed = tuple(msgspec.structs.replace(one, host="box.example.com") for one in TOLD.instances)
+    told = msgspec.structs.replace(TOLD, instances=placed)
+    Console(file=out, width=120, markup=False, highlight=False).print(table(told, now=NOW))
+    assert [line.split()[-1] for line in out.getvalue().splitlines()] == ["host", "box.example.com", "box.example.com"]
+
+
 def test_what_lasts_has_no_release_in_its_share() -> None:
     assert [*traffic(TOLD)] == ["route front (haproxy): r7 90 %, r8 10 %", "route charts (haproxy): 100 %"]
 

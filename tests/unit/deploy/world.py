@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from modelwright.core.deploying.journal import Begun, Ended, Entry, Settled, Taken, Turned
@@ -57,8 +59,10 @@ class World:
         match step:
             case Bring(image=image):
                 self._see(images=self.observed.images | {image})
+                self._have(step.hosts, image=image)
             case Fill(volume=volume, digest=digest):
                 self._see(volumes={**self.observed.volumes, volume: digest})
+                self._have(step.hosts, volume=(volume, digest))
             case Keep() | Start() | Prove() | Retire():
                 self._run(step)
             case _:
@@ -70,9 +74,10 @@ class World:
         match step:
             case Keep(workload=name, digest=digest):
                 rest = tuple(one for one in now.instances if one.workload != name)
-                kept = Instance(name=name, workload=name, release="", digest=digest, state="ready")
+                first = next((one.name for one in now.hosts), "")
+                kept = Instance(name=name, workload=name, release="", digest=digest, state="ready", host=first)
                 self._see(instances=(*rest, kept))
-            case Start(workload=name, release=release, replicas=replicas, digest=digest, peers=peers):
+            case Start(workload=name, release=release, replicas=replicas, digest=digest, peers=peers, hosts=hosts):
                 self._without(name, release)
                 self.started.append((name, release))
                 started = (
@@ -83,6 +88,8 @@ class World:
                         digest=digest,
                         state="ready",
                         peers=peers,
+                        index=number,
+                        host=hosts[number] if hosts else "",
                     )
                     for number in range(replicas)
                 )
@@ -186,6 +193,19 @@ class World:
 
     def _see(self, **changes: object) -> None:
         self.observed = msgspec.structs.replace(self.observed, **changes)
+
+    def _have(self, names: Sequence[str], *, image: str = "", volume: tuple[str, str] = ("", "")) -> None:
+        hosts = tuple(
+            msgspec.structs.replace(
+                one,
+                images=one.images | ({image} - {""}),
+                volumes=one.volumes | ({volume[0]: volume[1]} if volume[0] else {}),
+            )
+            if one.name in names
+            else one
+            for one in self.observed.hosts
+        )
+        self._see(hosts=hosts)
 
     def _without(self, workload: str, release: str) -> None:
         rest = [one for one in self.observed.instances if (one.workload, one.release) != (workload, release)]

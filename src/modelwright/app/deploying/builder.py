@@ -12,6 +12,6 @@ _HERE = "unix://"
 
 def building(target: TargetSection | None, variables: Mapping[str, str]) -> Mapping[str, str]:
     """What `docker` is run with; without either, its own context decides."""
-    if target is None or variables.get(VARIABLE) or not target.host.startswith(_HERE):
+    if target is None or variables.get(VARIABLE) or not target.engines[0].startswith(_HERE):
         return variables
-    return {**variables, VARIABLE: target.host}
+    return {**variables, VARIABLE: target.engines[0]}

@@ -6,9 +6,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from modelwright.adapters.targets.docker.data import DockerData
-from modelwright.adapters.targets.docker.environment import Environment
 from modelwright.adapters.targets.docker.names import Names
-from modelwright.adapters.targets.docker.target import docker_target
+from modelwright.adapters.targets.docker.target import Prepared, docker_target
 from modelwright.adapters.targets.kept import Adopt, KeptLeases
 from modelwright.app.deploying.builder import VARIABLE, building
 from modelwright.app.deploying.reach import Reached, Result, Site
@@ -23,7 +22,7 @@ _USUAL = "unix:///var/run/docker.sock"
 
 
 class _Host:
-    def __init__(self, target: Target, environment: Environment) -> None:
+    def __init__(self, target: Target, environment: Prepared) -> None:
         self._target, self._environment = target, environment
 
     @property
@@ -59,6 +58,6 @@ async def docker_host(site: Site, contents: Contents) -> AsyncIterator[Reached]:
     """Connected while it is used; images come from the engine that builds them here."""
     names = Names(site.project, site.environment)
     builder = building(site.target, process_environment()).get(VARIABLE) or _USUAL
-    reaching = docker_target(site.target.host, names, contents=contents, clock=SystemClock(), builder=builder)
+    reaching = docker_target(site.target.engines, names, contents=contents, clock=SystemClock(), builder=builder)
     async with reaching as (target, environment):
         yield _Host(target, environment)

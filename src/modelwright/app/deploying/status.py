@@ -29,6 +29,8 @@ class Ran(msgspec.Struct, frozen=True, kw_only=True):
     release: str
     """Empty for what lasts."""
     image: str
+    host: str = ""
+    """That it runs on, where the target has several."""
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,6 +116,7 @@ def _ran(standing: Standing, current: Desired) -> tuple[Ran, ...]:
             restarts=one.restarts,
             release=one.release,
             image=one.image,
+            host=one.host,
         )
         for one in ordered
     )

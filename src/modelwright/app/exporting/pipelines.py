@@ -53,7 +53,7 @@ def _stage(name: str, found: Sketch) -> Stage:
     return Stage(
         name=name,
         secrets=tuple(sorted({secret for secret in found.secrets if "/" not in secret} | set(found.credentials))),
-        ssh=target is not None and target.host.startswith("ssh://"),
+        ssh=target is not None and any(url.startswith("ssh://") for url in target.engines),
     )
 
 

@@ -30,6 +30,19 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     """As it was started from; empty: not known."""
     since: float = 0.0
     """Unix seconds by the target's clock; 0: it does not run."""
+    index: int = 0
+    """Among those of its workload in its release."""
+    host: str = ""
+    """That it runs on, where the target has several; empty: there is one, or the target places instances itself."""
+
+
+class Host(msgspec.Struct, frozen=True, kw_only=True):
+    """One of several that a target has, and what is there already."""
+
+    name: str
+    images: frozenset[str] = frozenset()
+    volumes: dict[str, str] = {}
+    """By name: digest of what they were filled with; empty for data."""
 
 
 class Stored(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +74,10 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
     """Devices that nobody has."""
     disk: int = 0
     """Free bytes; 0: not known."""
+    hosts: tuple[Host, ...] = ()
+    """Where instances may be placed, where the target leaves that to us: what lasts is on the first one, whose images,
+    volumes and disk are those above.
+    """
 
 
 class Served(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,6 +22,8 @@ class Bring(_Step, frozen=True, kw_only=True, tag="bring"):
     """An image is on the target."""
 
     image: str
+    hosts: tuple[str, ...] = ()
+    """On each of these; empty: wherever it is needed."""
 
 
 class Fill(_Step, frozen=True, kw_only=True, tag="fill"):
@@ -29,6 +31,8 @@ class Fill(_Step, frozen=True, kw_only=True, tag="fill"):
 
     volume: str
     digest: str
+    hosts: tuple[str, ...] = ()
+    """On each of these; empty: wherever it is needed."""
 
 
 class Place(_Step, frozen=True, kw_only=True, tag="place"):
@@ -68,6 +72,8 @@ class Start(_Step, frozen=True, kw_only=True, tag="start"):
     """That its instances are known by: of its description, and of those of the workloads that it reaches."""
     peers: dict[str, str] = {}
     """By name: the release whose instances of another workload it reaches by that name, as long as it runs."""
+    hosts: tuple[str, ...] = ()
+    """By index, where each runs; empty: where the target wants it."""
     known: bool = False
     """Some of them ran before: it is mended, and nothing of it is taken away when the plan is undone."""
 

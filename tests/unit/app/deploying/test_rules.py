@@ -66,6 +66,25 @@ CASES = [
         "has no 'ulr'",
         "did you mean `postgres.url`?",
     ),
+    (
+        "targets: {t: {kind: docker, host: 'ssh://a', hosts: ['ssh://b']}}",
+        "targets.t.host",
+        "is one host",
+        "remove one",
+    ),
+    ("targets: {t: {kind: docker, hosts: ['ssh://a', 'ssh://a']}}", "targets.t.hosts[1]", "stands there twice", "once"),
+    (
+        "targets: {t: {kind: docker, hosts: ['ssh://a', 'tcp://b']}}",
+        "targets.t.hosts[1]",
+        "without encryption",
+        "ssh://",
+    ),
+    (
+        "targets: {t: {kind: compose, hosts: ['ssh://a']}}",
+        "targets.t.hosts",
+        "is for hosts that we deploy",
+        "remove it",
+    ),
     ("services: {postgers: {}}", "services.postgers", "is no service", "did you mean postgres?"),
     ("services: {redis: {vector: true}}", "services.redis.vector", "is for postgres", "remove it"),
     (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -123,6 +124,7 @@ class Engine:
             if url.startswith("ssh://"):
                 self._way = Way(url)
                 url = self._way.url
+            _listening(url)
             api = _Client(base_url=url, version="auto", timeout=int(_ANSWER))
             api.silence = self.silence
         except (DockerException, RequestException) as error:
@@ -131,6 +133,16 @@ class Engine:
             hint = "Docker 20.10 is the oldest that can be used"
             raise DeployError(f"the engine speaks API {api.api_version} only", hint=hint, place=self.host)
         return api
+
+
+def _listening(url: str) -> None:
+    """Raises DockerException where nobody does: the client would leave its socket open there."""
+    if url.startswith("unix://"):
+        with socket.socket(socket.AF_UNIX) as probe:
+            try:
+                probe.connect(url.removeprefix("unix://"))
+            except OSError as error:
+                raise DockerException(repr(error)) from error
 
 
 def unreachable(host: str, error: Exception, *, said: str = "") -> TargetUnreachable:

@@ -13,8 +13,19 @@ from docker.errors import APIError, NotFound
 
 from modelwright.adapters.targets.docker.engine import Engine, failed
 from modelwright.adapters.targets.docker.images import Images
-from modelwright.adapters.targets.docker.names import DIGEST, STATE, WORKLOAD, Names
+from modelwright.adapters.targets.docker.names import (
+    DIGEST,
+    INDEX,
+    PEERS,
+    RELEASE,
+    STATE,
+    WORKLOAD,
+    Names,
+    aliases,
+    links,
+)
 from modelwright.adapters.targets.docker.session import Session
+from modelwright.adapters.targets.doing.ground import ONCE
 from modelwright.adapters.targets.kept import Look, Memory
 from modelwright.core.deploying.front import EDGE_FOLDER, EDGE_VOLUME
 from modelwright.core.deploying.places import INSTANCES_FOLDER, INSTANCES_VOLUME
@@ -32,8 +43,11 @@ _ABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER"]
 class Environment:
     """That of one project on one engine."""
 
-    def __init__(self, engine: Engine, names: Names, *, images: Images, keeper: str) -> None:
-        """`keeper`: the image that it runs from."""
+    def __init__(self, engine: Engine, names: Names, *, images: Images, keeper: str, first: bool = True) -> None:
+        """`keeper`: the image that it runs from. On those of several hosts that are not the `first` one it keeps files
+        alone, and networks are those of the first one.
+        """
+        self._first = first
         self.engine = engine
         self.names = names
         self._images = images
@@ -67,7 +81,9 @@ class Environment:
 
     async def _made(self) -> None:
         api = await self.engine.api()
-        await self._networks()
+        if self._first:
+            await self._networks()
+            await self._over()
         for volume in (STATE, EDGE_VOLUME, INSTANCES_VOLUME):
             await self.volume(volume)
         found = await self.engine.call(api.inspect_image, self._keeper)
@@ -125,7 +141,8 @@ class Environment:
                 await self._unless_there(
                     api.create_network,
                     name,
-                    driver="bridge",
+                    driver="overlay" if self.names.spread else "bridge",
+                    attachable=self.names.spread,
                     check_duplicate=True,
                     internal=name == self.names.inner,
                     labels=self.names.labels,
@@ -133,6 +150,20 @@ class Environment:
             for other in (await self._called(name))[1:]:
                 with suppress(APIError):  # somebody else was quicker
                     await self.engine.call(api.remove_network, other)
+
+    async def _over(self) -> None:
+        """What was on one host, and is on several now, or the other way round, is on the networks of now, too."""
+        api, was = await self.engine.api(), self.names.otherwise
+        for one in await self.engine.call(api.containers, all=True, filters=self.names.filters):
+            labels, on = one["Labels"], one["NetworkSettings"]["Networks"]
+            workload, release, index = (labels.get(name, "") for name in (WORKLOAD, RELEASE, INDEX))
+            for before, network in ((was.network, self.names.network), (was.inner, self.names.inner)):
+                if workload and index != ONCE and before in on and network not in on:
+                    peers = msgspec.json.decode(labels.get(PEERS, "{}"), type=dict[str, str])
+                    called = aliases(workload, release, index)
+                    await self.engine.call(
+                        api.connect_container_to_network, one["Id"], network, aliases=called, links=links(peers)
+                    )
 
     async def _called(self, name: str) -> list[str]:
         """Networks of ours by that name, the oldest first."""
@@ -168,11 +199,12 @@ class Environment:
                 "CapAdd": _ABILITIES,
                 "SecurityOpt": ["no-new-privileges:true"],
                 "LogConfig": LOGS,
+                **({} if self._first else {"NetworkMode": "none"}),
                 "Mounts": [
                     {"Type": "volume", "Source": names.volume(volume), "Target": folder} for volume, folder in mounts
                 ],
             },
-            "NetworkingConfig": {"EndpointsConfig": {names.network: {}}},
+            **({"NetworkingConfig": {"EndpointsConfig": {names.network: {}}}} if self._first else {}),
         }
 
     async def _keeping(self, described: dict[str, Any]) -> None:
@@ -189,7 +221,8 @@ class Environment:
         if found is None:
             described["Labels"][DIGEST] = digest
             await self._unless_there(api.create_container_from_config, described, name)
-        await self._connect(name)
+        if self._first:
+            await self._connect(name)
         await self.engine.call(api.start, name)
 
     async def _is_busy(self, found: dict[str, Any]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from threading import Event
 
 from docker import APIClient
@@ -19,11 +19,11 @@ _PIECE = 1 << 20
 class Images:
     """Those of one environment."""
 
-    def __init__(self, engine: Engine, names: Names, *, builder: Engine | None = None) -> None:
-        """`builder`: the engine whose images were packaged here; None: the same one."""
+    def __init__(self, engine: Engine, names: Names, *, sources: Sequence[Engine] = ()) -> None:
+        """`sources`: other engines that may have what was packaged here, the likeliest first."""
         self._engine = engine
         self._names = names
-        self._builder = builder
+        self._sources = sources
 
     async def all(self) -> frozenset[str]:
         """By every name that each has, its id among them."""
@@ -45,19 +45,21 @@ class Images:
         if await self.is_there(image):
             return
         try:
-            if self._builder is not None and await self._was_built(self._builder, image):
-                await self._stream(self._builder, image)
-            elif not image.startswith("sha256:"):
+            for source in self._sources:
+                if await self._has(source, image):
+                    await self._stream(source, image)
+                    return
+            if not image.startswith("sha256:"):
                 await self._pull(image)
         except APIError as error:
             raise failed(f"the image {image} cannot be brought", error) from error
         if not await self.is_there(image):
             raise failed(f"the image {image} cannot be brought", APIError("No such image, here or there"))
 
-    async def _was_built(self, builder: Engine, image: str) -> bool:
+    async def _has(self, source: Engine, image: str) -> bool:
         """Not where nothing answers: whoever only pulls needs no engine here."""
         try:
-            return await Images(builder, self._names).is_there(image)
+            return await Images(source, self._names).is_there(image)
         except TargetUnreachable:
             return False
 
@@ -109,12 +111,12 @@ class Images:
 
         await self._engine.long(pull)
 
-    async def _stream(self, builder: Engine, image: str) -> None:
+    async def _stream(self, source: Engine, image: str) -> None:
         """Without a registry; whatever layers are there already are sent as well."""
-        source, api = await builder.api(), await self._engine.api()
+        there, api = await source.api(), await self._engine.api()
 
         def stream(unwanted: Event) -> None:
-            pieces = itertools.takewhile(lambda _: not unwanted.is_set(), source.get_image(image, chunk_size=_PIECE))
+            pieces = itertools.takewhile(lambda _: not unwanted.is_set(), there.get_image(image, chunk_size=_PIECE))
             for said in api.load_image(pieces) or ():
                 if "error" in said:
                     raise APIError(said["error"])

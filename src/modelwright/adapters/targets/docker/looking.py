@@ -120,6 +120,7 @@ def _instance(found: dict[str, Any]) -> Instance:
         state="starting" if now == "ready" and health == "starting" else now,
         restarts=found.get("RestartCount", 0),
         address=host_name(labels[WORKLOAD], release, labels.get(INDEX, "0")),
+        index=int(labels.get(INDEX, "0")),
         peers=msgspec.json.decode(labels.get(PEERS, "{}"), type=dict[str, str]),
         image=found["Config"]["Image"],
         since=_seconds(state["StartedAt"]) if state["Running"] else 0.0,

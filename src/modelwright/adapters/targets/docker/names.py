@@ -15,26 +15,36 @@ DIGEST, PEERS = "modelwright.digest", "modelwright.peers"
 STATE = "state"
 """The volume of the environment's memory."""
 
+_LABEL = 63
+"""Characters of a name between dots."""
+
 
 class Names(msgspec.Struct, frozen=True):
     """Those of one environment."""
 
     project: str
     environment: str
+    spread: bool = False
+    """Over several hosts, which have networks in common: another kind of network, so another one."""
 
     @property
     def prefix(self) -> str:
-        """Of every name; the network is called so, too."""
+        """Of every name; the network of one host is called so, too."""
         return f"{self.project}.{self.environment}"
 
     @property
     def network(self) -> str:
-        return self.prefix
+        return _one_label(f"{self.project}_{self.environment}") if self.spread else self.prefix
 
     @property
     def inner(self) -> str:
         """The network that leads nowhere else."""
-        return f"{self.prefix}.inner"
+        return _one_label(f"{self.project}_{self.environment}_inner") if self.spread else f"{self.prefix}.inner"
+
+    @property
+    def otherwise(self) -> Names:
+        """As they are when it is on one host and not on several, or the other way round."""
+        return msgspec.structs.replace(self, spread=not self.spread)
 
     @property
     def keeper(self) -> str:
@@ -64,6 +74,11 @@ class Names(msgspec.Struct, frozen=True):
     def filters(self) -> dict[str, list[str]]:
         """Ours, and nobody else's."""
         return {"label": [f"{name}={value}" for name, value in self.labels.items()]}
+
+
+def _one_label(name: str) -> str:
+    """As networks over several hosts have to be called: short, and without dots."""
+    return name if len(name) <= _LABEL else f"{name[: _LABEL - 17]}_{sha256(name.encode()).hexdigest()[:16]}"
 
 
 def aliases(workload: str, release: str, index: int | str) -> list[str]:

@@ -55,15 +55,21 @@ class StepHands:
         instances: Instances,
         contents: Contents,
         clock: Clock,
+        host: str = "",
+        others: Instances | None = None,
     ) -> None:
+        """`host`: of several, the one whose instances it starts; empty: all. `others`: those of all hosts, whom it
+        tells of; None: its own.
+        """
         self._ground = ground
+        self._host = host
         self._leases = leases
         self._stock = stock
         self._instances = instances
         self._placing = Placing(ground, stock, contents)
         self._proving = Proving(ground, instances, clock)
-        self._fronts = Fronts(ground, instances, leases)
-        self._lists = Lists(ground, instances, leases)
+        self._fronts = Fronts(ground, others or instances, leases)
+        self._lists = Lists(ground, others or instances, leases)
 
     async def holds(self, step: Step) -> bool:
         return await self._holds(step)
@@ -205,14 +211,15 @@ class StepHands:
 
     async def _start(self, step: Start) -> None:
         workload, release = await self._workload(step.workload, step.release), step.release
-        wanted = [self._instances.name(step.workload, release, index) for index in range(step.replicas)]
+        indexes = [index for index in range(step.replicas) if not self._host or step.hosts[index] == self._host]
+        wanted = [self._instances.name(step.workload, release, index) for index in indexes]
         once = self._instances.name(step.workload, release, ONCE)
         others = [name for name in await self._instances.of(step.workload, release) if name not in {*wanted, once}]
         await _all(
             *(self._instances.remove(name, grace=workload.grace) for name in others),
             *(
                 self._instances.run(workload, release, index=index, digest=step.digest, peers=step.peers)
-                for index in range(step.replicas)
+                for index in indexes
             ),
         )
         if workload.gate is None:

@@ -38,8 +38,9 @@ def desired(prepared: Prepared, *, images: Mapping[str, str], salt: str) -> tupl
     pepper = prepared.pepper or values.password("pepper")
     workloads: list[Workload] = []
     if has_gateway(manifest):
-        image = _image(GATEWAY, images)
-        workloads.append(gateway_workload(loaded, site, image=image, values=values, brought=brought, pepper=pepper))
+        image, replicas = _image(GATEWAY, images), len(target.engines)
+        made = gateway_workload(loaded, site, image=image, values=values, brought=brought, pepper=pepper)
+        workloads.append(msgspec.structs.replace(made, replicas=replicas))
     workloads += [
         *(
             _as_process(app_workload(name, app, image=footing.program, values=values, brought=brought), site)

@@ -22,16 +22,24 @@ def _hosts(case: Case) -> Iterator[Finding]:
     for name, target in case.manifest.targets.items():
         here: Path = ("targets", name)
         publish = target.doors
-        for key in sorted({"host", "price"} & target.model_fields_set) if target.kind == "compose" else ():
+        for key in sorted({"host", "hosts", "price"} & target.model_fields_set) if target.kind == "compose" else ():
             problem = f"`{key}` is for hosts that we deploy to, and Compose is started by somebody else"
             yield Finding((*here, key), problem, "remove it", on_key=True)
-        for key in sorted({"host", "edge_image", "price"} & target.model_fields_set) if target.kind == "local" else ():
+        for key in (
+            sorted({"host", "hosts", "edge_image", "price"} & target.model_fields_set) if target.kind == "local" else ()
+        ):
             yield Finding((*here, key), f"`{key}` is for hosts with Docker", "remove it", on_key=True)
         if target.kind == "local" and not publish.http:
             yield Finding((*here, "publish", "http"), "is what HTTPS is asked for by", "write such as 127.0.0.1:8080")
-        if target.host.startswith("tcp://") and not is_loopback(urlsplit(target.host).hostname or ""):
-            problem = "is reached without encryption: who is on the way reads every secret, and is root there"
-            yield Finding((*here, "host"), problem, "write such as ssh://user@host")
+        if target.hosts and "host" in target.model_fields_set:
+            yield Finding((*here, "host"), "is one host, and `hosts` names several", "remove one of them", on_key=True)
+        places: list[tuple[Path, str]] = [((*here, "hosts", index), url) for index, url in enumerate(target.hosts)]
+        for index, (place, url) in enumerate(places or [((*here, "host"), target.host)]):
+            if url.startswith("tcp://") and not is_loopback(urlsplit(url).hostname or ""):
+                problem = "is reached without encryption: who is on the way reads every secret, and is root there"
+                yield Finding(place, problem, "write such as ssh://user@host")
+            if url in target.hosts[:index]:
+                yield Finding(place, f"{url} stands there twice", "name each host once")
         if not publish.http and not publish.https:
             yield Finding((*here, "publish"), "leaves no way in", 'write such as `http: "0.0.0.0:80"`')
         elif publish.http and publish.https and _port(publish.http) == _port(publish.https):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from modelwright.app.manifest.sections.prices import Amount, Currency
 from modelwright.app.manifest.sections.section import Address, Section
+
+_ENGINE = r"^(unix:///\S+|ssh://\S+|tcp://\S+)$"
 
 
 class PublishSection(Section):
@@ -38,8 +40,15 @@ class TargetSection(Section):
     )
     host: str = Field(
         default="unix:///var/run/docker.sock",
-        pattern=r"^(unix:///\S+|ssh://\S+|tcp://\S+)$",
+        pattern=_ENGINE,
         description="docker: its engine, as unix:///path, ssh://user@host or tcp://host:port.",
+    )
+    hosts: tuple[Annotated[str, StringConstraints(pattern=_ENGINE)], ...] = Field(
+        default=(),
+        max_length=32,
+        strict=False,
+        description="docker: the engines of several hosts, joined by `docker swarm`, in place of `host`; the first one "
+        "has the edge, the services and the memory of deploys, all of them have instances of apps, and a gateway each.",
     )
     edge: Literal["haproxy", "nginx"] = Field(default="haproxy", description="What stands in front.")
     edge_image: str = Field(default="", description="Another image of it, best by digest.")
@@ -58,3 +67,8 @@ class TargetSection(Section):
         if self.kind != "local":
             return self.publish
         return PublishSection(**_HERE | {name: getattr(self.publish, name) for name in self.publish.model_fields_set})
+
+    @property
+    def engines(self) -> tuple[str, ...]:
+        """Of all its hosts; the first one has what lasts."""
+        return self.hosts or (self.host,)
