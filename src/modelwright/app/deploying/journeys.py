@@ -112,11 +112,13 @@ class Journeys:
     async def promote(self) -> str:
         """Take the trial for passed: all traffic to it; its name. Raises NothingOpen."""
         now = await self._open()
-        if now is not None and not now.back and any(isinstance(step, Watch) for step in now.plan.steps):
+        passed = now is not None and not now.back and any(isinstance(step, Watch) for step in now.plan.steps)
+        if passed:
             self._ended(await self._carrier().resume(judged=False), "")
-            return now.plan.release
         observed = await self._observed()
         trial = on_trial(observed)
+        if passed and not trial:
+            return observed.current
         desired = description(observed, trial)
         if desired is None:
             raise NothingOpen("nothing is on trial", hint="see `modelwright releases`")

@@ -10,7 +10,7 @@ import pytest
 from modelwright.app.deploying.journeys import Journeys
 from modelwright.app.deploying.supplies import UNKNOWN, Described, Supplies
 from modelwright.core.deploying.journal import Entry
-from modelwright.core.deploying.steps import Plan
+from modelwright.core.deploying.steps import Plan, Watch
 from modelwright.core.deploying.trials import Rise, Rules
 from modelwright.core.deploying.workloads import Desired
 from modelwright.core.errors.deploying import Drifted, LeaseHeld, NothingOpen, NoWayBack, OnTrial, Undone
@@ -217,6 +217,22 @@ async def test_what_stays_on_trial_is_decided_by_somebody(verb: str, release: st
     assert host.place.world.whole(release)
     assert (await these.standing()).trial == ""
     assert host.place.world.unserved == 0
+
+
+@pytest.mark.parametrize("rise", [TRIAL, Rise(steps=(30,), pause=0.02, rules=TRIAL.rules)])
+async def test_a_trial_whose_watch_was_cut_off_is_promoted_to_all_traffic(rise: Rise) -> None:
+    host = Host()
+    await deploy(host, site())
+    host.place.world.cut_after = 12
+    with pytest.raises(CutOffError):
+        await deploy(host, site(api="2"), rise=rise)
+    host.place.world.cut_after = -1
+    opened = (await journeys(host, site()).standing()).open
+    assert opened is not None
+    assert any(isinstance(step, Watch) for step in opened.plan.steps)
+    assert await journeys(host, site()).promote() == "r2"
+    assert host.place.world.whole("r2")
+    assert (await journeys(host, site()).standing()).trial == ""
 
 
 async def test_a_trial_that_goes_badly_ends_by_itself() -> None:
