@@ -108,6 +108,10 @@ def firewall(
     also: Annotated[
         list[int] | None, typer.Option(metavar="PORT", help="Let in as well; left out, SSH at 22. Repeat it for more.")
     ] = None,
+    peer: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ADDRESS", help="A host of a target with several, as the others know it. Repeat it."),
+    ] = None,
 ) -> None:
     """Write rules for nftables: of the host of a target, only what leads to the edge is reached from outside.
 
@@ -115,4 +119,4 @@ def firewall(
     """
     from modelwright.app.exporting.edges import firewall as rules
 
-    print(rules(file, environment=env, also=also or [22]), end="")
+    print(rules(file, environment=env, also=also or [22], peers=peer or []), end="")

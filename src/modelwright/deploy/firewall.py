@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from ipaddress import ip_address
 
 import msgspec
 
@@ -53,13 +55,15 @@ def opening(published: str, *, workload: str) -> Opening:
     return Opening(host=host, port=port, workload=workload)
 
 
-def nftables(found: Sequence[Opening], *, also: Sequence[int] = (SSH,)) -> str:
+def nftables(found: Sequence[Opening], *, also: Sequence[int] = (SSH,), peers: Sequence[str] = ()) -> str:
     """A table for `nft -f`: from outside only these ports, and `also`, lead in; it replaces itself.
 
-    It looks before addresses are translated, so what Docker publishes beside its own chains is held back, too.
+    `peers` are the addresses of the target's other hosts: what joins the engines is let in from there alone. It looks
+    before addresses are translated, so what Docker publishes beside its own chains is held back, too. Raises
+    DeployError for a peer that is no address.
     """
     open_to_all = sorted({*also, *(one.port for one in found if one.port and one.host in _ALL)})
-    return "\n".join([*_head(), *_accepted(found, open_to_all), *_TAIL, ""])
+    return "\n".join([*_head(), *_joined(peers), *_accepted(found, open_to_all), *_TAIL, ""])
 
 
 _TAIL = (
@@ -72,9 +76,17 @@ _TAIL = (
 def _head() -> Iterator[str]:
     yield from ("table inet modelwright", "delete table inet modelwright", "table inet modelwright {")
     yield from ("    chain outside {", "        type filter hook prerouting priority -150; policy accept;")
-    yield from ('        iifname { "lo", "docker0" } accept', '        iifname "br-*" accept')
+    yield from ('        iifname { "lo", "docker0", "docker_gwbridge" } accept', '        iifname "br-*" accept')
     yield "        ct state established,related accept"
     yield '        udp dport { 68, 546 } accept comment "the host\'s own address"'
+
+
+def _joined(peers: Sequence[str]) -> Iterator[str]:
+    for peer in peers:
+        if not _is_ip(peer):
+            raise DeployError(f"{peer!r} is no address", hint="write such as 10.0.0.2", place="--peer")
+        kind = "ip6" if ":" in peer else "ip"
+        yield f"        {kind} saddr {peer} meta l4proto {{ tcp, udp }} th dport {{ 2377, 7946, 4789 }} accept"
 
 
 def _accepted(found: Sequence[Opening], open_to_all: Sequence[int]) -> Iterator[str]:
@@ -87,4 +99,6 @@ def _accepted(found: Sequence[Opening], open_to_all: Sequence[int]) -> Iterator[
 
 
 def _is_ip(host: str) -> bool:
-    return ":" in host or host.replace(".", "").isdigit()
+    with suppress(ValueError):
+        return bool(ip_address(host))
+    return False

@@ -118,7 +118,8 @@ def test_a_route_may_lead_to_the_dashboards(tmp_path: Path) -> None:
 
 
 def test_rules_of_a_firewall_are_read_by_nft(folder: Path) -> None:
-    printed = modelwright("render", "firewall", "-f", str(folder / "modelwright.yaml"), "--also", "2222")
+    words = ("--also", "2222", "--peer", "10.0.0.2", "--peer", "fd00::2")
+    printed = modelwright("render", "firewall", "-f", str(folder / "modelwright.yaml"), *words)
     assert (printed.returncode, printed.stderr) == (0, "")
     assert "tcp dport { 80, 443, 2222 } accept" in printed.stdout
     (folder / "rules.nft").write_text(printed.stdout)
@@ -128,6 +129,17 @@ def test_rules_of_a_firewall_are_read_by_nft(folder: Path) -> None:
     test = [*alone, program, "-c", "-f", str(folder / "rules.nft")]
     done = subprocess.run(test, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_hosts_that_are_joined_are_not_cut_off_from_each_other(folder: Path) -> None:
+    several = MANIFEST.replace(
+        "{kind: docker}", '{kind: docker, hosts: ["ssh://a.example.com", "ssh://b.example.com"]}'
+    )
+    (folder / "modelwright.yaml").write_text(several)
+    refused = modelwright("render", "firewall", "-f", str(folder / "modelwright.yaml"))
+    assert refused.returncode != 0
+    assert "has 2 hosts, which would not reach each other any more" in refused.stderr
+    assert "--peer 10.0.0.1 --peer 10.0.0.2" in refused.stderr
 
 
 def test_without_routes_there_is_nothing_to_write(folder: Path) -> None:

@@ -65,3 +65,12 @@ def test_rules_let_in_what_leads_somewhere_and_nothing_else() -> None:
     assert "ip daddr 10.0.0.7 tcp dport 8443 accept" in rules
     assert "9000" not in rules
     assert rules.index("accept") < rules.index("counter drop")
+
+
+def test_hosts_that_are_joined_reach_each_other_and_nobody_else_does() -> None:
+    rules = nftables(openings(DESIRED), peers=("10.0.0.2", "fd00::2"))
+    assert "ip saddr 10.0.0.2 meta l4proto { tcp, udp } th dport { 2377, 7946, 4789 } accept" in rules
+    assert "ip6 saddr fd00::2 meta l4proto { tcp, udp } th dport { 2377, 7946, 4789 } accept" in rules
+    assert "4789" not in nftables(openings(DESIRED))
+    with pytest.raises(DeployError, match="is no address"):
+        nftables((), peers=("10.0.0.2 accept",))

@@ -69,15 +69,19 @@ def _server(name: str, manifest: Manifest) -> Server:
     return Server(name=name, workload=name, release="", address=f"{name}:{port}")
 
 
-def firewall(manifest: Path, *, environment: str, also: Sequence[int]) -> str:
-    """Rules for the host of the environment's target: only what leads to the edge, and `also`, is let in.
+def firewall(manifest: Path, *, environment: str, also: Sequence[int], peers: Sequence[str]) -> str:
+    """Rules for the hosts of the environment's target: only what leads to the edge, and `also`, is let in.
 
-    Raises ManifestError; StartError when no target is named.
+    Raises ManifestError; StartError when no target is named, or one of several hosts without the addresses of all.
     """
     read = sketch(manifest, environment=environment).manifest
     target = read.targets.get(read.target)
     if target is None:
         hint = f"write `target` under environments.{environment}"
         raise StartError("the manifest names no target", hint=hint, place=str(manifest))
+    if len(target.hosts) > 1 and not peers:
+        problem = f"the target {read.target} has {len(target.hosts)} hosts, which would not reach each other any more"
+        hint = "name the address of each, as the others know it: --peer 10.0.0.1 --peer 10.0.0.2"
+        raise StartError(problem, hint=hint, place=str(manifest))
     doors = published(target, read.routes) if read.routes else ()
-    return nftables([opening(address, workload=EDGE) for address in doors], also=also)
+    return nftables([opening(address, workload=EDGE) for address in doors], also=also, peers=peers)
