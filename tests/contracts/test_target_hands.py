@@ -13,7 +13,6 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from modelwright.adapters.targets.local.session import keeper_of
 from modelwright.adapters.targets.local.target import local_target
 from modelwright.app.supervise.devices.runtime import runtime_folder
 from modelwright.app.system import SystemClock
@@ -35,8 +34,8 @@ from modelwright.core.deploying.steps import (
 from modelwright.core.deploying.workloads import Desired, Gate, Route, Workload, digest_of
 from modelwright.core.errors.deploying import LeaseLost, StepFailed
 from modelwright.core.ports.deploying.targets import Lease, Target
-from tests.e2e.clients import patient
 from tests.making.carried import Carried
+from tests.making.local_site import end_keeper
 from tests.making.memory_target import IMAGE, memory_target
 
 SERVER = (sys.executable, "-m", "http.server", "--bind", "127.0.0.1", "$PORT")
@@ -91,8 +90,7 @@ async def _local(folder: Path) -> AsyncIterator[Site]:
     try:
         yield Site(target, msgspec.structs.replace(APP, image=PROCESS, command=SERVER))
     finally:
-        os.kill(keeper_of(place), signal.SIGTERM)
-        patient(lambda: not keeper_of(place))
+        end_keeper(place, signal.SIGTERM)
 
 
 KINDS = {"memory": _memory, "local": _local}

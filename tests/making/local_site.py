@@ -166,12 +166,19 @@ class LocalSite:
         """All of it, by its keeper: whatever runs after that is an error."""
         running, keeper = self.running(), self.keeper
         if keeper:
-            os.kill(keeper, signal.SIGTERM)
-            patient(lambda: not self.keeper, waiting_for="the keeper to end")
+            end_keeper(self.environment, signal.SIGTERM)
         for one in running.values():
             if not keeper and started(one.pid) == one.started:
                 os.killpg(one.pid, signal.SIGKILL)
             assert not keeper or started(one.pid) != one.started, one
+
+
+def end_keeper(environment: Path, number: int) -> None:
+    """By a signal to it alone: 0 would be this process's whole group."""
+    keeper = keeper_of(environment)
+    assert keeper > 0, "no keeper runs"
+    os.kill(keeper, number)
+    patient(lambda: not keeper_of(environment), waiting_for="the keeper to end")
 
 
 @contextmanager

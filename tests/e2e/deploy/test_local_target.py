@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.clients import patient
-from tests.making.local_site import local_site
+from tests.making.local_site import end_keeper, local_site
 from tests.making.postgres_server import PostgresServer
 
 pytestmark = pytest.mark.e2e
@@ -29,8 +29,7 @@ def test_releases_follow_each_other_as_plain_processes(tmp_path: Path, postgres:
             site.done("deploy", "--yes", "--at-once")
             patient(lambda: answers[200, "v2"] >= 10)
             before = site.running()
-            os.kill(site.keeper, signal.SIGKILL)
-            patient(lambda: not site.keeper)
+            end_keeper(site.environment, signal.SIGKILL)
             assert "r2" in site.done("releases")
             assert site.running() == before
         assert {*answers} == {(200, "v1"), (200, "v2")}

@@ -60,7 +60,7 @@ def _lay(folder: Path, runtime: Path) -> None:
     runtime.mkdir(mode=0o700, exist_ok=True)
     found = runtime.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
-        raise DeployError(f"{runtime} belongs to somebody else", hint="remove it, or set XDG_RUNTIME_DIR")
+        raise DeployError(f"{runtime} belongs to somebody else", hint="ask its owner, or root, to remove it")
     fcntl.flock(os.open(runtime, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), fcntl.LOCK_SH)
     for name in (SOCKET, EDGE):
         (runtime / name).unlink(missing_ok=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import socket
+import struct
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -26,6 +28,8 @@ LOCK, LOG, SOCKET = "keeper.lock", "keeper.log", "keeper.sock"
 _STARTING = 30.0
 _LOOK = 0.05
 _LARGEST = 1 << 26
+_PEER = struct.Struct("3i")
+"""Process, user and group at the other end, as `SO_PEERCRED` tells them (unix(7))."""
 
 
 class Session:
@@ -60,7 +64,7 @@ class Session:
             writer.write(msgspec.json.encode(Asked(number=0, question=question)) + b"\n")
             await writer.drain()
             line = await reader.readline()
-            return msgspec.json.decode(line, type=Told) if line else None
+            return msgspec.json.decode(line, type=Told) if line.endswith(b"\n") else None
         except OSError:
             return None
         finally:
@@ -71,7 +75,11 @@ class Session:
         until, child = monotonic() + _STARTING, 0
         while True:
             with suppress(OSError):
-                return await asyncio.open_unix_connection(self._socket, limit=_LARGEST)
+                reader, writer = await asyncio.open_unix_connection(self._socket, limit=_LARGEST)
+                if _user_at(writer) == os.geteuid():
+                    return reader, writer
+                writer.close()
+                raise self._unreachable(f"{self._socket} is somebody else's")
             if not child and not keeper_of(self._folder):
                 child = await asyncio.to_thread(self._start)
             if monotonic() > until or (child and _has_ended(child) and not keeper_of(self._folder)):
@@ -111,8 +119,14 @@ def _has_ended(child: int) -> bool:
         return True
 
 
+def _user_at(writer: asyncio.StreamWriter) -> int:
+    """Who has opened the other end of a Unix socket: anybody can make a file at a name that can be guessed."""
+    peer: bytes = writer.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)
+    return _PEER.unpack(peer)[1]
+
+
 def keeper_of(folder: Path) -> int:
-    """The pid of the keeper that runs; 0: none does."""
+    """The pid of the keeper that runs; 0: none does, or it has not said it yet."""
     try:
         lock = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -120,7 +134,7 @@ def keeper_of(folder: Path) -> int:
     try:
         fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return int(os.pread(lock, 32, 0) or b"-1")
+        return int(os.pread(lock, 32, 0) or b"0")
     finally:
         os.close(lock)
     return 0
