@@ -46,6 +46,7 @@ backup: {{to: "s3://models/kept", keep: 2, recipients: ["{recipient}"]}}
 environments: {{test: {{target: here}}, production: {{target: here}}}}
 """
 ADA = Author(who="ada", where="desk")
+SHUT = "ALTER ROLE app PASSWORD 'another'; ALTER DATABASE app ALLOW_CONNECTIONS false"
 
 
 class Project:
@@ -87,10 +88,17 @@ class Project:
                 tell=lambda _: None,
             )
 
-    def ask(self, environment: str, sql: str) -> str:
+    def opens(self, environment: str) -> bool:
+        """Whether the environment's own password is its owner's, asked over the network."""
+        container = self._engine.client.containers.get(f"{self._name}.{environment}.postgres")
+        login = 'PGPASSWORD=$(cat "$POSTGRES_PASSWORD_FILE") psql -h "$(hostname -i)" -U app -tAc "SELECT 1" postgres'
+        done: Any = container.exec_run(["sh", "-c", login])
+        return done.exit_code == 0
+
+    def ask(self, environment: str, sql: str, database: str = "app") -> str:
         """As its owner, inside."""
         container = self._engine.client.containers.get(f"{self._name}.{environment}.postgres")
-        words = ["psql", "-h", "/var/run/postgresql", "-U", "app", "-v", "ON_ERROR_STOP=1", "-tAc", sql, "app"]
+        words = ["psql", "-h", "/var/run/postgresql", "-U", "app", "-v", "ON_ERROR_STOP=1", "-tAc", sql, database]
         done: Any = container.exec_run(words)
         assert done.exit_code == 0, done.output
         return done.output.decode().strip()
@@ -144,6 +152,9 @@ async def test_an_environment_s_database_goes_into_a_bucket_and_from_there_into_
         with pytest.raises(RestoreError, match="holds 2 tables already"):
             await project.restore(told["file"], "production")
         assert project.ask("production", "SELECT text FROM notes") == "changed"
+        project.ask("production", SHUT, database="postgres")
+        assert not project.opens("production")
         await project.restore(told["file"], "production", overwrite=True)
+        assert project.opens("production")
         assert project.ask("production", "SELECT text FROM notes") == "kept"
         assert project.ask("production", "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == "1"

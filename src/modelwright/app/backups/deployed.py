@@ -17,7 +17,7 @@ import msgspec
 from modelwright.adapters.secrets.age import identities
 from modelwright.app.backups.archive import PIECE, Head, Member, read
 from modelwright.app.backups.keeping import Kept, Restored, Wanted, keep_it, key_text
-from modelwright.app.backups.site import DUMP, MANIFEST_PLACE
+from modelwright.app.backups.site import DUMP, MANIFEST_PLACE, MEMORY
 from modelwright.app.deploying.reach import TARGETS, Lasting, Reach, Reached, Site, reach_of, site_of
 from modelwright.app.deploying.supplies import Describe, Supplies
 from modelwright.app.manifest.load import deploying_of
@@ -37,7 +37,6 @@ from modelwright.deploy.releases import name_of
 
 POSTGRES = "postgres"
 """The service whose data are kept."""
-_MEMORY = "environment.json"
 _SMALL = 64 << 20
 _OTHER_SALT = (
     "this environment has passwords and keys of its own: API keys that were made in the other one do not open it,"
@@ -111,7 +110,7 @@ async def put_back(
         if head.postgres:
             async with carrier.alone():
                 await lasting.with_data(
-                    lambda data: _load(file, known, head, data=data, environment=site.environment, overwrite=overwrite)
+                    lambda data: _load(file, known, head, data=data, site=site, overwrite=overwrite)
                 )
     return Restored(
         project=head.project,
@@ -124,7 +123,7 @@ async def put_back(
     )
 
 
-def check(head: Head, database: Database | None, *, environment: str, overwrite: bool) -> None:
+def check(head: Head, database: Database | None, *, project: str, environment: str, overwrite: bool) -> None:
     """Whether a dump may be put back there. Raises RestoreError."""
     if database is None:
         hint = "keep `services.postgres` in the manifest, and deploy"
@@ -136,6 +135,9 @@ def check(head: Head, database: Database | None, *, environment: str, overwrite:
     if database.tables and not overwrite:
         problem = f"the database of {environment} holds {count_of(database.tables, 'table')} already"
         raise RestoreError(problem, hint="restore into another environment, or lose what it holds: --overwrite")
+    if database.tables and head.project != project:
+        problem = f"the backup is of the project {head.project}, and {environment} is of {project}"
+        raise RestoreError(problem, hint="name a backup of this project; another's goes into an empty database only")
 
 
 def _kept(site: Site, observed: Observed, history: tuple[Served, ...], *, data: Data, how: Wanted) -> Kept:
@@ -168,7 +170,7 @@ def _members(
         releases={one.name: one.desired for one in observed.releases},
         history=history,
     )
-    yield _whole(_MEMORY, msgspec.json.encode(memory))
+    yield _whole(MEMORY, msgspec.json.encode(memory))
     yield _whole(f"{MANIFEST_PLACE}/{site.manifest.name}", site.manifest.read_bytes())
     for number, piece in enumerate(data.dump(POSTGRES) if dumped else ()):
         yield _whole(f"{DUMP}/{number:08}", piece)
@@ -187,7 +189,7 @@ class _Looked:
 
     def take(self, name: str, content: IO[bytes]) -> None:
         self.files += 1
-        if name == _MEMORY:
+        if name == MEMORY:
             self.memory = content.read(_SMALL)
 
 
@@ -210,9 +212,10 @@ async def _begin(lasting: Lasting, supplies: Supplies, carrier: Carrier, *, salt
         raise Undone("the services could not be started, and it was undone", hint="mend that, and restore again")
 
 
-def _load(file: Path, known: list[Any], head: Head, *, data: Data, environment: str, overwrite: bool) -> None:
+def _load(file: Path, known: list[Any], head: Head, *, data: Data, site: Site, overwrite: bool) -> None:
     """In a thread. Raises RestoreError."""
-    check(head, data.look(POSTGRES), environment=environment, overwrite=overwrite)
+    database = data.look(POSTGRES)
+    check(head, database, project=site.project, environment=site.environment, overwrite=overwrite)
 
     def pour(take: Callable[[bytes], None]) -> None:
         def into(name: str, content: IO[bytes]) -> None:

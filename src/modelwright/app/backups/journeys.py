@@ -21,6 +21,7 @@ from modelwright.app.backups.site import (
     ARTIFACTS_PLACE,
     DUMP,
     MANIFEST_PLACE,
+    MEMORY,
     SQLITE,
     STATE_PLACE,
     Place,
@@ -71,11 +72,10 @@ def put_back(file: Path, manifest: Path, *, environment: str, key: Path) -> Rest
             f"{base} cannot be written to: {error.strerror}", hint="let this user write there"
         ) from error
     try:
-        taken = _Taken(scratch)
+        taken = _Taken(scratch, file)
         head = read(file, known, into=taken.take)
         if head.target:
-            problem = f"{file} is of an environment on a target"
-            raise RestoreError(problem, hint="restore it beside a manifest whose environment has a target")
+            raise _of_a_target(file)
         written = _put_manifest(scratch / MANIFEST_PLACE / Path(head.manifest).name, manifest)
         try:
             place = place_of(manifest, environment=environment)
@@ -101,11 +101,15 @@ def put_back(file: Path, manifest: Path, *, environment: str, key: Path) -> Rest
 class _Taken:
     """Puts members below a folder; names lead nowhere else."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, archive: Path) -> None:
         self._folder = folder
+        self._archive = archive
         self.files = 0
 
     def take(self, name: str, content: IO[bytes]) -> None:
+        """Raises RestoreError at the first one of a target's environment, before any of it lies here."""
+        if name == MEMORY:
+            raise _of_a_target(self._archive)
         parts = PurePosixPath(name).parts
         if not parts or ".." in parts or name.startswith("/"):
             raise BackupDamaged(f"{name!r} is no name in a backup", hint="")
@@ -117,6 +121,11 @@ class _Taken:
             while piece := content.read(PIECE):
                 out.write(piece)
         self.files += 1
+
+
+def _of_a_target(file: Path) -> RestoreError:
+    problem = f"{file} is of an environment on a target"
+    return RestoreError(problem, hint="restore it beside a manifest whose environment has a target")
 
 
 def _settle(place: Place, scratch: Path, head: Head) -> None:

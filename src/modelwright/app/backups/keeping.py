@@ -99,10 +99,13 @@ def _on(shelf: Shelf, head: Head, members: Iterable[Member], *, recipients: list
             raise BackupError(f"{shelf.shown(name)} is there already", hint="wait a second")
         size = shelf.put(name, lambda file: write(head, members, to=file, recipients=recipients))
         mine = sorted(one for one in shelf.names() if _STAMP.fullmatch(one.removeprefix(begin)))
-        old = mine[:-keep] if keep else []
+        others = [one for one in mine if one != name]
+        old = others[: max(0, len(others) + 1 - keep)] if keep else []
         for one in old:
             shelf.remove(one)
     except OSError as error:
+        if error.errno is None:  # a target's, by its client
+            raise
         raise BackupError(f"{shelf.shown(name)} cannot be written: {error.strerror}", hint="make room") from error
     return Kept(file=shelf.shown(name), size=size, removed=tuple(map(shelf.shown, old)))
 

@@ -19,6 +19,8 @@ from modelwright.app.settings.shared_database import SharedDatabase
 from modelwright.core.errors.backups import BackupError
 
 STATE_PLACE, SQLITE, DUMP, MANIFEST_PLACE, ARTIFACTS_PLACE = "state", "database.db", "dump", "manifest", "artifacts"
+MEMORY = "environment.json"
+"""That of a target's environment begins with it, and that of a site has none."""
 _SPOOL = "spool"
 _LEFT_OUT = frozenset({"logs", "run.json", DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm"})
 """What a run makes anew, and the database, which is copied in its own way."""

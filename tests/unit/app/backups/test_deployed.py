@@ -25,7 +25,7 @@ def test_only_an_older_dump_and_nothing_that_is_not_given_up(
     database = Database(version=server, tables=tables)
     refused = dumped > server or (tables and not overwrite)
     with pytest.raises(RestoreError) if refused else nullcontext():
-        check(_head(dumped), database, environment="test", overwrite=overwrite)
+        check(_head(dumped), database, project="kb", environment="test", overwrite=overwrite)
 
 
 def test_what_is_in_the_way_is_named() -> None:
@@ -35,4 +35,11 @@ def test_what_is_in_the_way_is_named() -> None:
         (Database(version=16, tables=1), "the database of production holds 1 table already"),
     ):
         with pytest.raises(RestoreError, match=words):
-            check(_head(16), database, environment="production", overwrite=False)
+            check(_head(16), database, project="kb", environment="production", overwrite=False)
+
+
+def test_data_are_not_given_up_for_another_project_s() -> None:
+    holds, empty = Database(version=16, tables=1), Database(version=16, tables=0)
+    with pytest.raises(RestoreError, match="is of the project kb, and test is of shop"):
+        check(_head(16), holds, project="shop", environment="test", overwrite=True)
+    check(_head(16), empty, project="shop", environment="test", overwrite=True)

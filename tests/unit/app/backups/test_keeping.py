@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from requests import ConnectionError as RequestsConnectionError
 
 from modelwright.app.backups.archive import Head, Member, pyrage, read
 from modelwright.app.backups.keeping import Wanted, keep_it, wanted
@@ -76,6 +77,25 @@ def test_older_ones_of_its_own_go_and_nobody_else_s(place: Place) -> None:
     kept = keep_it(_head(), [], place.how(keep=2))
     assert [name.rpartition("/")[2] for name in kept.removed] == mine[:2]
     assert place.names() == {*others, mine[2], kept.file.rpartition("/")[2]}
+
+
+@pytest.mark.parametrize(("keep", "left"), [(1, []), (2, [22]), (9, [21, 22])])
+def test_a_clock_that_is_behind_does_not_take_the_new_one(place: Place, keep: int, left: list[int]) -> None:
+    for year in (21, 22):
+        place.hold(f"shop-test-20{year}0101T000000Z.backup.age")
+    kept = keep_it(_head(at=1.5e9), [], place.how(keep=keep))
+    stay = {f"shop-test-20{year}0101T000000Z.backup.age" for year in left}
+    assert place.names() == {*stay, kept.file.rpartition("/")[2]}
+
+
+def test_a_target_that_is_lost_is_told_as_such(place: Place) -> None:
+    def lost() -> Iterator[bytes]:
+        raise RequestsConnectionError("no answer")
+        yield b""
+
+    with pytest.raises(RequestsConnectionError, match="no answer"):
+        keep_it(_head(), [Member("a", 7, lost())], place.how())
+    assert place.names() == set()
 
 
 def test_what_fails_is_not_kept_and_removes_nothing(place: Place) -> None:

@@ -33,6 +33,7 @@ class Inside:
         self._made: str = api.exec_create(container, [*words], stdin=fed)["Id"]
         self._socket: socket.socket = plain_socket(api.exec_start(self._made, socket=True))
         self._socket.settimeout(None)
+        self._fed = fed
         self._said = b""
 
     @property
@@ -52,9 +53,12 @@ class Inside:
             self._socket.shutdown(socket.SHUT_WR)
 
     def output(self) -> Iterator[bytes]:
-        """Until it has ended."""
+        """Until it has ended. Raises APIError when it was cut off."""
         while header := self._exactly(_HEADER):
-            piece = self._exactly(int.from_bytes(header[4:]))
+            size = int.from_bytes(header[4:])
+            piece = self._exactly(size)
+            if len(piece) < size and not self._fed:
+                raise APIError("cut off")
             if header[0] == 1:
                 yield piece
             else:
@@ -69,15 +73,20 @@ class Inside:
         self._socket.close()
 
     def _exactly(self, size: int) -> bytes:
-        """Fewer at the end."""
+        """None at the end, which is between two pieces."""
         found = bytearray()
         while len(found) < size:
             while not select.select([self._socket], [], [], _LOOK)[0]:
                 self._look()
             self._look()
-            piece = b""
-            with suppress(ConnectionResetError):
+            try:
                 piece = self._socket.recv(size - len(found))
+            except OSError as error:
+                if not (self._fed and isinstance(error, ConnectionResetError)):
+                    raise APIError("cut off") from error
+                return b""  # it has not heard all: its status says what became of it
+            if not piece and found:
+                raise APIError("cut off")
             if not piece:
                 return b""
             found += piece
