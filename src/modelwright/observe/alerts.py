@@ -12,7 +12,10 @@ GROUP = "modelwright"
 FAILED = 'outcome!~"ok|refused|guard_blocked|client_disconnect|provider_refused"'
 """Calls that did not end well, and not by the client."""
 _BY = "(endpoint, release)"
+_ENV = "--env {{ $externalLabels.environment }}"
+"""Prometheus puts in the name that its settings have."""
 _MISSED = "NoGateway"
+_OF_EDGE = ("EdgeDown", "EdgeFails")
 _LEAST = 20
 """Calls in five minutes below which a share says nothing."""
 
@@ -38,7 +41,7 @@ ALERTS: tuple[Alert, ...] = (
         "2m",
         "critical",
         "{{ $labels.instance }} does not answer",
-        "Read its log (docker logs). What is gone comes back by `modelwright deploy`.",
+        f"Read its log (docker logs). What is gone comes back by `modelwright deploy {_ENV}`.",
     ),
     Alert(
         _MISSED,
@@ -46,7 +49,8 @@ ALERTS: tuple[Alert, ...] = (
         "5m",
         "critical",
         "No gateway answers",
-        "See what runs (modelwright status) and the gateway's log; `modelwright rollback` goes to the release before.",
+        f"See what runs (`modelwright status {_ENV}`) and the gateway's log; `modelwright rollback {_ENV}` goes to the "
+        "release before.",
     ),
     Alert(
         "CallsFail",
@@ -57,7 +61,7 @@ ALERTS: tuple[Alert, ...] = (
         "critical",
         "{{ $value | humanizePercentage }} of the calls of {{ $labels.endpoint }} fail in {{ $labels.release }}",
         "See by outcome why (dashboard Gateway). Provider's fault: a fallback or another variant. Only in a new "
-        "release: `modelwright abort` or `modelwright rollback`.",
+        f"release: `modelwright abort {_ENV}` or `modelwright rollback {_ENV}`.",
     ),
     Alert(
         "CallsSlow",
@@ -132,7 +136,7 @@ ALERTS: tuple[Alert, ...] = (
         "2m",
         "critical",
         "The edge does not answer: nobody comes in",
-        "Read its log (docker logs). `modelwright deploy` starts it again with the same release and shares.",
+        f"Read its log (docker logs). `modelwright deploy {_ENV}` starts it again with the same release and shares.",
     ),
     Alert(
         "EdgeFails",
@@ -142,8 +146,8 @@ ALERTS: tuple[Alert, ...] = (
         "5m",
         "critical",
         "{{ $value | humanizePercentage }} of the requests of {{ $labels.proxy }} fail",
-        "See whether instances behind it answer (modelwright status) and read their logs; a new release: "
-        "`modelwright rollback`.",
+        f"See whether instances behind it answer (`modelwright status {_ENV}`) and read their logs; a new release: "
+        f"`modelwright rollback {_ENV}`.",
     ),
     Alert(
         "AlertsLost",
@@ -158,9 +162,10 @@ ALERTS: tuple[Alert, ...] = (
 )
 
 
-def rules(*, gateway: bool = True) -> dict[str, Any]:
-    """A file of rules, as Prometheus reads it. Without a gateway, none is missed."""
-    told = [alert for alert in ALERTS if gateway or alert.name != _MISSED]
+def rules(*, gateway: bool = True, edge: bool = True) -> dict[str, Any]:
+    """A file of rules, as Prometheus reads it. Without a gateway, none is missed; some edges have no numbers."""
+    silent = {*(() if gateway else (_MISSED,)), *(() if edge else _OF_EDGE)}
+    told = [alert for alert in ALERTS if alert.name not in silent]
     return {"groups": [{"name": GROUP, "rules": [_rule(alert) for alert in told]}]}
 
 

@@ -90,7 +90,10 @@ async def test_without_an_edge_that_tells_numbers_nobody_is_asked_outside(tmp_pa
     text = (tmp_path / "modelwright.yaml").read_text().replace("keep_releases: 3", "keep_releases: 3, edge: nginx")
     (tmp_path / "modelwright.yaml").write_text(text)
     found, brought = described(tmp_path / "modelwright.yaml")
-    assert b"8404" not in (await files(found, brought, "prometheus"))["/etc/prometheus/prometheus.yml"]
+    own = await files(found, brought, "prometheus")
+    assert b"8404" not in own["/etc/prometheus/prometheus.yml"]
+    assert b"NoGateway" in own["/etc/prometheus/rules/modelwright.yml"]
+    assert b"Edge" not in own["/etc/prometheus/rules/modelwright.yml"]
     assert not workload(found, "prometheus").outside
 
 

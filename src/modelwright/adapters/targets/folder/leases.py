@@ -55,7 +55,9 @@ class LeaseFile:
         """Raises LeaseLost for whoever somebody has come after."""
         before = self.now()
         if before is not None and epoch < before.epoch:
-            raise LeaseLost(f"{before.owner} has taken over", hint="see what became of it with `modelwright status`")
+            raise LeaseLost(
+                f"{before.owner} has taken over", hint="`modelwright releases --env NAME` says how it stands"
+            )
 
     def _write(self, owner: str, epoch: int) -> Lease:
         lease = Lease(owner=owner, epoch=epoch, until=self._clock.now() + self._lasts, lasts=self._lasts)

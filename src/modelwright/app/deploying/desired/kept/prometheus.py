@@ -31,7 +31,7 @@ def prometheus(section: ServiceSection, around: Around) -> Parts:
     hidden = around.is_hidden(ALERTMANAGER)
     path = f"{SECRETS}/prometheus.yml" if hidden else f"{FOLDER}/prometheus.yml"
     own = secret_mount(path, settings, brought) if hidden else file_mount(path, settings.encode(), brought)
-    written = yaml(rules(gateway=has_gateway(around.loaded.manifest)))
+    written = yaml(rules(gateway=has_gateway(around.loaded.manifest), edge=around.has_numbers_of_edge))
     mounts = [own, file_mount(f"{FOLDER}/rules/modelwright.yml", written.encode(), brought)]
     if section.rules:
         mounts.append(file_mount(f"{FOLDER}/rules/own.yml", around.file(section.rules).read_bytes(), brought))
