@@ -30,7 +30,7 @@ Numbers = dict[str, Any]
 
 
 def main() -> None:
-    """Print what was measured; raises SystemExit when a request has failed, or when the control has not."""
+    """Print what was measured; raises SystemExit when a request has failed, or when the control has lost too little."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what it has started is ended, also then
     try:
         engine = engine_for_tests()
@@ -50,7 +50,8 @@ def main() -> None:
         f"canary and its promotion: {whole.failed} failed\n"
         f"control, killed instead of drained: {control.failed} failed of {control.requests}"
     )
-    if whole.failed or whole.requests < LEAST or not control.failed:
+    lost = sum(one.errors for one in control.loads.values())
+    if whole.failed or whole.requests < LEAST or not lost or all(came for _, came in control.streams):
         raise SystemExit(1)
 
 

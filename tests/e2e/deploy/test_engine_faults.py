@@ -37,7 +37,7 @@ async def test_an_engine_that_restarts_in_the_middle_of_a_deploy_and_has_no_room
         assert first.end() == 0, first.said
         await _restarted_in_the_middle(own, place, names, here)
         _filled_up(docker_engine, own, place, here)
-        assert said(own, names) == {"v1": 10}
+        patient(lambda: said(own, names) == {"v1": 10}, waiting_for="the first release alone")
 
 
 async def _restarted_in_the_middle(own: OwnEngine, place: CliPlace, names: Names, here: dict[str, str]) -> None:
@@ -45,7 +45,7 @@ async def _restarted_in_the_middle(own: OwnEngine, place: CliPlace, names: Names
     place.write("v2")
     begun = place.begin("deploy", "--yes", "--canary", "50%", **here)
     begun.wait_for("done: record r2")
-    assert said(own, names) == {"v1": 5, "v2": 5}
+    patient(lambda: said(own, names) == {"v1": 5, "v2": 5}, waiting_for="half of the traffic")
     own.stop()
     assert await asyncio.to_thread(begun.end) == 10, begun.said
     assert re.search(r"stopped at .*watch.*: go on with `modelwright resume`, or back with", begun.said), begun.said
@@ -57,7 +57,7 @@ async def _restarted_in_the_middle(own: OwnEngine, place: CliPlace, names: Names
         await target.leases.leave(lease)  # it would run out; the contract of leases shows that
     undone = place.run("abort", **here)
     assert undone.returncode == 0, undone.stderr
-    assert said(own, names) == {"v1": 10}
+    patient(lambda: said(own, names) == {"v1": 10}, waiting_for="the first release alone")
 
 
 def _filled_up(engine: Engine, own: OwnEngine, place: CliPlace, here: dict[str, str]) -> None:

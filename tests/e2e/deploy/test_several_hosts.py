@@ -85,9 +85,11 @@ async def test_a_site_over_two_hosts_changes_under_load_and_survives_the_loss_of
             await more(load, (200, "v1"))
             desired = await hold.desired("v2", replicas=2, image=keeper_image)
             assert await hold.deploy(desired, "r2") == "deployed"
-            await more(load, (200, "v2"))
-            well = load.answers[200, "v1"] + load.answers[200, "v2"]
-            assert well >= 0.95 * load.answers.total()  # engines that starve may take each other for lost
+            await more(load, (200, "v2"), 100)
+            heard = load.answers.copy()
+            well = heard[200, "v1"] + heard[200, "v2"]
+            # Engines that starve may take each other for lost.
+            assert heard.total() - well <= max(5, 0.05 * well), heard
             assert await where(hold) == {0: first, 1: second}
             assert (await hold.plan(desired, "r2")).steps == ()
             there.lose()

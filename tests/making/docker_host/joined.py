@@ -41,7 +41,7 @@ class Machine:
         token = other.engine.client.swarm.attrs["JoinTokens"]["Worker"]
         self.engine.client.swarm.join([f"{other.address}:2377"], token, advertise_addr=self.address)
         nodes = other.engine.client.nodes
-        patient(lambda: all(one.attrs["Status"]["State"] == "ready" for one in nodes.list()))
+        patient(lambda: [one.attrs["Status"]["State"] for one in nodes.list()] == ["ready", "ready"])
 
     def threads(self, count: int = 1) -> ThreadPoolExecutor:
         """What they do, they do in its network."""
