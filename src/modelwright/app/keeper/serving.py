@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -22,7 +23,7 @@ from modelwright.app.keeper.certificates import keep_certificates
 from modelwright.app.keeper.edges import edge_beside
 from modelwright.app.system import SystemClock
 from modelwright.core.deploying.front import Front
-from modelwright.core.errors.deploying import DeployError
+from modelwright.core.errors.deploying import DeployError, StepFailed
 from modelwright.core.errors.tree import ModelwrightError
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 _ASKED = msgspec.json.Decoder(Asked)
 _NEWER = "the keeper is of another version: deploy when nobody else does, and it is replaced"
+_FAILED = "see the keeper's log and whether its disk has room, then go on with `modelwright resume`"
 _LARGEST = 1 << 26
 """Bytes of a line: a plan with all that it describes, or a piece of a file."""
 
@@ -56,6 +58,7 @@ async def serve(
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     if keeping is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, lambda: (left.set(), ended.set()))
+        keeping.published = lambda: memory.front().publish
         await keeping.begin()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -109,6 +112,10 @@ class _Client:
         except msgspec.DecodeError as error:
             words = f"the keeper does not understand the question: {error}"
             told = Told(number=_number(line), error=fault_of(DeployError(words, hint=_NEWER)))
+        except Exception as error:  # noqa: BLE001 - whoever asks waits for an answer
+            sys.stderr.write(traceback.format_exc())
+            words = f"the keeper failed: {error!r}"
+            told = Told(number=_number(line), error=fault_of(StepFailed(words, hint=_FAILED)))
         with suppress(OSError):
             self._writer.write(msgspec.json.encode(told) + b"\n")
             await self._writer.drain()

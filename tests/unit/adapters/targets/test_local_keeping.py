@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -12,10 +14,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from modelwright.adapters.targets.folder import safe
 from modelwright.adapters.targets.local import launching
 from modelwright.adapters.targets.local.keeping import Keeping
 from modelwright.adapters.targets.local.kernel import started
 from modelwright.adapters.targets.processes import Begin, End, Process, Processes, Running, Said
+from modelwright.core.errors.deploying import StepFailed
+from tests.making.ports import free_port
 
 SLEEP = (sys.executable, "-c", "import time; print('here', flush=True); time.sleep(600)")
 KEEPER = """
@@ -190,6 +195,52 @@ async def test_what_cannot_be_started_says_so_and_is_tried_again(tmp_path: Path)
         await until(lambda: said(keeping, "it cannot be started", "lost"))
         await begin(keeping, "unknown", command=("no-such-program",))
         await until(lambda: said(keeping, "no-such-program", "unknown"))
+
+
+@pytest.mark.parametrize("door", ["http", "https"])
+async def test_an_address_that_is_another_program_s_is_not_published(tmp_path: Path, door: str) -> None:
+    doors = {"http": f"127.0.0.1:{free_port()}", "https": f"127.0.0.1:{free_port()}"}
+    async with kept(tmp_path) as keeping:
+        keeping.published = lambda: (f"{doors['http']}>8080", f"{doors['https']}>8443")
+        with socket.create_server(("127.0.0.1", int(doors[door].rpartition(":")[2]))):
+            with pytest.raises(StepFailed, match=f"{doors[door]} is another program's"):
+                await begin(keeping, "edge", address=doors["http"])
+            assert await running(keeping) == {}
+        assert (await begin(keeping, "edge", address=doors["http"])).pid
+
+
+async def test_a_full_disk_ends_nobody_s_keeping(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, _: bytes) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    async with kept(tmp_path) as keeping:
+        first = await begin(keeping)
+        with monkeypatch.context() as patched:
+            patched.setattr(safe, "write", full)
+            os.kill(first.pid, 9)
+            async with asyncio.timeout(30):
+                assert not (await begin(keeping, "other")).pid
+            await until(lambda: said(keeping, "No space left", "other"))
+            await until(lambda: said(keeping, "No space left"))
+
+        async def both() -> bool:
+            return all(one.pid for one in (await running(keeping)).values())
+
+        await until(both)
+
+
+async def test_what_is_run_once_does_not_come_back(tmp_path: Path) -> None:
+    async with kept(tmp_path) as keeping:
+        await begin(keeping, "api.once", once=True)
+    async with kept(tmp_path) as keeping:
+        found = (await running(keeping))["api.once"]
+        assert (found.pid, found.status) == (0, 125)
+
+
+def test_keepers_give_out_ports_of_their_own_first() -> None:
+    names = [str(number) for number in range(20)]
+    assert {port % 32 for port in launching.free_ports(names, ()).values()} == {(30_000 + os.getpid() % 32) % 32}
+    assert len(launching.free_ports([str(number) for number in range(200)], ())) == 200
 
 
 def test_a_long_log_starts_anew(tmp_path: Path) -> None:

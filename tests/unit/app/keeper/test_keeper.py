@@ -145,6 +145,17 @@ async def test_a_line_that_is_no_question_is_refused(tmp_path: Path) -> None:
         assert (await client.ask(Look())).error is None
 
 
+async def test_whatever_goes_wrong_is_answered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with keeper(tmp_path) as client:
+        with monkeypatch.context() as patched:
+            patched.setattr(State, "answer", lambda *_: int("x"))
+            told = await client.ask(Look())
+        assert told.error is not None
+        assert isinstance(error_from(told.error), StepFailed)
+        assert told.error.message == ("the keeper failed: ValueError(\"invalid literal for int() with base 10: 'x'\")")
+        assert (await client.ask(Look())).error is None
+
+
 async def test_it_masks_what_it_keeps_and_directs_under_a_lease_only(tmp_path: Path) -> None:
     async with keeper(tmp_path) as client:
         lease = msgspec.json.decode((await client.ask(Take(owner="ada"))).answer, type=Lease)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic
@@ -20,6 +20,7 @@ from modelwright.adapters.targets.folder import safe
 from modelwright.adapters.targets.local import launching
 from modelwright.adapters.targets.local.kernel import Alive, kill_all, started
 from modelwright.adapters.targets.processes import Begin, End, OfProcesses, Process, Processes, Running, Said
+from modelwright.core.addresses import split_address
 from modelwright.core.errors.deploying import StepFailed
 
 _FIRST, _LONGEST = 0.1, 30.0
@@ -30,6 +31,8 @@ _LOOK = 30.0
 """Seconds between two looks at the length of logs."""
 _LOST = 125
 """Status of what has ended while nobody looked, and has left none."""
+_LETS_GO, _AGAIN = 3.0, 0.1
+"""Seconds until an address counts as another program's: what was killed a moment ago may still have it."""
 
 
 class Keeping:
@@ -41,6 +44,8 @@ class Keeping:
         self._folders = folder / "instances"
         self._logs = folder / "logs"
         self._env = launching.handed(env)
+        self.published: Callable[[], Sequence[str]] = tuple
+        """Where the edge is to listen, as its workload has it; whoever keeps the memory knows."""
         self._kept: dict[str, _Kept] = {}
         self._changing: dict[str, asyncio.Lock] = {}
         self._trimming: asyncio.Task[None] | None = None
@@ -80,8 +85,7 @@ class Keeping:
                 if before.running.process == process and before.running.pid:
                     return
                 await self._gone(before, process.grace)
-            taken = {port for one in self._kept.values() for port in one.running.ports.values()}
-            ports = launching.free_ports(process.ports, taken)
+            await self._require_free(process)
             try:
                 await asyncio.to_thread(launching.lay, process, self._folders / process.name)
             except OSError as error:
@@ -89,8 +93,28 @@ class Keeping:
                 raise StepFailed(
                     words, hint="see that this user may write there, and that the disk has room"
                 ) from error
-            one = self._keep(Running(process=process, ports=ports))
+            taken = {port for one in self._kept.values() for port in one.running.ports.values()}
+            ports = launching.free_ports(process.ports, taken)
+            one = self._keep(Running(process=process, ports=ports))  # nobody else is given a port in between
             await one.begun.wait()
+
+    async def _require_free(self, process: Process) -> None:
+        """Raises StepFailed where another program listens: nobody would notice which of both answers."""
+        until = monotonic() + _LETS_GO
+        for address in self._listens(process):
+            while launching.is_taken(address):
+                if monotonic() > until:
+                    hint = 'end it, or publish another: `publish: {http: "127.0.0.1:9000"}` under the target'
+                    raise StepFailed(f"{address} is another program's", hint=hint)
+                await asyncio.sleep(_AGAIN)
+
+    def _listens(self, process: Process) -> Sequence[str]:
+        """Addresses that it has chosen; all that lead to the edge, if it is the one."""
+        if not process.address or process.ports:
+            return ()
+        doors = [each.partition(">")[0] for each in self.published()]
+        port = split_address(process.address)[1]
+        return doors if port in [split_address(each)[1] for each in doors] else (process.address,)
 
     async def _end(self, name: str, grace: float) -> None:
         async with self._alone(name):
@@ -100,7 +124,7 @@ class Keeping:
 
     async def _gone(self, one: _Kept, grace: float) -> None:
         name = one.running.process.name
-        await one.leave(grace=grace)
+        await one.leave(grace=grace, forever=True)
         self._kept.pop(name, None)
         one.record.unlink(missing_ok=True)
         await asyncio.to_thread(launching.clear, one.folder)
@@ -134,7 +158,8 @@ class Keeping:
         while True:
             await asyncio.sleep(_LOOK)
             for one in [*self._kept.values()]:
-                await asyncio.to_thread(launching.trim, one.log)
+                with suppress(OSError):
+                    await asyncio.to_thread(launching.trim, one.log)
 
 
 class _Kept:
@@ -150,8 +175,11 @@ class _Kept:
         self._alive: Alive | None = None
         self._life = asyncio.create_task(self._live())
 
-    async def leave(self, *, grace: float | None) -> None:
-        """Keep it no more. With a grace it is asked to end, and ended after it; it is gone then."""
+    async def leave(self, *, grace: float | None, forever: bool = False) -> None:
+        """Keep it no more. With a grace it is asked to end, and ended after it; it is gone then.
+
+        But `forever` it comes back with the next keeper, unless it is run once: nobody knows how far it has come.
+        """
         self._life.cancel()
         await asyncio.wait([self._life])
         alive = self._alive
@@ -165,15 +193,21 @@ class _Kept:
                 await alive.end()
             await asyncio.to_thread(kill_all, self._mark, session=alive.pid if alive else 0)
             self._reap()
-            self._note(pid=0, started="")
+            if not forever:
+                self._left()
         if alive is not None:
             alive.close()
 
     async def _live(self) -> None:
+        try:
+            await self._again_and_again()
+        finally:
+            self.begun.set()
+
+    async def _again_and_again(self) -> None:
         process, wait = self.running.process, _FIRST
         while True:
             if process.once and self.running.status is not None:
-                self.begun.set()
                 return
             since = monotonic()
             if self._found() or await self._start():
@@ -202,9 +236,9 @@ class _Kept:
         process = self.running.process
         if process.once and self.running.status is not None:
             return False
-        await asyncio.to_thread(kill_all, self._mark)
         try:
-            child = await asyncio.to_thread(
+            await asyncio.to_thread(kill_all, self._mark)
+            self._child = await asyncio.to_thread(
                 launching.launched,
                 process,
                 ports=self.running.ports,
@@ -213,16 +247,26 @@ class _Kept:
                 mark=self._mark,
                 env=self._env,
             )
-        except OSError as error:
-            with self.log.open("a") as log:
-                log.write(f"it cannot be started: {error}\n")
-            self._over(127)
+            since = started(self._child.pid)
+            self._alive = Alive(self._child.pid, since)
+            self._note(pid=self._child.pid, started=since)
+        except (OSError, ValueError) as error:
+            await self._not_started(error)
             return False
-        self._child = child
-        self._alive = Alive(child.pid, started(child.pid))
-        self._note(pid=child.pid, started=started(child.pid))
-        launching.go(child)
+        launching.go(self._child)
         return True
+
+    async def _not_started(self, error: Exception) -> None:
+        """It may wait for its word already: it gets none, and ends."""
+        with suppress(OSError), self.log.open("a") as log:
+            log.write(f"it cannot be started: {error}\n")
+        if self._child is not None and self._child.stdin is not None:
+            self._child.stdin.close()
+        await asyncio.to_thread(self._reap)
+        if self._alive is not None:
+            self._alive.close()
+            self._alive = None
+        self._over(127)
 
     async def _until_ended(self) -> None:
         alive = self._alive
@@ -235,13 +279,23 @@ class _Kept:
         self._over(self._reap())
 
     def _over(self, status: int | None) -> None:
-        """It has ended; of what was run once, what it has left counts."""
+        """It has ended; of what was run once, what it has left counts. On a full disk it is not written down."""
         if self.running.process.once:
             with suppress(OSError, ValueError):
                 status = int(launching.status_of(self.folder).read_text("ascii"))
-            self._note(pid=0, started="", status=_LOST if status is None else status)
+            status, restarts = _LOST if status is None else status, 0
         else:
-            self._note(pid=0, started="", status=status, restarts=self.running.restarts + 1)
+            restarts = self.running.restarts + 1
+        with suppress(OSError):
+            self._note(pid=0, started="", status=status, restarts=restarts)
+
+    def _left(self) -> None:
+        """It was ended with its keeper."""
+        if self.running.process.once and self._alive is not None:
+            self._over(None)
+            return
+        with suppress(OSError):
+            self._note(pid=0, started="")
 
     def _reap(self) -> int | None:
         """Its status, where it is known; 128 and the number for one that a signal has ended."""

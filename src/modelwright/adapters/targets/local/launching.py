@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import itertools
 import os
 import random
 import re
@@ -13,6 +15,7 @@ from pathlib import Path
 
 from modelwright.adapters.targets.local.kernel import MARK
 from modelwright.adapters.targets.processes import Process
+from modelwright.core.addresses import split_address
 
 LOGGED = 10 << 20
 """Bytes of a log; what was there before is kept as often again."""
@@ -25,6 +28,10 @@ _ADMIN = "/usr/local/sbin:/usr/sbin:/sbin"
 """Where servers lie; not all users look there."""
 _PORTS = (30_000, 32_700)
 """Below those that systems give to outgoing connections, which might take one while its owner is started again."""
+_KEEPERS, _OWN_FIRST = 32, 100
+"""Keepers that look at ports of their own, and how often, before they look at all: a port may be given, and not bound
+yet.
+"""
 
 
 def handed(env: Mapping[str, str]) -> dict[str, str]:
@@ -106,8 +113,11 @@ def free_ports(names: Collection[str], taken: Collection[int]) -> dict[str, int]
     """One for each name that nobody listens on."""
     found: dict[str, int] = {}
     chance = random.SystemRandom()
-    while len(found) < len(names):
-        port = chance.randrange(*_PORTS)
+    for tried in itertools.count():
+        if len(found) == len(names):
+            break
+        step = _KEEPERS if tried < _OWN_FIRST else 1
+        port = chance.randrange(_PORTS[0] + os.getpid() % step, _PORTS[1], step)
         if port in taken or port in found.values():
             continue
         try:
@@ -116,6 +126,16 @@ def free_ports(names: Collection[str], taken: Collection[int]) -> dict[str, int]
         except OSError:
             continue
     return found
+
+
+def is_taken(address: str) -> bool:
+    """Whether a program listens there; whatever else keeps one from listening is not asked."""
+    host, port = split_address(address)
+    try:
+        with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
+            return False
+    except OSError as error:
+        return error.errno == errno.EADDRINUSE
 
 
 def _with_ports(text: str, ports: Mapping[str, int]) -> str:
