@@ -6,6 +6,7 @@ whole, and nothing of it ever lies on a disk in clear.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from importlib.metadata import version
@@ -38,6 +39,7 @@ from modelwright.deploy.releases import name_of
 POSTGRES = "postgres"
 """The service whose data are kept."""
 _SMALL = 64 << 20
+_MAJOR, _NEWEST = re.compile(r":(?:pg)?(\d+)"), 1000
 _OTHER_SALT = (
     "this environment has passwords and keys of its own: API keys that were made in the other one do not open it,"
     " unless both have the same MODELWRIGHT_PEPPER"
@@ -101,6 +103,9 @@ async def put_back(
         carrier = Carrier(reached.target, author, clock=SystemClock(), tell=tell)
         supplies.salted_by(lasting.salt)
         if not (await reached.target.observer.observe()).current:
+            described = (await supplies.described()).desired
+            if head.postgres:
+                check(head, to_come(described), project=site.project, environment=site.environment, overwrite=False)
             await _begin(lasting, supplies, carrier, salt=memory.salt)
             notes.append(
                 f"services run with their data; the rest is started by: modelwright deploy --env {site.environment}"
@@ -138,6 +143,15 @@ def check(head: Head, database: Database | None, *, project: str, environment: s
     if database.tables and head.project != project:
         problem = f"the backup is of the project {head.project}, and {environment} is of {project}"
         raise RestoreError(problem, hint="name a backup of this project; another's goes into an empty database only")
+
+
+def to_come(desired: Desired) -> Database | None:
+    """The database as it will be when it is first started, by the tag of its image; as new as can be without one."""
+    image = next((work.image for work in desired.workloads if work.name == POSTGRES), None)
+    if image is None:
+        return None
+    major = _MAJOR.search(image.rpartition("/")[2])
+    return Database(version=int(major[1]) if major else _NEWEST, tables=0)
 
 
 def _kept(site: Site, observed: Observed, history: tuple[Served, ...], *, data: Data, how: Wanted) -> Kept:

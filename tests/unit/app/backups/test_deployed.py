@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelwright.app.backups.archive import Head
-from modelwright.app.backups.deployed import check
+from modelwright.app.backups.deployed import check, to_come
+from modelwright.core.deploying.workloads import Desired, Workload
 from modelwright.core.errors.backups import RestoreError
 from modelwright.core.ports.deploying.data import Database
 
@@ -43,3 +44,19 @@ def test_data_are_not_given_up_for_another_project_s() -> None:
     with pytest.raises(RestoreError, match="is of the project kb, and test is of shop"):
         check(_head(16), holds, project="shop", environment="test", overwrite=True)
     check(_head(16), empty, project="shop", environment="test", overwrite=True)
+
+
+@pytest.mark.parametrize(
+    ("image", "version"),
+    [
+        ("postgres:16", 16),
+        ("pgvector/pgvector:pg17", 17),
+        ("postgres:15.4-bookworm@sha256:00", 15),
+        ("registry.example.com:5000/mine", 1000),
+    ],
+)
+def test_what_a_service_will_be_is_known_before_its_volume_is_made(image: str, version: int) -> None:
+    service = Workload(name="postgres", kind="service", image=image, port=5432)
+    desired = Desired(project="kb", environment="test", workloads=(service,))
+    assert to_come(desired) == Database(version=version, tables=0)
+    assert to_come(Desired(project="kb", environment="test", workloads=())) is None
