@@ -53,7 +53,7 @@ FAULTS = {
     "a crash loop": (
         {"command": "sh -c 'echo no luck today; exit 3'"},
         "ended with 3; its last lines:\nno luck today",
-        "mend what its log says",
+        "Mend what its log says",
     ),
     "a registry that is away": ({"image": "127.0.0.1:1/none:1"}, "bring 127.0.0.1:1/none:1", "see that the registry"),
 }
