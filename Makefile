@@ -5,7 +5,7 @@ MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
 LANE ?= unit contracts house e2e
-WORKERS ?= 3
+WORKERS ?= 2
 EXAMPLE := examples/quickstart/modelwright.yaml
 ADMIN_PORT ?= $(if $(filter 0,$(PORT)),0)
 
